@@ -1,0 +1,129 @@
+/*
+ * Parsing and printing socket addresses; see address.h.
+ */
+#include "base/address.h"
+
+#include "base/err.h"
+
+#include <arpa/inet.h>
+
+enum { HOST_BYTES = 64 };
+
+static int
+parse_port(struct slice text, in_port_t *port)
+{
+	uint64_t value;
+
+	if (text.len > 5 || slice_to_u64(text, &value) != 0 || value > UINT16_MAX)
+		return ERR_SYNTAX;
+	*port = htons((uint16_t)value);
+	return 0;
+}
+
+static int
+parse_unix(struct address *a, struct slice path)
+{
+	struct sockaddr_un *un = &a->of.path;
+
+	if (path.len == 0 || path.len >= sizeof(un->sun_path) || slice_find(path, '\0') < path.len)
+		return ERR_SYNTAX;
+	*un = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(un->sun_path, path.at, path.len);
+	a->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len + 1);
+	return 0;
+}
+
+static int
+parse_ip(struct address *a, struct slice host, struct slice port, int family)
+{
+	char text[HOST_BYTES];
+	in_port_t number;
+
+	if (host.len == 0 || host.len >= sizeof(text) || parse_port(port, &number) != 0)
+		return ERR_SYNTAX;
+	memcpy(text, host.at, host.len);
+	text[host.len] = '\0';
+	if (family == AF_INET) {
+		a->of.v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = number };
+		a->len = sizeof(a->of.v4);
+		return inet_pton(AF_INET, text, &a->of.v4.sin_addr) == 1 ? 0 : ERR_SYNTAX;
+	}
+	a->of.v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = number };
+	a->len = sizeof(a->of.v6);
+	return inet_pton(AF_INET6, text, &a->of.v6.sin6_addr) == 1 ? 0 : ERR_SYNTAX;
+}
+
+int
+address_parse(struct address *a, struct slice text)
+{
+	struct slice host, rest = text;
+	struct address parsed;
+	int err;
+
+	memset(&parsed, 0, sizeof(parsed));
+	if (slice_has_prefix(text, SLICE("unix:"))) {
+		err = parse_unix(&parsed, slice_after(text, 5));
+	} else if (text.len > 0 && text.at[0] == '[') {
+		rest = slice_after(text, 1);
+		host = slice_cut(&rest, ']');
+		if (rest.len == 0 || rest.at[0] != ':')
+			return ERR_SYNTAX;
+		err = parse_ip(&parsed, host, slice_after(rest, 1), AF_INET6);
+	} else {
+		host = slice_cut(&rest, ':');
+		err = parse_ip(&parsed, host, rest, AF_INET);
+	}
+	if (err)
+		return err;
+	*a = parsed;
+	return 0;
+}
+
+bool
+address_is_unix(const struct address *a)
+{
+	return a->of.any.sa_family == AF_UNIX;
+}
+
+uint16_t
+address_port(const struct address *a)
+{
+	switch (a->of.any.sa_family) {
+	case AF_INET:
+		return ntohs(a->of.v4.sin_port);
+	case AF_INET6:
+		return ntohs(a->of.v6.sin6_port);
+	default:
+		return 0;
+	}
+}
+
+void
+address_write_host(const struct address *a, struct writer *w)
+{
+	char text[HOST_BYTES];
+	const char *host = "unix";
+
+	if (a->of.any.sa_family == AF_INET)
+		host = inet_ntop(AF_INET, &a->of.v4.sin_addr, text, sizeof(text));
+	else if (a->of.any.sa_family == AF_INET6)
+		host = inet_ntop(AF_INET6, &a->of.v6.sin6_addr, text, sizeof(text));
+	writer_text(w, host ? host : "?");
+}
+
+void
+address_write(const struct address *a, struct writer *w)
+{
+	if (address_is_unix(a)) {
+		writer_text(w, "unix:");
+		writer_text(w, a->of.path.sun_path);
+		return;
+	}
+	if (a->of.any.sa_family == AF_INET6)
+		writer_char(w, '[');
+	address_write_host(a, w);
+	if (a->of.any.sa_family == AF_INET6)
+		writer_char(w, ']');
+	writer_char(w, ':');
+	writer_u64(w, address_port(a));
+}

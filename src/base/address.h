@@ -1,0 +1,35 @@
+/*
+ * Socket addresses as they stand in a configuration: "0.0.0.0:8080",
+ * "[::]:8080", "unix:/path". Literal only: names are resolved elsewhere.
+ */
+#ifndef FOREBAY_BASE_ADDRESS_H
+#define FOREBAY_BASE_ADDRESS_H
+
+#include "base/slice.h"
+#include "base/writer.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+		struct sockaddr_un path;
+	} of;
+	socklen_t len;
+};
+
+/* Parses one of the three forms above. ERR_SYNTAX with nothing changed. */
+int address_parse(struct address *a, struct slice text) __attribute__((warn_unused_result));
+/* As it would stand in a configuration. */
+void address_write(const struct address *a, struct writer *w);
+/* The host alone, without port ("unix" for a path): the client's address in templates and logs. */
+void address_write_host(const struct address *a, struct writer *w);
+/* 0 for a unix path. */
+uint16_t address_port(const struct address *a);
+bool address_is_unix(const struct address *a);
+
+#endif

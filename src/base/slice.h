@@ -1,0 +1,100 @@
+/*
+ * A borrowed run of bytes: pointer and length, not terminated. What a peer
+ * sent is only ever looked at through slices.
+ */
+#ifndef FOREBAY_BASE_SLICE_H
+#define FOREBAY_BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct slice {
+	const char *at; /* borrowed; may be NULL only when len is 0 */
+	size_t len;
+};
+
+/* A slice of a string literal, and its form for static initialisers. */
+#define SLICE(literal) ((struct slice){ "" literal, sizeof(literal) - 1 })
+#define SLICE_INIT(literal)                                                                        \
+	{                                                                                          \
+		"" literal, sizeof(literal) - 1                                                    \
+	}
+/* For printf: printf("%.*s", SLICE_PRINT(s)). */
+#define SLICE_PRINT(s) (int)((s).len > 4096 ? 4096 : (s).len), ((s).at ? (s).at : "")
+
+static inline struct slice
+slice_of(const char *text)
+{
+	return (struct slice){ text, text ? strlen(text) : 0 };
+}
+
+static inline struct slice
+slice_make(const char *at, size_t len)
+{
+	return (struct slice){ at, len };
+}
+
+static inline bool
+slice_is_empty(struct slice s)
+{
+	return s.len == 0;
+}
+
+static inline bool
+slice_eq(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static inline bool
+slice_has_prefix(struct slice s, struct slice prefix)
+{
+	return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.at, prefix.at, prefix.len) == 0);
+}
+
+/* The rest of s after its first n bytes; empty if it is shorter. */
+static inline struct slice
+slice_after(struct slice s, size_t n)
+{
+	return n >= s.len ? (struct slice){ s.at + s.len, 0 }
+			  : (struct slice){ s.at + n, s.len - n };
+}
+
+static inline char
+ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static inline bool
+ascii_is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* The value of a hexadecimal digit, or -1. */
+static inline int
+ascii_hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* ASCII case is ignored, as for field names (RFC 9110 5.1). */
+bool slice_eq_nocase(struct slice a, struct slice b);
+/* Where c first stands, or s.len. */
+size_t slice_find(struct slice s, char c);
+/* Without spaces and tabs at either end. */
+struct slice slice_trim(struct slice s);
+/* Cuts *rest at the first `separator`: returns what stood before it. */
+struct slice slice_cut(struct slice *rest, char separator);
+/* Decimal digits only, the whole slice, no sign; ERR_SYNTAX or ERR_TOO_LARGE. */
+int slice_to_u64(struct slice s, uint64_t *value) __attribute__((warn_unused_result));
+/* <0, 0, >0 as memcmp, a shorter prefix first. */
+int slice_compare(struct slice a, struct slice b);
+
+#endif

@@ -1,0 +1,8 @@
+/*
+ * forebayctl: talks to the admin listener.
+ */
+int
+main(void)
+{
+	return 0;
+}

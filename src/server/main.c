@@ -1,0 +1,8 @@
+/*
+ * forebayd: the server's main program.
+ */
+int
+main(void)
+{
+	return 0;
+}

@@ -1,0 +1,56 @@
+/*
+ * Runs every Check suite of suites.def in order. With arguments, runs only the
+ * suites whose names start with one of them: tests/check_forebay base_ http_uri
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUITE(name) Suite *suite_##name(void);
+#include "suites.def"
+#undef SUITE
+
+static const struct {
+	const char *name;
+	Suite *(*make)(void);
+} suites[] = {
+#define SUITE(name) { #name, suite_##name },
+#include "suites.def"
+#undef SUITE
+};
+
+static int
+is_wanted(const char *name, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(name, argv[i], strlen(argv[i])) == 0)
+			return 1;
+	}
+	return argc < 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	SRunner *runner = NULL;
+	int failed;
+
+	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+		if (!is_wanted(suites[i].name, argc, argv))
+			continue;
+		if (runner)
+			srunner_add_suite(runner, suites[i].make());
+		else
+			runner = srunner_create(suites[i].make());
+	}
+	if (!runner) {
+		fprintf(stderr, "no suite has such a name; see tests/unit/suites.def\n");
+		return EXIT_FAILURE;
+	}
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	printf("unit: %d passed, %d failed\n", srunner_ntests_run(runner) - failed, failed);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
