@@ -1,0 +1,54 @@
+/*
+ * Header fields: a name, a value, and the id of those names that the engine
+ * itself looks at (fields.def). Names and values are borrowed from the block
+ * that the head was read into, or from an arena or a constant.
+ */
+#ifndef FOREBAY_HTTP_FIELD_H
+#define FOREBAY_HTTP_FIELD_H
+
+#include "base/slice.h"
+
+enum field_id {
+	FIELD_OTHER,
+#define FIELD(id, name, flags) FIELD_##id,
+#include "http/fields.def"
+#undef FIELD
+	FIELD_COUNT
+};
+
+enum field_flag {
+	FIELD_HOP = 1,  /* belongs to one connection: never forwarded (RFC 9110 7.6.1) */
+	FIELD_ONCE = 2, /* more than one is an error, or the lines would not mean a list */
+};
+
+struct field {
+	struct slice name;  /* as sent: any case */
+	struct slice value; /* without blanks at its ends */
+	enum field_id id;
+};
+
+struct fields {
+	struct field *at; /* borrowed: arena or the parser's scratch */
+	unsigned count, cap;
+};
+
+/* Looks a name up, ASCII case ignored; FIELD_OTHER if it is none of ours. */
+enum field_id field_id_of(struct slice name);
+/* The name as we write it, e.g. "content-length"; of FIELD_OTHER, empty. */
+struct slice field_name(enum field_id id);
+unsigned field_flags(enum field_id id);
+
+/* The first field with that id or name, or NULL. */
+const struct field *fields_find(const struct fields *f, enum field_id id);
+const struct field *fields_find_name(const struct fields *f, struct slice name);
+/* Appends; ERR_TOO_MANY when cap is reached. The slices stay borrowed. */
+int fields_add(struct fields *f, enum field_id id, struct slice value) __attribute__((warn_unused_result));
+int fields_add_name(struct fields *f, struct slice name, struct slice value) __attribute__((warn_unused_result));
+/* Whether a comma-separated list in any field of that id holds the token, ASCII case ignored. */
+bool fields_has_token(const struct fields *f, enum field_id id, struct slice token);
+/* A token of RFC 9110 5.6.2: at least one byte, all of them tchar. */
+bool field_is_token(struct slice s);
+/* A field value of RFC 9110 5.5: no CR, LF, NUL or other control but tab. */
+bool field_is_value(struct slice s);
+
+#endif
