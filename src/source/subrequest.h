@@ -1,0 +1,60 @@
+/*
+ * A subrequest: one leaf of a run in flight. plan/run makes it, fills what is
+ * above the line, and hands it to the source; the source answers through
+ * subrequest_head, subrequest_body and exactly one subrequest_done.
+ * One thread; memory of the exchange's arena.
+ */
+#ifndef FOREBAY_SOURCE_SUBREQUEST_H
+#define FOREBAY_SOURCE_SUBREQUEST_H
+
+#include "source/source.h"
+
+struct subrequest_ops {
+	void (*head)(struct subrequest *q);
+	int (*body)(struct subrequest *q, struct chunks *list);
+	void (*done)(struct subrequest *q, int err);
+	void (*want_body)(struct subrequest *q);
+};
+
+/* body() took the list, but wants no more before resume(). */
+enum { SUBREQUEST_PAUSE = 1 };
+
+enum subrequest_state { SUBREQUEST_NEW, SUBREQUEST_STARTED, SUBREQUEST_HEAD, SUBREQUEST_DONE, SUBREQUEST_CANCELLED };
+
+struct subrequest {
+	const struct part *part;
+	const struct subrequest_ops *up;
+	struct env *env;                /* of this worker */
+	struct arena *arena;            /* of the exchange */
+	const struct request *request;  /* the client's; borrowed until done or cancelled */
+	const struct address *client;
+	struct slice request_id;
+	struct slice *value;            /* part->values of them, evaluated */
+	uint64_t deadline_ns;           /* absolute: the part's timeout and the route's deadline; kept by the run */
+	uint64_t body_bytes;            /* of a body that will be fed; with has_body */
+	bool has_body;                  /* feed() will bring one */
+	bool is_body_length_known;
+	/* --- filled by the source ------------------------------------------------ */
+	struct response response;       /* before subrequest_head; fields live until done */
+	struct slice prepared;          /* as exchange.prepared; static memory */
+	struct pool_refusal refusal;    /* after ERR_SHED */
+	void *state;                    /* of the source */
+	/* --- kept by subrequest_* ------------------------------------------------ */
+	enum subrequest_state state_now;
+};
+
+/* The source's side. head: q->response is filled. body takes the list: 0 or
+ * SUBREQUEST_PAUSE. done: 0, or why it failed (ERR_CONNECT, ERR_PROTOCOL,
+ * ERR_CLOSED, ERR_TIMEOUT, ERR_SHED, ERR_MISSING, ERR_FAILED, ...); q must not be touched
+ * after it. A second done, or anything after a cancel, is a broken promise (ASSERT). */
+void subrequest_head(struct subrequest *q);
+int subrequest_body(struct subrequest *q, struct chunks *list) __attribute__((warn_unused_result));
+void subrequest_done(struct subrequest *q, int err);
+/* The source can take (more of) the request's body. */
+void subrequest_want_body(struct subrequest *q);
+/* For small whole results: head with status and type, body, done(0). The body is static or in the arena. */
+void subrequest_answer(struct subrequest *q, int status, struct slice type, struct slice body);
+/* The run's side: idempotent; tells the source once. */
+void subrequest_cancel(struct subrequest *q);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * Making threads; see thread.h.
+ */
+#include "thread/thread.h"
+
+#include "base/err.h"
+#include "base/log.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static _Thread_local enum thread_role role_of_this = THREAD_MAIN;
+
+static void
+set_priority(const struct thread *t)
+{
+	struct sched_param none = { 0 };
+	pid_t self = (pid_t)syscall(SYS_gettid);
+
+	if (t->batch && sched_setscheduler(self, SCHED_BATCH, &none) != 0)
+		log_debug("SCHED_BATCH is refused");
+	/* On Linux a nice value belongs to a thread. */
+	if (t->nice != 0 && setpriority(PRIO_PROCESS, (id_t)self, t->nice) != 0)
+		log_debug("nice %d is refused", t->nice);
+}
+
+static void *
+enter(void *argument)
+{
+	struct thread *t = argument;
+
+	role_of_this = t->role;
+	pthread_setname_np(pthread_self(), t->name);
+	log_set_thread(t->name);
+	log_set_level((enum log_level)t->log_level);
+	set_priority(t);
+	t->run(t->argument);
+	return NULL;
+}
+
+int
+thread_start(struct thread *t)
+{
+	sigset_t all, old;
+	int failed;
+
+	t->log_level = (int)log_level();
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	failed = pthread_create(&t->id, NULL, enter, t);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	t->is_running = !failed;
+	return failed ? ERR_SYSTEM : 0;
+}
+
+void
+thread_join(struct thread *t)
+{
+	if (!t->is_running)
+		return;
+	pthread_join(t->id, NULL);
+	t->is_running = false;
+}
+
+enum thread_role
+thread_role(void)
+{
+	return role_of_this;
+}

@@ -1,0 +1,37 @@
+/*
+ * Threads: the only place where one is made. A thread has a role and a name
+ * (seen in top -H and in the log), starts with all signals blocked, and runs
+ * at the priority that its role asks for.
+ */
+#ifndef FOREBAY_THREAD_THREAD_H
+#define FOREBAY_THREAD_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+enum thread_role { THREAD_MAIN, THREAD_WORKER, THREAD_POOL, THREAD_BUILDER, THREAD_MONITOR };
+
+enum { THREAD_NAME_BYTES = 16 };
+
+struct thread {
+	pthread_t id;
+	enum thread_role role;
+	int nice;  /* 0: as the process; pool threads 0..19 */
+	bool batch; /* SCHED_BATCH: never preempts a waking worker */
+	char name[THREAD_NAME_BYTES];
+	void (*run)(void *argument);
+	void *argument;
+	int log_level; /* the parent's */
+	bool is_running;
+};
+
+/* t's role, nice, batch, name, run and argument are set; t must outlive the
+ * thread. ERR_SYSTEM when the kernel gives none. Priorities that cannot be had
+ * are no error. */
+int thread_start(struct thread *t) __attribute__((warn_unused_result));
+/* Waits for run() to return. Harmless when it was never started. */
+void thread_join(struct thread *t);
+/* The role of the calling thread: main until thread_start says otherwise. */
+enum thread_role thread_role(void);
+
+#endif
