@@ -41,6 +41,8 @@ parse_ip(struct address *a, struct slice host, struct slice port, int family)
 
 	if (host.len == 0 || host.len >= sizeof(text) || parse_port(port, &number) != 0)
 		return ERR_SYNTAX;
+	if (slice_find(host, '\0') < host.len)
+		return ERR_SYNTAX; /* inet_pton would stop there and take what came before */
 	memcpy(text, host.at, host.len);
 	text[host.len] = '\0';
 	if (family == AF_INET) {

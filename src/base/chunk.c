@@ -139,26 +139,42 @@ chunks_add_file(struct chunks *l, struct chunk_file *f, int64_t offset, size_t l
 	return 0;
 }
 
+/* Copies s, at most a block of it, into a block of its own. */
+static int
+add_block_copy(struct chunks *l, struct slice s)
+{
+	struct block *b = block_take(l->store, 0);
+	struct chunk *c;
+
+	if (!b)
+		return ERR_MEMORY;
+	memcpy(b->at, s.at, s.len);
+	b->len = (uint32_t)s.len;
+	c = add(l, CHUNK_BLOCK, slice_make(b->at, s.len));
+	if (!c) {
+		block_unref(b);
+		return ERR_MEMORY;
+	}
+	c->of.block = b;
+	return 0;
+}
+
 int
 chunks_add_copy(struct chunks *l, struct slice s)
 {
-	while (s.len > 0) {
-		struct block *b = block_take(l->store, 0);
-		size_t n = s.len < STORE_BLOCK_BYTES ? s.len : STORE_BLOCK_BYTES;
-		struct chunk *c;
+	struct chunks copy;
 
-		if (!b)
-			return ERR_MEMORY;
-		memcpy(b->at, s.at, n);
-		b->len = (uint32_t)n;
-		c = add(l, CHUNK_BLOCK, slice_make(b->at, n));
-		if (!c) {
-			block_unref(b);
+	chunks_init(&copy, l->store);
+	while (s.len > 0) {
+		size_t n = s.len < STORE_BLOCK_BYTES ? s.len : STORE_BLOCK_BYTES;
+
+		if (add_block_copy(&copy, slice_make(s.at, n)) != 0) {
+			chunks_clear(&copy);
 			return ERR_MEMORY;
 		}
-		c->of.block = b;
 		s = slice_after(s, n);
 	}
+	chunks_move(l, &copy);
 	return 0;
 }
 

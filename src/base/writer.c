@@ -6,10 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { DIGITS_MAX = 20 };
+enum { DIGITS_MAX = 21 }; /* of 64 bits in decimal, and a sign */
 
 static void
-put_digits(struct writer *w, uint64_t value, unsigned base)
+put_digits(struct writer *w, bool is_negative, uint64_t value, unsigned base)
 {
 	char digits[DIGITS_MAX];
 	size_t i = sizeof(digits);
@@ -18,27 +18,29 @@ put_digits(struct writer *w, uint64_t value, unsigned base)
 		digits[--i] = "0123456789abcdef"[value % base];
 		value /= base;
 	} while (value > 0);
+	if (is_negative)
+		digits[--i] = '-';
 	writer_put(w, slice_make(digits + i, sizeof(digits) - i));
 }
 
 void
 writer_u64(struct writer *w, uint64_t value)
 {
-	put_digits(w, value, 10);
+	put_digits(w, false, value, 10);
 }
 
 void
 writer_i64(struct writer *w, int64_t value)
 {
-	if (value < 0)
-		writer_char(w, '-');
-	put_digits(w, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, 10);
+	uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+	put_digits(w, value < 0, size, 10);
 }
 
 void
 writer_hex(struct writer *w, uint64_t value)
 {
-	put_digits(w, value, 16);
+	put_digits(w, false, value, 16);
 }
 
 void

@@ -1,0 +1,113 @@
+/*
+ * Addresses as they stand in a configuration.
+ */
+#include "base/address.h"
+#include "base/err.h"
+
+#include <check.h>
+
+Suite *suite_base_address(void);
+
+static void
+check_same(const char *text, const char *host, uint16_t port)
+{
+	char memory[256];
+	struct writer w = writer_over(memory, sizeof(memory));
+	struct address a;
+
+	ck_assert_int_eq(address_parse(&a, slice_of(text)), 0);
+	address_write(&a, &w);
+	ck_assert_msg(slice_eq(writer_slice(&w), slice_of(text)), "%s was written as %.*s", text,
+		      SLICE_PRINT(writer_slice(&w)));
+	w = writer_over(memory, sizeof(memory));
+	address_write_host(&a, &w);
+	ck_assert_msg(slice_eq(writer_slice(&w), slice_of(host)), "%s", text);
+	ck_assert_uint_eq(address_port(&a), port);
+	ck_assert_int_eq(address_is_unix(&a), port == 0 && strcmp(host, "unix") == 0);
+}
+
+START_TEST(each_form_is_written_as_it_was_read)
+{
+	check_same("127.0.0.1:8080", "127.0.0.1", 8080);
+	check_same("0.0.0.0:0", "0.0.0.0", 0);
+	check_same("255.255.255.255:65535", "255.255.255.255", 65535);
+	check_same("[::]:8080", "::", 8080);
+	check_same("[2001:db8::1]:443", "2001:db8::1", 443);
+	check_same("unix:/run/forebay.sock", "unix", 0);
+	check_same("unix:relative", "unix", 0);
+}
+END_TEST
+
+START_TEST(anything_else_is_refused_and_changes_nothing)
+{
+	static const char *const wrong[] = {
+		"",
+		":",
+		"8080",
+		":8080",
+		"127.0.0.1",
+		"127.0.0.1:",
+		"127.0.0.1:65536",
+		"127.0.0.1:-1",
+		"127.0.0.1: 80",
+		"127.0.0.1:80 ",
+		"127.0.0.1:000080",
+		"127.1:80",
+		"localhost:80",
+		"::1:80",
+		"[::1]",
+		"[::1]:",
+		"[::1]80",
+		"[::1:80",
+		"[]:80",
+		"[127.0.0.1]:80",
+		"[fe80::1%lo]:1",
+		"unix:",
+		"256.0.0.1:80",
+		"1.2.3.4.5:80",
+	};
+	struct address a;
+
+	memset(&a, 0x5a, sizeof(a));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_msg(address_parse(&a, slice_of(wrong[i])) == ERR_SYNTAX, "%s", wrong[i]);
+	ck_assert_int_eq(a.len, 0x5a5a5a5a);
+}
+END_TEST
+
+START_TEST(nul_hides_nothing)
+{
+	struct address a;
+
+	ck_assert_int_eq(address_parse(&a, SLICE("127.0.0.1\0x:80")), ERR_SYNTAX);
+	ck_assert_int_eq(address_parse(&a, SLICE("[::1\0x]:80")), ERR_SYNTAX);
+	ck_assert_int_eq(address_parse(&a, SLICE("unix:/a\0b")), ERR_SYNTAX);
+}
+END_TEST
+
+START_TEST(unix_path_ends_where_the_kernel_says)
+{
+	char text[256] = "unix:";
+	size_t longest = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+	struct address a;
+
+	memset(text + 5, 'a', longest + 1);
+	ck_assert_int_eq(address_parse(&a, slice_make(text, 5 + longest)), 0);
+	ck_assert_uint_eq(strlen(a.of.path.sun_path), longest);
+	ck_assert_int_eq(address_parse(&a, slice_make(text, 5 + longest + 1)), ERR_SYNTAX);
+}
+END_TEST
+
+Suite *
+suite_base_address(void)
+{
+	Suite *s = suite_create("base_address");
+	TCase *t = tcase_create("address");
+
+	tcase_add_test(t, each_form_is_written_as_it_was_read);
+	tcase_add_test(t, anything_else_is_refused_and_changes_nothing);
+	tcase_add_test(t, nul_hides_nothing);
+	tcase_add_test(t, unix_path_ends_where_the_kernel_says);
+	suite_add_tcase(s, t);
+	return s;
+}
