@@ -1,0 +1,67 @@
+"""What is listed in one place agrees with what is there: makefile, suites, docs, lengths."""
+import os
+import re
+
+LINES_MAX = 650
+README_LINES_MAX = 40
+
+
+def file_comments(tree):
+    """Each C file starts with a comment that says what it is for."""
+    for file in tree.c_files("src", ".c", ".h", ".def") + tree.c_files("tests"):
+        if not tree.text(file).startswith("/*"):
+            yield "%s:1: say in a comment what the file is for and who calls it" % file
+
+
+def lengths(tree):
+    """No C file is longer than a reader can hold."""
+    for file in tree.c_files("src") + tree.c_files("tests"):
+        lines = tree.text(file).count("\n")
+        if lines > LINES_MAX:
+            yield "%s: %d lines, more than %d; split it by its nouns" % (file, lines, LINES_MAX)
+
+
+def readmes(tree):
+    """The README of a folder has at most 40 lines."""
+    for file in tree.files:
+        if os.path.basename(file) == "README" and tree.text(file).count("\n") > README_LINES_MAX:
+            yield "%s: more than %d lines; keep what a newcomer needs" % (file, README_LINES_MAX)
+
+
+def makefile(tree):
+    """Every C file is in Makefile.am, so that it is built and distributed."""
+    text = tree.text("Makefile.am")
+    for file in tree.c_files("src", ".c", ".h", ".def") + tree.c_files("tests", ".c", ".h", ".def"):
+        name = file[:-2] if file.startswith("tests/fuzz/fuzz_") and file.endswith(".c") else file
+        if not re.search(r"(?<![\w/.])%s(?![\w/])" % re.escape(name), text):
+            yield "%s: not in Makefile.am; add it to its folder's list" % file
+
+
+def suites(tree):
+    """Every check_*.c has its line in suites.def, and tests a source of the same path."""
+    text = tree.text("tests/unit/suites.def")
+    for file in tree.c_files("tests/unit", ".c"):
+        match = re.fullmatch(r"tests/unit/(\w+)/check_(\w+)\.c", file)
+        if match and "SUITE(%s_%s)" % match.groups() not in text:
+            yield "%s: add SUITE(%s_%s) to tests/unit/suites.def" % ((file,) + match.groups())
+
+
+def fuzz_targets(tree):
+    """Every fuzz target has seeds to replay."""
+    for file in tree.c_files("tests/fuzz", ".c"):
+        match = re.fullmatch(r"tests/fuzz/fuzz_(\w+)\.c", file)
+        if match and not os.path.isdir(tree.path("tests/fuzz/corpus/" + match.group(1))):
+            yield "%s: put seeds into tests/fuzz/corpus/%s/" % (file, match.group(1))
+
+
+def counters(tree):
+    """Every counter of counters.def is explained to its readers."""
+    table = "src/metrics/counters.def"
+    if not tree.has(table):
+        return
+    readers = [f for f in tree.files if f.startswith(("man/", "conf/")) or f.endswith("/README")]
+    readers += [f for f in ("README", "NEWS") if tree.has(f)]
+    docs = "\n".join(tree.text(f) for f in readers)
+    for where, match in tree.matches(table, tree.text(table), r"(?m)^COUNTER\((\w+)"):
+        if not re.search(r"\b(forebay_)?%s\b" % match.group(1).lower(), docs.lower()):
+            yield "%s: no README or man page explains %s" % (where, match.group(1))
