@@ -29,7 +29,7 @@ struct run;
 
 struct exchange_ops {
 	int (*inform)(struct exchange *x, int status); /* 100, 103 */
-	int (*head)(struct exchange *x);               /* x->response is complete */
+	int (*head)(struct exchange *x); /* x->response is complete */
 	int (*body)(struct exchange *x, struct chunks *list);
 	void (*end)(struct exchange *x);
 	void (*abort)(struct exchange *x, int err);
@@ -43,7 +43,8 @@ struct exchange_app {
 	/* The client took what it had; only after a body() that returned EXCHANGE_PAUSE. */
 	void (*resume)(struct exchange *x);
 	void (*cancel)(struct exchange *x, int err);
-	/* After the last byte was queued or the exchange was cut: metrics. Exactly once per begin, the last call. */
+	/* After the last byte was queued or the exchange was cut: metrics. Exactly once per begin,
+	 * the last call. */
 	void (*ended)(struct exchange *x);
 };
 
@@ -53,26 +54,26 @@ enum { EXCHANGE_PAUSE = 1 };
 struct exchange {
 	const struct exchange_ops *ops;
 	const struct exchange_app *app;
-	struct store *store;      /* borrowed: of the thread */
-	struct arena arena;       /* request, response, run and parts live and die in it */
+	struct store *store; /* borrowed: of the thread */
+	struct arena arena; /* request, response, run and parts live and die in it */
 	struct request request;
 	struct response response;
-	/* The response's field lines as HTTP/1 would send them, framing fields included, when a source has
-	 * prepared them; then h1 sends these and not response.fields. Static memory. */
+	/* The response's field lines as HTTP/1 would send them, framing fields included, when a
+	 * source has prepared them; then h1 sends these and not response.fields. Static memory. */
 	struct slice prepared;
 	const struct address *client; /* borrowed from the conn */
-	void *host;               /* of the application: its worker */
-	struct run *run;          /* of the application */
-	unsigned route;           /* index for metrics; 0: none */
-	uint64_t begun_ns;        /* when the head was complete */
-	uint64_t body_done_ns;    /* when the whole body had come; begun_ns without one */
-	uint64_t id;              /* {request.id}: unique in this process */
-	uint64_t max_body;        /* bytes; the application may change it in begin; 413 above */
-	uint64_t body_received;   /* bytes of body so far */
-	uint64_t body_sent;       /* bytes of body given to body() */
+	void *host; /* of the application: its worker */
+	struct run *run; /* of the application */
+	unsigned route; /* index for metrics; 0: none */
+	uint64_t begun_ns; /* when the head was complete */
+	uint64_t body_done_ns; /* when the whole body had come; begun_ns without one */
+	uint64_t id; /* {request.id}: unique in this process */
+	uint64_t max_body; /* bytes; the application may change it in begin; 413 above */
+	uint64_t body_received; /* bytes of body so far */
+	uint64_t body_sent; /* bytes of body given to body() */
 	bool is_head_sent;
-	bool is_body_complete;    /* of the request */
-	bool is_closing;          /* the response must end the connection */
+	bool is_body_complete; /* of the request */
+	bool is_closing; /* the response must end the connection */
 };
 
 /* The application's side. Return 0 or a negative enum err: then the exchange
@@ -82,7 +83,8 @@ int exchange_head(struct exchange *x) __attribute__((warn_unused_result));
 /* Takes the list. 0, EXCHANGE_PAUSE or an error. */
 int exchange_body(struct exchange *x, struct chunks *list) __attribute__((warn_unused_result));
 void exchange_end(struct exchange *x);
-/* Before the head: a plain error response by cause. After it: HTTP/1 closes without the final chunk, HTTP/2 resets. */
+/* Before the head: a plain error response by cause. After it: HTTP/1 closes without the final
+ * chunk, HTTP/2 resets. */
 void exchange_abort(struct exchange *x, int err);
 void exchange_want_body(struct exchange *x);
 
@@ -95,7 +97,9 @@ void exchange_respond(struct exchange *x, int status, struct slice type, struct 
 /* exchange_respond with the status' own phrase as text. */
 void exchange_refuse(struct exchange *x, int status);
 /* Appends a field to x->response.fields, which grow in the arena. ERR_MEMORY or ERR_TOO_MANY. */
-int exchange_add_field(struct exchange *x, enum field_id id, struct slice value) __attribute__((warn_unused_result));
-int exchange_add_field_name(struct exchange *x, struct slice name, struct slice value) __attribute__((warn_unused_result));
+int exchange_add_field(struct exchange *x, enum field_id id, struct slice value)
+    __attribute__((warn_unused_result));
+int exchange_add_field_name(struct exchange *x, struct slice name, struct slice value)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -24,7 +24,7 @@ static inline void
 count_word(_Atomic uint64_t *word, uint64_t n)
 {
 	atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n,
-	                      memory_order_relaxed);
+			      memory_order_relaxed);
 }
 
 static inline void

@@ -6,9 +6,9 @@
 #include "base/clock.h"
 
 const uint64_t histogram_bounds[HISTOGRAM_BUCKETS - 1] = {
-	CLOCK_MS / 10, CLOCK_MS / 4,  CLOCK_MS / 2,  CLOCK_MS,       CLOCK_MS * 5 / 2,
-	CLOCK_MS * 5,  CLOCK_MS * 10, CLOCK_MS * 25, CLOCK_MS * 50,  CLOCK_MS * 100,
-	CLOCK_MS * 250, CLOCK_MS * 500, CLOCK_SEC,   CLOCK_SEC * 5 / 2, CLOCK_SEC * 5,
+	CLOCK_MS / 10,  CLOCK_MS / 4,   CLOCK_MS / 2,   CLOCK_MS,          CLOCK_MS * 5 / 2,
+	CLOCK_MS * 5,   CLOCK_MS * 10,  CLOCK_MS * 25,  CLOCK_MS * 50,     CLOCK_MS * 100,
+	CLOCK_MS * 250, CLOCK_MS * 500, CLOCK_SEC,      CLOCK_SEC * 5 / 2, CLOCK_SEC * 5,
 	CLOCK_SEC * 10, CLOCK_SEC * 20, CLOCK_SEC * 30, CLOCK_SEC * 60,
 };
 

@@ -16,11 +16,11 @@ struct env {
 	struct loop loop;
 	struct store store;
 	struct random random;
-	struct counters *counters;     /* owned by the worker, read by the monitor */
-	unsigned worker, workers;      /* index of this one, and how many there are */
-	struct route_series *routes;   /* by route index */
-	struct part_series *parts;     /* by part index */
-	void **attached;               /* by source index: what attach() left */
+	struct counters *counters; /* owned by the worker, read by the monitor */
+	unsigned worker, workers; /* index of this one, and how many there are */
+	struct route_series *routes; /* by route index */
+	struct part_series *parts; /* by part index */
+	void **attached; /* by source index: what attach() left */
 };
 
 #endif

@@ -18,7 +18,11 @@
 
 struct io;
 
-enum io_ready { IO_READ = 1, IO_WRITE = 2, IO_CLOSED = 4 }; /* IO_CLOSED: the peer sent FIN or reset */
+enum io_ready {
+	IO_READ = 1,
+	IO_WRITE = 2,
+	IO_CLOSED = 4
+}; /* IO_CLOSED: the peer sent FIN or reset */
 
 typedef void (*io_fn)(struct io *io, unsigned ready);
 
@@ -36,10 +40,12 @@ int io_watch(struct io *io) __attribute__((warn_unused_result));
 void io_close(struct io *io);
 int io_fd(const struct io *io);
 
-/* Bytes read (> 0); 0 at the end of the stream; ERR_BUSY: nothing there now; ERR_CLOSED: the connection broke. */
+/* Bytes read (> 0); 0 at the end of the stream; ERR_BUSY: nothing there now; ERR_CLOSED: the
+ * connection broke. */
 long io_read(struct io *io, char *memory, size_t cap) __attribute__((warn_unused_result));
 /* Writes from the front of the list, at most `limit` bytes, and drops what was
- * written. 0: all of it, or the limit; ERR_BUSY: the socket is full; ERR_CLOSED: the connection broke. */
+ * written. 0: all of it, or the limit; ERR_BUSY: the socket is full; ERR_CLOSED: the connection
+ * broke. */
 int io_write(struct io *io, struct chunks *out, size_t limit) __attribute__((warn_unused_result));
 /* Half-close: no more will be written. */
 void io_shut(struct io *io);
@@ -48,7 +54,8 @@ void io_reset_on_close(struct io *io);
 
 /* Starts a connection to `to`; the result comes as IO_WRITE, then ask
  * io_connected(). `io` is initialised and watched. ERR_CONNECT or ERR_SYSTEM: nothing is open. */
-int io_connect(struct io *io, struct loop *l, const struct address *to, io_fn on_ready) __attribute__((warn_unused_result));
+int io_connect(struct io *io, struct loop *l, const struct address *to, io_fn on_ready)
+    __attribute__((warn_unused_result));
 /* 0, or ERR_CONNECT with errno set. */
 int io_connected(struct io *io) __attribute__((warn_unused_result));
 

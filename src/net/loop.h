@@ -40,12 +40,12 @@ struct loop {
 	struct event_base *base;
 	struct event *wake, *alarm;
 	struct mailbox mailbox;
-	void *receiver;              /* handed to mail */
+	void *receiver; /* handed to mail */
 	struct timers timers;
-	uint64_t alarm_ns;           /* when the libevent timer will fire; CLOCK_NEVER: not set */
-	uint64_t now_ns;             /* of this turn; 0: not read yet */
+	uint64_t alarm_ns; /* when the libevent timer will fire; CLOCK_NEVER: not set */
+	uint64_t now_ns; /* of this turn; 0: not read yet */
 	struct deferred_queue soon, last;
-	_Atomic uint64_t turn;       /* published for the stall watch */
+	_Atomic uint64_t turn; /* published for the stall watch */
 	bool is_stopping;
 };
 
@@ -77,7 +77,8 @@ void loop_last(struct loop *l, struct deferred *d);
 void loop_forget(struct loop *l, struct deferred *d);
 
 /* ERR_MEMORY: not set. */
-int loop_set_timer(struct loop *l, struct timer *t, uint64_t at_ns) __attribute__((warn_unused_result));
+int loop_set_timer(struct loop *l, struct timer *t, uint64_t at_ns)
+    __attribute__((warn_unused_result));
 void loop_clear_timer(struct loop *l, struct timer *t);
 
 #endif

@@ -40,12 +40,14 @@ timer_is_set(const struct timer *t)
 }
 
 /* Sets or moves a timer. ERR_MEMORY: it is not set. */
-int timers_set(struct timers *h, struct timer *t, uint64_t at_ns) __attribute__((warn_unused_result));
+int timers_set(struct timers *h, struct timer *t, uint64_t at_ns)
+    __attribute__((warn_unused_result));
 /* Idempotent. */
 void timers_clear(struct timers *h, struct timer *t);
 /* The earliest, or NULL. */
 struct timer *timers_first(const struct timers *h);
-/* Takes out and calls every timer that is due; returns how many. A call-back may set and clear any timer. */
+/* Takes out and calls every timer that is due; returns how many. A call-back may set and clear any
+ * timer. */
 unsigned timers_run(struct timers *h, uint64_t now_ns);
 
 #endif

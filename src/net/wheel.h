@@ -24,7 +24,7 @@ struct wheel {
 	struct loop *loop; /* borrowed */
 	struct timer timer;
 	struct list slot[WHEEL_SLOTS];
-	uint64_t tick;     /* the next one to sweep */
+	uint64_t tick; /* the next one to sweep */
 	unsigned count;
 	wheel_fn on_expired; /* the entry is out of the wheel */
 };

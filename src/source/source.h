@@ -30,8 +30,8 @@ struct subrequest;
 
 /* What load() and load_part() may use. Lives as long as the site. */
 struct source_build {
-	struct arena *arena;             /* memory of the site */
-	struct conf_errors *errors;      /* every mistake is added here with its file and line */
+	struct arena *arena; /* memory of the site */
+	struct conf_errors *errors; /* every mistake is added here with its file and line */
 	struct pool *(*find_pool)(void *argument, struct slice name); /* NULL: not declared */
 	/* Makes a pool that belongs to the site, for a database; NULL after adding an error. */
 	struct pool *(*make_pool)(void *argument, const struct pool_options *o);
@@ -39,40 +39,46 @@ struct source_build {
 };
 
 struct source_ops {
-	const char *name;                       /* the word in the INI: source = NAME [ARGUMENT] */
-	const char *section;                    /* kind of the section that declares an instance, or NULL */
-	const struct conf_key *section_keys;    /* of that section; ends with a zeroed row */
-	size_t section_size;                    /* bytes of the struct they fill: source->conf */
-	const struct conf_key *part_keys;       /* of a part that uses this source */
-	size_t part_size;                       /* bytes of part->conf */
-	/* For kinds whose argument chooses more keys (compute JOB): sets part->choice, returns its table and size; NULL after adding an error. */
+	const char *name; /* the word in the INI: source = NAME [ARGUMENT] */
+	const char *section; /* kind of the section that declares an instance, or NULL */
+	const struct conf_key *section_keys; /* of that section; ends with a zeroed row */
+	size_t section_size; /* bytes of the struct they fill: source->conf */
+	const struct conf_key *part_keys; /* of a part that uses this source */
+	size_t part_size; /* bytes of part->conf */
+	/* For kinds whose argument chooses more keys (compute JOB): sets part->choice, returns its
+	 * table and size; NULL after adding an error. */
 	const struct conf_key *(*choose)(struct part *p, struct source_build *b, size_t *size);
 	int (*load)(struct source *s, struct source_build *b);
 	int (*load_part)(struct part *p, struct source_build *b);
-	void (*unload)(struct source *s);       /* builder or main thread, after every worker detached */
+	void (*unload)(struct source *s); /* builder or main thread, after every worker detached */
 	int (*attach)(struct source *s, struct env *env);
 	void (*detach)(struct source *s, struct env *env);
-	/* Admission of n subrequests of this source as one, before any starts; q[i]->refusal says why not. 0 or ERR_SHED. NULL: always. */
+	/* Admission of n subrequests of this source as one, before any starts; q[i]->refusal says
+	 * why not. 0 or ERR_SHED. NULL: always. */
 	int (*reserve)(struct subrequest *q[], size_t n);
 	/* Gives back a reservation of a subrequest that will not start. */
 	void (*release)(struct subrequest *q);
-	/* Optional: answers at once, from inside (head, body, done), and returns 0; or returns ERR_BUSY: start() it. */
+	/* Optional: answers at once, from inside (head, body, done), and returns 0; or returns
+	 * ERR_BUSY: start() it. */
 	int (*answer)(struct subrequest *q);
 	/* Later: head, body..., exactly one done; never from inside start(). */
 	void (*start)(struct subrequest *q);
-	void (*feed)(struct subrequest *q, struct chunks *body, bool is_last); /* request body, after subrequest_want_body; takes the chunks */
-	void (*resume)(struct subrequest *q);   /* the reader can take more, after a body() that returned SUBREQUEST_PAUSE */
-	void (*cancel)(struct subrequest *q);   /* idempotent and final: no call-back comes after it */
-	bool takes_body;                        /* feed() is there: the request body can be streamed into it */
+	void (*feed)(struct subrequest *q, struct chunks *body,
+		     bool is_last); /* request body, after subrequest_want_body; takes the chunks */
+	void (*resume)(struct subrequest *q); /* the reader can take more, after a body() that
+						 returned SUBREQUEST_PAUSE */
+	void (*cancel)(
+	    struct subrequest *q); /* idempotent and final: no call-back comes after it */
+	bool takes_body; /* feed() is there: the request body can be streamed into it */
 };
 
 struct source {
 	const struct source_ops *ops;
-	struct slice name;     /* of the instance; empty for kinds without a section */
+	struct slice name; /* of the instance; empty for kinds without a section */
 	struct conf_section *section; /* where it was declared, for errors; NULL without */
-	void *conf;            /* filled from section_keys */
-	void *state;           /* of load() */
-	unsigned index;        /* in env->attached */
+	void *conf; /* filled from section_keys */
+	void *state; /* of load() */
+	unsigned index; /* in env->attached */
 };
 
 enum value_coding { VALUE_RAW, VALUE_PATH, VALUE_QUERY, VALUE_FIELD };
@@ -82,30 +88,32 @@ enum { PART_VALUES_MAX = 32 };
 struct part_value {
 	struct slice text;
 	enum value_coding coding;
-	const char *key;       /* where it stands, for errors */
+	const char *key; /* where it stands, for errors */
 	unsigned line;
-	bool is_optional;      /* absent at run time: the value is a NULL slice, not a failure */
+	bool is_optional; /* absent at run time: the value is a NULL slice, not a failure */
 };
 
 struct part {
-	struct slice name;     /* of [subrequest ROUTE.NAME]; empty for a route's own source */
+	struct slice name; /* of [subrequest ROUTE.NAME]; empty for a route's own source */
 	struct source *source; /* borrowed from the site */
 	struct slice argument; /* the word after the kind, e.g. the job of compute */
 	struct conf_section *section;
-	void *conf;            /* filled from part_keys */
-	void *choice_conf;     /* filled from the keys that choose() returned */
-	const void *choice;    /* of choose() */
+	void *conf; /* filled from part_keys */
+	void *choice_conf; /* filled from the keys that choose() returned */
+	const void *choice; /* of choose() */
 	struct part_value value[PART_VALUES_MAX];
 	unsigned values;
-	unsigned index;        /* in env->parts */
-	bool passes_through;   /* the only part, streamed to the client */
+	unsigned index; /* in env->parts */
+	bool passes_through; /* the only part, streamed to the client */
 	struct slice *path_params; /* names of the route's path parameters, for :name of SQL */
 	unsigned path_param_count;
 };
 
 /* For load_part: index of the value in q->value[], or ERR_TOO_MANY. */
-int part_want(struct part *p, struct slice text, enum value_coding coding, const char *key) __attribute__((warn_unused_result));
-int part_want_optional(struct part *p, struct slice text, enum value_coding coding, const char *key) __attribute__((warn_unused_result));
+int part_want(struct part *p, struct slice text, enum value_coding coding, const char *key)
+    __attribute__((warn_unused_result));
+int part_want_optional(struct part *p, struct slice text, enum value_coding coding, const char *key)
+    __attribute__((warn_unused_result));
 
 /* All kinds; by name, NULL if there is none. */
 const struct source_ops *source_find_ops(struct slice name);

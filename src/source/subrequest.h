@@ -19,26 +19,33 @@ struct subrequest_ops {
 /* body() took the list, but wants no more before resume(). */
 enum { SUBREQUEST_PAUSE = 1 };
 
-enum subrequest_state { SUBREQUEST_NEW, SUBREQUEST_STARTED, SUBREQUEST_HEAD, SUBREQUEST_DONE, SUBREQUEST_CANCELLED };
+enum subrequest_state {
+	SUBREQUEST_NEW,
+	SUBREQUEST_STARTED,
+	SUBREQUEST_HEAD,
+	SUBREQUEST_DONE,
+	SUBREQUEST_CANCELLED
+};
 
 struct subrequest {
 	const struct part *part;
 	const struct subrequest_ops *up;
-	struct env *env;                /* of this worker */
-	struct arena *arena;            /* of the exchange */
-	const struct request *request;  /* the client's; borrowed until done or cancelled */
+	struct env *env; /* of this worker */
+	struct arena *arena; /* of the exchange */
+	const struct request *request; /* the client's; borrowed until done or cancelled */
 	const struct address *client;
 	struct slice request_id;
-	struct slice *value;            /* part->values of them, evaluated */
-	uint64_t deadline_ns;           /* absolute: the part's timeout and the route's deadline; kept by the run */
-	uint64_t body_bytes;            /* of a body that will be fed; with has_body */
-	bool has_body;                  /* feed() will bring one */
+	struct slice *value; /* part->values of them, evaluated */
+	uint64_t deadline_ns; /* absolute: the part's timeout and the route's deadline; kept by the
+				 run */
+	uint64_t body_bytes; /* of a body that will be fed; with has_body */
+	bool has_body; /* feed() will bring one */
 	bool is_body_length_known;
 	/* --- filled by the source ------------------------------------------------ */
-	struct response response;       /* before subrequest_head; fields live until done */
-	struct slice prepared;          /* as exchange.prepared; static memory */
-	struct pool_refusal refusal;    /* after ERR_SHED */
-	void *state;                    /* of the source */
+	struct response response; /* before subrequest_head; fields live until done */
+	struct slice prepared; /* as exchange.prepared; static memory */
+	struct pool_refusal refusal; /* after ERR_SHED */
+	void *state; /* of the source */
 	/* --- kept by subrequest_* ------------------------------------------------ */
 	enum subrequest_state state_now;
 };
@@ -52,7 +59,8 @@ int subrequest_body(struct subrequest *q, struct chunks *list) __attribute__((wa
 void subrequest_done(struct subrequest *q, int err);
 /* The source can take (more of) the request's body. */
 void subrequest_want_body(struct subrequest *q);
-/* For small whole results: head with status and type, body, done(0). The body is static or in the arena. */
+/* For small whole results: head with status and type, body, done(0). The body is static or in the
+ * arena. */
 void subrequest_answer(struct subrequest *q, int status, struct slice type, struct slice body);
 /* The run's side: idempotent; tells the source once. */
 void subrequest_cancel(struct subrequest *q);

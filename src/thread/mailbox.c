@@ -46,9 +46,8 @@ mailbox_send(struct mailbox *b, struct mail *m)
 
 	do {
 		m->next = newest;
-	} while (!atomic_compare_exchange_weak_explicit(&b->newest, &newest, m,
-	                                                memory_order_seq_cst,
-	                                                memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+	    &b->newest, &newest, m, memory_order_seq_cst, memory_order_relaxed));
 	/* Seen asleep by several senders, rung by one of them. */
 	if (atomic_load_explicit(&b->is_asleep, memory_order_seq_cst) &&
 	    atomic_exchange_explicit(&b->is_asleep, false, memory_order_seq_cst))

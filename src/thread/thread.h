@@ -16,7 +16,7 @@ enum { THREAD_NAME_BYTES = 16 };
 struct thread {
 	pthread_t id;
 	enum thread_role role;
-	int nice;  /* 0: as the process; pool threads 0..19 */
+	int nice; /* 0: as the process; pool threads 0..19 */
 	bool batch; /* SCHED_BATCH: never preempts a waking worker */
 	char name[THREAD_NAME_BYTES];
 	void (*run)(void *argument);

@@ -1,0 +1,164 @@
+/*
+ * The application's side of the exchange; see exchange.h. Protocol-free: what
+ * is sent goes through x->ops.
+ */
+#include "http/exchange.h"
+
+#include "base/assert.h"
+#include "http/status.h"
+
+enum { FIRST_FIELDS = 8, FIELDS_MAX = 256 };
+
+int
+exchange_inform(struct exchange *x, int status)
+{
+	ASSERT(!x->is_head_sent);
+	return x->ops->inform(x, status);
+}
+
+int
+exchange_head(struct exchange *x)
+{
+	ASSERT(!x->is_head_sent);
+	x->is_head_sent = true;
+	return x->ops->head(x);
+}
+
+int
+exchange_body(struct exchange *x, struct chunks *list)
+{
+	ASSERT(x->is_head_sent);
+	x->body_sent += list->bytes;
+	return x->ops->body(x, list);
+}
+
+void
+exchange_end(struct exchange *x)
+{
+	ASSERT(x->is_head_sent);
+	x->ops->end(x);
+}
+
+void
+exchange_want_body(struct exchange *x)
+{
+	x->ops->want_body(x);
+}
+
+/* The status that tells a client why there is no answer. */
+static int
+status_for(int err)
+{
+	switch (err) {
+	case ERR_TIMEOUT:
+	case ERR_DEADLINE:
+		return 504;
+	case ERR_CONNECT:
+	case ERR_CLOSED:
+	case ERR_PROTOCOL:
+		return 502;
+	case ERR_SHED:
+	case ERR_FULL:
+	case ERR_MEMORY:
+	case ERR_SHUTDOWN:
+		return 503;
+	case ERR_TOO_LARGE:
+		return 413;
+	case ERR_NOT_FOUND:
+		return 404;
+	default:
+		return 500;
+	}
+}
+
+void
+exchange_abort(struct exchange *x, int err)
+{
+	if (!x->is_head_sent)
+		exchange_refuse(x, status_for(err));
+	else
+		x->ops->abort(x, err);
+}
+
+/* Room for one more field, in the arena. */
+static int
+grow_fields(struct exchange *x)
+{
+	struct fields *f = &x->response.fields;
+	unsigned cap = f->cap ? f->cap * 2 : FIRST_FIELDS;
+	struct field *at;
+
+	if (f->count < f->cap)
+		return 0;
+	if (cap > FIELDS_MAX)
+		return ERR_TOO_MANY;
+	at = arena_zalloc(&x->arena, cap, sizeof(*at));
+	if (!at)
+		return ERR_MEMORY;
+	if (f->count)
+		memcpy(at, f->at, f->count * sizeof(*at));
+	f->at = at;
+	f->cap = cap;
+	return 0;
+}
+
+int
+exchange_add_field(struct exchange *x, enum field_id id, struct slice value)
+{
+	int err = grow_fields(x);
+
+	return err ? err : fields_add(&x->response.fields, id, value);
+}
+
+int
+exchange_add_field_name(struct exchange *x, struct slice name, struct slice value)
+{
+	int err = grow_fields(x);
+
+	return err ? err : fields_add_name(&x->response.fields, name, value);
+}
+
+/* Head, body and end; the head's fields are complete. */
+static int
+send_whole(struct exchange *x, struct slice body)
+{
+	struct chunks list;
+	int err = exchange_head(x);
+
+	if (err)
+		return err;
+	chunks_init(&list, x->store);
+	err = chunks_add_arena(&list, body);
+	if (!err)
+		err = exchange_body(x, &list);
+	chunks_clear(&list);
+	return err < 0 ? err : 0;
+}
+
+void
+exchange_respond(struct exchange *x, int status, struct slice type, struct slice body)
+{
+	bool has_body = status_has_body(status);
+
+	x->response.status = status;
+	x->response.framing = has_body ? BODY_LENGTH : BODY_NONE;
+	x->response.content_length = has_body ? body.len : 0;
+	if (!has_body)
+		body.len = 0;
+	/* Without memory for the type the client does without it. */
+	if (body.len > 0 && exchange_add_field(x, FIELD_CONTENT_TYPE, type) != 0)
+		x->is_closing = true;
+	if (send_whole(x, body) != 0)
+		x->ops->abort(x, ERR_MEMORY);
+	else
+		exchange_end(x);
+}
+
+void
+exchange_refuse(struct exchange *x, int status)
+{
+	struct slice reason = status_reason(status);
+
+	x->prepared = (struct slice){ 0 };
+	exchange_respond(x, status, SLICE("text/plain"), reason);
+}

@@ -1,0 +1,198 @@
+/*
+ * Non-blocking byte streams; see io.h.
+ */
+#include "net/io.h"
+
+#include "base/assert.h"
+#include "base/err.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <sys/sendfile.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { IOVECS = 64 };
+
+static void
+on_event(evutil_socket_t fd, short what, void *argument)
+{
+	struct io *io = argument;
+	unsigned ready = 0;
+
+	(void)fd;
+	if (what & EV_READ)
+		ready |= IO_READ;
+	if (what & EV_WRITE)
+		ready |= IO_WRITE;
+	if (what & EV_CLOSED)
+		ready |= IO_CLOSED;
+	io->on_ready(io, ready);
+}
+
+void
+io_init(struct io *io, struct loop *l, int fd, io_fn on_ready)
+{
+	io->on_ready = on_ready;
+	io->is_watched = false;
+	event_assign(&io->event, l->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_PERSIST | EV_ET,
+		     on_event, io);
+}
+
+int
+io_watch(struct io *io)
+{
+	if (io->is_watched)
+		return 0;
+	if (event_add(&io->event, NULL) != 0)
+		return ERR_SYSTEM;
+	io->is_watched = true;
+	return 0;
+}
+
+int
+io_fd(const struct io *io)
+{
+	return event_get_fd(&io->event);
+}
+
+void
+io_close(struct io *io)
+{
+	int fd = io_fd(io);
+
+	if (fd < 0)
+		return;
+	if (io->is_watched)
+		event_del(&io->event);
+	io->is_watched = false;
+	close(fd);
+	io->event.ev_fd = -1;
+}
+
+long
+io_read(struct io *io, char *memory, size_t cap)
+{
+	ssize_t n;
+
+	do {
+		n = read(io_fd(io), memory, cap);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return (long)n;
+	return errno == EAGAIN ? ERR_BUSY : ERR_CLOSED;
+}
+
+static int
+write_error(void)
+{
+	return errno == EAGAIN ? ERR_BUSY : ERR_CLOSED;
+}
+
+/* Sends from the file chunk at the front. Returns bytes or a negative enum err. */
+static long
+send_file(int fd, struct chunks *out, size_t limit)
+{
+	const struct chunk *c = out->head;
+	off_t offset = (off_t)c->offset;
+	ssize_t n;
+
+	do {
+		n = sendfile(fd, c->of.file->fd, &offset, c->len < limit ? c->len : limit);
+	} while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return ERR_CLOSED; /* the file became shorter than it was announced */
+	return n < 0 ? write_error() : (long)n;
+}
+
+/* Writes the memory chunks at the front. Returns bytes or a negative enum err. */
+static long
+write_memory(int fd, const struct chunks *out, size_t limit)
+{
+	struct iovec iov[IOVECS];
+	size_t bytes = 0;
+	int count = 0;
+	ssize_t n;
+
+	for (const struct chunk *c = out->head;
+	     c && c->kind != CHUNK_FILE && count < IOVECS && bytes < limit; c = c->next) {
+		size_t len = c->len < limit - bytes ? c->len : limit - bytes;
+
+		iov[count].iov_base = (void *)(uintptr_t)c->at;
+		iov[count++].iov_len = len;
+		bytes += len;
+	}
+	do {
+		n = count == 1 ? write(fd, iov[0].iov_base, iov[0].iov_len)
+			       : writev(fd, iov, count);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return write_error();
+	return (long)n;
+}
+
+int
+io_write(struct io *io, struct chunks *out, size_t limit)
+{
+	int fd = io_fd(io);
+
+	while (out->head && limit > 0) {
+		long n = out->head->kind == CHUNK_FILE ? send_file(fd, out, limit)
+						       : write_memory(fd, out, limit);
+		if (n < 0)
+			return (int)n;
+		chunks_drop(out, (size_t)n);
+		limit -= (size_t)n;
+	}
+	return 0;
+}
+
+void
+io_shut(struct io *io)
+{
+	shutdown(io_fd(io), SHUT_WR);
+}
+
+void
+io_reset_on_close(struct io *io)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(io_fd(io), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+int
+io_connect(struct io *io, struct loop *l, const struct address *to, io_fn on_ready)
+{
+	int fd = socket(to->of.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int one = 1;
+
+	if (fd < 0)
+		return ERR_SYSTEM;
+	if (!address_is_unix(to))
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	io_init(io, l, fd, on_ready);
+	if (connect(fd, &to->of.any, to->len) != 0 && errno != EINPROGRESS) {
+		io_close(io);
+		return ERR_CONNECT;
+	}
+	if (io_watch(io) != 0) {
+		io_close(io);
+		return ERR_SYSTEM;
+	}
+	return 0;
+}
+
+int
+io_connected(struct io *io)
+{
+	socklen_t len = sizeof(errno);
+	int error = 0;
+
+	if (getsockopt(io_fd(io), SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
+		errno = error;
+		return ERR_CONNECT;
+	}
+	return 0;
+}

@@ -1,0 +1,242 @@
+/*
+ * The turn of one thread's loop; see loop.h.
+ */
+#include "net/loop.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/err.h"
+
+#include <event2/event.h>
+
+/* Rounds of `soon` in one turn: a chain of completions may not hold the loop. */
+enum { SOON_ROUNDS = 64 };
+
+static void
+on_ring(evutil_socket_t fd, short what, void *argument)
+{
+	/* Edge-triggered and never read: being awake is all it is for. */
+	(void)fd;
+	(void)what;
+	(void)argument;
+}
+
+static void
+on_alarm(evutil_socket_t fd, short what, void *argument)
+{
+	struct loop *l = argument;
+
+	(void)fd;
+	(void)what;
+	l->alarm_ns = CLOCK_NEVER;
+}
+
+static void
+queue_init(struct deferred_queue *q)
+{
+	q->head = NULL;
+	q->tail = &q->head;
+}
+
+static struct event_base *
+new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (!config)
+		return NULL;
+	/* One thread per base, time read by ourselves. */
+	if (event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME) ==
+		0 &&
+	    event_config_require_features(config, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE) == 0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+int
+loop_init(struct loop *l, void *receiver)
+{
+	*l = (struct loop){ .receiver = receiver, .alarm_ns = CLOCK_NEVER };
+	queue_init(&l->soon);
+	queue_init(&l->last);
+	timers_init(&l->timers);
+	if (mailbox_init(&l->mailbox) != 0)
+		return ERR_SYSTEM;
+	l->base = new_base();
+	if (!l->base)
+		goto fail;
+	l->wake = event_new(l->base, l->mailbox.wake_fd, EV_READ | EV_PERSIST | EV_ET, on_ring, l);
+	l->alarm = event_new(l->base, -1, 0, on_alarm, l);
+	if (!l->wake || !l->alarm || event_add(l->wake, NULL) != 0)
+		goto fail;
+	return 0;
+fail:
+	loop_fini(l);
+	return ERR_MEMORY;
+}
+
+void
+loop_fini(struct loop *l)
+{
+	if (l->wake)
+		event_free(l->wake);
+	if (l->alarm)
+		event_free(l->alarm);
+	if (l->base)
+		event_base_free(l->base);
+	l->wake = l->alarm = NULL;
+	l->base = NULL;
+	timers_fini(&l->timers);
+	mailbox_fini(&l->mailbox);
+}
+
+uint64_t
+loop_now_slow(struct loop *l)
+{
+	l->now_ns = clock_monotonic();
+	return l->now_ns;
+}
+
+static void
+append(struct deferred_queue *q, struct deferred *d)
+{
+	if (d->is_waiting)
+		return;
+	d->is_waiting = true;
+	d->next = NULL;
+	*q->tail = d;
+	q->tail = &d->next;
+}
+
+void
+loop_soon(struct loop *l, struct deferred *d)
+{
+	append(&l->soon, d);
+}
+
+void
+loop_last(struct loop *l, struct deferred *d)
+{
+	append(&l->last, d);
+}
+
+static void
+forget(struct deferred_queue *q, struct deferred *d)
+{
+	struct deferred **at = &q->head;
+
+	while (*at && *at != d)
+		at = &(*at)->next;
+	if (!*at)
+		return;
+	*at = d->next;
+	if (!*at)
+		q->tail = at;
+	d->is_waiting = false;
+}
+
+void
+loop_forget(struct loop *l, struct deferred *d)
+{
+	if (!d->is_waiting)
+		return;
+	forget(&l->soon, d);
+	forget(&l->last, d);
+}
+
+/* Runs what waits now; what is added meanwhile waits for the next round. */
+static void
+run_round(struct deferred_queue *q)
+{
+	/* Taken one by one, up to a mark, so that loop_forget() finds the rest. */
+	struct deferred mark = { .is_waiting = true };
+
+	if (!q->head)
+		return;
+	*q->tail = &mark;
+	q->tail = &mark.next;
+	while (q->head != &mark) {
+		struct deferred *d = q->head;
+
+		q->head = d->next;
+		d->is_waiting = false;
+		d->run(d);
+	}
+	q->head = mark.next;
+	if (!q->head)
+		q->tail = &q->head;
+}
+
+/* Has libevent wake us for the earliest timer. One that fires early, because
+ * what it was set for has been cleared, costs a turn and is set anew. */
+static void
+set_alarm(struct loop *l)
+{
+	const struct timer *first = timers_first(&l->timers);
+	uint64_t now, wait_us;
+	struct timeval wait;
+
+	if (!first || first->at_ns >= l->alarm_ns)
+		return;
+	now = clock_monotonic();
+	wait_us = first->at_ns > now ? (first->at_ns - now) / CLOCK_US + 1 : 0;
+	wait = (struct timeval){ (time_t)(wait_us / 1000000), (suseconds_t)(wait_us % 1000000) };
+	if (event_add(l->alarm, &wait) == 0)
+		l->alarm_ns = first->at_ns;
+}
+
+static void
+run_timers(struct loop *l)
+{
+	const struct timer *first = timers_first(&l->timers);
+
+	if (first && first->at_ns <= loop_now(l))
+		timers_run(&l->timers, loop_now(l));
+}
+
+void
+loop_turn(struct loop *l, bool may_wait)
+{
+	if (l->soon.head || l->last.head)
+		may_wait = false;
+	set_alarm(l);
+	if (may_wait)
+		may_wait = mailbox_fall_asleep(&l->mailbox);
+	l->now_ns = 0;
+	event_base_loop(l->base, may_wait ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	mailbox_wake_up(&l->mailbox);
+	mailbox_drain(&l->mailbox, l->receiver);
+	run_timers(l);
+	for (unsigned i = 0; l->soon.head && i < SOON_ROUNDS; i++)
+		run_round(&l->soon);
+	run_round(&l->last);
+	atomic_store_explicit(&l->turn, atomic_load_explicit(&l->turn, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+void
+loop_run(struct loop *l)
+{
+	while (!l->is_stopping)
+		loop_turn(l, true);
+}
+
+void
+loop_stop(struct loop *l)
+{
+	l->is_stopping = true;
+}
+
+int
+loop_set_timer(struct loop *l, struct timer *t, uint64_t at_ns)
+{
+	return timers_set(&l->timers, t, at_ns);
+}
+
+void
+loop_clear_timer(struct loop *l, struct timer *t)
+{
+	timers_clear(&l->timers, t);
+}
