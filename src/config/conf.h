@@ -38,6 +38,7 @@ struct conf_entry {
 	const struct conf_file *file;
 	unsigned line;
 	bool is_used; /* some table knew the key */
+	bool is_bad; /* could not be expanded, which was reported */
 };
 
 struct conf_section {

@@ -25,8 +25,8 @@ int value_decimal(struct slice s, uint64_t *thousandths) MUST_CHECK;
 
 /* Without spaces, tabs and newlines at either end. */
 struct slice value_trim(struct slice s);
-/* Cuts the next item of a comma-separated list, trimmed; false at the end. An
- * empty list has no items; an empty item between or after commas is given as empty. */
+/* Cuts the next item of a comma-separated list, trimmed; false at the end. A
+ * comma at the end is allowed; any other empty item is given as empty. */
 bool value_next(struct slice *rest, struct slice *item);
 
 /* The shortest exact text, as the functions above read it. */
