@@ -17,12 +17,12 @@ enum field_id {
 };
 
 enum field_flag {
-	FIELD_HOP = 1,  /* belongs to one connection: never forwarded (RFC 9110 7.6.1) */
-	FIELD_ONCE = 2, /* more than one is an error, or the lines would not mean a list */
+	FIELD_HOP = 1, /* belongs to one connection: never forwarded (RFC 9110 7.6.1) */
+	FIELD_ONCE = 2, /* not a list: a request that has it twice is refused */
 };
 
 struct field {
-	struct slice name;  /* as sent: any case */
+	struct slice name; /* as sent: any case */
 	struct slice value; /* without blanks at its ends */
 	enum field_id id;
 };
@@ -42,8 +42,12 @@ unsigned field_flags(enum field_id id);
 const struct field *fields_find(const struct fields *f, enum field_id id);
 const struct field *fields_find_name(const struct fields *f, struct slice name);
 /* Appends; ERR_TOO_MANY when cap is reached. The slices stay borrowed. */
-int fields_add(struct fields *f, enum field_id id, struct slice value) __attribute__((warn_unused_result));
-int fields_add_name(struct fields *f, struct slice name, struct slice value) __attribute__((warn_unused_result));
+int fields_add(struct fields *f, enum field_id id, struct slice value)
+    __attribute__((warn_unused_result));
+int fields_add_name(struct fields *f, struct slice name, struct slice value)
+    __attribute__((warn_unused_result));
+/* Whether a comma-separated list holds the token, ASCII case ignored. */
+bool field_list_has(struct slice list, struct slice token);
 /* Whether a comma-separated list in any field of that id holds the token, ASCII case ignored. */
 bool fields_has_token(const struct fields *f, enum field_id id, struct slice token);
 /* A token of RFC 9110 5.6.2: at least one byte, all of them tchar. */

@@ -3,7 +3,8 @@
  * fed what was read and says which part of it is data.
  *
  * Bounded: the size has at most 15 hexadecimal digits, extensions and the
- * trailer section have a budget of bytes. Strict: CRLF only.
+ * trailer section of a body have one budget of bytes. Strict: CRLF only, no
+ * blanks around the size, no controls in extensions and trailers.
  */
 #ifndef FOREBAY_WIRE_CHUNKED_H
 #define FOREBAY_WIRE_CHUNKED_H
@@ -12,17 +13,27 @@
 #include "base/writer.h"
 
 enum chunked_state {
-	CHUNKED_SIZE_FIRST, CHUNKED_SIZE, CHUNKED_EXTENSION, CHUNKED_SIZE_LF, CHUNKED_DATA,
-	CHUNKED_DATA_CR, CHUNKED_DATA_LF, CHUNKED_TRAILER_START, CHUNKED_TRAILER_LINE,
-	CHUNKED_TRAILER_LF, CHUNKED_END_LF, CHUNKED_END,
+	CHUNKED_SIZE_FIRST, /* the first digit of a size */
+	CHUNKED_SIZE, /* digits, ';' or CR */
+	CHUNKED_EXTENSION, /* up to CR */
+	CHUNKED_SIZE_LF, /* then data, or the trailer section after size 0 */
+	CHUNKED_DATA, /* `left` bytes */
+	CHUNKED_DATA_CR,
+	CHUNKED_DATA_LF, /* then the next size */
+	CHUNKED_TRAILER_START, /* CR, or the first byte of a name */
+	CHUNKED_TRAILER_NAME, /* up to ':' */
+	CHUNKED_TRAILER_VALUE, /* up to CR */
+	CHUNKED_TRAILER_LF, /* then the next line */
+	CHUNKED_END_LF,
+	CHUNKED_END,
 };
 
 struct chunked {
 	enum chunked_state state;
-	uint64_t left;      /* bytes of the current chunk still to come */
-	uint32_t overhead;  /* extension and trailer bytes seen so far */
+	uint64_t left; /* bytes of the current chunk still to come; the size while it is read */
+	uint32_t overhead; /* extension and trailer bytes seen so far */
 	uint32_t max_overhead;
-	uint8_t digits;
+	uint8_t digits; /* of the size so far */
 };
 
 void chunked_init(struct chunked *c, uint32_t max_overhead);
@@ -31,9 +42,12 @@ void chunked_init(struct chunked *c, uint32_t max_overhead);
  * is found (returned in *data; empty if there is none in this input), or the
  * input ends, or the body does (state is CHUNKED_END; the rest of *in belongs
  * to what follows). Trailer fields are checked for form and dropped. Call
- * again while *in is not empty. 0, ERR_PROTOCOL or ERR_TOO_LARGE.
+ * again while *in is not empty and the state is not CHUNKED_END. 0,
+ * ERR_PROTOCOL, or ERR_TOO_LARGE when the budget is used up; after an error
+ * the decoder must not be used again.
  */
-int chunked_decode(struct chunked *c, struct slice *in, struct slice *data) __attribute__((warn_unused_result));
+int chunked_decode(struct chunked *c, struct slice *in, struct slice *data)
+    __attribute__((warn_unused_result));
 /* The size line of a chunk of n bytes (n > 0), CRLF included. */
 void chunked_write_size(struct writer *w, uint64_t n);
 

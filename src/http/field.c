@@ -1,0 +1,182 @@
+/*
+ * Header fields; see field.h. A name is looked up among those of its length
+ * (fields.def is grouped so), compared eight bytes at a time.
+ */
+#include "http/field.h"
+
+#include "base/err.h"
+#include "http/byte.h"
+
+struct row {
+	struct slice name;
+	unsigned flags;
+};
+
+static const struct row rows[FIELD_COUNT] = {
+#define FIELD(id, name, flags) [FIELD_##id] = { SLICE_INIT(name), flags },
+#include "http/fields.def"
+#undef FIELD
+};
+
+/* FIRST_n is the id of the first name of n bytes. */
+enum first_of_length {
+	FIRST_NONE = FIELD_OTHER,
+#define FIELD(id, name, flags) POSITION_##id,
+#define FIELD_LENGTH(n)        FIRST_##n, BEFORE_##n = FIRST_##n - 1,
+#include "http/fields.def"
+#undef FIELD
+};
+
+enum { LONGEST = 64 };
+
+static const uint8_t first_of_length[LONGEST] = {
+#define FIELD(id, name, flags)
+#define FIELD_LENGTH(n) [n] = FIRST_##n,
+#include "http/fields.def"
+#undef FIELD
+};
+
+/* Whether eight bytes are those of a lower-case word, ASCII case ignored: they
+ * may differ in the case bit alone, and only where the word has a letter. */
+static bool
+is_word(const char *bytes, const char *lower)
+{
+	uint64_t a, b;
+
+	memcpy(&a, bytes, sizeof(a));
+	memcpy(&b, lower, sizeof(b));
+	return ((a ^ b) & ~((b & 0x4040404040404040) >> 1)) == 0;
+}
+
+static bool
+is_name(struct slice name, struct slice lower)
+{
+	size_t i = 0;
+
+	if (name.len >= 8) {
+		for (; i + 8 <= name.len; i += 8) {
+			if (!is_word(name.at + i, lower.at + i))
+				return false;
+		}
+		/* The rest, read together with some bytes that are equal already. */
+		return is_word(name.at + name.len - 8, lower.at + name.len - 8);
+	}
+	for (; i < name.len; i++) {
+		if (ascii_lower(name.at[i]) != lower.at[i])
+			return false;
+	}
+	return true;
+}
+
+enum field_id
+field_id_of(struct slice name)
+{
+	unsigned id = name.len < LONGEST ? first_of_length[name.len] : FIELD_OTHER;
+	char first;
+
+	if (id == FIELD_OTHER)
+		return FIELD_OTHER;
+	first = ascii_lower(name.at[0]);
+	for (; id < FIELD_COUNT && rows[id].name.len == name.len; id++) {
+		if (rows[id].name.at[0] == first && is_name(name, rows[id].name))
+			return (enum field_id)id;
+	}
+	return FIELD_OTHER;
+}
+
+struct slice
+field_name(enum field_id id)
+{
+	return id > FIELD_OTHER && id < FIELD_COUNT ? rows[id].name : SLICE("");
+}
+
+unsigned
+field_flags(enum field_id id)
+{
+	return id > FIELD_OTHER && id < FIELD_COUNT ? rows[id].flags : 0;
+}
+
+const struct field *
+fields_find(const struct fields *f, enum field_id id)
+{
+	for (unsigned i = 0; i < f->count; i++) {
+		if (f->at[i].id == id)
+			return &f->at[i];
+	}
+	return NULL;
+}
+
+const struct field *
+fields_find_name(const struct fields *f, struct slice name)
+{
+	enum field_id id = field_id_of(name);
+
+	if (id != FIELD_OTHER)
+		return fields_find(f, id);
+	for (unsigned i = 0; i < f->count; i++) {
+		if (f->at[i].id == FIELD_OTHER && slice_eq_nocase(f->at[i].name, name))
+			return &f->at[i];
+	}
+	return NULL;
+}
+
+static int
+append(struct fields *f, struct field field)
+{
+	if (f->count >= f->cap)
+		return ERR_TOO_MANY;
+	f->at[f->count++] = field;
+	return 0;
+}
+
+int
+fields_add(struct fields *f, enum field_id id, struct slice value)
+{
+	return append(f, (struct field){ .name = field_name(id), .value = value, .id = id });
+}
+
+int
+fields_add_name(struct fields *f, struct slice name, struct slice value)
+{
+	return append(f, (struct field){ .name = name, .value = value, .id = field_id_of(name) });
+}
+
+bool
+field_list_has(struct slice list, struct slice token)
+{
+	while (list.len) {
+		if (slice_eq_nocase(slice_trim(slice_cut(&list, ',')), token))
+			return true;
+	}
+	return false;
+}
+
+bool
+fields_has_token(const struct fields *f, enum field_id id, struct slice token)
+{
+	for (unsigned i = 0; i < f->count; i++) {
+		if (f->at[i].id == id && field_list_has(f->at[i].value, token))
+			return true;
+	}
+	return false;
+}
+
+bool
+field_is_token(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (!byte_is(s.at[i], BYTE_TOKEN))
+			return false;
+	}
+	return s.len > 0;
+}
+
+bool
+field_is_value(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (!byte_is(s.at[i], BYTE_VALUE))
+			return false;
+	}
+	return true;
+}
