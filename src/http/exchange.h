@@ -8,12 +8,12 @@
  *   exchange_ops                 <----------  inform, head, body, end, abort, want_body
  *
  * Rules. begin comes once, with the whole head. feed comes with body chunks only
- * after want_body (one feed per want at most), the last with `is_last`. head
- * comes once, then body..., then end or abort, after which the application may
- * not touch the exchange: it can be gone. cancel (the client went, the body
- * broke its framing or limit) comes at most once, and then the application
- * calls nothing any more; it must have let go when cancel returns. Calls may
- * be made from inside begin, feed and resume. One thread.
+ * after want_body (one feed per want at most), the last with `is_last`,
+ * never from inside want_body. head comes once, then body..., then end or abort, after which the
+ * application may not touch the exchange: it can be gone. cancel (the client went, the body broke
+ * its framing or limit) comes at most once, and then the application calls nothing any more; it
+ * must have let go when cancel returns. Calls may be made from inside begin, feed and resume. One
+ * thread.
  */
 #ifndef FOREBAY_HTTP_EXCHANGE_H
 #define FOREBAY_HTTP_EXCHANGE_H

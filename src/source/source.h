@@ -50,6 +50,9 @@ struct source_ops {
 	const struct conf_key *(*choose)(struct part *p, struct source_build *b, size_t *size);
 	int (*load)(struct source *s, struct source_build *b);
 	int (*load_part)(struct part *p, struct source_build *b);
+	/* Optional: the values have been compiled; those without a variable are known now
+	 * (part_value.constant). */
+	int (*prepare_part)(struct part *p, struct source_build *b);
 	void (*unload)(struct source *s); /* builder or main thread, after every worker detached */
 	int (*attach)(struct source *s, struct env *env);
 	void (*detach)(struct source *s, struct env *env);
@@ -59,7 +62,7 @@ struct source_ops {
 	/* Gives back a reservation of a subrequest that will not start. */
 	void (*release)(struct subrequest *q);
 	/* Optional: answers at once, from inside (head, body, done), and returns 0; or returns
-	 * ERR_BUSY: start() it. */
+	 * ERR_BUSY: start() it. A reservation that it did not need is released after it. */
 	int (*answer)(struct subrequest *q);
 	/* Later: head, body..., exactly one done; never from inside start(). */
 	void (*start)(struct subrequest *q);
@@ -91,6 +94,8 @@ struct part_value {
 	const char *key; /* where it stands, for errors */
 	unsigned line;
 	bool is_optional; /* absent at run time: the value is a NULL slice, not a failure */
+	bool is_constant; /* for prepare_part: no variable in it; this is its value */
+	struct slice constant; /* in the site's arena; NUL-terminated */
 };
 
 struct part {

@@ -34,7 +34,7 @@ struct subrequest {
 	struct arena *arena; /* of the exchange */
 	const struct request *request; /* the client's; borrowed until done or cancelled */
 	const struct address *client;
-	struct slice request_id;
+	struct slice request_id; /* not inside answer(): empty there */
 	struct slice *value; /* part->values of them, evaluated */
 	uint64_t deadline_ns; /* absolute: the part's timeout and the route's deadline; kept by the
 				 run */
@@ -51,9 +51,10 @@ struct subrequest {
 };
 
 /* The source's side. head: q->response is filled. body takes the list: 0 or
- * SUBREQUEST_PAUSE. done: 0, or why it failed (ERR_CONNECT, ERR_PROTOCOL,
- * ERR_CLOSED, ERR_TIMEOUT, ERR_SHED, ERR_MISSING, ERR_FAILED, ...); q must not be touched
- * after it. A second done, or anything after a cancel, is a broken promise (ASSERT). */
+ * SUBREQUEST_PAUSE; only a part that is passed through may give ranges of files. done: 0, or
+ * why it failed (ERR_CONNECT, ERR_PROTOCOL, ERR_CLOSED, ERR_TIMEOUT, ERR_SHED, ERR_MISSING,
+ * ERR_FAILED, ...); q must not be touched after it. A second done, or anything after a cancel, is a
+ * broken promise (ASSERT). */
 void subrequest_head(struct subrequest *q);
 int subrequest_body(struct subrequest *q, struct chunks *list) __attribute__((warn_unused_result));
 void subrequest_done(struct subrequest *q, int err);

@@ -1,0 +1,127 @@
+/*
+ * A plan: what a route asks of which sources, in which order, and how the
+ * results become one response. Compiled once from `[route R]` and its
+ * `[subrequest R.NAME]` sections while a site is built, then only read, by
+ * every worker. Every route is a plan: one part that is passed through, or
+ * several that are joined.
+ *
+ *   plan_read      the keys of all its sections -> parts and their sources
+ *   plan_compile   templates, dependencies, what the run needs ready-made
+ *
+ * Both add every mistake to build->errors and go on. All memory is the
+ * site's; a plan is never freed alone.
+ */
+#ifndef FOREBAY_PLAN_PLAN_H
+#define FOREBAY_PLAN_PLAN_H
+
+#include "source/source.h"
+
+struct template;
+
+enum { PLAN_PARTS_MAX = 64, PLAN_TABLES_MAX = 8 };
+
+enum plan_join { PLAN_JOIN_OBJECT, PLAN_JOIN_ARRAY };
+enum plan_failure { PLAN_PARTIAL, PLAN_ALL_OR_NOTHING };
+enum plan_report { PLAN_REPORT_HEADER, PLAN_REPORT_OFF };
+enum plan_as { PLAN_AS_AUTO, PLAN_AS_JSON, PLAN_AS_TEXT, PLAN_AS_BASE64 };
+
+enum { PLAN_STATUS_FIRST = 100, PLAN_STATUS_LAST = 599 };
+
+/* A set of statuses. */
+struct plan_statuses {
+	uint64_t bit[(PLAN_STATUS_LAST - PLAN_STATUS_FIRST) / 64 + 1];
+};
+
+/* One part. Parts are known by their place in the plan: bit i of a mask is part[i]. */
+struct plan_part {
+	struct part part; /* what its source sees */
+	const struct template **value; /* part.values of them */
+	const struct slice
+	    *constant; /* the values themselves when none holds a variable, else NULL */
+	uint64_t needs; /* parts whose results its templates use */
+	uint64_t after; /* needs, and those of its `after` key: they must have ended */
+	uint64_t followers; /* parts that have this one in their `after` mask */
+	uint64_t timeout_ns; /* 0: none but the plan's deadline */
+	uint64_t max_result; /* bytes */
+	struct plan_statuses expect;
+	enum plan_as as;
+	bool is_optional;
+	bool has_fallback; /* written; else an optional part that failed is null, and has no result
+			    */
+	struct slice fallback; /* valid JSON */
+	struct slice lead; /* the join's text before this result: `,"name":` */
+	const struct slice *headers; /* names of response fields that templates of the plan use */
+	unsigned header_count;
+	struct conf_table tables[PLAN_TABLES_MAX]; /* of its section, for the dump */
+	unsigned table_count;
+};
+
+/* Parts of one source that are admitted together. */
+struct plan_batch {
+	struct source *source;
+	uint64_t parts;
+};
+
+struct plan {
+	struct slice name; /* of the route */
+	struct conf_section *section;
+	struct plan_part *part; /* in the order of declaration */
+	unsigned count;
+	bool is_joined; /* else part[0] is passed through */
+	bool needs_body; /* a template uses the request's body: it is collected before anything
+			    starts */
+	uint64_t deadline_ns; /* relative */
+	uint64_t first; /* parts that wait for no other */
+	/* Required parts come first, so that an optional one never takes their place. */
+	const struct plan_batch *batch;
+	unsigned batch_count;
+	enum plan_join join;
+	enum plan_failure failure;
+	enum plan_report report;
+	struct slice tail; /* the join's text after the last result */
+	size_t report_bytes; /* longest Forebay-Parts value */
+	unsigned char order[PLAN_PARTS_MAX]; /* places, each after all that it waits for */
+	const struct slice *params; /* names of the path parameters */
+	unsigned param_count;
+	struct conf_table tables[PLAN_TABLES_MAX]; /* of the route's section, for the dump */
+	unsigned table_count;
+};
+
+/* What building plans needs, for all plans of a site. */
+struct plan_build {
+	struct source_build *source; /* memory, errors, pools */
+	struct conf *conf;
+	/* The configured source of that kind; name is empty for kinds without a section.
+	 * NULL: there is none, or it was in error; plan_read tells which. */
+	struct source *(*find_source)(void *argument, const struct source_ops *ops,
+				      struct slice name);
+	void *argument;
+	unsigned parts; /* index in env->parts of the next part; counted on */
+};
+
+/*
+ * Reads the route's section, with the keys of `more` tables (the router's)
+ * beside its own, and the sections of its parts, and finds their sources.
+ * NULL without memory or when it is no plan at all; what is wrong is in
+ * errors either way. more_count at most 2.
+ */
+struct plan *plan_read(struct plan_build *b, struct conf_section *route,
+		       const struct conf_table *more, unsigned more_count) MUST_CHECK;
+/*
+ * Second step, when the names of the path parameters are known (borrowed, they
+ * must outlive the plan). ERR_SYNTAX: something was added to errors. ERR_MEMORY.
+ */
+int plan_compile(struct plan *p, struct plan_build *b, const struct slice *params,
+		 unsigned param_count) MUST_CHECK;
+/* Adds an error for every [subrequest] section that belongs to no route. */
+void plan_check_strays(const struct conf *c, struct conf_errors *e);
+
+static inline bool
+plan_expects(const struct plan_statuses *s, int status)
+{
+	unsigned i = (unsigned)(status - PLAN_STATUS_FIRST);
+
+	return i <= PLAN_STATUS_LAST - PLAN_STATUS_FIRST && (s->bit[i / 64] >> (i % 64) & 1);
+}
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * A run: one execution of a plan for one exchange. It starts the subrequests,
+ * bounds them in time, and answers: a single part is passed through, byte by
+ * byte with back-pressure both ways (pass.c); several are collected and joined
+ * (fan.c). On the worker that owns the exchange; all its memory is the
+ * exchange's arena, or heap that it frees when it ends.
+ *
+ *   exchange_app            run                      sources
+ *   begin  --> run_start  --> answer | reserve, start
+ *   feed   --> run_feed   --> feed                <-- subrequest_want_body
+ *   resume --> run_resume --> resume
+ *   cancel --> run_cancel --> cancel
+ *   exchange_head, body, end <-- run              <-- subrequest_head, body, done
+ *
+ * x->run is the run while it lasts; it is NULL again before the response's
+ * end is told to the exchange, which may be gone after that.
+ */
+#ifndef FOREBAY_PLAN_RUN_H
+#define FOREBAY_PLAN_RUN_H
+
+#include "http/exchange.h"
+#include "plan/plan.h"
+
+/*
+ * From inside begin, with x->max_body set. May answer before it returns. The
+ * captures are values of p->params, in their order: the array is copied, the
+ * texts must live as long as the exchange.
+ */
+void run_start(struct exchange *x, struct env *env, const struct plan *p,
+	       const struct slice *captures);
+/* These do nothing (but release the body) when the run has ended. */
+void run_feed(struct exchange *x, struct chunks *body, bool is_last);
+void run_resume(struct exchange *x);
+/* The client went, or its body was cut: every subrequest is cancelled; nothing is touched after it.
+ */
+void run_cancel(struct exchange *x, int err);
+
+#endif
