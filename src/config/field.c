@@ -57,10 +57,12 @@ say_range(struct field *f, struct slice text, int64_t min, int64_t max)
 	struct writer w = begin_why(f);
 
 	write_quoted(f, &w, text);
-	writer_text(&w, " is out of range: ");
+	writer_text(&w, max == INT64_MAX ? " is out of range: at least " : " is out of range: ");
 	write_bound(f, &w, min);
-	writer_text(&w, " to ");
-	write_bound(f, &w, max);
+	if (max < INT64_MAX) {
+		writer_text(&w, " to ");
+		write_bound(f, &w, max);
+	}
 	return end_why(f, &w);
 }
 
