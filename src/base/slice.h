@@ -84,6 +84,52 @@ ascii_hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Whether `bytes` is the lower-case `word`, ASCII case ignored: the two may differ
+ * in the case bit alone, and only where the word has a letter. */
+static inline bool
+ascii_is_word8(const char *bytes, const char *word)
+{
+	uint64_t a, b;
+
+	memcpy(&a, bytes, sizeof(a));
+	memcpy(&b, word, sizeof(b));
+	return ((a ^ b) & ~((b & 0x4040404040404040) >> 1)) == 0;
+}
+
+static inline bool
+ascii_is_word4(const char *bytes, const char *word)
+{
+	uint32_t a, b;
+
+	memcpy(&a, bytes, sizeof(a));
+	memcpy(&b, word, sizeof(b));
+	return ((a ^ b) & ~((b & 0x40404040) >> 1)) == 0;
+}
+
+/* As slice_eq_nocase, where b is known to be of lower-case letters, digits and
+ * '-': by words, the last of which overlaps the one before it. */
+static inline bool
+slice_eq_lower(struct slice a, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	if (a.len >= 8) {
+		for (size_t i = 0; i + 8 < a.len; i += 8) {
+			if (!ascii_is_word8(a.at + i, b.at + i))
+				return false;
+		}
+		return ascii_is_word8(a.at + a.len - 8, b.at + b.len - 8);
+	}
+	if (a.len >= 4)
+		return ascii_is_word4(a.at, b.at) &&
+		       ascii_is_word4(a.at + a.len - 4, b.at + b.len - 4);
+	for (size_t i = 0; i < a.len; i++) {
+		if (ascii_lower(a.at[i]) != b.at[i])
+			return false;
+	}
+	return true;
+}
+
 /* ASCII case is ignored, as for field names (RFC 9110 5.1). */
 bool slice_eq_nocase(struct slice a, struct slice b);
 /* Where c first stands, or s.len. */

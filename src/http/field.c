@@ -7,13 +7,14 @@
 #include "base/err.h"
 #include "http/byte.h"
 
-struct row {
-	struct slice name;
-	unsigned flags;
+static const struct slice names[FIELD_COUNT] = {
+#define FIELD(id, name, flags) [FIELD_##id] = SLICE_INIT(name),
+#include "http/fields.def"
+#undef FIELD
 };
 
-static const struct row rows[FIELD_COUNT] = {
-#define FIELD(id, name, flags) [FIELD_##id] = { SLICE_INIT(name), flags },
+const uint8_t field_flag_bytes[FIELD_COUNT] = {
+#define FIELD(id, name, flags) [FIELD_##id] = flags,
 #include "http/fields.def"
 #undef FIELD
 };
@@ -36,38 +37,6 @@ static const uint8_t first_of_length[LONGEST] = {
 #undef FIELD
 };
 
-/* Whether eight bytes are those of a lower-case word, ASCII case ignored: they
- * may differ in the case bit alone, and only where the word has a letter. */
-static bool
-is_word(const char *bytes, const char *lower)
-{
-	uint64_t a, b;
-
-	memcpy(&a, bytes, sizeof(a));
-	memcpy(&b, lower, sizeof(b));
-	return ((a ^ b) & ~((b & 0x4040404040404040) >> 1)) == 0;
-}
-
-static bool
-is_name(struct slice name, struct slice lower)
-{
-	size_t i = 0;
-
-	if (name.len >= 8) {
-		for (; i + 8 <= name.len; i += 8) {
-			if (!is_word(name.at + i, lower.at + i))
-				return false;
-		}
-		/* The rest, read together with some bytes that are equal already. */
-		return is_word(name.at + name.len - 8, lower.at + name.len - 8);
-	}
-	for (; i < name.len; i++) {
-		if (ascii_lower(name.at[i]) != lower.at[i])
-			return false;
-	}
-	return true;
-}
-
 enum field_id
 field_id_of(struct slice name)
 {
@@ -77,8 +46,8 @@ field_id_of(struct slice name)
 	if (id == FIELD_OTHER)
 		return FIELD_OTHER;
 	first = ascii_lower(name.at[0]);
-	for (; id < FIELD_COUNT && rows[id].name.len == name.len; id++) {
-		if (rows[id].name.at[0] == first && is_name(name, rows[id].name))
+	for (; id < FIELD_COUNT && names[id].len == name.len; id++) {
+		if (names[id].at[0] == first && slice_eq_lower(name, names[id]))
 			return (enum field_id)id;
 	}
 	return FIELD_OTHER;
@@ -87,13 +56,7 @@ field_id_of(struct slice name)
 struct slice
 field_name(enum field_id id)
 {
-	return id > FIELD_OTHER && id < FIELD_COUNT ? rows[id].name : SLICE("");
-}
-
-unsigned
-field_flags(enum field_id id)
-{
-	return id > FIELD_OTHER && id < FIELD_COUNT ? rows[id].flags : 0;
+	return id > FIELD_OTHER && id < FIELD_COUNT ? names[id] : SLICE("");
 }
 
 const struct field *

@@ -36,7 +36,14 @@ struct fields {
 enum field_id field_id_of(struct slice name);
 /* The name as we write it, e.g. "content-length"; of FIELD_OTHER, empty. */
 struct slice field_name(enum field_id id);
-unsigned field_flags(enum field_id id);
+
+extern const uint8_t field_flag_bytes[FIELD_COUNT];
+
+static inline unsigned
+field_flags(enum field_id id)
+{
+	return id < FIELD_COUNT ? field_flag_bytes[id] : 0;
+}
 
 /* The first field with that id or name, or NULL. */
 const struct field *fields_find(const struct fields *f, enum field_id id);

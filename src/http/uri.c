@@ -279,12 +279,33 @@ uri_host(struct slice authority)
 	return slice_make(authority.at, host_len(authority));
 }
 
+/* The common case in one look: names or IPv4 without escapes, and a port. */
+static bool
+is_plain_authority(struct slice s)
+{
+	unsigned port = 0;
+	size_t i = 0;
+
+	while (i < s.len && byte_is(s.at[i], BYTE_UNRESERVED))
+		i++;
+	if (i == s.len)
+		return true;
+	if (s.at[i] != ':' || s.len - i > 6)
+		return false;
+	while (++i < s.len && ascii_is_digit(s.at[i]))
+		port = port * 10 + (unsigned)(s.at[i] - '0');
+	return i == s.len && port <= 65535;
+}
+
 bool
 uri_is_authority(struct slice s)
 {
-	struct slice host = uri_host(s);
-	struct slice rest = slice_after(s, host.len);
+	struct slice host, rest;
 
+	if (is_plain_authority(s))
+		return true;
+	host = uri_host(s);
+	rest = slice_after(s, host.len);
 	if (rest.len && (rest.at[0] != ':' || !is_port(slice_after(rest, 1))))
 		return false;
 	if (host.len && host.at[0] == '[')

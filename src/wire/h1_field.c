@@ -15,24 +15,8 @@ h1_refuse(struct h1_parse *p, int status, const char *reason)
 	return ERR_PROTOCOL;
 }
 
-int
-h1_line_end(struct h1_lines *l)
-{
-	int c = cursor_peek(&l->in);
-
-	if (c < 0)
-		return H1_MORE;
-	if (c != '\r')
-		return h1_refuse(l->parse, 400, "a byte that may not stand in its line");
-	if (cursor_left(&l->in) < 2)
-		return H1_MORE;
-	if (!cursor_take(&l->in, SLICE("\r\n")))
-		return h1_refuse(l->parse, 400, "a bare CR");
-	return H1_DONE;
-}
-
 /* RFC 9112 6.2, 6.3: one plain number; a list of equal ones is refused too. */
-static int
+static __attribute__((noinline)) int
 take_content_length(struct h1_lines *l, struct slice value)
 {
 	if (l->has_length)
@@ -46,7 +30,7 @@ take_content_length(struct h1_lines *l, struct slice value)
 }
 
 /* RFC 9112 6.1: the only coding is chunked, once, and in HTTP/1.1 alone. */
-static int
+static __attribute__((noinline)) int
 take_transfer_encoding(struct h1_lines *l, struct slice value)
 {
 	if (l->has_length)
@@ -55,7 +39,7 @@ take_transfer_encoding(struct h1_lines *l, struct slice value)
 		return h1_refuse(l->parse, 400, "Transfer-Encoding twice");
 	if (l->version < HTTP_1_1)
 		return h1_refuse(l->parse, 400, "Transfer-Encoding in HTTP/1.0");
-	if (slice_eq_nocase(value, SLICE("chunked"))) {
+	if (slice_eq_lower(value, SLICE("chunked"))) {
 		l->has_chunked = true;
 		return H1_DONE;
 	}
@@ -64,11 +48,16 @@ take_transfer_encoding(struct h1_lines *l, struct slice value)
 	return h1_refuse(l->parse, 400, "Transfer-Encoding is not a single coding");
 }
 
-static void
+/* Kept out of line, as all that is rare: the common line then needs few registers. */
+static __attribute__((noinline)) void
 take_connection(struct h1_lines *l, struct slice value)
 {
-	l->says_close |= field_list_has(value, SLICE("close"));
-	l->says_keep_alive |= field_list_has(value, SLICE("keep-alive"));
+	while (value.len) {
+		struct slice option = slice_trim(slice_cut(&value, ','));
+
+		l->says_close |= slice_eq_lower(option, SLICE("close"));
+		l->says_keep_alive |= slice_eq_lower(option, SLICE("keep-alive"));
+	}
 }
 
 static int
@@ -96,32 +85,52 @@ trim_end(struct slice value)
 	return value;
 }
 
+/*
+ * The name and its colon. Most are found whole in the next block, and a name of
+ * our table needs no look at its bytes.
+ */
+static int
+take_name(struct cursor *c, struct h1_parse *p, struct field *field)
+{
+	size_t near = cursor_find_near(c, ':');
+
+	if (near < CURSOR_BLOCK)
+		field->name = cursor_take_bytes(c, near);
+	else
+		field->name = cursor_run(c, BYTE_TOKEN);
+	if (cursor_left(c) == 0)
+		return H1_MORE;
+	field->id = field_id_of(field->name);
+	/* RFC 9112 5.1: no blank before the colon; 5.2: a line never starts with one. */
+	if (cursor_peek(c) != ':' || (field->id == FIELD_OTHER && !field_is_token(field->name)))
+		return h1_refuse(p, 400, "a field name is malformed");
+	cursor_skip(c);
+	return H1_DONE;
+}
+
 int
 h1_field_take(struct h1_lines *l, const struct field **line)
 {
+	struct cursor c = l->in; /* in registers */
 	struct field *field;
-	struct slice name, value;
 	int result;
 
 	*line = NULL;
-	if (cursor_peek(&l->in) == '\r' || cursor_left(&l->in) == 0)
-		return h1_line_end(l);
+	if (cursor_left(&c) == 0 || cursor_peek(&c) == '\r')
+		return h1_line_end(&l->in, l->parse);
 	if (l->fields->count >= l->max_fields)
 		return h1_refuse(l->parse, 431, "too many fields");
-	name = cursor_run(&l->in, BYTE_TOKEN);
-	if (cursor_left(&l->in) == 0)
-		return H1_MORE;
-	/* RFC 9112 5.1: no blank before the colon; 5.2: a line never starts with one. */
-	if (name.len == 0 || cursor_peek(&l->in) != ':')
-		return h1_refuse(l->parse, 400, "a field name is malformed");
-	cursor_skip(&l->in);
-	cursor_skip_blanks(&l->in);
-	value = cursor_run_value(&l->in);
-	result = h1_line_end(l);
+	field = &l->fields->at[l->fields->count];
+	result = take_name(&c, l->parse, field);
 	if (result != H1_DONE)
 		return result;
-	field = &l->fields->at[l->fields->count++];
-	*field = (struct field){ name, trim_end(value), field_id_of(name) };
+	cursor_skip_blanks(&c);
+	field->value = trim_end(cursor_run_value(&c));
+	result = h1_line_end(&c, l->parse);
+	if (result != H1_DONE)
+		return result;
+	l->in = c;
+	l->fields->count++;
 	*line = field;
 	return field->id == FIELD_OTHER ? H1_DONE : take_meaning(l, field);
 }

@@ -25,7 +25,16 @@ struct h1_lines {
 int h1_refuse(struct h1_parse *p, int status, const char *reason);
 
 /* CRLF and nothing else: H1_DONE, H1_MORE or ERR_PROTOCOL. */
-int h1_line_end(struct h1_lines *l);
+static inline int
+h1_line_end(struct cursor *c, struct h1_parse *p)
+{
+	if (cursor_take(c, SLICE("\r\n")))
+		return H1_DONE;
+	if (cursor_left(c) == 0 || (cursor_left(c) == 1 && cursor_peek(c) == '\r'))
+		return H1_MORE;
+	return h1_refuse(
+	    p, 400, cursor_peek(c) == '\r' ? "a bare CR" : "a byte that may not stand in its line");
+}
 
 /*
  * Reads one field line, or the empty line that ends the head (*line is NULL

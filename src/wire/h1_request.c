@@ -14,10 +14,12 @@
 static int
 take_method(struct h1_lines *l, struct request *r)
 {
+	struct slice name = slice_make(l->in.at, 3);
+
 	/* The commonest one in one comparison. */
 	if (cursor_take(&l->in, SLICE("GET "))) {
 		r->method = METHOD_GET;
-		r->method_name = method_name(METHOD_GET);
+		r->method_name = name;
 		return H1_DONE;
 	}
 	r->method_name = cursor_run(&l->in, BYTE_TOKEN);
@@ -61,18 +63,13 @@ take_target(struct h1_lines *l, struct request *r, uint32_t max_target)
 	return H1_DONE;
 }
 
-/* HTTP-version, "HTTP/" DIGIT "." DIGIT, and the end of the line. */
-static int
-take_version(struct h1_lines *l)
+/* HTTP-version, "HTTP/" DIGIT "." DIGIT, byte by byte. */
+static __attribute__((noinline)) int
+take_other_version(struct h1_lines *l)
 {
 	static const char form[] = "HTTP/d.d";
-	char digits[2] = { 0, 0 };
-	unsigned count = 0;
 
-	if (cursor_take(&l->in, SLICE("HTTP/1.1\r\n"))) {
-		l->version = HTTP_1_1;
-		return H1_DONE;
-	}
+	l->version = 0;
 	for (size_t i = 0; i < sizeof(form) - 1; i++) {
 		int c = cursor_peek(&l->in);
 
@@ -81,15 +78,23 @@ take_version(struct h1_lines *l)
 		if (form[i] == 'd' ? !ascii_is_digit((char)c) : c != form[i])
 			return h1_refuse(l->parse, 400, "the version is malformed");
 		if (form[i] == 'd')
-			digits[count++] = (char)(c - '0');
+			l->version = l->version * 10 + (c - '0');
 		cursor_skip(&l->in);
 	}
-	l->version = digits[0] * 10 + digits[1];
-	return h1_line_end(l);
+	return h1_line_end(&l->in, l->parse);
+}
+
+static int
+take_version(struct h1_lines *l)
+{
+	if (!cursor_take(&l->in, SLICE("HTTP/1.1\r\n")))
+		return take_other_version(l);
+	l->version = HTTP_1_1;
+	return H1_DONE;
 }
 
 /* absolute-form (RFC 9112 3.2.2): splits raw_path into authority and path. */
-static int
+static __attribute__((noinline)) int
 split_absolute(struct h1_lines *l, struct request *r)
 {
 	static const struct slice schemes[] = { SLICE_INIT("http://"), SLICE_INIT("https://") };
@@ -173,10 +178,10 @@ take_host(struct h1_lines *l, struct request *r, const struct field *line, struc
 }
 
 /* RFC 9110 10.1.1: one expectation is known, and HTTP/1.0 has none. */
-static int
+static __attribute__((noinline)) int
 take_expect(struct h1_lines *l, struct request *r, const struct field *line)
 {
-	if (!slice_eq_nocase(line->value, SLICE("100-continue")))
+	if (!slice_eq_lower(line->value, SLICE("100-continue")))
 		return h1_refuse(l->parse, 417, "an expectation that is not known");
 	r->expects_continue = l->version >= HTTP_1_1;
 	return H1_DONE;
@@ -220,7 +225,7 @@ take_head(struct h1_lines *l, struct request *r, const struct h1_limits *limits)
 
 	/* RFC 9112 2.2: one empty line before the request line. */
 	if (cursor_peek(&l->in) == '\r') {
-		result = h1_line_end(l);
+		result = h1_line_end(&l->in, l->parse);
 		if (result != H1_DONE)
 			return result;
 	}

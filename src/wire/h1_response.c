@@ -40,7 +40,7 @@ take_reason(struct h1_lines *l)
 {
 	if (cursor_peek(&l->in) == ' ')
 		cursor_run_value(&l->in);
-	return h1_line_end(l);
+	return h1_line_end(&l->in, l->parse);
 }
 
 static int
