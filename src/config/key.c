@@ -185,16 +185,33 @@ fill_table(const struct filling *f, const struct conf_table *t)
 	return err;
 }
 
+/* Offers the names that all tables have: those of families, or the others. */
+static void
+offer_names(const struct filling *f, struct suggest *near, bool is_family)
+{
+	const struct conf_key *k;
+
+	for (size_t i = 0; i < f->count; i++) {
+		for (k = f->tables[i].keys; k && k->name; k++) {
+			if ((k->type == CONF_FAMILY) == is_family)
+				suggest_offer(near, slice_of(k->name));
+		}
+	}
+}
+
 static void
 report_unknown(const struct filling *f, const struct conf_entry *entry)
 {
+	size_t dot = slice_find(entry->key, '.');
 	struct suggest near;
-	const struct conf_key *k;
 
 	suggest_init(&near, entry->key);
-	for (size_t i = 0; i < f->count; i++) {
-		for (k = f->tables[i].keys; k && k->name; k++)
-			suggest_offer(&near, slice_of(k->name));
+	offer_names(f, &near, false);
+	if (near.best.len == 0) {
+		/* A family is known by what stands before the free part of the name. */
+		suggest_init(&near,
+			     slice_make(entry->key.at, dot < entry->key.len ? dot + 1 : dot));
+		offer_names(f, &near, true);
 	}
 	conf_error_at(f->errors, f->section, entry->key.at, "unknown key%s", suggest_text(&near));
 }

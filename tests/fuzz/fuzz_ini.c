@@ -10,7 +10,8 @@
 #include "config/ini.h"
 #include "fuzz.h"
 
-enum { DUMP_BYTES = 1 << 22 };
+/* A dump is longer than what it is made from: a section of five bytes shows its defaults. */
+enum { INPUT_BYTES = 1 << 15, DUMP_BYTES = 1 << 20 };
 
 struct sample {
 	struct slice text, path;
@@ -91,7 +92,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	FUZZ_CHECK(memory && first && second);
 	read_items(text, memory, &errors);
-	if (dump(text, "/etc/forebay/main.conf", &w)) {
+	if (len <= INPUT_BYTES && dump(text, "/etc/forebay/main.conf", &w)) {
 		FUZZ_CHECK(errors == 0 && !w.is_full);
 		FUZZ_CHECK(dump(writer_slice(&w), "/elsewhere/dumped.conf", &again));
 		FUZZ_CHECK(slice_eq(writer_slice(&w), writer_slice(&again)));

@@ -148,9 +148,10 @@ START_TEST(bytes_that_are_no_text_are_errors_of_their_line_alone)
 
 	ck_assert_ptr_nonnull(strstr(read_all(nul), "2 ! a NUL byte is not allowed: k = a"));
 	EXPECT(
-	    "[s]\nk = \xff\nl = \x1b\nm = 1\rx\nn = 4\n",
+	    "[s]\nk = \xff\nl = \x1b\nm = 1\rx\nn = 4\no = \x7f\n",
 	    "1 [s|]\n2 ! this is not UTF-8: k = \xff\n3 ! a control character is not allowed: l = "
-	    "\x1b\n4 ! a control character is not allowed: m = 1\rx\n5 n=4\n");
+	    "\x1b\n4 ! a control character is not allowed: m = 1\rx\n5 n=4\n6 ! a control "
+	    "character is not allowed: o = \x7f\n");
 }
 END_TEST
 

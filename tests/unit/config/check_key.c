@@ -43,7 +43,7 @@ static const struct conf_key keys[] = {
 	{ "threads", CONF_UINT, CONF_FIELD(struct sample, threads), .def = "auto", .min = 1,
 	  .max = 1024, .flags = CONF_AUTO },
 	{ "port", CONF_UINT, CONF_FIELD(struct sample, port) },
-	{ "small", CONF_SIZE, CONF_FIELD(struct sample, small) },
+	{ "small", CONF_SIZE, CONF_FIELD(struct sample, small), .max = 1000 },
 	{ "nice", CONF_INT, CONF_FIELD(struct sample, nice), .def = "10", .min = -20, .max = 19 },
 	{ "budget", CONF_DECIMAL, CONF_FIELD(struct sample, budget), .def = "auto", .min = 100,
 	  .flags = CONF_AUTO },
@@ -275,6 +275,8 @@ START_TEST(unknown_key_is_an_error_with_the_nearest)
 	expect_wrong("thread = 4\n", "unknown key; did you mean \"threads\"?");
 	expect_wrong("Flag = yes\n", "unknown key; did you mean \"flag\"?");
 	expect_wrong("zzz = 4\n", "unknown key");
+	expect_wrong("bnid.name = 4\n", "unknown key; did you mean \"bind.\"?");
+	expect_wrong("bind = 4\n", "unknown key; did you mean \"bind.\"?");
 	ck_assert_int_eq(fill("include = x\n"), 0);
 }
 END_TEST

@@ -94,6 +94,26 @@ START_TEST(drop_ins_follow_sorted_bytewise)
 }
 END_TEST
 
+/* Whatever order the folder gives them in. */
+START_TEST(many_drop_ins_are_sorted)
+{
+	static const char letters[] = "qwertyuiopasdfghjklzxcvbnm";
+	char name[] = "conf.d/?.conf", text[] = "[?]\n", last = 0;
+
+	write_file("main.conf", SLICE("[server]\ninclude = conf.d/*.conf\n"));
+	for (size_t i = 0; letters[i]; i++) {
+		name[7] = text[1] = letters[i];
+		write_file(name, slice_of(text));
+	}
+	loaded("main.conf");
+	ck_assert_uint_eq(conf->section_count, 27);
+	for (const struct conf_section *s = conf->sections->next; s; s = s->next) {
+		ck_assert_int_gt(s->kind.at[0], last);
+		last = s->kind.at[0];
+	}
+}
+END_TEST
+
 START_TEST(include_is_relative_to_the_including_file)
 {
 	write_file("conf.d/main.conf", SLICE("[server]\ninclude = x.inc, ../y.inc\n"));
@@ -265,6 +285,7 @@ suite_config_load(void)
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, drop_ins_follow_sorted_bytewise);
+	tcase_add_test(t, many_drop_ins_are_sorted);
 	tcase_add_test(t, include_is_relative_to_the_including_file);
 	tcase_add_test(t, folder_with_pattern_characters_is_taken_as_it_is);
 	tcase_add_test(t, pattern_may_match_nothing_but_a_name_may_not);

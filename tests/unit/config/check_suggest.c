@@ -29,6 +29,7 @@ START_TEST(slip_of_the_pen_finds_the_name)
 	ck_assert_str_eq(suggest("max_conections"), "; did you mean \"max_connections\"?");
 	ck_assert_str_eq(suggest("grcae"), "; did you mean \"grace\"?");
 	ck_assert_str_eq(suggest("inlcude"), "; did you mean \"include\"?");
+	ck_assert_str_eq(suggest("di"), "; did you mean \"id\"?");
 }
 END_TEST
 
