@@ -1,5 +1,5 @@
 /*
- * The table of all kinds of sources, and what load_part() asks of a part.
+ * The table of all kinds of sources.
  */
 #include "source/source.h"
 
@@ -28,30 +28,4 @@ source_find_ops(struct slice name)
 			return all[i];
 	}
 	return NULL;
-}
-
-static int
-want(struct part *p, struct slice text, enum value_coding coding, const char *key, bool is_optional)
-{
-	if (p->values == PART_VALUES_MAX)
-		return ERR_TOO_MANY;
-	p->value[p->values] = (struct part_value){
-		.text = text,
-		.coding = coding,
-		.key = key,
-		.is_optional = is_optional,
-	};
-	return (int)p->values++;
-}
-
-int
-part_want(struct part *p, struct slice text, enum value_coding coding, const char *key)
-{
-	return want(p, text, coding, key, false);
-}
-
-int
-part_want_optional(struct part *p, struct slice text, enum value_coding coding, const char *key)
-{
-	return want(p, text, coding, key, true);
 }

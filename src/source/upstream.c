@@ -1,0 +1,302 @@
+/*
+ * The source `upstream`: HTTP/1.1 servers of [upstream NAME], asked over
+ * connections that each worker keeps for itself. See upstream_priv.h for who
+ * does what.
+ */
+#include "source/upstream_priv.h"
+
+#include "base/assert.h"
+
+/* --- keys -------------------------------------------------------------------- */
+
+#define FIELD_OF(field) CONF_FIELD(struct upstream_conf, field)
+
+static const struct conf_key section_keys[] = {
+	{ "servers", CONF_LIST, FIELD_OF(servers), .flags = CONF_REQUIRED,
+	  .help = "http://HOST[:PORT] or unix:/PATH, asked in turn; names are resolved at start" },
+	{ "connect_timeout", CONF_DURATION, FIELD_OF(connect_timeout), .def = "1s", .min = 1,
+	  .help = "for a connection to be made" },
+	{ "first_byte_timeout", CONF_DURATION, FIELD_OF(first_byte_timeout), .def = "5s", .min = 1,
+	  .help = "from the sent request to the first byte of the response" },
+	{ "read_idle_timeout", CONF_DURATION, FIELD_OF(read_idle_timeout), .def = "10s", .min = 1,
+	  .help = "between two pieces of the response" },
+	{ "send_idle_timeout", CONF_DURATION, FIELD_OF(send_idle_timeout), .def = "10s", .min = 1,
+	  .help = "while the server takes nothing of the request" },
+	{ "keepalive_timeout", CONF_DURATION, FIELD_OF(keepalive_timeout), .def = "60s",
+	  .help = "how long an idle connection is kept; 0: not at all" },
+	{ "max_connections", CONF_UINT, FIELD_OF(max_connections), .def = "64", .min = 1,
+	  .max = 65536, .help = "of all workers together; each worker has at least one" },
+	{ "max_pending", CONF_UINT, FIELD_OF(max_pending), .def = "256", .max = 1000000,
+	  .help = "requests that wait for a connection, of all workers together" },
+	CONF_KEYS_END
+};
+
+#undef FIELD_OF
+#define FIELD_OF(field) CONF_FIELD(struct upstream_part, field)
+
+static const char *const hosts[] = { "upstream", "client", NULL };
+
+static const struct conf_key part_keys[] = {
+	{ "path", CONF_TEMPLATE, FIELD_OF(path),
+	  .help = "path to ask for; else the request's target" },
+	{ "query", CONF_TEMPLATE, FIELD_OF(query), .help = "query to ask with" },
+	{ "method", CONF_TEXT, FIELD_OF(method),
+	  .help = "else the client's method when passed through, GET when joined" },
+	{ "body", CONF_TEMPLATE, FIELD_OF(body), .help = "body to send" },
+	{ "forward", CONF_LIST, FIELD_OF(forward),
+	  .help = "fields of the client that a joined part sends on" },
+	{ "header.", CONF_FAMILY, FIELD_OF(headers),
+	  .help = "a field to send: header.NAME = TEMPLATE" },
+	{ "host", CONF_WORD, FIELD_OF(host), .def = "upstream", .words = hosts,
+	  .help = "whose name Host bears" },
+	CONF_KEYS_END
+};
+
+/* --- loading, on the builder's thread ------------------------------------------ */
+
+static const char *
+limit_name(struct slice name, struct arena *arena)
+{
+	static const char before[] = "upstream.", after[] = ".max_pending";
+	size_t bytes = sizeof(before) + name.len + sizeof(after);
+	char *text = arena_zalloc(arena, 1, bytes);
+	struct writer w;
+
+	if (!text)
+		return NULL;
+	w = writer_over(text, bytes - 1);
+	writer_text(&w, before);
+	writer_put(&w, name);
+	writer_text(&w, after);
+	return text;
+}
+
+static int
+load(struct source *s, struct source_build *b)
+{
+	struct upstream *u = arena_zalloc(b->arena, 1, sizeof(*u));
+
+	if (!u)
+		return ERR_MEMORY;
+	u->conf = s->conf;
+	u->limit = limit_name(s->name, b->arena);
+	if (!u->limit)
+		return ERR_MEMORY;
+	s->state = u;
+	return upstream_servers_load(u, s, b);
+}
+
+/* Fields that are written by us alone, or not at all. */
+static bool
+is_reserved_field(struct slice name)
+{
+	enum field_id id = field_id_of(name);
+
+	return (field_flags(id) & FIELD_HOP) || id == FIELD_CONTENT_LENGTH || id == FIELD_HOST ||
+	       id == FIELD_EXPECT || id == FIELD_FOREBAY_DEADLINE;
+}
+
+static int
+check_field_name(struct part *p, struct source_build *b, struct slice name, const char *key)
+{
+	const char *wrong = NULL;
+
+	if (!field_is_token(name))
+		wrong = "is not the name of a field";
+	else if (field_id_of(name) == FIELD_HOST)
+		wrong = "is set by `host = client` or `host = upstream`";
+	else if (is_reserved_field(name))
+		wrong = "is a field that each connection has of its own";
+	if (!wrong)
+		return 0;
+	conf_error_at(b->errors, p->section, key, "%s %s", conf_quote(name).text, wrong);
+	return ERR_SYNTAX;
+}
+
+static bool
+has_any(struct slice s, const char *bytes)
+{
+	for (; *bytes; bytes++) {
+		if (slice_find(s, *bytes) < s.len)
+			return true;
+	}
+	return false;
+}
+
+static int
+check_part(struct part *p, struct source_build *b, const struct upstream_part *u)
+{
+	const char *key = NULL, *wrong = NULL;
+
+	if (u->path.len > 0 && (u->path.at[0] != '/' || has_any(u->path, "?# \t\r\n"))) {
+		key = "path";
+		wrong = "starts with / and holds no blank, ? or #; a query goes to `query`";
+	} else if (has_any(u->query, "# \t\r\n")) {
+		key = "query";
+		wrong = "holds no blank and no #";
+	} else if (u->method.len > 0 &&
+		   (!field_is_token(u->method) || method_of(u->method) == METHOD_CONNECT)) {
+		key = "method";
+		wrong = "is the name of a method, and not CONNECT";
+	} else if (u->forward.count > 0 && p->passes_through) {
+		key = "forward";
+		wrong = "is for joined parts; a route with a source of its own sends all fields on";
+	}
+	if (!key)
+		return 0;
+	conf_error_at(b->errors, p->section, key, "%s %s", key, wrong);
+	return ERR_SYNTAX;
+}
+
+/* Index of the wanted value, UPSTREAM_NO_VALUE for an empty text; *err is set on failure. */
+static int
+want(struct part *p, struct slice text, enum value_coding coding, const char *key, int *err)
+{
+	int index;
+
+	if (text.len == 0)
+		return UPSTREAM_NO_VALUE;
+	index = part_want(p, text, coding, key);
+	if (index < 0) {
+		*err = index;
+		return UPSTREAM_NO_VALUE;
+	}
+	return index;
+}
+
+static int
+load_headers(struct part *p, struct source_build *b, struct upstream_part *u)
+{
+	int err = 0;
+
+	u->header_value = (int)p->values;
+	for (size_t i = 0; i < u->headers.count; i++) {
+		const struct conf_named *h = &u->headers.at[i];
+		const char *key = h->entry->key.at;
+		int index;
+
+		if (check_field_name(p, b, h->name, key) != 0)
+			err = ERR_SYNTAX;
+		/* An empty text is wanted too: values stand in a row. */
+		index = part_want(p, h->value, VALUE_FIELD, key);
+		if (index < 0)
+			return index;
+	}
+	return err;
+}
+
+static int
+load_part(struct part *p, struct source_build *b)
+{
+	struct upstream_part *u = p->conf;
+	int err = check_part(p, b, u), failed;
+
+	for (size_t i = 0; i < u->forward.count; i++) {
+		if (check_field_name(p, b, u->forward.at[i], "forward") != 0)
+			err = ERR_SYNTAX;
+	}
+	u->path_value = want(p, u->path, VALUE_PATH, "path", &err);
+	u->query_value = want(p, u->query, VALUE_QUERY, "query", &err);
+	u->body_value = want(p, u->body, VALUE_RAW, "body", &err);
+	failed = load_headers(p, b, u);
+	if (failed)
+		err = failed;
+	if (err == ERR_TOO_MANY)
+		conf_error_at(b->errors, p->section, NULL, "more than %d templates",
+			      PART_VALUES_MAX);
+	return err;
+}
+
+/* --- on a worker ------------------------------------------------------------------ */
+
+static int
+attach(struct source *s, struct env *env)
+{
+	struct upstream_share *share = upstream_share_new(s->state, env);
+
+	env->attached[s->index] = share;
+	return share ? 0 : ERR_MEMORY;
+}
+
+static void
+detach(struct source *s, struct env *env)
+{
+	struct upstream_share *share = env->attached[s->index];
+
+	upstream_share_free(&share);
+	env->attached[s->index] = NULL;
+}
+
+static int
+reserve(struct subrequest *q[], size_t n)
+{
+	struct upstream_share *share = q[0]->env->attached[q[0]->part->source->index];
+
+	return upstream_share_admit(share, q, n);
+}
+
+static void
+release(struct subrequest *q)
+{
+	if (q->state)
+		upstream_errand_drop(q->state);
+}
+
+static void
+start(struct subrequest *q)
+{
+	ASSERT(q->state); /* of reserve() */
+	upstream_share_wait(q->state);
+}
+
+static void
+feed(struct subrequest *q, struct chunks *body, bool is_last)
+{
+	struct upstream_errand *e = q->state;
+
+	if (e && e->conn)
+		upstream_conn_feed(e->conn, body, is_last);
+	else
+		chunks_clear(body);
+}
+
+static void
+resume(struct subrequest *q)
+{
+	struct upstream_errand *e = q->state;
+
+	if (e && e->conn)
+		upstream_conn_resume(e->conn);
+}
+
+static void
+cancel(struct subrequest *q)
+{
+	struct upstream_errand *e = q->state;
+
+	if (!e)
+		return;
+	if (e->conn)
+		upstream_conn_cancel(e->conn);
+	upstream_errand_drop(e);
+}
+
+const struct source_ops source_upstream = {
+	.name = "upstream",
+	.section = "upstream",
+	.section_keys = section_keys,
+	.section_size = sizeof(struct upstream_conf),
+	.part_keys = part_keys,
+	.part_size = sizeof(struct upstream_part),
+	.load = load,
+	.load_part = load_part,
+	.attach = attach,
+	.detach = detach,
+	.reserve = reserve,
+	.release = release,
+	.start = start,
+	.feed = feed,
+	.resume = resume,
+	.cancel = cancel,
+	.takes_body = true,
+};

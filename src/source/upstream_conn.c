@@ -1,0 +1,584 @@
+/*
+ * One connection to a server: it connects, writes the request, keeps the
+ * time-outs, and is kept idle or closed at the end. The response is read by
+ * upstream_response.c. One timer per connection bounds what is waited for:
+ *
+ *   state       waits for                                bounded by
+ *   CONNECTING  the connection                           connect_timeout
+ *   HEAD        the socket to take the request           send_idle_timeout
+ *               more of the request's body               whoever sends it
+ *               the first byte of the response           first_byte_timeout
+ *               the rest of its head                     read_idle_timeout
+ *   BODY        more of the response, unless paused      read_idle_timeout
+ *   IDLE        the next errand                          keepalive_timeout
+ *
+ * Everything happens in work(), on top of the stack: what comes from above
+ * (feed, resume) is only noted, and done later in the turn. After each call
+ * upwards the errand may be gone and the conn closed; its memory stays until
+ * the end of the turn.
+ */
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "source/upstream_priv.h"
+
+enum {
+	WRITE_TURN = 256 << 10, /* bytes in one go */
+	FEED_BELOW = 64 << 10, /* more of the body is asked for below this */
+	HEAD_BYTES_MAX = 64 << 10, /* of a request's head */
+	SIZE_LINE_BYTES = 20, /* of a chunk: 16 digits, CRLF */
+};
+
+/* Later in this turn. */
+static void
+go_on(struct upstream_conn *c)
+{
+	loop_soon(&upstream_env(c)->loop, &c->work);
+}
+
+void
+upstream_conn_yield(struct upstream_conn *c)
+{
+	loop_last(&upstream_env(c)->loop, &c->work);
+}
+
+/* --- the end ----------------------------------------------------------------- */
+
+static void
+release_memory(struct upstream_conn *c)
+{
+	chunks_clear(&c->out);
+	if (c->in)
+		block_unref(c->in);
+	if (c->text)
+		block_unref(c->text);
+	c->in = c->text = NULL;
+	c->at = 0;
+}
+
+void
+upstream_conn_free(struct upstream_conn *c)
+{
+	loop_forget(&upstream_env(c)->loop, &c->end);
+	mem_free(&c);
+}
+
+static void
+on_end(struct deferred *d)
+{
+	struct upstream_conn *c = CONTAINER_OF(d, struct upstream_conn, end);
+
+	list_remove(&c->link);
+	mem_free(&c);
+}
+
+void
+upstream_conn_close(struct upstream_conn *c)
+{
+	struct loop *l = &upstream_env(c)->loop;
+
+	if (c->state == UPSTREAM_CLOSED)
+		return;
+	c->state = UPSTREAM_CLOSED;
+	io_close(&c->io);
+	loop_clear_timer(l, &c->timer);
+	loop_forget(l, &c->work);
+	release_memory(c);
+	list_remove(&c->link);
+	list_append(&c->share->closed, &c->link);
+	loop_last(l, &c->end);
+	c->share->open--;
+	if (!list_is_empty(&c->share->waiting))
+		upstream_share_serve(c->share);
+}
+
+static struct upstream_errand *
+let_go(struct upstream_conn *c)
+{
+	struct upstream_errand *e = c->errand;
+
+	c->errand = NULL;
+	if (e)
+		e->conn = NULL;
+	return e;
+}
+
+void
+upstream_conn_fail(struct upstream_conn *c, int err)
+{
+	struct upstream_errand *e = let_go(c);
+
+	log_debug("upstream server %.*s: %s", SLICE_PRINT(c->peer->server->authority),
+		  err_text(err));
+	upstream_conn_close(c);
+	if (e)
+		upstream_errand_end(e, err);
+}
+
+static void
+fail_counted(struct upstream_conn *c, enum counter id, int err)
+{
+	count_add(upstream_env(c)->counters, id, 1);
+	upstream_conn_fail(c, err);
+}
+
+/* --- time-outs --------------------------------------------------------------- */
+
+/* When what is waited for now is overdue; see the table above. */
+static uint64_t
+expiry(const struct upstream_conn *c)
+{
+	const struct upstream_conf *conf = c->share->upstream->conf;
+	bool has_begun = c->in && c->in->len > c->at;
+
+	switch (c->state) {
+	case UPSTREAM_CONNECTING:
+		return clock_after(c->last_ns, conf->connect_timeout);
+	case UPSTREAM_IDLE:
+		return clock_after(c->last_ns, conf->keepalive_timeout);
+	case UPSTREAM_HEAD:
+		if (!chunks_is_empty(&c->out))
+			return clock_after(c->last_ns, conf->send_idle_timeout);
+		if (!c->is_sent)
+			return CLOCK_NEVER;
+		return clock_after(c->last_ns,
+				   has_begun ? conf->read_idle_timeout : conf->first_byte_timeout);
+	case UPSTREAM_BODY:
+		return c->is_paused ? CLOCK_NEVER
+				    : clock_after(c->last_ns, conf->read_idle_timeout);
+	case UPSTREAM_CLOSED:
+		break;
+	}
+	return CLOCK_NEVER;
+}
+
+/* A timer is moved earlier at once, and later when it fires. */
+static int
+set_timer(struct upstream_conn *c)
+{
+	c->expires_ns = expiry(c);
+	if (c->expires_ns == CLOCK_NEVER)
+		return 0;
+	if (timer_is_set(&c->timer) && c->timer.at_ns <= c->expires_ns)
+		return 0;
+	return loop_set_timer(&upstream_env(c)->loop, &c->timer, c->expires_ns);
+}
+
+static void
+on_overdue(struct upstream_conn *c)
+{
+	switch (c->state) {
+	case UPSTREAM_CONNECTING:
+		fail_counted(c, COUNTER_UPSTREAM_CONNECT_TIMEOUT, ERR_CONNECT);
+		break;
+	case UPSTREAM_IDLE:
+		upstream_conn_close(c);
+		break;
+	case UPSTREAM_HEAD:
+		if (!chunks_is_empty(&c->out))
+			fail_counted(c, COUNTER_UPSTREAM_SEND_TIMEOUT, ERR_TIMEOUT);
+		else if (c->in && c->in->len > c->at)
+			fail_counted(c, COUNTER_UPSTREAM_READ_TIMEOUT, ERR_TIMEOUT);
+		else
+			fail_counted(c, COUNTER_UPSTREAM_FIRST_BYTE_TIMEOUT, ERR_TIMEOUT);
+		break;
+	case UPSTREAM_BODY:
+		fail_counted(c, COUNTER_UPSTREAM_READ_TIMEOUT, ERR_TIMEOUT);
+		break;
+	case UPSTREAM_CLOSED:
+		break;
+	}
+}
+
+static void
+on_time(struct timer *t)
+{
+	struct upstream_conn *c = CONTAINER_OF(t, struct upstream_conn, timer);
+
+	if (loop_now(&upstream_env(c)->loop) >= c->expires_ns)
+		on_overdue(c);
+	else if (set_timer(c) != 0)
+		upstream_conn_fail(c, ERR_MEMORY);
+}
+
+/* --- sending --------------------------------------------------------------------- */
+
+static void
+touch(struct upstream_conn *c)
+{
+	c->last_ns = loop_now(&upstream_env(c)->loop);
+}
+
+static int
+write_head(struct upstream_conn *c, size_t bytes)
+{
+	const struct subrequest *q = c->errand->q;
+	struct writer w;
+	int err;
+
+	c->text = block_take(&upstream_env(c)->store, bytes);
+	if (!c->text)
+		return ERR_MEMORY;
+	w = writer_over(c->text->at, c->text->cap);
+	err = upstream_request_write(&w, q, c->peer->server, loop_now(&upstream_env(c)->loop));
+	if (err) {
+		block_unref(c->text);
+		c->text = NULL;
+		return err;
+	}
+	c->text->len = (uint32_t)w.len;
+	return chunks_add_block(&c->out, c->text, writer_slice(&w));
+}
+
+/* Queues the head, and the body where it is at hand. */
+static int
+begin_request(struct upstream_conn *c)
+{
+	struct upstream_sending s = upstream_request_sending(c->errand->q);
+	int err = write_head(c, STORE_BLOCK_BYTES);
+
+	if (err == ERR_TOO_LARGE)
+		err = write_head(c, HEAD_BYTES_MAX);
+	if (!err && !s.is_fed)
+		err = chunks_add_arena(&c->out, s.body);
+	c->state = UPSTREAM_HEAD;
+	c->method = s.method;
+	c->sending = s.framing;
+	c->feed_left = s.length;
+	c->is_fed = !s.is_fed;
+	c->is_wanted = c->is_sent = c->is_broken = c->is_paused = c->is_complete = false;
+	c->interims = 0;
+	c->fault = err;
+	touch(c);
+	return err;
+}
+
+static int
+add_size_line(struct upstream_conn *c, size_t bytes)
+{
+	struct writer w;
+	uint32_t start;
+
+	if (block_room(c->text) < SIZE_LINE_BYTES) {
+		struct block *fresh = block_take(&upstream_env(c)->store, 0);
+
+		if (!fresh)
+			return ERR_MEMORY;
+		block_unref(c->text);
+		c->text = fresh;
+	}
+	start = c->text->len;
+	w = writer_over(c->text->at + start, SIZE_LINE_BYTES);
+	chunked_write_size(&w, bytes);
+	c->text->len += (uint32_t)w.len;
+	return chunks_add_block(&c->out, c->text, writer_slice(&w));
+}
+
+/* RFC 9112 7.1. */
+static int
+queue_chunked(struct upstream_conn *c, struct chunks *body, bool is_last)
+{
+	int err = 0;
+
+	if (body->bytes > 0) {
+		err = add_size_line(c, body->bytes);
+		chunks_move(&c->out, body);
+		if (!err)
+			err = chunks_add_static(&c->out, SLICE("\r\n"));
+	}
+	if (!err && is_last)
+		err = chunks_add_static(&c->out, SLICE("0\r\n\r\n"));
+	return err;
+}
+
+/* A body that is not as long as was said must not reach the server as if it were. */
+static int
+queue_counted(struct upstream_conn *c, struct chunks *body, bool is_last)
+{
+	if (body->bytes > c->feed_left)
+		return ERR_FAILED;
+	c->feed_left -= body->bytes;
+	chunks_move(&c->out, body);
+	return is_last && c->feed_left > 0 ? ERR_FAILED : 0;
+}
+
+void
+upstream_conn_feed(struct upstream_conn *c, struct chunks *body, bool is_last)
+{
+	int err = 0;
+
+	c->is_wanted = false;
+	if (c->state == UPSTREAM_CLOSED || c->is_fed || c->is_broken) {
+		chunks_clear(body);
+		return;
+	}
+	if (chunks_is_empty(&c->out))
+		touch(c);
+	if (c->sending == BODY_CHUNKED)
+		err = queue_chunked(c, body, is_last);
+	else
+		err = queue_counted(c, body, is_last);
+	chunks_clear(body);
+	c->is_fed = is_last;
+	if (err)
+		c->fault = err;
+	go_on(c);
+}
+
+/* The server takes no more. What it said before that may still be read. */
+static void
+break_sending(struct upstream_conn *c)
+{
+	chunks_clear(&c->out);
+	c->is_broken = c->is_sent = c->is_fed = true;
+	c->is_readable = c->is_peer_done = true;
+	c->keeps_alive = false;
+	touch(c);
+}
+
+static void
+send_request(struct upstream_conn *c)
+{
+	size_t before = c->out.bytes;
+	int err = 0;
+
+	if (c->is_sent)
+		return;
+	if (before > 0)
+		err = io_write(&c->io, &c->out, WRITE_TURN);
+	if (err == ERR_CLOSED) {
+		break_sending(c);
+		return;
+	}
+	if (c->out.bytes != before)
+		touch(c);
+	if (!err && !chunks_is_empty(&c->out))
+		upstream_conn_yield(c);
+	if (chunks_is_empty(&c->out) && c->is_fed) {
+		c->is_sent = true;
+		touch(c);
+	}
+}
+
+static void
+ask_for_body(struct upstream_conn *c)
+{
+	if (c->is_fed || c->is_wanted || c->out.bytes >= FEED_BELOW)
+		return;
+	c->is_wanted = true;
+	subrequest_want_body(c->errand->q);
+}
+
+/* --- connecting ------------------------------------------------------------------ */
+
+static void on_ready(struct io *io, unsigned ready);
+
+static int
+connect_next(struct upstream_conn *c)
+{
+	const struct upstream_server *server = c->peer->server;
+
+	while (c->tried < server->address_count) {
+		unsigned i = (c->peer->address + c->tried++) % server->address_count;
+
+		if (io_connect(&c->io, &upstream_env(c)->loop, &server->addresses[i], on_ready) ==
+		    0)
+			return 0;
+	}
+	return ERR_CONNECT;
+}
+
+/* False: not connected, or not any more. */
+static bool
+is_connected(struct upstream_conn *c)
+{
+	unsigned count = c->peer->server->address_count;
+
+	if (io_connected(&c->io) != 0) {
+		io_close(&c->io);
+		if (connect_next(c) != 0)
+			fail_counted(c, COUNTER_UPSTREAM_CONNECT_FAILED, ERR_CONNECT);
+		return false;
+	}
+	c->peer->address = (c->peer->address + c->tried - 1u) % count;
+	if (begin_request(c) != 0) {
+		upstream_conn_fail(c, c->fault);
+		return false;
+	}
+	return true;
+}
+
+/* --- the work of a turn ---------------------------------------------------------- */
+
+/* Nothing is there to be read. What an idle connection says was not asked for. */
+static bool
+is_quiet(struct upstream_conn *c)
+{
+	char byte;
+
+	return io_read(&c->io, &byte, 1) == ERR_BUSY;
+}
+
+static void
+exchange_bytes(struct upstream_conn *c)
+{
+	if (c->fault) {
+		upstream_conn_fail(c, c->fault);
+		return;
+	}
+	send_request(c);
+	ask_for_body(c);
+	if (c->state == UPSTREAM_HEAD || c->state == UPSTREAM_BODY)
+		upstream_response_read(c);
+}
+
+static void
+work(struct upstream_conn *c)
+{
+	if (c->state == UPSTREAM_IDLE) {
+		if (c->is_readable && !is_quiet(c))
+			upstream_conn_close(c);
+		c->is_readable = false;
+		return;
+	}
+	if (c->state == UPSTREAM_HEAD || c->state == UPSTREAM_BODY)
+		exchange_bytes(c);
+	if (c->state != UPSTREAM_CLOSED && set_timer(c) != 0)
+		upstream_conn_fail(c, ERR_MEMORY);
+}
+
+static void
+on_ready(struct io *io, unsigned ready)
+{
+	struct upstream_conn *c = CONTAINER_OF(io, struct upstream_conn, io);
+
+	if (c->state == UPSTREAM_CONNECTING && !is_connected(c))
+		return;
+	if (ready & (IO_READ | IO_CLOSED))
+		c->is_readable = true;
+	if (ready & IO_CLOSED)
+		c->is_peer_done = true;
+	work(c);
+}
+
+static void
+on_work(struct deferred *d)
+{
+	work(CONTAINER_OF(d, struct upstream_conn, work));
+}
+
+void
+upstream_conn_resume(struct upstream_conn *c)
+{
+	c->is_paused = false;
+	touch(c);
+	go_on(c);
+}
+
+/* --- from errand to errand --------------------------------------------------------- */
+
+static void
+take_errand(struct upstream_conn *c, struct upstream_errand *e)
+{
+	c->errand = e;
+	e->conn = c;
+}
+
+int
+upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e)
+{
+	struct upstream_conn *c = mem_zalloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return ERR_MEMORY;
+	c->share = e->share;
+	c->peer = p;
+	c->state = UPSTREAM_CONNECTING;
+	c->work.run = on_work;
+	c->end.run = on_end;
+	list_init(&c->link);
+	timer_init(&c->timer, on_time);
+	chunks_init(&c->out, &e->share->env->store);
+	io_init(&c->io, &e->share->env->loop, -1, on_ready);
+	c->share->open++;
+	err = connect_next(c);
+	touch(c);
+	if (!err)
+		err = set_timer(c);
+	if (err) {
+		upstream_conn_close(c);
+		return err;
+	}
+	take_errand(c, e);
+	count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_OPENED, 1);
+	return 0;
+}
+
+int
+upstream_conn_use(struct upstream_conn *c, struct upstream_errand *e)
+{
+	if (!is_quiet(c)) {
+		upstream_conn_close(c);
+		return ERR_CLOSED;
+	}
+	list_remove(&c->link);
+	c->is_readable = false;
+	c->is_reused = true;
+	take_errand(c, e);
+	/* A head that cannot be written fails the errand in work(). */
+	if (begin_request(c) == 0)
+		count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_REUSED, 1);
+	go_on(c);
+	return 0;
+}
+
+static bool
+can_be_kept(struct upstream_conn *c)
+{
+	if (!c->keeps_alive || !c->is_sent || c->is_broken || c->is_peer_done ||
+	    c->share->upstream->conf->keepalive_timeout == 0)
+		return false;
+	/* Bytes after the response belong to nothing that was asked for. */
+	if (c->in->len > c->at || (c->is_readable && !is_quiet(c))) {
+		count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_SURPLUS, 1);
+		return false;
+	}
+	return true;
+}
+
+static void
+park(struct upstream_conn *c)
+{
+	release_memory(c);
+	c->state = UPSTREAM_IDLE;
+	c->is_readable = false;
+	touch(c);
+	list_prepend(&c->peer->idle, &c->link);
+	if (set_timer(c) != 0)
+		upstream_conn_close(c);
+	else if (!list_is_empty(&c->share->waiting))
+		upstream_share_serve(c->share);
+}
+
+void
+upstream_conn_finish(struct upstream_conn *c)
+{
+	struct upstream_errand *e = let_go(c);
+
+	if (can_be_kept(c))
+		park(c);
+	else
+		upstream_conn_close(c);
+	if (e)
+		upstream_errand_end(e, 0);
+}
+
+void
+upstream_conn_cancel(struct upstream_conn *c)
+{
+	let_go(c);
+	/* After a complete response upstream_conn_finish is to come yet. */
+	if (!c->is_complete)
+		upstream_conn_close(c);
+}

@@ -1,0 +1,216 @@
+/*
+ * What the files of the upstream source share. One upstream is a list of
+ * servers; each worker has a share of it: so many connections, so many
+ * subrequests that may wait for one.
+ *
+ *   subrequest -- errand --> [ waiting ] --> conn (connecting | idle) --> server
+ *                    ^           share            |
+ *                    '---- head, body, done ------'
+ *
+ *   upstream.c           the source: keys, loading, one errand per subrequest
+ *   upstream_servers.c   the list of servers: parsed and resolved by the builder
+ *   upstream_share.c     a worker's share: admission, waiting list, idle conns
+ *   upstream_conn.c      one connection: connecting, sending, time-outs, its end
+ *   upstream_request.c   the request's head
+ *   upstream_response.c  the response: head and body, read strictly
+ *
+ * All but loading runs on the worker that owns the share.
+ */
+#ifndef FOREBAY_SOURCE_UPSTREAM_PRIV_H
+#define FOREBAY_SOURCE_UPSTREAM_PRIV_H
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "net/io.h"
+#include "source/subrequest.h"
+#include "wire/chunked.h"
+
+enum {
+	UPSTREAM_ADDRESSES = 4, /* of one server's name that are tried */
+	UPSTREAM_HEAD_BYTES = STORE_BLOCK_BYTES, /* of a response's head */
+	UPSTREAM_FIELDS = 128, /* in a response's head */
+	UPSTREAM_INTERIMS = 8, /* 1xx responses before the final one */
+};
+
+/* --- read only, of the site ------------------------------------------------- */
+
+struct upstream_server {
+	struct slice authority; /* as declared: for Host and the log */
+	struct address *addresses; /* in the order to try */
+	unsigned address_count;
+};
+
+/* [upstream NAME] */
+struct upstream_conf {
+	struct conf_list servers;
+	uint64_t connect_timeout, first_byte_timeout, read_idle_timeout, send_idle_timeout;
+	uint64_t keepalive_timeout; /* ns; 0: connections are not kept */
+	unsigned max_connections, max_pending; /* of all workers together */
+};
+
+struct upstream {
+	const struct upstream_conf *conf;
+	struct upstream_server *servers;
+	unsigned count;
+	const char *limit; /* "upstream.NAME.max_pending" */
+};
+
+enum upstream_host { UPSTREAM_HOST_UPSTREAM, UPSTREAM_HOST_CLIENT };
+
+enum { UPSTREAM_NO_VALUE = -1 };
+
+/* The keys of a part, and where their values stand in q->value[]. */
+struct upstream_part {
+	struct slice path, query, method, body;
+	struct conf_list forward;
+	struct conf_family headers;
+	enum upstream_host host;
+	int path_value, query_value, body_value; /* or UPSTREAM_NO_VALUE */
+	int header_value; /* the first of headers.count in a row */
+};
+
+/* --- of one worker ----------------------------------------------------------- */
+
+/* One server as a worker sees it. */
+struct upstream_peer {
+	const struct upstream_server *server; /* borrowed */
+	struct list idle; /* of upstream_conn.link, newest first */
+	unsigned address; /* the one that worked last */
+};
+
+struct upstream_share {
+	const struct upstream *upstream; /* borrowed */
+	struct env *env; /* borrowed */
+	unsigned max_connections, max_pending;
+	unsigned open; /* conns, idle and connecting ones included */
+	unsigned admitted; /* subrequests reserved, waiting or in flight */
+	unsigned next; /* peer whose turn it is */
+	uint64_t mean_ns; /* of an errand on a connection, smoothed */
+	struct list waiting; /* of upstream_errand.link, oldest first */
+	struct list closed; /* of upstream_conn.link: freed at the end of the turn */
+	struct deferred serve;
+	struct upstream_peer peers[]; /* upstream->count */
+};
+
+/* What one subrequest wants of an upstream: q->state, in its arena. */
+struct upstream_errand {
+	struct subrequest *q;
+	struct upstream_share *share;
+	struct upstream_conn *conn; /* NULL while it waits */
+	struct list link; /* share->waiting */
+	struct timer timer; /* the deadline, while it waits */
+	uint64_t begun_ns; /* when it got a connection */
+	bool is_replaced; /* it has had its second connection */
+};
+
+enum upstream_conn_state {
+	UPSTREAM_CONNECTING, /* then HEAD */
+	UPSTREAM_IDLE, /* no errand, no memory; then HEAD */
+	UPSTREAM_HEAD, /* the request goes out, the response's head comes; then BODY */
+	UPSTREAM_BODY, /* then IDLE */
+	UPSTREAM_CLOSED, /* from any; freed at the end of the turn */
+};
+
+struct upstream_conn {
+	struct io io;
+	struct upstream_share *share; /* borrowed */
+	struct upstream_peer *peer; /* borrowed, of the share */
+	struct upstream_errand *errand; /* borrowed; NULL when idle */
+	struct list link; /* peer->idle or share->closed */
+	struct deferred work, end;
+	struct timer timer; /* fires at or before expires_ns */
+	uint64_t expires_ns;
+	uint64_t last_ns; /* when something last moved in the direction that matters */
+	struct chunks out; /* of the request, not written yet */
+	struct block *text; /* head and chunk sizes are written here; owned */
+	struct block *in; /* what is being read; owned */
+	uint32_t at; /* where in `in` the unread part starts */
+	uint64_t feed_left; /* of a request body with a length */
+	uint64_t left; /* of a response body with a length */
+	struct chunked chunked;
+	enum upstream_conn_state state;
+	enum method method; /* of the request that was sent */
+	enum body_framing sending, receiving; /* of the two bodies */
+	int fault; /* fails the errand on the next turn */
+	uint8_t interims;
+	uint8_t tried; /* addresses */
+	bool is_readable; /* an edge was seen and not read to its end */
+	bool is_peer_done; /* the peer sent FIN or reset */
+	bool is_reused, is_fed, is_wanted, is_sent, is_broken, is_paused, is_complete, keeps_alive;
+};
+
+/* --- upstream_servers.c ------------------------------------------------------ */
+
+/* Reads `servers`, resolves names. Adds every mistake to b->errors. ERR_SYNTAX or ERR_MEMORY. */
+int upstream_servers_load(struct upstream *u, struct source *s, struct source_build *b) MUST_CHECK;
+
+/* --- upstream_share.c -------------------------------------------------------- */
+
+struct upstream_share *upstream_share_new(const struct upstream *u, struct env *env) MUST_CHECK;
+/* Nothing may be admitted; closes idle conns. */
+void upstream_share_free(struct upstream_share **share);
+/* Makes q->state of each, all or none; else ERR_SHED and each q->refusal. */
+int upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_t n) MUST_CHECK;
+/* Puts an admitted errand on the waiting list; it is served later in this turn. */
+void upstream_share_wait(struct upstream_errand *e);
+/* Looks at the waiting list later in this turn. */
+void upstream_share_serve(struct upstream_share *share);
+/* A second, fresh connection for an errand whose idle one was closed; its conn is closed already.
+ */
+void upstream_share_replace(struct upstream_errand *e);
+/* The errand's end, with its subrequest_done; neither may be touched after it. */
+void upstream_errand_end(struct upstream_errand *e, int err);
+/* The same without a call-back. */
+void upstream_errand_drop(struct upstream_errand *e);
+
+/* --- upstream_conn.c --------------------------------------------------------- */
+
+/* Opens a connection for an errand. ERR_MEMORY, ERR_CONNECT, ERR_SYSTEM: there is none. */
+int upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e) MUST_CHECK;
+/* Gives an idle connection to an errand. ERR_CLOSED: it was dead and is closed. */
+int upstream_conn_use(struct upstream_conn *c, struct upstream_errand *e) MUST_CHECK;
+void upstream_conn_feed(struct upstream_conn *c, struct chunks *body, bool is_last);
+void upstream_conn_resume(struct upstream_conn *c);
+/* The errand has no more interest. */
+void upstream_conn_cancel(struct upstream_conn *c);
+/* For upstream_response.c: the response is complete; the conn is kept or closed, the errand ends.
+ */
+void upstream_conn_finish(struct upstream_conn *c);
+/* Closes the conn and ends its errand with err. */
+void upstream_conn_fail(struct upstream_conn *c, int err);
+/* Closes; the memory goes at the end of the turn. Idempotent. */
+void upstream_conn_close(struct upstream_conn *c);
+/* At once, from outside any of its call-backs. */
+void upstream_conn_free(struct upstream_conn *c);
+/* Goes on in the next turn: this one has done enough. */
+void upstream_conn_yield(struct upstream_conn *c);
+
+static inline struct env *
+upstream_env(const struct upstream_conn *c)
+{
+	return c->share->env;
+}
+
+/* --- upstream_request.c ------------------------------------------------------ */
+
+/* What follows the head. */
+struct upstream_sending {
+	enum method method;
+	enum body_framing framing; /* BODY_NONE, BODY_LENGTH, BODY_CHUNKED */
+	uint64_t length;
+	struct slice body; /* with the head; else it is fed */
+	bool is_fed;
+};
+
+struct upstream_sending upstream_request_sending(const struct subrequest *q);
+/* Writes the head. ERR_TOO_LARGE; ERR_SYNTAX, ERR_FORBIDDEN: a value that must not be sent. */
+int upstream_request_write(struct writer *w, const struct subrequest *q,
+			   const struct upstream_server *server, uint64_t now_ns) MUST_CHECK;
+
+/* --- upstream_response.c ----------------------------------------------------- */
+
+/* Reads while there is something to read and the reader wants it. */
+void upstream_response_read(struct upstream_conn *c);
+
+#endif

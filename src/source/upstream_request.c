@@ -1,0 +1,384 @@
+/*
+ * The head of the request that goes to a server. It is always written anew
+ * from the parsed form, line by line, and each line is checked once more, so
+ * that nothing a client sent can be read as something else by the server.
+ *
+ *   passed through   the client's method, target and end-to-end fields, with
+ *                    Via and X-Forwarded-* brought up to date
+ *   joined           GET, the part's path, and no client field but traceparent,
+ *                    X-Request-Id and those that `forward` names
+ *   both             Host, framing, Forebay-Deadline, and the part's
+ *                    header.NAME, which take precedence
+ */
+#include "http/uri.h"
+#include "source/upstream_priv.h"
+
+/* Text that grows a line and remembers why it is no good. */
+struct head {
+	struct writer *w;
+	const struct subrequest *q;
+	const struct upstream_part *part;
+	const struct field *connection; /* the client's, or NULL */
+	int err;
+};
+
+static const struct upstream_part *
+part_of(const struct subrequest *q)
+{
+	return q->part->conf;
+}
+
+static struct slice
+value_at(const struct subrequest *q, int index)
+{
+	return index == UPSTREAM_NO_VALUE ? SLICE("") : q->value[index];
+}
+
+/* --- method and framing ---------------------------------------------------------- */
+
+static struct slice
+method_text(const struct subrequest *q)
+{
+	if (part_of(q)->method.len > 0)
+		return part_of(q)->method;
+	return q->part->passes_through ? q->request->method_name : SLICE("GET");
+}
+
+struct upstream_sending
+upstream_request_sending(const struct subrequest *q)
+{
+	struct upstream_sending s = { .method = method_of(method_text(q)) };
+
+	if (part_of(q)->body_value != UPSTREAM_NO_VALUE) {
+		s.body = value_at(q, part_of(q)->body_value);
+		s.length = s.body.len;
+		s.framing = BODY_LENGTH;
+	} else if (q->part->passes_through && q->has_body) {
+		s.is_fed = true;
+		s.length = q->body_bytes;
+		s.framing = q->is_body_length_known ? BODY_LENGTH : BODY_CHUNKED;
+	} else if (s.method == METHOD_POST || s.method == METHOD_PUT || s.method == METHOD_PATCH) {
+		s.framing = BODY_LENGTH; /* RFC 9110 8.6: say that it is empty */
+	}
+	return s;
+}
+
+/* --- request line ---------------------------------------------------------------- */
+
+/* "." and "..", also where dots are escaped: a value of the client's must not
+ * climb out of the path that it is placed in. */
+static bool
+is_dot_segment(struct slice segment)
+{
+	unsigned dots = 0;
+
+	while (segment.len > 0) {
+		size_t n = 0;
+
+		if (segment.at[0] == '.')
+			n = 1;
+		else if (segment.len >= 3 && segment.at[0] == '%' && segment.at[1] == '2' &&
+			 ascii_lower(segment.at[2]) == 'e')
+			n = 3;
+		if (n == 0)
+			return false;
+		segment = slice_after(segment, n);
+		dots++;
+	}
+	return dots == 1 || dots == 2;
+}
+
+static bool
+has_dot_segment(struct slice path)
+{
+	while (path.len > 0) {
+		if (is_dot_segment(slice_cut(&path, '/')))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_target_text(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.at[i] <= ' ' || s.at[i] >= 0x7f || s.at[i] == '#')
+			return false;
+	}
+	return true;
+}
+
+static void
+put_path(struct head *h)
+{
+	struct slice path = h->q->request->raw_path;
+
+	if (h->part->path_value != UPSTREAM_NO_VALUE) {
+		path = value_at(h->q, h->part->path_value);
+		if (has_dot_segment(path))
+			h->err = ERR_FORBIDDEN;
+		if (path.len == 0 || path.at[0] != '/' || slice_find(path, '?') < path.len)
+			h->err = ERR_SYNTAX;
+	}
+	if (!is_target_text(path))
+		h->err = ERR_SYNTAX;
+	writer_put(h->w, path);
+}
+
+/* The part's query; else the client's, but not behind a joined part's own path. */
+static void
+put_query(struct head *h)
+{
+	struct slice query = h->q->request->query;
+	bool has_query = h->q->request->has_query;
+
+	if (h->part->query_value != UPSTREAM_NO_VALUE) {
+		query = value_at(h->q, h->part->query_value);
+		has_query = query.len > 0;
+	} else if (h->part->path_value != UPSTREAM_NO_VALUE && !h->q->part->passes_through) {
+		has_query = false;
+	}
+	if (!has_query)
+		return;
+	if (!is_target_text(query))
+		h->err = ERR_SYNTAX;
+	writer_char(h->w, '?');
+	writer_put(h->w, query);
+}
+
+static void
+put_request_line(struct head *h)
+{
+	struct slice method = method_text(h->q);
+
+	if (!field_is_token(method))
+		h->err = ERR_SYNTAX;
+	writer_put(h->w, method);
+	writer_char(h->w, ' ');
+	put_path(h);
+	put_query(h);
+	writer_text(h->w, " HTTP/1.1\r\n");
+}
+
+/* --- fields ---------------------------------------------------------------------- */
+
+static void
+put_field(struct head *h, struct slice name, struct slice value)
+{
+	if (!field_is_token(name) || !field_is_value(value))
+		h->err = ERR_SYNTAX;
+	writer_put(h->w, name);
+	writer_text(h->w, ": ");
+	writer_put(h->w, value);
+	writer_text(h->w, "\r\n");
+}
+
+/* Starts a line whose value is written by the caller from safe parts. */
+static void
+open_line(struct head *h, const char *name)
+{
+	writer_text(h->w, name);
+	writer_text(h->w, ": ");
+}
+
+static void
+close_line(struct head *h)
+{
+	writer_text(h->w, "\r\n");
+}
+
+/* Values of the client's lines of that name, as one list. */
+static void
+put_client_list(struct head *h, enum field_id id)
+{
+	const struct fields *f = &h->q->request->fields;
+
+	for (unsigned i = 0; i < f->count; i++) {
+		if (f->at[i].id != id || f->at[i].value.len == 0)
+			continue;
+		if (!field_is_value(f->at[i].value))
+			h->err = ERR_SYNTAX;
+		writer_put(h->w, f->at[i].value);
+		writer_text(h->w, ", ");
+	}
+}
+
+/* RFC 9110 7.6.3: where the message came through, appended to what is there. */
+static void
+put_via(struct head *h)
+{
+	int version = h->q->request->version;
+
+	open_line(h, "Via");
+	put_client_list(h, FIELD_VIA);
+	writer_u64(h->w, (uint64_t)version / 10);
+	writer_char(h->w, '.');
+	writer_u64(h->w, (uint64_t)version % 10);
+	writer_text(h->w, " forebay");
+	close_line(h);
+}
+
+static void
+put_forwarded(struct head *h)
+{
+	const struct request *r = h->q->request;
+
+	if (h->q->client) {
+		open_line(h, "X-Forwarded-For");
+		put_client_list(h, FIELD_X_FORWARDED_FOR);
+		address_write_host(h->q->client, h->w);
+		close_line(h);
+	}
+	put_field(h, SLICE("X-Forwarded-Proto"), SLICE("http"));
+	if (r->authority.len > 0)
+		put_field(h, SLICE("X-Forwarded-Host"), r->authority);
+}
+
+/* What is left of the deadline, in milliseconds, rounded up. */
+static void
+put_deadline(struct head *h, uint64_t now_ns)
+{
+	uint64_t deadline_ns = h->q->deadline_ns;
+
+	if (deadline_ns == CLOCK_NEVER)
+		return;
+	open_line(h, "Forebay-Deadline");
+	writer_u64(h->w, deadline_ns > now_ns ? (deadline_ns - now_ns - 1) / CLOCK_MS + 1 : 0);
+	writer_text(h->w, "ms");
+	close_line(h);
+}
+
+static void
+put_framing(struct head *h)
+{
+	struct upstream_sending s = upstream_request_sending(h->q);
+
+	if (s.framing == BODY_LENGTH) {
+		open_line(h, "Content-Length");
+		writer_u64(h->w, s.length);
+		close_line(h);
+	} else if (s.framing == BODY_CHUNKED) {
+		writer_text(h->w, "Transfer-Encoding: chunked\r\n");
+	}
+}
+
+static void
+put_host(struct head *h, const struct upstream_server *server)
+{
+	struct slice authority = h->q->request->authority;
+
+	if (h->part->host != UPSTREAM_HOST_CLIENT || authority.len == 0)
+		authority = server->authority;
+	put_field(h, SLICE("Host"), authority);
+}
+
+/* Written by us, whatever the client said. */
+static bool
+is_ours(const struct head *h, enum field_id id)
+{
+	switch (id) {
+	case FIELD_HOST:
+	case FIELD_CONTENT_LENGTH:
+	case FIELD_EXPECT:
+	case FIELD_FOREBAY_DEADLINE:
+		return true;
+	case FIELD_VIA:
+	case FIELD_X_FORWARDED_FOR:
+	case FIELD_X_FORWARDED_PROTO:
+	case FIELD_X_FORWARDED_HOST:
+		return h->q->part->passes_through;
+	default:
+		return false;
+	}
+}
+
+static bool
+is_overridden(const struct head *h, struct slice name)
+{
+	for (size_t i = 0; i < h->part->headers.count; i++) {
+		if (slice_eq_nocase(h->part->headers.at[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_wanted_by_join(const struct head *h, const struct field *f)
+{
+	if (f->id == FIELD_TRACEPARENT || f->id == FIELD_X_REQUEST_ID)
+		return true;
+	for (size_t i = 0; i < h->part->forward.count; i++) {
+		if (slice_eq_nocase(h->part->forward.at[i], f->name))
+			return true;
+	}
+	return false;
+}
+
+/* RFC 9110 7.6.1: what belongs to the client's connection ends here. */
+static bool
+is_forwarded(const struct head *h, const struct field *f)
+{
+	if ((field_flags(f->id) & FIELD_HOP) || is_ours(h, f->id) || is_overridden(h, f->name))
+		return false;
+	if (h->connection && fields_has_token(&h->q->request->fields, FIELD_CONNECTION, f->name))
+		return false;
+	return h->q->part->passes_through || is_wanted_by_join(h, f);
+}
+
+static void
+put_client_fields(struct head *h)
+{
+	const struct fields *f = &h->q->request->fields;
+
+	for (unsigned i = 0; i < f->count; i++) {
+		if (is_forwarded(h, &f->at[i]))
+			put_field(h, f->at[i].name, f->at[i].value);
+	}
+}
+
+static void
+put_request_id(struct head *h)
+{
+	if (h->q->request_id.len > 0 && !is_overridden(h, SLICE("X-Request-Id")) &&
+	    !fields_find(&h->q->request->fields, FIELD_X_REQUEST_ID))
+		put_field(h, SLICE("X-Request-Id"), h->q->request_id);
+}
+
+static void
+put_own_fields(struct head *h)
+{
+	for (size_t i = 0; i < h->part->headers.count; i++) {
+		struct slice value = value_at(h->q, h->part->header_value + (int)i);
+
+		if (value.len > 0)
+			put_field(h, h->part->headers.at[i].name, slice_trim(value));
+	}
+}
+
+int
+upstream_request_write(struct writer *w, const struct subrequest *q,
+		       const struct upstream_server *server, uint64_t now_ns)
+{
+	struct head h = {
+		.w = w,
+		.q = q,
+		.part = part_of(q),
+		.connection = fields_find(&q->request->fields, FIELD_CONNECTION),
+	};
+
+	put_request_line(&h);
+	put_host(&h, server);
+	put_framing(&h);
+	put_client_fields(&h);
+	put_request_id(&h);
+	if (q->part->passes_through) {
+		put_via(&h);
+		put_forwarded(&h);
+	}
+	put_deadline(&h, now_ns);
+	put_own_fields(&h);
+	writer_text(w, "\r\n");
+	if (h.err)
+		return h.err;
+	return w->is_full ? ERR_TOO_LARGE : 0;
+}

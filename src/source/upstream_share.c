@@ -1,0 +1,295 @@
+/*
+ * What one worker has of an upstream: how many subrequests it admits, which of
+ * them wait, and which connection serves the next one. Connections are used
+ * newest first, so that those not needed grow old and close.
+ *
+ * Waiting errands are only ever served from `serve`, which runs by itself later
+ * in the turn: neither start() nor cancel() calls back from inside.
+ */
+#include "base/assert.h"
+#include "base/mem.h"
+#include "source/upstream_priv.h"
+
+enum { MEAN_SHIFT = 3, RETRY_MAX_S = 60 };
+
+/* An errand at the head of the list gets a connection; false if there is none to be had. */
+static bool is_served(struct upstream_share *share, struct upstream_errand *e);
+
+static void
+on_deadline(struct timer *t)
+{
+	struct upstream_errand *e = CONTAINER_OF(t, struct upstream_errand, timer);
+	struct loop *l = &e->share->env->loop;
+
+	/* The run keeps the deadline, and may have moved it since. */
+	if (e->q->deadline_ns > loop_now(l)) {
+		if (e->q->deadline_ns == CLOCK_NEVER ||
+		    loop_set_timer(l, &e->timer, e->q->deadline_ns) == 0)
+			return;
+	}
+	count_add(e->share->env->counters, COUNTER_UPSTREAM_WAIT_TIMEOUT, 1);
+	list_remove(&e->link);
+	upstream_errand_end(e, ERR_TIMEOUT);
+}
+
+/* New ones stand at the end, so that the first with a timer ends the walk. */
+static void
+set_deadlines(struct upstream_share *share)
+{
+	struct list *item;
+
+	for (item = share->waiting.prev; item != &share->waiting; item = item->prev) {
+		struct upstream_errand *e = CONTAINER_OF(item, struct upstream_errand, link);
+
+		if (timer_is_set(&e->timer))
+			return;
+		/* Without memory for it the run's own timer is there still. */
+		if (e->q->deadline_ns != CLOCK_NEVER &&
+		    loop_set_timer(&share->env->loop, &e->timer, e->q->deadline_ns) != 0)
+			return;
+	}
+}
+
+static void
+on_serve(struct deferred *d)
+{
+	struct upstream_share *share = CONTAINER_OF(d, struct upstream_share, serve);
+
+	while (!list_is_empty(&share->waiting)) {
+		struct list *first = share->waiting.next;
+
+		if (!is_served(share, CONTAINER_OF(first, struct upstream_errand, link)))
+			break;
+	}
+	set_deadlines(share);
+}
+
+static struct upstream_conn *
+newest_idle(const struct upstream_peer *p)
+{
+	if (list_is_empty(&p->idle))
+		return NULL;
+	return CONTAINER_OF(p->idle.next, struct upstream_conn, link);
+}
+
+static struct upstream_conn *
+any_idle(struct upstream_share *share)
+{
+	struct upstream_conn *c = NULL;
+
+	for (unsigned i = 0; i < share->upstream->count && !c; i++)
+		c = newest_idle(&share->peers[i]);
+	return c;
+}
+
+static struct upstream_peer *
+take_turn(struct upstream_share *share)
+{
+	struct upstream_peer *p = &share->peers[share->next];
+
+	share->next = (share->next + 1) % share->upstream->count;
+	return p;
+}
+
+static void
+begin(struct upstream_errand *e)
+{
+	list_remove(&e->link);
+	loop_clear_timer(&e->share->env->loop, &e->timer);
+	e->begun_ns = loop_now(&e->share->env->loop);
+}
+
+static void
+open_for(struct upstream_peer *p, struct upstream_errand *e)
+{
+	int err = upstream_conn_open(p, e);
+
+	if (!err)
+		return;
+	count_add(e->share->env->counters, COUNTER_UPSTREAM_CONNECT_FAILED, 1);
+	log_debug("upstream server %.*s: %s", SLICE_PRINT(p->server->authority), err_text(err));
+	upstream_errand_end(e, err);
+}
+
+static bool
+is_served(struct upstream_share *share, struct upstream_errand *e)
+{
+	struct upstream_peer *p = &share->peers[share->next];
+	struct upstream_conn *c = newest_idle(p);
+
+	if (!c && share->open >= share->max_connections) {
+		/* No room to connect where the turn is: what is idle elsewhere will do. */
+		c = any_idle(share);
+		if (!c)
+			return false;
+	}
+	take_turn(share);
+	if (!c) {
+		begin(e);
+		open_for(p, e);
+		return true;
+	}
+	if (upstream_conn_use(c, e) == 0)
+		begin(e);
+	return true; /* a dead one made room: the errand is looked at again */
+}
+
+void
+upstream_share_serve(struct upstream_share *share)
+{
+	loop_soon(&share->env->loop, &share->serve);
+}
+
+void
+upstream_share_wait(struct upstream_errand *e)
+{
+	list_append(&e->share->waiting, &e->link);
+	upstream_share_serve(e->share);
+}
+
+void
+upstream_share_replace(struct upstream_errand *e)
+{
+	e->is_replaced = true;
+	count_add(e->share->env->counters, COUNTER_UPSTREAM_REPLACED, 1);
+	open_for(take_turn(e->share), e);
+}
+
+/* --- admission --------------------------------------------------------------- */
+
+/* Seconds until what is admitted has drained, with jitter so that refused
+ * clients do not come back together. */
+static unsigned
+retry_after(struct upstream_share *share)
+{
+	uint64_t drain_ns = share->mean_ns * (share->admitted / share->max_connections + 1);
+	uint64_t seconds = drain_ns / CLOCK_SEC + 1;
+
+	if (seconds > RETRY_MAX_S)
+		seconds = RETRY_MAX_S;
+	return (unsigned)(seconds + random_below(&share->env->random, seconds + 1));
+}
+
+static int
+refuse(struct upstream_share *share, struct subrequest *q[], size_t n, const char *limit)
+{
+	for (size_t i = 0; i < n; i++) {
+		q[i]->state = NULL;
+		q[i]->refusal.limit = limit;
+		q[i]->refusal.retry_after_s = retry_after(share);
+	}
+	count_add(share->env->counters, COUNTER_UPSTREAM_REFUSED, n);
+	return ERR_SHED;
+}
+
+int
+upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_t n)
+{
+	size_t room = (size_t)share->max_connections + share->max_pending - share->admitted;
+
+	if (n > room)
+		return refuse(share, q, n, share->upstream->limit);
+	for (size_t i = 0; i < n; i++) {
+		struct upstream_errand *e = arena_zalloc(q[i]->arena, 1, sizeof(*e));
+
+		if (!e)
+			return refuse(share, q, n, "memory");
+		e->q = q[i];
+		e->share = share;
+		list_init(&e->link);
+		timer_init(&e->timer, on_deadline);
+		q[i]->state = e;
+	}
+	share->admitted += (unsigned)n;
+	return 0;
+}
+
+/* --- the end of an errand ------------------------------------------------------ */
+
+static void
+observe(struct upstream_share *share, uint64_t ns)
+{
+	if (share->mean_ns == 0)
+		share->mean_ns = ns;
+	else
+		share->mean_ns += (ns >> MEAN_SHIFT) - (share->mean_ns >> MEAN_SHIFT);
+}
+
+void
+upstream_errand_drop(struct upstream_errand *e)
+{
+	struct upstream_share *share = e->share;
+
+	ASSERT(share->admitted > 0);
+	share->admitted--;
+	list_remove(&e->link);
+	loop_clear_timer(&share->env->loop, &e->timer);
+	e->q->state = NULL;
+	if (!list_is_empty(&share->waiting))
+		upstream_share_serve(share);
+}
+
+void
+upstream_errand_end(struct upstream_errand *e, int err)
+{
+	struct subrequest *q = e->q;
+
+	if (!err)
+		observe(e->share, loop_now(&e->share->env->loop) - e->begun_ns);
+	upstream_errand_drop(e);
+	subrequest_done(q, err);
+}
+
+/* --- its own life ---------------------------------------------------------------- */
+
+/* This worker's part of a total; at least one where there is any. */
+static unsigned
+part_of(unsigned total, const struct env *env)
+{
+	unsigned part = total / env->workers + (env->worker < total % env->workers);
+
+	return part == 0 && total > 0 ? 1 : part;
+}
+
+struct upstream_share *
+upstream_share_new(const struct upstream *u, struct env *env)
+{
+	struct upstream_share *share;
+
+	share = mem_zalloc(1, sizeof(*share) + u->count * sizeof(share->peers[0]));
+	if (!share)
+		return NULL;
+	share->upstream = u;
+	share->env = env;
+	share->max_connections = part_of(u->conf->max_connections, env);
+	share->max_pending = part_of(u->conf->max_pending, env);
+	/* Workers do not all begin with the same server. */
+	share->next = env->worker % u->count;
+	share->serve.run = on_serve;
+	list_init(&share->waiting);
+	list_init(&share->closed);
+	for (unsigned i = 0; i < u->count; i++) {
+		share->peers[i].server = &u->servers[i];
+		list_init(&share->peers[i].idle);
+	}
+	return share;
+}
+
+void
+upstream_share_free(struct upstream_share **share)
+{
+	struct upstream_share *s = *share;
+	struct upstream_conn *c;
+	struct list *item;
+
+	if (!s)
+		return;
+	ASSERT(s->admitted == 0);
+	while ((c = any_idle(s)) != NULL)
+		upstream_conn_close(c);
+	while ((item = list_take(&s->closed)) != NULL)
+		upstream_conn_free(CONTAINER_OF(item, struct upstream_conn, link));
+	ASSERT(s->open == 0);
+	loop_forget(&s->env->loop, &s->serve);
+	mem_free(share);
+}

@@ -1,0 +1,239 @@
+/*
+ * One connection to a server: what cancelling leaves behind at each stage, and
+ * what is not waited for too long.
+ */
+#include "base/clock.h"
+#include "upstream_bed.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+Suite *suite_source_upstream_conn(void);
+
+/* --- cancelling ---------------------------------------------------------------------- */
+
+START_TEST(cancelled_while_it_waits_it_leaves_the_list)
+{
+	struct bed *b = bed_open("max_connections = 1", "", BED_JOINED);
+	struct ask *first = bed_ask(b), *second = bed_ask(b);
+	int fd = bed_accept(b);
+
+	bed_expect(b, fd, "GET ");
+	ask_cancel(second);
+	ask_cancel(second);
+	bed_say_ok(b, fd);
+	bed_await(b, first);
+	bed_turn(b);
+	ck_assert_uint_eq(second->dones, 0);
+	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_REUSED), 0);
+	ck_assert_uint_eq(bed_admitted(b), 0);
+	bed_hang_up(fd);
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(cancelled_before_it_is_served_nothing_is_opened)
+{
+	struct bed *b = bed_open("", "", BED_JOINED);
+	struct ask *a = bed_ask(b);
+
+	ask_cancel(a);
+	ck_assert(!bed_has_accepted(b));
+	ck_assert_uint_eq(bed_admitted(b), 0);
+	bed_close(b);
+}
+END_TEST
+
+/* How far the exchange gets before it is cancelled. */
+static const char *const stages[] = {
+	NULL, /* connecting */
+	"", /* the request is sent */
+	"HTTP/1.1 200 OK\r\nContent-Le", /* in the head */
+	"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", /* in the body */
+	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc",
+};
+
+START_TEST(cancelled_at_any_stage_the_connection_closes_and_nothing_is_heard)
+{
+	struct bed *b = bed_open("", "", BED_JOINED);
+	struct ask *a = bed_ask(b);
+	int fd = -1;
+
+	if (stages[_i]) {
+		fd = bed_accept(b);
+		bed_expect(b, fd, "GET ");
+		bed_say(b, fd, stages[_i]);
+	} else {
+		loop_turn(&bed_env(b)->loop, false);
+	}
+	ck_assert(!a->is_ended);
+	ask_cancel(a);
+	ask_cancel(a);
+	ck_assert_uint_eq(bed_open_conns(b), 0);
+	ck_assert_uint_eq(bed_admitted(b), 0);
+	if (fd >= 0) {
+		bed_hear_end(b, fd);
+		bed_hang_up(fd);
+	}
+	bed_turn(b);
+	ck_assert_uint_eq(a->dones, 0);
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(cancelled_from_inside_head_no_body_comes)
+{
+	struct bed *b = bed_open("", "", BED_JOINED);
+	struct ask *a = bed_ask(b);
+	int fd = bed_accept(b);
+
+	a->cancels_in_head = true;
+	bed_expect(b, fd, "GET ");
+	bed_say_ok(b, fd);
+	ck_assert_uint_eq(a->heads, 1);
+	ck_assert_uint_eq(a->bodies + a->dones, 0);
+	ck_assert_uint_eq(bed_open_conns(b), 0);
+	bed_hang_up(fd);
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(cancelled_with_a_complete_response_the_connection_is_kept)
+{
+	struct bed *b = bed_open("", "", BED_JOINED);
+	struct ask *a = bed_ask(b);
+	int fd = bed_accept(b);
+
+	a->cancels_in_body = true;
+	bed_expect(b, fd, "GET ");
+	bed_say_ok(b, fd);
+	ck_assert_uint_eq(a->bodies, 1);
+	ck_assert_uint_eq(a->dones, 0);
+	ck_assert_uint_eq(bed_open_conns(b), 1);
+	ck_assert_uint_eq(bed_admitted(b), 0);
+	bed_hang_up(fd);
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(cancelled_in_the_middle_of_the_body_the_connection_closes)
+{
+	struct bed *b = bed_open("", "", BED_JOINED);
+	struct ask *a = bed_ask(b);
+	int fd = bed_accept(b);
+
+	a->cancels_in_body = true;
+	bed_expect(b, fd, "GET ");
+	bed_say(b, fd, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+	ck_assert_uint_eq(a->bodies, 1);
+	ck_assert_uint_eq(bed_open_conns(b), 0);
+	bed_hang_up(fd);
+	bed_close(b);
+}
+END_TEST
+
+/* --- time-outs -------------------------------------------------------------------------- */
+
+START_TEST(the_first_byte_is_not_waited_for_too_long)
+{
+	struct bed *b = bed_open("first_byte_timeout = 5ms", "", BED_JOINED);
+	struct ask *a = bed_ask(b);
+	int fd = bed_accept(b);
+
+	bed_expect(b, fd, "GET ");
+	bed_await(b, a);
+	ck_assert_int_eq(a->err, ERR_TIMEOUT);
+	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_FIRST_BYTE_TIMEOUT), 1);
+	bed_hear_end(b, fd);
+	bed_hang_up(fd);
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(a_response_that_stalls_is_given_up)
+{
+	static const char *const said[] = {
+		"HTTP/1.1 200 OK\r\nCont",
+		"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+	};
+	struct bed *b = bed_open("read_idle_timeout = 5ms", "", BED_JOINED);
+	struct ask *a = bed_ask(b);
+	int fd = bed_accept(b);
+
+	bed_expect(b, fd, "GET ");
+	bed_say(b, fd, said[_i]);
+	bed_await(b, a);
+	ck_assert_int_eq(a->err, ERR_TIMEOUT);
+	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_READ_TIMEOUT), 1);
+	bed_hang_up(fd);
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(progress_moves_the_read_time_out)
+{
+	struct bed *b = bed_open("read_idle_timeout = 20ms", "", BED_JOINED);
+	struct ask *a = bed_ask(b);
+	int fd = bed_accept(b);
+
+	bed_expect(b, fd, "GET ");
+	bed_say(b, fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
+	for (int i = 0; i < 4; i++) {
+		bed_pass(b, 8);
+		bed_say(b, fd, "x");
+	}
+	ck_assert(a->is_ended);
+	ck_assert_int_eq(a->err, 0);
+	bed_hang_up(fd);
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(a_server_that_takes_nothing_is_given_up)
+{
+	struct bed *b = bed_open("send_idle_timeout = 5ms", "", BED_PASSED);
+	struct ask *a = bed_prepare(b);
+	char *piece;
+	int fd;
+
+	ask_method(a, "POST");
+	a->q.has_body = true;
+	ck_assert_int_eq(ask_start(a), 0);
+	fd = bed_accept(b);
+	piece = calloc(1, (1 << 20) + 1);
+	ck_assert_ptr_nonnull(piece);
+	memset(piece, 'x', 1 << 20);
+	bed_until(b, &a->wants, 1);
+	for (unsigned i = 0; i < 8; i++)
+		ask_feed(a, piece, false);
+	bed_await(b, a);
+	ck_assert_int_eq(a->err, ERR_TIMEOUT);
+	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_SEND_TIMEOUT), 1);
+	free(piece);
+	bed_hang_up(fd);
+	bed_close(b);
+}
+END_TEST
+
+Suite *
+suite_source_upstream_conn(void)
+{
+	Suite *s = suite_create("source_upstream_conn");
+	TCase *t = tcase_create("ends");
+
+	tcase_add_test(t, cancelled_while_it_waits_it_leaves_the_list);
+	tcase_add_test(t, cancelled_before_it_is_served_nothing_is_opened);
+	tcase_add_loop_test(t, cancelled_at_any_stage_the_connection_closes_and_nothing_is_heard, 0,
+			    5);
+	tcase_add_test(t, cancelled_from_inside_head_no_body_comes);
+	tcase_add_test(t, cancelled_with_a_complete_response_the_connection_is_kept);
+	tcase_add_test(t, cancelled_in_the_middle_of_the_body_the_connection_closes);
+	tcase_add_test(t, the_first_byte_is_not_waited_for_too_long);
+	tcase_add_loop_test(t, a_response_that_stalls_is_given_up, 0, 2);
+	tcase_add_test(t, progress_moves_the_read_time_out);
+	tcase_add_test(t, a_server_that_takes_nothing_is_given_up);
+	suite_add_tcase(s, t);
+	return s;
+}

@@ -1,0 +1,512 @@
+/*
+ * The bed of the upstream's tests; see upstream_bed.h.
+ */
+#include "upstream_bed.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "source/upstream_priv.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+extern const struct source_ops source_upstream;
+
+enum { ASKS = 64, HEARD = 1 << 16, PATIENCE_S = 10, SETTLE = 12 };
+
+struct bed {
+	struct env env;
+	struct counters counters;
+	void *attached[1];
+	struct conf_errors errors;
+	struct conf *conf;
+	struct store site_store;
+	struct arena site;
+	struct source source;
+	struct part part;
+	int listener;
+	unsigned port;
+	struct ask *asks[ASKS];
+	unsigned ask_count;
+	char heard[HEARD + 1];
+};
+
+/* --- up-calls ------------------------------------------------------------------ */
+
+static void
+on_head(struct subrequest *q)
+{
+	struct ask *a = CONTAINER_OF(q, struct ask, q);
+
+	a->heads++;
+	if (a->cancels_in_head)
+		ask_cancel(a);
+}
+
+static int
+on_body(struct subrequest *q, struct chunks *list)
+{
+	struct ask *a = CONTAINER_OF(q, struct ask, q);
+
+	a->bodies++;
+	if (!a->discards) {
+		a->body = mem_grow(a->body, a->body_len + list->bytes + 1);
+		chunks_copy_out(list, a->body + a->body_len, list->bytes);
+	}
+	a->body_len += list->bytes;
+	chunks_clear(list);
+	if (a->cancels_in_body)
+		ask_cancel(a);
+	return a->pauses ? SUBREQUEST_PAUSE : 0;
+}
+
+static void
+on_done(struct subrequest *q, int err)
+{
+	struct ask *a = CONTAINER_OF(q, struct ask, q);
+
+	ck_assert(!a->is_ended);
+	a->dones++;
+	a->err = err;
+	a->is_ended = true;
+}
+
+static void
+on_want_body(struct subrequest *q)
+{
+	CONTAINER_OF(q, struct ask, q)->wants++;
+}
+
+static const struct subrequest_ops ups = {
+	.head = on_head,
+	.body = on_body,
+	.done = on_done,
+	.want_body = on_want_body,
+};
+
+/* --- the bed --------------------------------------------------------------------- */
+
+static void
+listen_somewhere(struct bed *b)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+
+	b->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	ck_assert_int_ge(b->listener, 0);
+	ck_assert_int_eq(bind(b->listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	ck_assert_int_eq(listen(b->listener, 64), 0);
+	ck_assert_int_eq(getsockname(b->listener, (struct sockaddr *)&at, &len), 0);
+	b->port = ntohs(at.sin_port);
+}
+
+static void
+fill(struct bed *b, const char *kind, const struct conf_key *keys, void *into,
+     struct conf_section **section)
+{
+	struct conf_table table = { keys, into };
+
+	*section = conf_find(b->conf, slice_of(kind), SLICE("u"));
+	ck_assert_ptr_nonnull(*section);
+	ck_assert_int_eq(conf_fill(*section, &table, 1, &b->errors), 0);
+}
+
+static void
+load(struct bed *b, const char *section, const char *part)
+{
+	struct source_build build = { .arena = &b->site, .errors = &b->errors };
+	const struct source_ops *ops = &source_upstream;
+	char text[4096];
+
+	snprintf(text, sizeof(text), "[upstream u]\n%s%u\n%s\n[route u]\n%s\n",
+		 strstr(section, "servers") ? "# " : "servers = http://127.0.0.1:", b->port,
+		 section, part);
+	conf_errors_init(&b->errors);
+	b->conf = conf_read(slice_of(text), "test.conf", &b->errors);
+	ck_assert_ptr_nonnull(b->conf);
+	b->source = (struct source){ .ops = ops, .name = SLICE("u") };
+	b->source.conf = arena_zalloc(&b->site, 1, ops->section_size);
+	b->part.source = &b->source;
+	b->part.conf = arena_zalloc(&b->site, 1, ops->part_size);
+	fill(b, "upstream", ops->section_keys, b->source.conf, &b->source.section);
+	fill(b, "route", ops->part_keys, b->part.conf, &b->part.section);
+	ck_assert_int_eq(ops->load(&b->source, &build), 0);
+	ck_assert_int_eq(ops->load_part(&b->part, &build), 0);
+}
+
+struct bed *
+bed_open_worker(const char *section, const char *part, int kind, unsigned workers)
+{
+	struct bed *b = mem_zalloc(1, sizeof(*b));
+
+	ck_assert_ptr_nonnull(b);
+	ck_assert_int_eq(loop_init(&b->env.loop, b), 0);
+	store_init(&b->env.store);
+	store_init(&b->site_store);
+	arena_init(&b->site, &b->site_store, 1 << 20);
+	random_init(&b->env.random, 1);
+	b->env.counters = &b->counters;
+	b->env.workers = workers;
+	b->env.attached = b->attached;
+	b->part.passes_through = kind == BED_PASSED;
+	listen_somewhere(b);
+	load(b, section, part);
+	ck_assert_int_eq(source_upstream.attach(&b->source, &b->env), 0);
+	return b;
+}
+
+struct bed *
+bed_open(const char *section, const char *part, int kind)
+{
+	return bed_open_worker(section, part, kind, 1);
+}
+
+void
+bed_close(struct bed *b)
+{
+	for (unsigned i = 0; i < b->ask_count; i++) {
+		struct ask *a = b->asks[i];
+
+		ask_cancel(a);
+		arena_fini(&a->arena);
+		mem_free(&a->body);
+		mem_free(&a);
+	}
+	source_upstream.detach(&b->source, &b->env);
+	bed_turn(b);
+	ck_assert_uint_eq(b->env.loop.timers.count, 0);
+	close(b->listener);
+	loop_fini(&b->env.loop);
+	ck_assert_uint_eq(b->env.store.out, 0);
+	store_fini(&b->env.store);
+	conf_free(&b->conf);
+	conf_errors_fini(&b->errors);
+	arena_fini(&b->site);
+	store_fini(&b->site_store);
+	mem_free(&b);
+}
+
+struct env *
+bed_env(struct bed *b)
+{
+	return &b->env;
+}
+
+uint64_t
+bed_count(struct bed *b, enum counter id)
+{
+	return count_read(&b->counters, id);
+}
+
+unsigned
+bed_port(struct bed *b)
+{
+	return b->port;
+}
+
+unsigned
+bed_open_conns(struct bed *b)
+{
+	return ((struct upstream_share *)b->attached[0])->open;
+}
+
+unsigned
+bed_admitted(struct bed *b)
+{
+	return ((struct upstream_share *)b->attached[0])->admitted;
+}
+
+/* --- subrequests -------------------------------------------------------------------- */
+
+struct ask *
+bed_prepare(struct bed *b)
+{
+	struct ask *a = mem_zalloc(1, sizeof(*a));
+
+	ck_assert_ptr_nonnull(a);
+	ck_assert_uint_lt(b->ask_count, ASKS);
+	b->asks[b->ask_count++] = a;
+	a->bed = b;
+	arena_init(&a->arena, &b->env.store, 1 << 20);
+	a->request.version = HTTP_1_1;
+	a->request.raw_path = a->request.path = SLICE("/client");
+	a->request.query = SLICE("q=1");
+	a->request.has_query = true;
+	a->request.target = SLICE("/client?q=1");
+	a->request.authority = SLICE("front.example");
+	a->request.fields = (struct fields){ .at = a->fields, .cap = 16 };
+	ask_method(a, "GET");
+	ck_assert_int_eq(address_parse(&a->client, SLICE("192.0.2.7:4711")), 0);
+	for (unsigned i = 0; i < b->part.values; i++)
+		a->value[i] = b->part.value[i].text;
+	a->q = (struct subrequest){
+		.part = &b->part,
+		.up = &ups,
+		.env = &b->env,
+		.arena = &a->arena,
+		.request = &a->request,
+		.client = &a->client,
+		.value = a->value,
+		.request_id = SLICE("id-1"),
+		.deadline_ns = CLOCK_NEVER,
+	};
+	return a;
+}
+
+void
+ask_field(struct ask *a, const char *name, const char *value)
+{
+	ck_assert_int_eq(fields_add_name(&a->request.fields, slice_of(name), slice_of(value)), 0);
+}
+
+void
+ask_method(struct ask *a, const char *method)
+{
+	a->request.method_name = slice_of(method);
+	a->request.method = method_of(a->request.method_name);
+}
+
+int
+ask_start(struct ask *a)
+{
+	struct subrequest *q = &a->q;
+	int err = source_upstream.reserve(&q, 1);
+
+	if (err) {
+		a->is_ended = true;
+		return err;
+	}
+	q->state_now = SUBREQUEST_STARTED;
+	source_upstream.start(q);
+	ck_assert(!a->is_ended);
+	return 0;
+}
+
+struct ask *
+bed_ask(struct bed *b)
+{
+	struct ask *a = bed_prepare(b);
+
+	ck_assert_int_eq(ask_start(a), 0);
+	return a;
+}
+
+void
+ask_feed(struct ask *a, const char *text, bool is_last)
+{
+	struct chunks list;
+
+	chunks_init(&list, &a->bed->env.store);
+	ck_assert_int_eq(chunks_add_copy(&list, slice_of(text)), 0);
+	source_upstream.feed(&a->q, &list, is_last);
+	ck_assert(chunks_is_empty(&list));
+	ck_assert(!a->is_ended);
+}
+
+void
+ask_cancel(struct ask *a)
+{
+	if (a->is_ended)
+		return;
+	a->is_ended = true;
+	subrequest_cancel(&a->q);
+}
+
+bool
+ask_has(const struct ask *a, const char *text)
+{
+	return slice_eq(slice_make(a->body, a->body_len), slice_of(text));
+}
+
+const char *
+ask_header(const struct ask *a, const char *name)
+{
+	static _Thread_local char text[1024];
+	const struct field *f = fields_find_name(&a->q.response.fields, slice_of(name));
+
+	if (!f)
+		return NULL;
+	snprintf(text, sizeof(text), "%.*s", SLICE_PRINT(f->value));
+	return text;
+}
+
+/* --- time ------------------------------------------------------------------------------ */
+
+static uint64_t
+patience(void)
+{
+	return clock_monotonic() + PATIENCE_S * CLOCK_SEC;
+}
+
+static void
+turn(struct bed *b, uint64_t until)
+{
+	loop_turn(&b->env.loop, false);
+	ck_assert_msg(clock_monotonic() < until, "what the test waits for does not come");
+}
+
+void
+bed_turn(struct bed *b)
+{
+	for (unsigned i = 0; i < SETTLE; i++)
+		loop_turn(&b->env.loop, false);
+}
+
+void
+bed_until(struct bed *b, const unsigned *value, unsigned least)
+{
+	uint64_t until = patience();
+
+	while (*value < least)
+		turn(b, until);
+}
+
+void
+bed_await(struct bed *b, struct ask *a)
+{
+	uint64_t until = patience();
+
+	while (!a->is_ended)
+		turn(b, until);
+}
+
+void
+bed_pass(struct bed *b, unsigned ms)
+{
+	uint64_t until = clock_monotonic() + ms * CLOCK_MS;
+
+	while (clock_monotonic() < until)
+		loop_turn(&b->env.loop, false);
+}
+
+/* --- the server --------------------------------------------------------------------------- */
+
+static int
+try_accept(struct bed *b)
+{
+	return accept4(b->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int
+bed_accept(struct bed *b)
+{
+	uint64_t until = patience();
+	int fd = try_accept(b);
+
+	while (fd < 0) {
+		turn(b, until);
+		fd = try_accept(b);
+	}
+	return fd;
+}
+
+bool
+bed_has_accepted(struct bed *b)
+{
+	int fd;
+
+	bed_turn(b);
+	fd = try_accept(b);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* One byte, turning until it is there; false at the end of the stream. */
+static bool
+hear_byte(struct bed *b, int fd, char *byte)
+{
+	uint64_t until = patience();
+	ssize_t n = recv(fd, byte, 1, 0);
+
+	while (n < 0 && errno == EAGAIN) {
+		turn(b, until);
+		n = recv(fd, byte, 1, 0);
+	}
+	return n == 1;
+}
+
+const char *
+bed_expect(struct bed *b, int fd, const char *start)
+{
+	size_t len = 0;
+
+	do {
+		ck_assert_uint_lt(len, HEARD);
+		ck_assert_msg(hear_byte(b, fd, &b->heard[len]), "the stream ended in a head");
+		b->heard[++len] = '\0';
+	} while (len < 4 || memcmp(b->heard + len - 4, "\r\n\r\n", 4) != 0);
+	ck_assert_msg(strncmp(b->heard, start, strlen(start)) == 0, "not \"%s\" but \"%s\"", start,
+		      b->heard);
+	return b->heard;
+}
+
+void
+bed_hear(struct bed *b, int fd, const char *text)
+{
+	for (const char *at = text; *at; at++) {
+		char byte;
+
+		ck_assert_msg(hear_byte(b, fd, &byte), "the stream ended before \"%s\"", at);
+		ck_assert_msg(byte == *at, "'%c' and not \"%s\"", byte, at);
+	}
+}
+
+void
+bed_hear_end(struct bed *b, int fd)
+{
+	char byte;
+
+	ck_assert(!hear_byte(b, fd, &byte));
+}
+
+void
+bed_say_bytes(struct bed *b, int fd, const char *at, size_t len)
+{
+	uint64_t until = patience();
+
+	while (len > 0) {
+		ssize_t n = send(fd, at, len, MSG_NOSIGNAL);
+
+		if (n < 0) {
+			ck_assert_int_eq(errno, EAGAIN);
+			turn(b, until);
+			continue;
+		}
+		at += n;
+		len -= (size_t)n;
+	}
+	bed_turn(b);
+}
+
+void
+bed_say(struct bed *b, int fd, const char *text)
+{
+	bed_say_bytes(b, fd, text, strlen(text));
+}
+
+void
+bed_hang_up(int fd)
+{
+	close(fd);
+}
+
+void
+bed_reset(int fd)
+{
+	struct linger now = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+void
+bed_say_ok(struct bed *b, int fd)
+{
+	bed_say(b, fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+}
