@@ -84,7 +84,8 @@ struct source {
 	unsigned index; /* in env->attached */
 };
 
-enum value_coding { VALUE_RAW, VALUE_PATH, VALUE_QUERY, VALUE_FIELD };
+/* How values are written into the text; see plan/template.h. */
+enum value_coding { VALUE_RAW, VALUE_PATH, VALUE_QUERY, VALUE_FIELD, VALUE_JSON };
 enum { PART_VALUES_MAX = 32 };
 
 /* A template text that a part wants evaluated before it starts. */
