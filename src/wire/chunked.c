@@ -1,7 +1,7 @@
 /*
  * The chunked coding; see chunked.h.
  *
- *   SIZE_FIRST -> SIZE -> [EXTENSION] -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE_FIRST
+ *   SIZE_FIRST -> SIZE -> [EXT_...]   -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE_FIRST
  *                                           | size 0
  *                                           v
  *                 TRAILER_START -> TRAILER_NAME -> TRAILER_VALUE -> TRAILER_LF -> TRAILER_START
@@ -46,15 +46,6 @@ expect(struct chunked *c, char byte, char wanted, enum chunked_state then)
 	return byte == wanted ? enter(c, then) : ERR_PROTOCOL;
 }
 
-/* A byte of an extension or a trailer, where CR leads on. */
-static int
-take_text(struct chunked *c, char byte, enum chunked_state then)
-{
-	if (byte == '\r')
-		return enter(c, then);
-	return byte_is(byte, BYTE_VALUE) ? 0 : ERR_PROTOCOL;
-}
-
 static int
 take_size(struct chunked *c, char byte)
 {
@@ -65,10 +56,59 @@ take_size(struct chunked *c, char byte)
 	if (c->state == CHUNKED_SIZE_FIRST)
 		return ERR_PROTOCOL;
 	if (byte == ';')
-		return enter(c, CHUNKED_EXTENSION);
+		return enter(c, CHUNKED_EXT_START);
 	return expect(c, byte, '\r', CHUNKED_SIZE_LF);
 }
 
+/* What may follow an extension that is complete: another one, or the end of the line. */
+static int
+end_extension(struct chunked *c, char byte)
+{
+	if (byte == ';')
+		return enter(c, CHUNKED_EXT_START);
+	return expect(c, byte, '\r', CHUNKED_SIZE_LF);
+}
+
+/* A token byte, which leads to `state`. */
+static int
+take_token(struct chunked *c, char byte, enum chunked_state state)
+{
+	return byte_is(byte, BYTE_TOKEN) ? enter(c, state) : ERR_PROTOCOL;
+}
+
+/* chunk-ext-name [ "=" ( token / quoted-string ) ] of RFC 9112 7.1.1, without its blanks. */
+static int
+take_extension(struct chunked *c, char byte)
+{
+	bool is_token = byte_is(byte, BYTE_TOKEN);
+
+	switch (c->state) {
+	case CHUNKED_EXT_START:
+		return take_token(c, byte, CHUNKED_EXT_NAME);
+	case CHUNKED_EXT_NAME:
+		if (byte == '=')
+			return enter(c, CHUNKED_EXT_VALUE_START);
+		return is_token ? 0 : end_extension(c, byte);
+	case CHUNKED_EXT_VALUE_START:
+		if (byte == '"')
+			return enter(c, CHUNKED_EXT_QUOTED);
+		return take_token(c, byte, CHUNKED_EXT_VALUE);
+	case CHUNKED_EXT_VALUE:
+		return is_token ? 0 : end_extension(c, byte);
+	case CHUNKED_EXT_QUOTED:
+		if (byte == '"')
+			return enter(c, CHUNKED_EXT_QUOTED_END);
+		if (byte == '\\')
+			return enter(c, CHUNKED_EXT_ESCAPED);
+		return byte_is(byte, BYTE_VALUE) ? 0 : ERR_PROTOCOL;
+	case CHUNKED_EXT_ESCAPED:
+		return byte_is(byte, BYTE_VALUE) ? enter(c, CHUNKED_EXT_QUOTED) : ERR_PROTOCOL;
+	default:
+		return end_extension(c, byte);
+	}
+}
+
+/* Trailer fields are checked for form (RFC 9112 5) and dropped. */
 static int
 take_trailer(struct chunked *c, char byte)
 {
@@ -76,7 +116,11 @@ take_trailer(struct chunked *c, char byte)
 		return enter(c, CHUNKED_END_LF);
 	if (c->state == CHUNKED_TRAILER_NAME && byte == ':')
 		return enter(c, CHUNKED_TRAILER_VALUE);
-	return byte_is(byte, BYTE_TOKEN) ? enter(c, CHUNKED_TRAILER_NAME) : ERR_PROTOCOL;
+	if (c->state != CHUNKED_TRAILER_VALUE)
+		return take_token(c, byte, CHUNKED_TRAILER_NAME);
+	if (byte == '\r')
+		return enter(c, CHUNKED_TRAILER_LF);
+	return byte_is(byte, BYTE_VALUE) ? 0 : ERR_PROTOCOL;
 }
 
 /* Everything but data, byte by byte. */
@@ -87,8 +131,14 @@ take_byte(struct chunked *c, char byte)
 	case CHUNKED_SIZE_FIRST:
 	case CHUNKED_SIZE:
 		return take_size(c, byte);
-	case CHUNKED_EXTENSION:
-		return take_text(c, byte, CHUNKED_SIZE_LF);
+	case CHUNKED_EXT_START:
+	case CHUNKED_EXT_NAME:
+	case CHUNKED_EXT_VALUE_START:
+	case CHUNKED_EXT_VALUE:
+	case CHUNKED_EXT_QUOTED:
+	case CHUNKED_EXT_ESCAPED:
+	case CHUNKED_EXT_QUOTED_END:
+		return take_extension(c, byte);
 	case CHUNKED_SIZE_LF:
 		return expect(c, byte, '\n', c->left ? CHUNKED_DATA : CHUNKED_TRAILER_START);
 	case CHUNKED_DATA_CR:
@@ -98,9 +148,8 @@ take_byte(struct chunked *c, char byte)
 		return expect(c, byte, '\n', CHUNKED_SIZE_FIRST);
 	case CHUNKED_TRAILER_START:
 	case CHUNKED_TRAILER_NAME:
-		return take_trailer(c, byte);
 	case CHUNKED_TRAILER_VALUE:
-		return take_text(c, byte, CHUNKED_TRAILER_LF);
+		return take_trailer(c, byte);
 	case CHUNKED_TRAILER_LF:
 		return expect(c, byte, '\n', CHUNKED_TRAILER_START);
 	case CHUNKED_END_LF:
@@ -115,8 +164,8 @@ take_byte(struct chunked *c, char byte)
 static bool
 is_overhead(enum chunked_state state)
 {
-	return state == CHUNKED_EXTENSION || state == CHUNKED_TRAILER_NAME ||
-	       state == CHUNKED_TRAILER_VALUE;
+	return (state >= CHUNKED_EXT_START && state <= CHUNKED_EXT_QUOTED_END) ||
+	       state == CHUNKED_TRAILER_NAME || state == CHUNKED_TRAILER_VALUE;
 }
 
 /* As much of the chunk's data as *in holds. */

@@ -4,7 +4,8 @@
  *
  * Bounded: the size has at most 15 hexadecimal digits, extensions and the
  * trailer section of a body have one budget of bytes. Strict: CRLF only, no
- * blanks around the size, no controls in extensions and trailers.
+ * blanks around the size or within extensions (which RFC 9112 7.1.1 calls bad
+ * and forbids to send), extensions and trailers of their grammar.
  */
 #ifndef FOREBAY_WIRE_CHUNKED_H
 #define FOREBAY_WIRE_CHUNKED_H
@@ -15,7 +16,13 @@
 enum chunked_state {
 	CHUNKED_SIZE_FIRST, /* the first digit of a size */
 	CHUNKED_SIZE, /* digits, ';' or CR */
-	CHUNKED_EXTENSION, /* up to CR */
+	CHUNKED_EXT_START, /* after ';': a name */
+	CHUNKED_EXT_NAME, /* up to '=', ';' or CR */
+	CHUNKED_EXT_VALUE_START, /* after '=': a token or a quoted string */
+	CHUNKED_EXT_VALUE, /* up to ';' or CR */
+	CHUNKED_EXT_QUOTED, /* up to the closing quote */
+	CHUNKED_EXT_ESCAPED, /* after a backslash in it */
+	CHUNKED_EXT_QUOTED_END, /* ';' or CR */
 	CHUNKED_SIZE_LF, /* then data, or the trailer section after size 0 */
 	CHUNKED_DATA, /* `left` bytes */
 	CHUNKED_DATA_CR,
