@@ -61,6 +61,7 @@ json_is_plain(char c)
  * Skips what stands for itself in a string: ASCII but quotes, backslashes and controls.
  * Eight bytes at a time: subtracting sets the high bit of a byte that was below the
  * subtrahend; it may also set those above it by the borrow, so only the lowest is right.
+ * A byte from 0x80 on keeps its high bit through at least one of the two exclusive ors.
  */
 static inline void
 json_skip_plain(struct json_scan *s)
@@ -73,7 +74,7 @@ json_skip_plain(struct json_scan *s)
 		quote = word ^ JSON_EACH_BYTE('"');
 		backslash = word ^ JSON_EACH_BYTE('\\');
 		odd = ((word - JSON_EACH_BYTE(0x20)) | (quote - JSON_EACH_BYTE(1)) |
-		       (backslash - JSON_EACH_BYTE(1)) | word) &
+		       (backslash - JSON_EACH_BYTE(1))) &
 		      JSON_EACH_BYTE(0x80);
 		if (odd) {
 			s->at += __builtin_ctzll(odd) / 8;

@@ -1,11 +1,13 @@
 /*
- * What a template is compiled to: template.c writes it, template_eval.c reads it. Immutable
- * once compiled.
+ * What a template is compiled to, immutable from then on: template.c and template_name.c
+ * write it, template_eval.c reads it.
  */
 #ifndef FOREBAY_PLAN_TEMPLATE_PRIV_H
 #define FOREBAY_PLAN_TEMPLATE_PRIV_H
 
 #include "plan/template.h"
+
+struct suggest;
 
 enum template_kind {
 	TEMPLATE_LITERAL,
@@ -54,6 +56,29 @@ struct template
 	unsigned segment_count, variable_count;
 	struct template_segment *segments;
 };
+
+/* What template.c and template_name.c share while they compile one text. */
+struct template_compiler {
+	struct arena *arena;
+	const struct template_names *names;
+	struct template_error *error;
+	struct template *t;
+	struct slice text; /* the arena's copy; variables' names are borrowed from it */
+	struct writer literal; /* all literals, one behind the other */
+	size_t literal_start; /* of the one that is being written */
+	bool is_in_query; /* VALUE_PATH: behind the "?" */
+	bool is_in_string, is_escaped; /* VALUE_JSON: where in a string literal */
+};
+
+/* Fills the error: `name` is in c->text, or empty when the text as a whole is meant; `near` may
+ * be NULL. Returns err. */
+int template_fail(struct template_compiler *c, int err, struct slice name, const char *why,
+		  struct suggest *near);
+int template_fail_memory(struct template_compiler *c);
+/* s starts behind a brace: the length of the name there, 0 if it is not one with a "}" behind. */
+size_t template_name_length(const struct template_compiler *c, struct slice s);
+/* Fills kind, name, index and path of a segment whose text is a variable's name. */
+int template_resolve(struct template_compiler *c, struct template_segment *seg) MUST_CHECK;
 
 /* A path, up to its "?", has no dot segment in any reading; see template.h. */
 bool template_path_is_safe(struct slice path);

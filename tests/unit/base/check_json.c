@@ -119,7 +119,7 @@ END_TEST
 /* Every byte that needs a look must be seen at each place within and behind a run of eight. */
 START_TEST(odd_bytes_are_seen_wherever_they_stand)
 {
-	static const char odd[] = { '\0', '\n', '\x1F', '"', '\\', '\x80', '\xFF' };
+	static const char odd[] = { '\0', '\n', '\x1F', '"', '\\', '\x80', '\xA2', '\xDC', '\xFF' };
 	char text[40];
 
 	for (size_t k = 0; k < sizeof(odd); k++) {
@@ -290,6 +290,7 @@ static const struct meaning {
 	{ "\"\\ud83d\\u0041\"", ERR_SYNTAX, SLICE_INIT("") },
 	{ "\"\\ud83d\\ud83d\"", ERR_SYNTAX, SLICE_INIT("") },
 	{ "\"\\ude00\\ud83d\"", ERR_SYNTAX, SLICE_INIT("") },
+	{ "\"\\ude00\\ude00\"", ERR_SYNTAX, SLICE_INIT("") },
 	{ "null", ERR_MISSING, SLICE_INIT("") },
 	{ "true", 0, SLICE_INIT("true") },
 	{ "-1.50", 0, SLICE_INIT("-1.50") },
