@@ -3,8 +3,8 @@
  *
  *     tests/fuzz/fuzz_address FILE-OR-FOLDER...
  *
- * Every file, and every file in a folder below, is run whole, cut short at up
- * to CUTS_MAX places, and with single bytes changed. Each input ends at a page
+ * Every file, and every file in a folder below, is run whole, cut short at
+ * many places, and with single bytes changed. Each input ends at a page
  * that may not be touched, so that reading one byte too far ends the process
  * in every build, not only under ASan. Prints the path before a crash would
  * hide it (the name stays in `current`) and the counts at the end.
@@ -19,7 +19,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CUTS_MAX = 200, CHANGES_MAX = 200, INPUT_MAX = 1 << 20, PAGE = 4096, FOLDERS_OPEN = 16 };
+enum {
+	VARIANTS_MAX = 200, /* of each sort, of one file */
+	VARIANT_BYTES_MAX = 1 << 17, /* their sum: a long file has few */
+	INPUT_MAX = 1 << 20,
+	PAGE = 4096,
+	FOLDERS_OPEN = 16,
+};
 
 static char *fence; /* the first byte that may not be touched */
 static uint8_t original[INPUT_MAX];
@@ -37,10 +43,19 @@ run(const uint8_t *bytes, size_t len)
 	runs++;
 }
 
+/* How far apart the places are at which a file is cut or changed. */
+static size_t
+step_of(size_t len)
+{
+	size_t places = VARIANT_BYTES_MAX / (len + 1) + 1;
+
+	return len / (places < VARIANTS_MAX ? places : VARIANTS_MAX) + 1;
+}
+
 static void
 run_cut(size_t len)
 {
-	size_t step = len / CUTS_MAX + 1;
+	size_t step = step_of(len);
 
 	for (size_t n = 0; n < len; n += step)
 		run(original, n);
@@ -51,7 +66,7 @@ static void
 run_changed(size_t len)
 {
 	static const char meant[] = "\0\r\n \t:;,/%{}[]\"\\0\x7f\x80\xff";
-	size_t step = len / CHANGES_MAX + 1;
+	size_t step = step_of(len);
 	size_t which = 0;
 
 	for (size_t n = 0; n < len; n += step) {
