@@ -196,6 +196,19 @@ run_timers(struct loop *l)
 		timers_run(&l->timers, loop_now(l));
 }
 
+/* What a turn does after libevent's part. */
+static void
+finish_turn(struct loop *l)
+{
+	mailbox_drain(&l->mailbox, l->receiver);
+	run_timers(l);
+	for (unsigned i = 0; l->soon.head && i < SOON_ROUNDS; i++)
+		run_round(&l->soon);
+	run_round(&l->last);
+	atomic_store_explicit(&l->turn, atomic_load_explicit(&l->turn, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
 void
 loop_turn(struct loop *l, bool may_wait)
 {
@@ -207,13 +220,14 @@ loop_turn(struct loop *l, bool may_wait)
 	l->now_ns = 0;
 	event_base_loop(l->base, may_wait ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	mailbox_wake_up(&l->mailbox);
-	mailbox_drain(&l->mailbox, l->receiver);
-	run_timers(l);
-	for (unsigned i = 0; l->soon.head && i < SOON_ROUNDS; i++)
-		run_round(&l->soon);
-	run_round(&l->last);
-	atomic_store_explicit(&l->turn, atomic_load_explicit(&l->turn, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	finish_turn(l);
+}
+
+void
+loop_turn_at(struct loop *l, uint64_t now_ns)
+{
+	l->now_ns = now_ns;
+	finish_turn(l);
 }
 
 void

@@ -57,6 +57,8 @@ void loop_fini(struct loop *l);
 void loop_run(struct loop *l);
 /* One turn; waits for an event when `may_wait`. */
 void loop_turn(struct loop *l, bool may_wait);
+/* For tests: a turn without libevent, at a time of the caller's choice. */
+void loop_turn_at(struct loop *l, uint64_t now_ns);
 /* From the loop's own thread: the current turn is the last. */
 void loop_stop(struct loop *l);
 

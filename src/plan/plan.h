@@ -32,60 +32,80 @@ struct plan_statuses {
 	uint64_t bit[(PLAN_STATUS_LAST - PLAN_STATUS_FIRST) / 64 + 1];
 };
 
+/* The keys of a part's own section, as written. */
+struct plan_part_conf {
+	bool is_optional;
+	struct slice fallback;
+	uint64_t timeout;
+	enum plan_as as;
+	struct conf_list expect, after;
+	uint64_t max_result;
+};
+
+/* The keys of a route's section, as written. */
+struct plan_conf {
+	uint64_t deadline;
+	enum plan_join join;
+	enum plan_failure failure;
+	enum plan_report report;
+};
+
 /* One part. Parts are known by their place in the plan: bit i of a mask is part[i]. */
 struct plan_part {
 	struct part part; /* what its source sees */
-	const struct template **value; /* part.values of them */
-	const struct slice
-	    *constant; /* the values themselves when none holds a variable, else NULL */
+	struct plan_part_conf conf;
+	struct template **value; /* part.values of them */
+	const struct slice *constant; /* the values, when none holds a variable; else NULL */
 	uint64_t needs; /* parts whose results its templates use */
 	uint64_t after; /* needs, and those of its `after` key: they must have ended */
 	uint64_t followers; /* parts that have this one in their `after` mask */
-	uint64_t timeout_ns; /* 0: none but the plan's deadline */
-	uint64_t max_result; /* bytes */
 	struct plan_statuses expect;
-	enum plan_as as;
-	bool is_optional;
-	bool has_fallback; /* written; else an optional part that failed is null, and has no result
-			    */
-	struct slice fallback; /* valid JSON */
+	bool is_optional; /* and failure is partial */
+	bool
+	    has_fallback; /* written; else an optional part that failed is null and has no result */
 	struct slice lead; /* the join's text before this result: `,"name":` */
-	const struct slice *headers; /* names of response fields that templates of the plan use */
-	unsigned header_count;
-	struct conf_table tables[PLAN_TABLES_MAX]; /* of its section, for the dump */
-	unsigned table_count;
+	struct slice *header; /* response fields that templates of the plan use, by name */
+	unsigned headers;
+	struct conf_table table[PLAN_TABLES_MAX]; /* of its section, for the dump */
+	unsigned tables;
 };
 
 /* Parts of one source that are admitted together. */
 struct plan_batch {
-	struct source *source;
+	const struct source *source;
 	uint64_t parts;
+	bool is_optional; /* all of them, or none */
 };
 
 struct plan {
 	struct slice name; /* of the route */
 	struct conf_section *section;
+	struct plan_conf conf;
 	struct plan_part *part; /* in the order of declaration */
 	unsigned count;
 	bool is_joined; /* else part[0] is passed through */
-	bool needs_body; /* a template uses the request's body: it is collected before anything
-			    starts */
-	uint64_t deadline_ns; /* relative */
+	bool is_faulty; /* plan_read found errors */
+	bool needs_body; /* a template uses the request's body, which is collected first */
+	bool needs_body_json; /* as JSON */
 	uint64_t first; /* parts that wait for no other */
-	/* Required parts come first, so that an optional one never takes their place. */
-	const struct plan_batch *batch;
-	unsigned batch_count;
-	enum plan_join join;
-	enum plan_failure failure;
-	enum plan_report report;
+	struct plan_batch
+	    *batch; /* required parts first: an optional one never takes their place */
+	unsigned batches;
 	struct slice tail; /* the join's text after the last result */
 	size_t report_bytes; /* longest Forebay-Parts value */
 	unsigned char order[PLAN_PARTS_MAX]; /* places, each after all that it waits for */
-	const struct slice *params; /* names of the path parameters */
-	unsigned param_count;
-	struct conf_table tables[PLAN_TABLES_MAX]; /* of the route's section, for the dump */
-	unsigned table_count;
+	const struct slice *param; /* names of the path parameters */
+	unsigned params;
+	int rest; /* which of them is {rest...}; negative: none */
+	struct conf_table table[PLAN_TABLES_MAX]; /* of the route's section, for the dump */
+	unsigned tables;
 };
+
+/* For the manual, and for whoever dumps a configuration. */
+extern const struct conf_key plan_keys[]; /* of every route */
+extern const struct conf_key plan_join_keys[]; /* of a route with [subrequest] sections */
+extern const struct conf_key plan_source_keys[]; /* of a route without, and of a part */
+extern const struct conf_key plan_part_keys[]; /* of a part */
 
 /* What building plans needs, for all plans of a site. */
 struct plan_build {
@@ -109,10 +129,11 @@ struct plan *plan_read(struct plan_build *b, struct conf_section *route,
 		       const struct conf_table *more, unsigned more_count) MUST_CHECK;
 /*
  * Second step, when the names of the path parameters are known (borrowed, they
- * must outlive the plan). ERR_SYNTAX: something was added to errors. ERR_MEMORY.
+ * must outlive the plan); `rest` says which of them is the {rest...}, or is
+ * negative. ERR_SYNTAX: the plan must not be run, errors say why. ERR_MEMORY.
  */
 int plan_compile(struct plan *p, struct plan_build *b, const struct slice *params,
-		 unsigned param_count) MUST_CHECK;
+		 unsigned param_count, int rest) MUST_CHECK;
 /* Adds an error for every [subrequest] section that belongs to no route. */
 void plan_check_strays(const struct conf *c, struct conf_errors *e);
 

@@ -21,13 +21,17 @@
 #include "http/exchange.h"
 #include "plan/plan.h"
 
-/*
- * From inside begin, with x->max_body set. May answer before it returns. The
- * captures are values of p->params, in their order: the array is copied, the
- * texts must live as long as the exchange.
- */
+/* What the router found: values of p->param in their order, decoded, and the text
+ * of {rest...} as it was in request.path. The array is copied, the texts must
+ * live as long as the exchange. */
+struct run_captures {
+	const struct slice *value;
+	struct slice rest;
+};
+
+/* From inside begin, with x->max_body set. May answer before it returns. */
 void run_start(struct exchange *x, struct env *env, const struct plan *p,
-	       const struct slice *captures);
+	       const struct run_captures *captures);
 /* These do nothing (but release the body) when the run has ended. */
 void run_feed(struct exchange *x, struct chunks *body, bool is_last);
 void run_resume(struct exchange *x);

@@ -35,7 +35,7 @@ struct subrequest {
 	const struct request *request; /* the client's; borrowed until done or cancelled */
 	const struct address *client;
 	struct slice request_id; /* not inside answer(): empty there */
-	struct slice *value; /* part->values of them, evaluated */
+	const struct slice *value; /* part->values of them, evaluated */
 	uint64_t deadline_ns; /* absolute: the part's timeout and the route's deadline; kept by the
 				 run */
 	uint64_t body_bytes; /* of a body that will be fed; with has_body */

@@ -1,0 +1,364 @@
+/*
+ * plan_compile: the parts' own loading, their templates, what waits for what,
+ * and all that a run would otherwise have to work out again: the join's text
+ * between results, who is admitted together, which response fields to keep.
+ */
+#include "base/json.h"
+#include "config/suggest.h"
+#include "config/value.h"
+#include "plan/plan_priv.h"
+
+struct compiling {
+	struct plan *plan;
+	struct plan_build *build;
+	struct arena *arena;
+	struct conf_errors *errors;
+	struct slice names[PLAN_PARTS_MAX]; /* of the parts */
+	struct template_names scope;
+};
+
+static int
+find_part(const struct compiling *c, struct slice name)
+{
+	for (unsigned i = 0; i < c->plan->count; i++) {
+		if (slice_eq(c->names[i], name))
+			return (int)i;
+	}
+	return -1;
+}
+
+/* --- keys of a part ------------------------------------------------------------ */
+
+static void
+check_fallback(struct compiling *c, struct plan_part *pp)
+{
+	struct conf_section *s = pp->part.section;
+	size_t offset;
+
+	pp->has_fallback = conf_is_set(s, "fallback");
+	if (!pp->has_fallback)
+		return;
+	if (json_validate(pp->conf.fallback, JSON_DEPTH_MAX - 1, &offset) != 0)
+		conf_error_at(c->errors, s, "fallback", "%s is not JSON: see its byte %zu",
+			      conf_quote(pp->conf.fallback).text, offset + 1);
+	if (!pp->conf.is_optional)
+		conf_error_at(c->errors, s, "fallback", "only an optional part can fall back");
+}
+
+static void
+check_optional(struct compiling *c, struct plan_part *pp)
+{
+	pp->is_optional = pp->conf.is_optional;
+	if (!pp->is_optional || c->plan->conf.failure == PLAN_PARTIAL)
+		return;
+	pp->is_optional = false;
+	conf_warning_at(c->errors, pp->part.section, "optional",
+			"has no effect: the route says failure = all-or-nothing");
+}
+
+static void
+read_expect(struct compiling *c, struct plan_part *pp)
+{
+	for (size_t i = 0; i < pp->conf.expect.count; i++) {
+		if (statuses_add(&pp->expect, pp->conf.expect.at[i]) != 0)
+			conf_error_at(c->errors, pp->part.section, "expect",
+				      "%s is no status: write 204, 200-299 or 2xx",
+				      conf_quote(pp->conf.expect.at[i]).text);
+	}
+}
+
+static void
+read_after(struct compiling *c, struct plan_part *pp)
+{
+	for (size_t i = 0; i < pp->conf.after.count; i++) {
+		struct slice name = pp->conf.after.at[i];
+		int place = find_part(c, name);
+		struct suggest near;
+
+		if (place >= 0) {
+			pp->after |= PLAN_BIT(place);
+			continue;
+		}
+		suggest_init(&near, name);
+		for (unsigned k = 0; k < c->plan->count; k++)
+			suggest_offer(&near, c->names[k]);
+		conf_error_at(c->errors, pp->part.section, "after", "this route has no part %s%s",
+			      conf_quote(name).text, suggest_text(&near));
+	}
+}
+
+static void
+check_timeout(struct compiling *c, const struct plan_part *pp)
+{
+	if (pp->conf.timeout > c->plan->conf.deadline)
+		conf_warning_at(c->errors, pp->part.section, "timeout",
+				"has no effect: the route's deadline is shorter");
+}
+
+static void
+check_params(struct compiling *c, const struct plan_part *pp)
+{
+	for (unsigned i = 0; i < c->plan->params; i++) {
+		if (slice_eq(c->plan->param[i], pp->part.name))
+			conf_error_at(c->errors, pp->part.section, NULL,
+				      "a part cannot bear the name of a path parameter of its "
+				      "route: {%.*s} would mean both",
+				      SLICE_PRINT(pp->part.name));
+	}
+}
+
+static void
+read_part_keys(struct compiling *c, struct plan_part *pp)
+{
+	check_params(c, pp);
+	check_fallback(c, pp);
+	check_optional(c, pp);
+	check_timeout(c, pp);
+	read_expect(c, pp);
+	read_after(c, pp);
+}
+
+/* --- templates ------------------------------------------------------------------- */
+
+/* Keeps the name of a response field of that part; once. */
+static int
+keep_header(struct compiling *c, struct plan_part *of, struct slice name)
+{
+	struct slice *grown;
+
+	for (unsigned i = 0; i < of->headers; i++) {
+		if (slice_eq_nocase(of->header[i], name))
+			return 0;
+	}
+	grown = arena_zalloc(c->arena, of->headers + 1, sizeof(*grown));
+	if (!grown)
+		return ERR_MEMORY;
+	if (of->headers)
+		memcpy(grown, of->header, of->headers * sizeof(*grown));
+	grown[of->headers++] = name;
+	of->header = grown;
+	return 0;
+}
+
+/* What a variable asks of another part beyond its being there. */
+static int
+note_variable(struct compiling *c, const struct plan_part *pp, const struct part_value *v,
+	      struct slice variable)
+{
+	struct slice rest = variable, name;
+	bool is_about = slice_find(variable, ':') < variable.len;
+	int place;
+
+	name = slice_cut(&rest, is_about ? ':' : '.');
+	place = find_part(c, name);
+	if (place < 0)
+		return 0;
+	if (is_about && slice_has_prefix(rest, SLICE("header.")))
+		return keep_header(c, &c->plan->part[place], slice_after(rest, 7));
+	if (!is_about && c->plan->part[place].conf.as >= PLAN_AS_TEXT)
+		conf_error_at(c->errors, pp->part.section, v->key,
+			      "{%.*s} can never be there: the result of %.*s is not taken as JSON",
+			      SLICE_PRINT(variable), SLICE_PRINT(name));
+	return 0;
+}
+
+static int
+compile_value(struct compiling *c, struct plan_part *pp, struct part_value *v,
+	      struct template **compiled)
+{
+	struct template_error error;
+	struct template_needs needs;
+	struct template *t;
+	struct slice text;
+
+	t = template_compile(c->arena, v->text, v->coding, &c->scope, &error);
+	if (!t && error.err == ERR_MEMORY)
+		return ERR_MEMORY;
+	if (!t) {
+		conf_error_at(c->errors, pp->part.section, v->key, "%s", error.text);
+		return 0;
+	}
+	*compiled = t;
+	needs = template_needs(t);
+	pp->needs |= needs.parts;
+	c->plan->needs_body |= needs.has_body || needs.has_body_json;
+	c->plan->needs_body_json |= needs.has_body_json;
+	v->is_constant = template_is_constant(t, &text);
+	if (v->is_constant) {
+		v->constant = arena_copy(c->arena, text);
+		return v->constant.at ? 0 : ERR_MEMORY;
+	}
+	for (unsigned i = 0; i < template_variable_count(t); i++) {
+		if (note_variable(c, pp, v, template_variable_name(t, i)) != 0)
+			return ERR_MEMORY;
+	}
+	return 0;
+}
+
+/* When no value holds a variable, every run uses the same array. */
+static int
+share_constants(struct compiling *c, struct plan_part *pp)
+{
+	struct slice *at;
+
+	for (unsigned i = 0; i < pp->part.values; i++) {
+		if (!pp->part.value[i].is_constant)
+			return 0;
+	}
+	at = arena_zalloc(c->arena, pp->part.values + 1, sizeof(*at));
+	if (!at)
+		return ERR_MEMORY;
+	for (unsigned i = 0; i < pp->part.values; i++)
+		at[i] = pp->part.value[i].constant;
+	pp->constant = at;
+	return 0;
+}
+
+static int
+compile_values(struct compiling *c, struct plan_part *pp)
+{
+	struct part *part = &pp->part;
+
+	pp->value = arena_zalloc(c->arena, part->values + 1, sizeof(*pp->value));
+	if (!pp->value)
+		return ERR_MEMORY;
+	for (unsigned i = 0; i < part->values; i++) {
+		if (part->value[i].line == 0)
+			part->value[i].line = conf_line(part->section, part->value[i].key);
+		if (compile_value(c, pp, &part->value[i], &pp->value[i]) != 0)
+			return ERR_MEMORY;
+	}
+	pp->after |= pp->needs;
+	return share_constants(c, pp);
+}
+
+/* The source's own loading comes before the templates, of which it says what there are. */
+static int
+load_part(struct compiling *c, struct plan_part *pp)
+{
+	const struct source_ops *ops;
+	int err = 0;
+
+	if (!pp->part.source)
+		return 0;
+	ops = pp->part.source->ops;
+	pp->part.path_params = c->plan->param;
+	pp->part.path_param_count = c->plan->params;
+	if (ops->load_part)
+		err = ops->load_part(&pp->part, c->build->source);
+	if (err == ERR_MEMORY)
+		return err;
+	c->plan->is_faulty |= err != 0;
+	err = compile_values(c, pp);
+	if (!err && ops->prepare_part)
+		err = ops->prepare_part(&pp->part, c->build->source);
+	c->plan->is_faulty |= err != 0;
+	return err == ERR_MEMORY ? err : 0;
+}
+
+/* --- what runs find ready-made -------------------------------------------------- */
+
+static int
+write_lead(struct compiling *c, struct plan_part *pp, bool is_first)
+{
+	bool is_object = c->plan->conf.join == PLAN_JOIN_OBJECT;
+	size_t cap = pp->part.name.len + 4;
+	char *memory = arena_alloc(c->arena, cap);
+	struct writer w;
+
+	if (!memory)
+		return ERR_MEMORY;
+	w = writer_over(memory, cap);
+	writer_char(&w, !is_first ? ',' : is_object ? '{' : '[');
+	if (is_object) {
+		/* Names of parts hold nothing that JSON would escape. */
+		writer_char(&w, '"');
+		writer_put(&w, pp->part.name);
+		writer_put(&w, SLICE("\":"));
+	}
+	pp->lead = writer_slice(&w);
+	return 0;
+}
+
+static int
+write_texts(struct compiling *c)
+{
+	struct plan *p = c->plan;
+
+	p->tail = p->conf.join == PLAN_JOIN_OBJECT ? SLICE("}") : SLICE("]");
+	for (unsigned i = 0; i < p->count; i++) {
+		/* name=too-large;18446744073709ms, and a comma */
+		p->report_bytes += p->part[i].part.name.len + 40;
+		if (write_lead(c, &p->part[i], i == 0) != 0)
+			return ERR_MEMORY;
+	}
+	return 0;
+}
+
+/* Parts of one source, required ones and optional ones apart. */
+static void
+add_batches(struct plan *p, bool is_optional)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		const struct source *s = p->part[i].part.source;
+		unsigned k = 0;
+
+		if (!s || !s->ops->reserve || p->part[i].is_optional != is_optional)
+			continue;
+		while (k < p->batches &&
+		       (p->batch[k].source != s || p->batch[k].is_optional != is_optional))
+			k++;
+		if (k == p->batches)
+			p->batch[p->batches++] =
+			    (struct plan_batch){ .source = s, .is_optional = is_optional };
+		p->batch[k].parts |= PLAN_BIT(i);
+	}
+}
+
+static int
+make_batches(struct compiling *c)
+{
+	struct plan *p = c->plan;
+
+	p->batch = arena_zalloc(c->arena, p->count + 1, sizeof(*p->batch));
+	if (!p->batch)
+		return ERR_MEMORY;
+	add_batches(p, false);
+	add_batches(p, true);
+	return 0;
+}
+
+int
+plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, unsigned param_count,
+	     int rest)
+{
+	struct compiling c = {
+		.plan = p,
+		.build = b,
+		.arena = b->source->arena,
+		.errors = plan_errors(b),
+	};
+	unsigned before = c.errors->errors;
+
+	p->param = params;
+	p->params = param_count;
+	p->rest = rest;
+	for (unsigned i = 0; i < p->count; i++)
+		c.names[i] = p->part[i].part.name;
+	c.scope = (struct template_names){
+		.params = params,
+		.param_count = param_count,
+		.rest = rest < 0 ? TEMPLATE_NO_REST : rest,
+		.parts = c.names,
+		.part_count = p->is_joined ? p->count : 0,
+	};
+	for (unsigned i = 0; i < p->count; i++) {
+		if (p->is_joined)
+			read_part_keys(&c, &p->part[i]);
+		if (load_part(&c, &p->part[i]) != 0)
+			return ERR_MEMORY;
+	}
+	if (order_parts(p, c.errors) == 0 && (write_texts(&c) != 0 || make_batches(&c) != 0))
+		return ERR_MEMORY;
+	return p->is_faulty || c.errors->errors > before ? ERR_SYNTAX : 0;
+}

@@ -1,0 +1,439 @@
+/*
+ * Several parts, joined: places for all of them are reserved before any
+ * starts, each starts when what it waits for has ended, results are collected,
+ * and when the last has ended, or a required one has failed, the client gets
+ * its answer.
+ *
+ *   reserve -> [ ready -> start -> answer at once | later: head, body, done ] -> join
+ *                  ^                                      |
+ *                  '------- followers whose last has ended'     a failure: cancel the rest
+ *
+ * All decisions are taken in settle(), which never runs inside itself nor
+ * inside a source's head() or body(): so a chain of parts that answer at once
+ * needs no stack, and the exchange is never answered under a source that is
+ * still at work on it.
+ */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "plan/run_priv.h"
+
+static void settle(struct run *r);
+
+static uint64_t
+bit_of(const struct run_part *p)
+{
+	return PLAN_BIT(run_place(p));
+}
+
+/* --- the end of a part --------------------------------------------------------------- */
+
+/* Parts that waited for this one alone may start. */
+static void
+wake_followers(struct run *r, const struct run_part *p)
+{
+	uint64_t keep;
+	unsigned i;
+
+	PLAN_EACH(i, keep, p->plan->followers & ~r->ended)
+	r->ready |= (r->plan->part[i].after & ~r->ended) ? 0 : PLAN_BIT(i);
+}
+
+/* Gives back what was reserved for a part that will not start. */
+static void
+give_back(struct run *r, struct run_part *p)
+{
+	if (!(r->reserved & bit_of(p)))
+		return;
+	r->reserved &= ~bit_of(p);
+	p->q.part->source->ops->release(&p->q);
+}
+
+static void
+end_part(struct run *r, struct run_part *p, enum outcome outcome)
+{
+	unsigned i = run_place(p);
+
+	if (timer_is_set(&p->timer))
+		loop_clear_timer(&r->env->loop, &p->timer);
+	if (!(r->running & PLAN_BIT(i)))
+		give_back(r, p);
+	r->ready &= ~PLAN_BIT(i);
+	r->running &= ~PLAN_BIT(i);
+	r->ended |= PLAN_BIT(i);
+	run_count(p, outcome);
+	if (!p->blame)
+		p->blame = p;
+	if (outcome != OUTCOME_OK) {
+		result_fall_back(p);
+		r->is_degraded = true;
+		if (!p->plan->is_optional && !r->failed)
+			r->failed = p->blame;
+	}
+	if (outcome == OUTCOME_OK || p->plan->has_fallback)
+		r->result[i] = &p->result;
+	wake_followers(r, p);
+}
+
+static void
+fail_part(struct run *r, struct run_part *p, int err)
+{
+	p->err = err;
+	end_part(r, p, cause_outcome(err));
+}
+
+/* --- call-backs of sources --------------------------------------------------------------- */
+
+static void
+settle_later(struct deferred *d)
+{
+	settle(CONTAINER_OF(d, struct run, later));
+}
+
+/* From inside head() or body(): the part is cancelled here, the run goes on soon. */
+static void
+drop(struct run_part *p, enum outcome outcome, int err)
+{
+	p->err = err;
+	subrequest_cancel(&p->q);
+	end_part(p->run, p, outcome);
+	p->run->later.run = settle_later;
+	loop_soon(&p->run->env->loop, &p->run->later);
+}
+
+static void
+on_head(struct subrequest *q)
+{
+	struct run_part *p = run_part_of(q);
+	int err = result_take_head(p);
+
+	if (err)
+		drop(p, OUTCOME_ERROR, err);
+	else if (!p->head.is_expected && !p->plan->is_optional) {
+		/* Soon, so that a short body that has come with the head is read to its end. */
+		p->run->later.run = settle_later;
+		loop_soon(&p->run->env->loop, &p->run->later);
+	}
+}
+
+static int
+on_body(struct subrequest *q, struct chunks *list)
+{
+	struct run_part *p = run_part_of(q);
+	int err;
+
+	if (!p->head.is_expected) {
+		chunks_clear(list);
+		return 0;
+	}
+	err = intake_add(&p->body, list);
+	if (err)
+		drop(p, cause_outcome(err), err);
+	return 0;
+}
+
+static void
+on_done(struct subrequest *q, int err)
+{
+	struct run_part *p = run_part_of(q);
+	struct run *r = p->run;
+
+	if (err)
+		fail_part(r, p, err);
+	else if (!p->head.is_expected)
+		end_part(r, p, OUTCOME_STATUS);
+	else if (result_take(p) != 0)
+		end_part(r, p, OUTCOME_INVALID);
+	else
+		end_part(r, p, OUTCOME_OK);
+	settle(r);
+}
+
+/* No part of a join is offered a body: a template brings it what it needs. */
+static void
+on_want_body(struct subrequest *q)
+{
+	(void)q;
+}
+
+static const struct subrequest_ops fan_ops = {
+	.head = on_head,
+	.body = on_body,
+	.done = on_done,
+	.want_body = on_want_body,
+};
+
+static void
+on_part_time(struct timer *t)
+{
+	struct run_part *p = CONTAINER_OF(t, struct run_part, timer);
+	struct run *r = p->run;
+
+	subrequest_cancel(&p->q);
+	fail_part(r, p, ERR_TIMEOUT);
+	settle(r);
+}
+
+/* --- the start of a part ------------------------------------------------------------------ */
+
+/* A part whose values need the result of one that has none will never start. */
+static bool
+is_bereft(const struct run *r, struct run_part *p)
+{
+	uint64_t keep;
+	unsigned i;
+
+	PLAN_EACH(i, keep, p->plan->needs)
+	{
+		if (!r->result[i]) {
+			p->blame = r->part[i].blame;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int
+set_timeout(struct run *r, struct run_part *p)
+{
+	if (p->q.deadline_ns == r->deadline_ns)
+		return 0;
+	timer_init(&p->timer, on_part_time);
+	return loop_set_timer(&r->env->loop, &p->timer, p->q.deadline_ns);
+}
+
+static void
+start_later(struct run *r, struct run_part *p)
+{
+	int err = run_identify(p);
+
+	if (!err)
+		err = run_arm(r);
+	if (!err)
+		err = set_timeout(r, p);
+	if (err) {
+		p->q.state_now = SUBREQUEST_NEW;
+		r->running &= ~bit_of(p);
+		fail_part(r, p, err);
+		return;
+	}
+	r->reserved &= ~bit_of(p);
+	p->q.part->source->ops->start(&p->q);
+}
+
+static void
+start_part(struct run *r, struct run_part *p)
+{
+	const struct source_ops *ops = p->q.part->source->ops;
+	uint64_t now = loop_now(&r->env->loop), own;
+	int err;
+
+	r->ready &= ~bit_of(p);
+	if (is_bereft(r, p)) {
+		end_part(r, p, OUTCOME_SKIPPED);
+		return;
+	}
+	p->began_ns = now;
+	own = p->plan->conf.timeout ? clock_after(now, p->plan->conf.timeout) : CLOCK_NEVER;
+	p->q.deadline_ns = own < r->deadline_ns ? own : r->deadline_ns;
+	err = run_evaluate(p);
+	if (err) {
+		fail_part(r, p, err);
+		return;
+	}
+	r->running |= bit_of(p);
+	p->q.state_now = SUBREQUEST_STARTED;
+	if (ops->answer && ops->answer(&p->q) == 0)
+		give_back(r, p);
+	else
+		start_later(r, p);
+}
+
+/* --- the answer --------------------------------------------------------------------------------
+ */
+
+/* Whatever has not ended will not: running parts are cancelled, the others never start. */
+static void
+stop_all(struct run *r, enum outcome running, int err)
+{
+	for (unsigned i = 0; i < r->plan->count; i++) {
+		struct run_part *p = &r->part[i];
+
+		if (r->ended & PLAN_BIT(i))
+			continue;
+		p->err = err;
+		if (r->running & PLAN_BIT(i)) {
+			subrequest_cancel(&p->q);
+			end_part(r, p, running);
+		} else {
+			end_part(r, p, OUTCOME_SKIPPED);
+		}
+	}
+	r->ready = 0;
+}
+
+static void
+answer_failure(struct run *r)
+{
+	const struct run_part *p = r->failed;
+
+	stop_all(r, OUTCOME_CANCELLED, ERR_CANCELLED);
+	if (p->outcome == OUTCOME_STATUS && cause_status(p) == p->head.status) {
+		run_add_field(r, FIELD_WWW_AUTHENTICATE, p->head.challenge);
+		run_add_field(r, FIELD_RETRY_AFTER, p->head.retry_after);
+	}
+	run_refuse(r, cause_status(p), p->outcome == OUTCOME_SHED ? &p->q.refusal : NULL);
+}
+
+/* Head, body and end. Returns an error when the exchange is failing: cancel follows. */
+static int
+send_join(struct run *r, struct chunks *body)
+{
+	struct exchange *x = r->x;
+	int err;
+
+	x->response.status = 200;
+	x->response.framing = BODY_LENGTH;
+	x->response.content_length = body->bytes;
+	err = exchange_head(x);
+	if (!err)
+		err = exchange_body(x, body);
+	return err < 0 ? err : 0;
+}
+
+static void
+answer_join(struct run *r)
+{
+	struct exchange *x = r->x;
+	struct chunks body;
+
+	chunks_init(&body, &r->env->store);
+	if (join_results(r, &body) != 0 ||
+	    exchange_add_field(x, FIELD_CONTENT_TYPE, SLICE("application/json")) != 0) {
+		chunks_clear(&body);
+		run_refuse(r, 503, NULL);
+		return;
+	}
+	run_add_report(r);
+	if (r->is_degraded)
+		run_add_field(r, FIELD_CACHE_CONTROL, SLICE("no-store"));
+	run_leave(r);
+	if (send_join(r, &body) == 0)
+		exchange_end(x);
+	chunks_clear(&body);
+}
+
+/* A required part whose status is not what it should be need not be waited for. */
+static void
+drop_refused(struct run *r)
+{
+	uint64_t keep;
+	unsigned i;
+
+	PLAN_EACH(i, keep, r->running)
+	{
+		struct run_part *p = &r->part[i];
+
+		if (p->head.status == 0 || p->head.is_expected || p->plan->is_optional)
+			continue;
+		subrequest_cancel(&p->q);
+		end_part(r, p, OUTCOME_STATUS);
+		return;
+	}
+}
+
+static void
+settle(struct run *r)
+{
+	uint64_t all = PLAN_BIT(r->plan->count - 1);
+
+	if (r->is_settling)
+		return;
+	r->is_settling = true;
+	while (r->ready && !r->failed)
+		start_part(r, &r->part[__builtin_ctzll(r->ready)]);
+	r->is_settling = false;
+	if (!r->failed)
+		drop_refused(r);
+	if (r->failed)
+		answer_failure(r);
+	else if (r->ended == (all | (all - 1)))
+		answer_join(r);
+}
+
+/* --- admission ------------------------------------------------------------------------------ */
+
+/*
+ * Places for every part of the plan, those included that start later, so that
+ * none is refused after its predecessors have worked for nothing. Required
+ * parts first. A batch that is refused ends its parts here.
+ */
+static void
+reserve_batch(struct run *r, const struct plan_batch *b)
+{
+	struct subrequest *q[PLAN_PARTS_MAX];
+	uint64_t keep;
+	unsigned i, n = 0;
+	int err;
+
+	PLAN_EACH(i, keep, b->parts)
+	q[n++] = &r->part[i].q;
+	err = b->source->ops->reserve(q, n);
+	if (!err && b->source->ops->release)
+		r->reserved |= b->parts;
+	if (!err)
+		return;
+	PLAN_EACH(i, keep, b->parts)
+	fail_part(r, &r->part[i], err);
+}
+
+static void
+start(struct run *r)
+{
+	const struct plan *plan = r->plan;
+
+	for (unsigned i = 0; i < plan->count; i++) {
+		r->part[i].q.up = &fan_ops;
+		intake_init(&r->part[i].body, &r->env->store, r->part[i].plan->conf.max_result);
+	}
+	r->ready = plan->first;
+	for (unsigned i = 0; i < plan->batches && !r->failed; i++)
+		reserve_batch(r, &plan->batch[i]);
+	settle(r);
+}
+
+/* --- the run's side -------------------------------------------------------------------------- */
+
+static void
+feed(struct run *r, struct chunks *body, bool is_last)
+{
+	(void)r;
+	(void)is_last;
+	chunks_clear(body);
+}
+
+static void
+resume(struct run *r)
+{
+	(void)r;
+}
+
+static void
+expire(struct run *r)
+{
+	stop_all(r, OUTCOME_TIMEOUT, ERR_DEADLINE);
+	settle(r);
+}
+
+static void
+cancel(struct run *r)
+{
+	stop_all(r, OUTCOME_CANCELLED, ERR_CANCELLED);
+}
+
+const struct run_way fan_way = {
+	.start = start,
+	.feed = feed,
+	.resume = resume,
+	.expire = expire,
+	.cancel = cancel,
+};

@@ -1,0 +1,55 @@
+/*
+ * The keys of routes and parts that are the plan's own; sources bring theirs.
+ */
+#include "plan/plan.h"
+
+#include "base/clock.h"
+
+static const char *const joins[] = { "object", "array", NULL };
+static const char *const failures[] = { "partial", "all-or-nothing", NULL };
+static const char *const reports[] = { "header", "off", NULL };
+static const char *const forms[] = { "auto", "json", "text", "base64", NULL };
+
+const struct conf_key plan_keys[] = {
+	{ "deadline", CONF_DURATION, CONF_FIELD(struct plan_conf, deadline), .def = "30s",
+	  .min = (int64_t)CLOCK_MS,
+	  .help = "longest time for an answer; stands still while the client sends its body" },
+	CONF_KEYS_END
+};
+
+const struct conf_key plan_join_keys[] = {
+	{ "join", CONF_WORD, CONF_FIELD(struct plan_conf, join), .def = "object", .words = joins,
+	  .help = "what the results become: an object by the parts' names, or an array" },
+	{ "failure", CONF_WORD, CONF_FIELD(struct plan_conf, failure), .def = "partial",
+	  .words = failures, .help = "whether optional parts may fail" },
+	{ "report", CONF_WORD, CONF_FIELD(struct plan_conf, report), .def = "header",
+	  .words = reports,
+	  .help = "where to tell how each part ended: Forebay-Parts, or nowhere" },
+	CONF_KEYS_END
+};
+
+/* Read by plan_read, which has to know the source before it knows the keys. */
+const struct conf_key plan_source_keys[] = {
+	{ "source", CONF_KNOWN, .flags = CONF_REQUIRED,
+	  .help = "who answers: a kind of source and, for most, the name of one" },
+	CONF_KEYS_END
+};
+
+const struct conf_key plan_part_keys[] = {
+	{ "optional", CONF_BOOL, CONF_FIELD(struct plan_part_conf, is_optional), .def = "no",
+	  .help = "the response goes without the part if it fails" },
+	{ "fallback", CONF_TEXT, CONF_FIELD(struct plan_part_conf, fallback),
+	  .help = "JSON that stands for an optional part that failed; else null" },
+	{ "timeout", CONF_DURATION, CONF_FIELD(struct plan_part_conf, timeout),
+	  .min = (int64_t)CLOCK_MS,
+	  .help = "longest time from the part's start to its end; else the route's deadline" },
+	{ "as", CONF_WORD, CONF_FIELD(struct plan_part_conf, as), .def = "auto", .words = forms,
+	  .help = "how the result is taken; auto: by its media type" },
+	{ "expect", CONF_LIST, CONF_FIELD(struct plan_part_conf, expect), .def = "200-299",
+	  .help = "statuses that mean success, as 200, 200-299 or 2xx" },
+	{ "max_result", CONF_SIZE, CONF_FIELD(struct plan_part_conf, max_result), .def = "1m",
+	  .min = 1, .max = 1 << 30, .help = "largest result; the part fails above it" },
+	{ "after", CONF_LIST, CONF_FIELD(struct plan_part_conf, after),
+	  .help = "parts that must have ended before this one starts" },
+	CONF_KEYS_END
+};

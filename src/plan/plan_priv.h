@@ -1,0 +1,44 @@
+/*
+ * What the files that build a plan share: read.c, source_of.c, compile.c,
+ * order.c, statuses.c. Builder thread.
+ */
+#ifndef FOREBAY_PLAN_PLAN_PRIV_H
+#define FOREBAY_PLAN_PLAN_PRIV_H
+
+#include "plan/plan.h"
+#include "plan/template.h"
+
+#define PLAN_BIT(i) (UINT64_C(1) << (i))
+
+/* Walks the places in a mask; `keep` is a uint64_t of the caller's. */
+#define PLAN_EACH(i, keep, mask)                                                                   \
+	for ((keep) = (mask); (keep) != 0 && ((i) = (unsigned)__builtin_ctzll(keep), true);        \
+	     (keep) &= (keep)-1)
+
+static inline struct conf_errors *
+plan_errors(const struct plan_build *b)
+{
+	return b->source->errors;
+}
+
+/* --- origin.c --------------------------------------------------------------- */
+
+/*
+ * Reads `source = KIND [NAME]` of a section, finds the source, and lets the
+ * kind choose more keys. Adds what tables the source brings. ERR_SYNTAX: the
+ * source is not known (part->source is NULL), and errors say so; the tables
+ * then take every key, so that those of the source are no further errors.
+ */
+int origin_find(struct plan_part *pp, struct plan_build *b) MUST_CHECK;
+
+/* --- order.c ---------------------------------------------------------------- */
+
+/* Fills followers, first and order; tells every circle. ERR_SYNTAX: there is one. */
+int order_parts(struct plan *p, struct conf_errors *e) MUST_CHECK;
+
+/* --- statuses.c ------------------------------------------------------------- */
+
+/* One item of `expect`: 204, 200-299 or 2xx. ERR_SYNTAX. */
+int statuses_add(struct plan_statuses *s, struct slice item) MUST_CHECK;
+
+#endif

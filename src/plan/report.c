@@ -1,0 +1,40 @@
+/*
+ * The report: one entry per declared part, in the order of declaration, on
+ * every answer of a joined route.
+ *
+ *   Forebay-Parts: user=ok;12ms, orders=timeout;100ms
+ */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "plan/run_priv.h"
+
+static void
+write_entry(struct writer *w, const struct run_part *p)
+{
+	uint64_t ns = p->began_ns && p->ended_ns > p->began_ns ? p->ended_ns - p->began_ns : 0;
+
+	writer_put(w, p->plan->part.name);
+	writer_char(w, '=');
+	writer_text(w, outcome_word(p->outcome));
+	writer_char(w, ';');
+	writer_u64(w, ns / CLOCK_MS);
+	writer_put(w, SLICE("ms"));
+}
+
+struct slice
+report_make(const struct run *r)
+{
+	size_t cap = r->plan->report_bytes;
+	char *memory = arena_alloc(&r->x->arena, cap);
+	struct writer w = writer_over(memory, cap);
+
+	if (!memory)
+		return slice_make(NULL, 0);
+	for (unsigned i = 0; i < r->plan->count; i++) {
+		if (i)
+			writer_put(&w, SLICE(", "));
+		write_entry(&w, &r->part[i]);
+	}
+	ASSERT(!w.is_full);
+	return writer_slice(&w);
+}

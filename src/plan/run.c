@@ -1,0 +1,409 @@
+/*
+ * What both ways to run a plan share: the run's birth and its end, the clock,
+ * the request's body, the values of templates; see run.h.
+ */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "plan/run_priv.h"
+
+enum { ADDRESS_BYTES = 128, NUMBER_BYTES = 24 };
+
+/* --- counting ------------------------------------------------------------------ */
+
+static void
+count(struct env *env, const struct plan_part *pp, enum outcome outcome)
+{
+	count_word(&env->parts[pp->part.index].by_outcome[outcome], 1);
+}
+
+void
+run_count(struct run_part *p, enum outcome outcome)
+{
+	p->outcome = outcome;
+	p->ended_ns = loop_now(&p->run->env->loop);
+	count(p->run->env, p->plan, outcome);
+	if (p->began_ns)
+		histogram_add(&p->run->env->parts[p->plan->part.index].duration,
+			      p->ended_ns - p->began_ns);
+}
+
+/* Nothing has started, and nothing will. */
+static void
+count_all_skipped(struct run *r)
+{
+	for (unsigned i = 0; i < r->plan->count; i++)
+		run_count(&r->part[i], OUTCOME_SKIPPED);
+}
+
+/* --- the clock ------------------------------------------------------------------- */
+
+static void
+on_time(struct timer *t)
+{
+	struct run *r = CONTAINER_OF(t, struct run, timer);
+	uint64_t now = loop_now(&r->env->loop), at = r->deadline_ns;
+
+	if (r->asked_ns)
+		at = clock_after(now, r->plan->conf.deadline);
+	else if (at <= now) {
+		r->way->expire(r);
+		return;
+	}
+	/* It has just been taken out of the heap, so that there is room. */
+	if (loop_set_timer(&r->env->loop, &r->timer, at) != 0)
+		ASSERT(0);
+}
+
+int
+run_arm(struct run *r)
+{
+	if (timer_is_set(&r->timer))
+		return 0;
+	timer_init(&r->timer, on_time);
+	return loop_set_timer(&r->env->loop, &r->timer, r->deadline_ns);
+}
+
+static void
+stop_clock(struct run *r)
+{
+	if (!r->asked_ns)
+		r->asked_ns = loop_now(&r->env->loop);
+}
+
+static void
+start_clock(struct run *r)
+{
+	if (!r->asked_ns)
+		return;
+	r->deadline_ns = clock_after(r->deadline_ns, loop_now(&r->env->loop) - r->asked_ns);
+	r->asked_ns = 0;
+	/* Moving a timer that is set needs no memory. */
+	if (timer_is_set(&r->timer) && r->timer.at_ns > r->deadline_ns &&
+	    loop_set_timer(&r->env->loop, &r->timer, r->deadline_ns) != 0)
+		ASSERT(0);
+}
+
+/* --- ends ---------------------------------------------------------------------------- */
+
+void
+run_leave(struct run *r)
+{
+	if (timer_is_set(&r->timer))
+		loop_clear_timer(&r->env->loop, &r->timer);
+	loop_forget(&r->env->loop, &r->later);
+	r->x->run = NULL;
+}
+
+void
+run_add_field(struct run *r, enum field_id id, struct slice value)
+{
+	if (value.len > 0 && exchange_add_field(r->x, id, value) != 0)
+		log_debug("route %.*s: no memory for a response field", SLICE_PRINT(r->plan->name));
+}
+
+void
+run_add_report(struct run *r)
+{
+	if (r->plan->is_joined && r->plan->conf.report == PLAN_REPORT_HEADER)
+		run_add_field(r, FIELD_FOREBAY_PARTS, report_make(r));
+}
+
+static void
+add_refusal(struct run *r, const struct pool_refusal *refusal)
+{
+	char *memory = arena_alloc(&r->x->arena, NUMBER_BYTES);
+	struct writer w = writer_over(memory, memory ? NUMBER_BYTES : 0);
+
+	writer_u64(&w, refusal->retry_after_s ? refusal->retry_after_s : 1);
+	run_add_field(r, FIELD_RETRY_AFTER, writer_slice(&w));
+	run_add_field(r, FIELD_FOREBAY_SHED, slice_of(refusal->limit));
+}
+
+void
+run_refuse(struct run *r, int status, const struct pool_refusal *refusal)
+{
+	struct exchange *x = r->x;
+
+	if (refusal && refusal->limit)
+		add_refusal(r, refusal);
+	run_add_report(r);
+	run_leave(r);
+	exchange_refuse(x, status);
+}
+
+/* --- the request's body ------------------------------------------------------------ */
+
+bool
+run_has_body(const struct run *r)
+{
+	const struct request *q = &r->x->request;
+
+	return q->framing == BODY_CHUNKED || (q->framing == BODY_LENGTH && q->content_length > 0);
+}
+
+void
+run_ask_body(struct run *r)
+{
+	stop_clock(r);
+	exchange_want_body(r->x);
+}
+
+static void
+begin(struct run *r)
+{
+	r->is_collecting = false;
+	r->way->start(r);
+}
+
+static void
+take_whole_body(struct run *r)
+{
+	struct template_scope *scope = &r->scope->of;
+
+	scope->body = intake_text(&r->scope->body);
+	if (r->plan->needs_body_json && json_validate(scope->body, JSON_DEPTH_MAX, NULL) == 0)
+		scope->body_json = scope->body;
+	begin(r);
+}
+
+static void
+collect(struct run *r, struct chunks *body, bool is_last)
+{
+	int err = intake_add(&r->scope->body, body);
+
+	if (err) {
+		count_all_skipped(r);
+		run_refuse(r, err == ERR_TOO_LARGE ? 413 : 503, NULL);
+	} else if (is_last) {
+		take_whole_body(r);
+	} else {
+		run_ask_body(r);
+	}
+}
+
+/* --- values ---------------------------------------------------------------------------- */
+
+/* What is borrowed by values and by the response lives until the exchange ends. */
+static void
+release(void *argument)
+{
+	struct run *r = argument;
+
+	if (r->scope)
+		intake_clear(&r->scope->body);
+	for (unsigned i = 0; i < r->plan->count && r->plan->is_joined; i++)
+		intake_clear(&r->part[i].body);
+}
+
+static struct slice
+id_text(struct run *r)
+{
+	char *memory = arena_alloc(&r->x->arena, NUMBER_BYTES);
+	struct writer w = writer_over(memory, memory ? NUMBER_BYTES : 0);
+
+	writer_hex(&w, r->x->id);
+	return writer_slice(&w);
+}
+
+static struct slice
+client_text(struct run *r)
+{
+	char *memory = arena_alloc(&r->x->arena, ADDRESS_BYTES);
+	struct writer w = writer_over(memory, memory ? ADDRESS_BYTES : 0);
+
+	if (r->x->client)
+		address_write_host(r->x->client, &w);
+	return writer_slice(&w);
+}
+
+static int
+make_scope(struct run *r)
+{
+	struct run_scope *s = arena_zalloc(&r->x->arena, 1, sizeof(*s));
+
+	if (!s)
+		return ERR_MEMORY;
+	intake_init(&s->body, &r->env->store, (size_t)r->x->max_body);
+	s->of = (struct template_scope){
+		.params = r->captures,
+		.rest = r->rest,
+		.request = &r->x->request,
+		.request_id = id_text(r),
+		.client_address = client_text(r),
+		.results = r->result,
+	};
+	r->scope = s;
+	return 0;
+}
+
+static int
+fail_value(const struct run_part *p, const struct template *t, unsigned variable, int err)
+{
+	if (err != ERR_MEMORY)
+		log_debug("route %.*s: part %.*s: {%.*s}: %s", SLICE_PRINT(p->run->plan->name),
+			  SLICE_PRINT(p->plan->part.name),
+			  SLICE_PRINT(template_variable_name(t, variable)), err_text(err));
+	return err;
+}
+
+int
+run_evaluate(struct run_part *p)
+{
+	const struct part *part = &p->plan->part;
+	struct slice *value;
+
+	p->q.value = p->plan->constant;
+	if (p->q.value)
+		return 0;
+	value = arena_zalloc(p->q.arena, part->values, sizeof(*value));
+	if (!value || (!p->run->scope && make_scope(p->run) != 0))
+		return ERR_MEMORY;
+	p->q.value = value;
+	for (unsigned i = 0; i < part->values; i++) {
+		unsigned variable = 0;
+		int err = template_eval(p->plan->value[i], &p->run->scope->of, p->q.arena,
+					RUN_VALUE_BYTES, &value[i], &variable);
+
+		if (err == ERR_MISSING && part->value[i].is_optional)
+			value[i] = slice_make(NULL, 0);
+		else if (err)
+			return fail_value(p, p->plan->value[i], variable, err);
+	}
+	return 0;
+}
+
+int
+run_identify(struct run_part *p)
+{
+	p->q.request_id = p->run->scope ? p->run->scope->of.request_id : id_text(p->run);
+	return p->q.request_id.at ? 0 : ERR_MEMORY;
+}
+
+/* --- the exchange's side ------------------------------------------------------------------ */
+
+static void
+init_part(struct run *r, struct run_part *p, const struct plan_part *pp)
+{
+	p->run = r;
+	p->plan = pp;
+	p->q.part = &pp->part;
+	p->q.env = r->env;
+	p->q.arena = &r->x->arena;
+	p->q.request = &r->x->request;
+	p->q.client = r->x->client;
+	p->q.deadline_ns = r->deadline_ns;
+}
+
+static int
+copy_captures(struct run *r, const struct run_captures *c)
+{
+	size_t bytes = r->plan->params * sizeof(*c->value);
+	struct slice *copy;
+
+	if (bytes == 0)
+		return 0;
+	copy = arena_alloc(&r->x->arena, bytes);
+	if (!copy)
+		return ERR_MEMORY;
+	memcpy(copy, c->value, bytes);
+	r->captures = copy;
+	r->rest = c->rest;
+	return 0;
+}
+
+/* What only some plans need. */
+static int
+make_more(struct run *r)
+{
+	const struct plan *p = r->plan;
+
+	if (p->is_joined) {
+		r->result = arena_zalloc(&r->x->arena, p->count, sizeof(*r->result));
+		if (!r->result)
+			return ERR_MEMORY;
+	}
+	if (p->needs_body && make_scope(r) != 0)
+		return ERR_MEMORY;
+	return p->is_joined || p->needs_body ? arena_on_end(&r->x->arena, release, r) : 0;
+}
+
+static struct run *
+make_run(struct exchange *x, struct env *env, const struct plan *p, const struct run_captures *c)
+{
+	struct run *r = arena_zalloc(&x->arena, 1, sizeof(*r) + p->count * sizeof(r->part[0]));
+
+	if (!r)
+		return NULL;
+	r->x = x;
+	r->env = env;
+	r->plan = p;
+	r->way = p->is_joined ? &fan_way : &pass_way;
+	r->deadline_ns = clock_after(x->begun_ns, p->conf.deadline);
+	for (unsigned i = 0; i < p->count; i++)
+		init_part(r, &r->part[i], &p->part[i]);
+	return copy_captures(r, c) == 0 && make_more(r) == 0 ? r : NULL;
+}
+
+void
+run_start(struct exchange *x, struct env *env, const struct plan *p,
+	  const struct run_captures *captures)
+{
+	struct run *r = make_run(x, env, p, captures);
+
+	if (!r) {
+		for (unsigned i = 0; i < p->count; i++)
+			count(env, &p->part[i], OUTCOME_SKIPPED);
+		exchange_abort(x, ERR_MEMORY);
+		return;
+	}
+	x->run = r;
+	if (x->request.framing == BODY_LENGTH && x->request.content_length > x->max_body) {
+		count_all_skipped(r);
+		run_refuse(r, 413, NULL);
+	} else if (p->needs_body && run_has_body(r)) {
+		r->is_collecting = true;
+		run_ask_body(r);
+	} else {
+		begin(r);
+	}
+}
+
+void
+run_feed(struct exchange *x, struct chunks *body, bool is_last)
+{
+	struct run *r = x->run;
+
+	if (!r) {
+		chunks_clear(body);
+		return;
+	}
+	start_clock(r);
+	if (r->is_collecting)
+		collect(r, body, is_last);
+	else
+		r->way->feed(r, body, is_last);
+}
+
+void
+run_resume(struct exchange *x)
+{
+	if (x->run)
+		x->run->way->resume(x->run);
+}
+
+void
+run_cancel(struct exchange *x, int err)
+{
+	struct run *r = x->run;
+
+	(void)err;
+	if (!r)
+		return;
+	if (r->is_collecting)
+		count_all_skipped(r);
+	else
+		r->way->cancel(r);
+	run_leave(r);
+}

@@ -1,0 +1,153 @@
+/*
+ * What the files that execute a plan share: run.c (clock, body, ends), pass.c
+ * (one part, passed through), fan.c (parts that are joined), result.c, join.c,
+ * report.c, cause.c. On the worker that owns the exchange.
+ */
+#ifndef FOREBAY_PLAN_RUN_PRIV_H
+#define FOREBAY_PLAN_RUN_PRIV_H
+
+#include "plan/intake.h"
+#include "plan/plan_priv.h"
+#include "plan/run.h"
+#include "source/subrequest.h"
+
+enum { RUN_VALUE_BYTES = 4 << 20 }; /* longest value that a template may make */
+
+/* How a result is spliced. */
+enum result_form { RESULT_NULL, RESULT_JSON, RESULT_TEXT, RESULT_BASE64, RESULT_FALLBACK };
+
+/* What is kept of a response's head: its fields are the source's. */
+struct result_head {
+	int status; /* 0: none came */
+	bool is_json; /* by its media type */
+	bool is_expected;
+	struct fields kept; /* those that templates use */
+	struct slice challenge, retry_after; /* for the client, of a refusal that it is told */
+};
+
+/* One part of one run. Whether it is waiting, running or ended is in the masks of the run. */
+struct run_part {
+	struct subrequest q;
+	struct run *run;
+	const struct plan_part *plan;
+	struct timer timer; /* its own timeout */
+	uint64_t began_ns, ended_ns; /* 0: it did not get there */
+	struct intake body;
+	struct result_head head;
+	struct template_result
+	    result; /* for templates of others; run->results says if it is there */
+	enum result_form form;
+	enum outcome outcome;
+	int err; /* why it failed, when its source or a value said so */
+	const struct run_part *blame; /* whose failure made this one fail; mostly its own */
+};
+
+struct run_way;
+
+/* What templates see: only when some value of the plan holds a variable. */
+struct run_scope {
+	struct template_scope of;
+	struct intake body; /* of the request, collected; kept until the exchange ends */
+};
+
+/* A part is in at most one of ready, running and ended; in none while it waits for others. */
+struct run {
+	struct exchange *x;
+	struct env *env;
+	const struct plan *plan;
+	const struct run_way *way;
+	struct run_scope *scope; /* NULL: not needed so far */
+	const struct template_result **result; /* by part; NULL: it has none, or not yet */
+	const struct slice *captures;
+	struct slice rest;
+	uint64_t deadline_ns; /* absolute */
+	uint64_t
+	    asked_ns; /* since when the client's body is waited for: the clock stands; 0: it runs */
+	struct timer timer; /* fires at deadline_ns or before */
+	struct deferred later; /* of the way: what must not run inside a source's call */
+	uint64_t ready, running, ended, reserved;
+	const struct run_part *failed; /* the required part that decides the answer */
+	bool is_collecting; /* the request's body; nothing has started yet */
+	bool is_fed; /* the last of the request's body has been handed to the part */
+	bool is_settling;
+	bool is_broken; /* the exchange is failing: cancel will follow */
+	bool is_degraded; /* a part failed that may */
+	struct run_part part[];
+};
+
+static inline struct run_part *
+run_part_of(struct subrequest *q)
+{
+	return CONTAINER_OF(q, struct run_part, q);
+}
+
+static inline unsigned
+run_place(const struct run_part *p)
+{
+	return (unsigned)(p - p->run->part);
+}
+
+/* The two ways to run a plan: pass.c, fan.c. */
+struct run_way {
+	void (*start)(struct run *r);
+	void (*feed)(struct run *r, struct chunks *body, bool is_last);
+	void (*resume)(struct run *r);
+	void (*expire)(struct run *r); /* the deadline has passed */
+	void (*cancel)(struct run *r);
+};
+
+extern const struct run_way pass_way, fan_way;
+
+/* --- run.c ------------------------------------------------------------------ */
+
+/* The client sends a body. */
+bool run_has_body(const struct run *r);
+/* Evaluates the part's values into q.value. ERR_MISSING, ERR_SYNTAX, ERR_TOO_LARGE
+ * (told in the log, with the variable's name), ERR_MEMORY. */
+int run_evaluate(struct run_part *p) MUST_CHECK;
+/* Fills what sources may want once answer() has declined. ERR_MEMORY. */
+int run_identify(struct run_part *p) MUST_CHECK;
+/* The deadline's timer; idempotent. ERR_MEMORY. */
+int run_arm(struct run *r) MUST_CHECK;
+/* Asks the client for (more of) its body; the clock stands until it comes. */
+void run_ask_body(struct run *r);
+/* The part has ended: counted here and nowhere else. */
+void run_count(struct run_part *p, enum outcome outcome);
+/* Lets go of the exchange and of the loop. Nothing may happen to the run after it but its answer.
+ */
+void run_leave(struct run *r);
+/* Leaves, then answers with the status' own phrase and what belongs to it; refusal may be NULL. */
+void run_refuse(struct run *r, int status, const struct pool_refusal *refusal);
+/* Fields of an answer; without memory for one, the client does without it. */
+void run_add_field(struct run *r, enum field_id id, struct slice value);
+void run_add_report(struct run *r);
+
+/* --- cause.c ------------------------------------------------------------------ */
+
+/* How a part ended whose source said err. */
+enum outcome cause_outcome(int err);
+/* The status of a response that the failure of this part decides. */
+int cause_status(const struct run_part *p);
+
+/* --- result.c ------------------------------------------------------------------ */
+
+/* Notes what is needed of q.response. ERR_MEMORY. */
+int result_take_head(struct run_part *p) MUST_CHECK;
+/* Decides what the collected body is: p->form and p->result. ERR_SYNTAX: not what `as` asks for. */
+int result_take(struct run_part *p) MUST_CHECK;
+/* The part failed, but may: its fallback stands for the result, and is one if it is written. */
+void result_fall_back(struct run_part *p);
+/* Moves the result into `out`, as JSON. ERR_MEMORY. */
+int result_splice(struct run_part *p, struct chunks *out) MUST_CHECK;
+
+/* --- join.c --------------------------------------------------------------------- */
+
+/* Moves every result into `out`, as one JSON text. ERR_MEMORY: `out` is of no use. */
+int join_results(struct run *r, struct chunks *out) MUST_CHECK;
+
+/* --- report.c --------------------------------------------------------------------- */
+
+/* The value of Forebay-Parts; at is NULL without memory. */
+struct slice report_make(const struct run *r);
+
+#endif
