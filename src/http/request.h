@@ -17,18 +17,18 @@ enum body_framing { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_UNTIL_CLOSE };
 struct request {
 	enum method method;
 	struct slice method_name; /* as sent; methods are case-sensitive */
-	int version;              /* HTTP_1_0 ... */
-	struct slice target;      /* as sent */
-	struct slice authority;   /* from the target in absolute-form, else from Host; may be empty */
-	struct slice raw_path;    /* the target's path as sent, without query; "*" for OPTIONS * */
-	struct slice path;        /* decoded once, dot segments resolved; starts with '/' */
-	struct slice query;       /* raw, without '?' */
+	int version; /* HTTP_1_0 ... */
+	struct slice target; /* as sent */
+	struct slice authority; /* from the target in absolute-form, else from Host; may be empty */
+	struct slice raw_path; /* the target's path as sent, without query; "*" for OPTIONS * */
+	struct slice path; /* decoded once, dot segments resolved; starts with '/' */
+	struct slice query; /* raw, without '?' */
 	bool has_query;
 	struct fields fields;
 	enum body_framing framing;
 	uint64_t content_length; /* when framing is BODY_LENGTH */
-	bool expects_continue;   /* Expect: 100-continue */
-	bool keeps_alive;        /* what the client asked for, version default included */
+	bool expects_continue; /* Expect: 100-continue */
+	bool keeps_alive; /* what the client asked for, version default included */
 };
 
 /* A response head: what a source says, what an upstream said, what is sent. */
@@ -37,7 +37,7 @@ struct response {
 	struct fields fields;
 	enum body_framing framing;
 	uint64_t content_length; /* when framing is BODY_LENGTH */
-	bool keeps_alive;        /* of an upstream's response */
+	bool keeps_alive; /* of an upstream's response */
 };
 
 #endif

@@ -204,7 +204,7 @@ struct upstream_sending {
 };
 
 struct upstream_sending upstream_request_sending(const struct subrequest *q);
-/* Writes the head. ERR_TOO_LARGE; ERR_SYNTAX, ERR_FORBIDDEN: a value that must not be sent. */
+/* Writes the head. ERR_TOO_LARGE; ERR_SYNTAX, ERR_NOT_FOUND: a value that must not be sent. */
 int upstream_request_write(struct writer *w, const struct subrequest *q,
 			   const struct upstream_server *server, uint64_t now_ns) MUST_CHECK;
 

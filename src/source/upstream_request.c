@@ -116,7 +116,7 @@ put_path(struct head *h)
 	if (h->part->path_value != UPSTREAM_NO_VALUE) {
 		path = value_at(h->q, h->part->path_value);
 		if (has_dot_segment(path))
-			h->err = ERR_FORBIDDEN;
+			h->err = ERR_NOT_FOUND;
 		if (path.len == 0 || path.at[0] != '/' || slice_find(path, '?') < path.len)
 			h->err = ERR_SYNTAX;
 	}

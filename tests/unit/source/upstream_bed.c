@@ -105,44 +105,60 @@ listen_somewhere(struct bed *b)
 	b->port = ntohs(at.sin_port);
 }
 
+/* What is wrong stands in b->errors. */
 static void
-fill(struct bed *b, const char *kind, const struct conf_key *keys, void *into,
-     struct conf_section **section)
-{
-	struct conf_table table = { keys, into };
-
-	*section = conf_find(b->conf, slice_of(kind), SLICE("u"));
-	ck_assert_ptr_nonnull(*section);
-	ck_assert_int_eq(conf_fill(*section, &table, 1, &b->errors), 0);
-}
-
-static void
-load(struct bed *b, const char *section, const char *part)
+load(struct bed *b, const char *text)
 {
 	struct source_build build = { .arena = &b->site, .errors = &b->errors };
 	const struct source_ops *ops = &source_upstream;
-	char text[4096];
+	struct conf_table s, p;
 
-	snprintf(text, sizeof(text), "[upstream u]\n%s%u\n%s\n[route u]\n%s\n",
-		 strstr(section, "servers") ? "# " : "servers = http://127.0.0.1:", b->port,
-		 section, part);
 	conf_errors_init(&b->errors);
-	b->conf = conf_read(slice_of(text), "test.conf", &b->errors);
+	b->conf = conf_read(slice_of(text), "f", &b->errors);
 	ck_assert_ptr_nonnull(b->conf);
 	b->source = (struct source){ .ops = ops, .name = SLICE("u") };
 	b->source.conf = arena_zalloc(&b->site, 1, ops->section_size);
 	b->part.source = &b->source;
 	b->part.conf = arena_zalloc(&b->site, 1, ops->part_size);
-	fill(b, "upstream", ops->section_keys, b->source.conf, &b->source.section);
-	fill(b, "route", ops->part_keys, b->part.conf, &b->part.section);
-	ck_assert_int_eq(ops->load(&b->source, &build), 0);
-	ck_assert_int_eq(ops->load_part(&b->part, &build), 0);
+	b->source.section = conf_find(b->conf, SLICE("upstream"), SLICE("u"));
+	b->part.section = conf_find(b->conf, SLICE("route"), SLICE("u"));
+	s = (struct conf_table){ ops->section_keys, b->source.conf };
+	p = (struct conf_table){ ops->part_keys, b->part.conf };
+	if (conf_fill(b->source.section, &s, 1, &b->errors) == 0)
+		ck_assert_int_le(ops->load(&b->source, &build), 0);
+	if (conf_fill(b->part.section, &p, 1, &b->errors) == 0)
+		ck_assert_int_le(ops->load_part(&b->part, &build), 0);
+}
+
+const char *
+bed_complaint(const char *section, const char *part, int kind)
+{
+	static _Thread_local char said[8192];
+	struct bed *b = mem_zalloc(1, sizeof(*b));
+	struct writer w = writer_over(said, sizeof(said) - 1);
+	char text[4096];
+
+	ck_assert_ptr_nonnull(b);
+	snprintf(text, sizeof(text), "[upstream u]\n%s\n[route u]\n%s\n", section, part);
+	store_init(&b->site_store);
+	arena_init(&b->site, &b->site_store, 1 << 20);
+	b->part.passes_through = kind == BED_PASSED;
+	load(b, text);
+	conf_errors_write(&b->errors, &w);
+	said[w.len] = '\0';
+	conf_free(&b->conf);
+	conf_errors_fini(&b->errors);
+	arena_fini(&b->site);
+	store_fini(&b->site_store);
+	mem_free(&b);
+	return said;
 }
 
 struct bed *
 bed_open_worker(const char *section, const char *part, int kind, unsigned workers)
 {
 	struct bed *b = mem_zalloc(1, sizeof(*b));
+	char text[4096];
 
 	ck_assert_ptr_nonnull(b);
 	ck_assert_int_eq(loop_init(&b->env.loop, b), 0);
@@ -155,7 +171,11 @@ bed_open_worker(const char *section, const char *part, int kind, unsigned worker
 	b->env.attached = b->attached;
 	b->part.passes_through = kind == BED_PASSED;
 	listen_somewhere(b);
-	load(b, section, part);
+	snprintf(text, sizeof(text), "[upstream u]\n%s%u\n%s\n[route u]\n%s\n",
+		 strstr(section, "servers") ? "# " : "servers = http://127.0.0.1:", b->port,
+		 section, part);
+	load(b, text);
+	ck_assert_uint_eq(b->errors.errors, 0);
 	ck_assert_int_eq(source_upstream.attach(&b->source, &b->env), 0);
 	return b;
 }
@@ -382,6 +402,7 @@ bed_pass(struct bed *b, unsigned ms)
 
 	while (clock_monotonic() < until)
 		loop_turn(&b->env.loop, false);
+	bed_turn(b);
 }
 
 /* --- the server --------------------------------------------------------------------------- */
@@ -417,18 +438,18 @@ bed_has_accepted(struct bed *b)
 	return fd >= 0;
 }
 
-/* One byte, turning until it is there; false at the end of the stream. */
-static bool
-hear_byte(struct bed *b, int fd, char *byte)
+/* At least one byte, turning until it is there; 0 at the end of the stream. */
+static size_t
+hear(struct bed *b, int fd, char *at, size_t cap)
 {
 	uint64_t until = patience();
-	ssize_t n = recv(fd, byte, 1, 0);
+	ssize_t n = recv(fd, at, cap, 0);
 
 	while (n < 0 && errno == EAGAIN) {
 		turn(b, until);
-		n = recv(fd, byte, 1, 0);
+		n = recv(fd, at, cap, 0);
 	}
-	return n == 1;
+	return n > 0 ? (size_t)n : 0;
 }
 
 const char *
@@ -438,7 +459,7 @@ bed_expect(struct bed *b, int fd, const char *start)
 
 	do {
 		ck_assert_uint_lt(len, HEARD);
-		ck_assert_msg(hear_byte(b, fd, &b->heard[len]), "the stream ended in a head");
+		ck_assert_msg(hear(b, fd, &b->heard[len], 1), "the stream ended in a head");
 		b->heard[++len] = '\0';
 	} while (len < 4 || memcmp(b->heard + len - 4, "\r\n\r\n", 4) != 0);
 	ck_assert_msg(strncmp(b->heard, start, strlen(start)) == 0, "not \"%s\" but \"%s\"", start,
@@ -449,11 +470,15 @@ bed_expect(struct bed *b, int fd, const char *start)
 void
 bed_hear(struct bed *b, int fd, const char *text)
 {
-	for (const char *at = text; *at; at++) {
-		char byte;
+	size_t left = strlen(text);
 
-		ck_assert_msg(hear_byte(b, fd, &byte), "the stream ended before \"%s\"", at);
-		ck_assert_msg(byte == *at, "'%c' and not \"%s\"", byte, at);
+	while (left > 0) {
+		size_t n = hear(b, fd, b->heard, left < HEARD ? left : HEARD);
+
+		ck_assert_msg(n > 0, "the stream ended before \"%s\"", text);
+		ck_assert_msg(memcmp(b->heard, text, n) == 0, "not \"%s\"", text);
+		text += n;
+		left -= n;
 	}
 }
 
@@ -462,7 +487,7 @@ bed_hear_end(struct bed *b, int fd)
 {
 	char byte;
 
-	ck_assert(!hear_byte(b, fd, &byte));
+	ck_assert_uint_eq(hear(b, fd, &byte, 1), 0);
 }
 
 void

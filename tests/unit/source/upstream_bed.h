@@ -45,6 +45,8 @@ struct bed *bed_open(const char *section, const char *part, int kind);
 /* With so many workers, of which this is the first. */
 struct bed *bed_open_worker(const char *section, const char *part, int kind, unsigned workers);
 void bed_close(struct bed *b);
+/* What loading says is wrong with these lines: one line each, "" for nothing. Static memory. */
+const char *bed_complaint(const char *section, const char *part, int kind);
 struct env *bed_env(struct bed *b);
 uint64_t bed_count(struct bed *b, enum counter id);
 unsigned bed_port(struct bed *b);
