@@ -111,7 +111,8 @@ struct part {
 	unsigned values;
 	unsigned index; /* in env->parts */
 	bool passes_through; /* the only part, streamed to the client */
-	const struct slice *path_params; /* names of the route's path parameters, for :name of SQL */
+	const struct slice
+	    *path_params; /* names of the route's path parameters, for :name of SQL */
 	unsigned path_param_count;
 };
 
