@@ -58,17 +58,23 @@ io_fd(const struct io *io)
 }
 
 void
+io_release(struct io *io)
+{
+	if (io->is_watched)
+		event_del(&io->event);
+	io->is_watched = false;
+	io->event.ev_fd = -1;
+}
+
+void
 io_close(struct io *io)
 {
 	int fd = io_fd(io);
 
 	if (fd < 0)
 		return;
-	if (io->is_watched)
-		event_del(&io->event);
-	io->is_watched = false;
+	io_release(io);
 	close(fd);
-	io->event.ev_fd = -1;
 }
 
 long
@@ -148,6 +154,24 @@ io_write(struct io *io, struct chunks *out, size_t limit)
 	return 0;
 }
 
+/* The error that waits on the socket, or 0; taken off it. */
+static int
+take_error(const struct io *io)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(io_fd(io), SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+		return errno;
+	return error;
+}
+
+bool
+io_is_reset(const struct io *io)
+{
+	return take_error(io) != 0;
+}
+
 void
 io_shut(struct io *io)
 {
@@ -187,10 +211,9 @@ io_connect(struct io *io, struct loop *l, const struct address *to, io_fn on_rea
 int
 io_connected(struct io *io)
 {
-	socklen_t len = sizeof(errno);
-	int error = 0;
+	int error = take_error(io);
 
-	if (getsockopt(io_fd(io), SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
+	if (error != 0) {
 		errno = error;
 		return ERR_CONNECT;
 	}

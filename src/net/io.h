@@ -36,6 +36,8 @@ struct io {
 void io_init(struct io *io, struct loop *l, int fd, io_fn on_ready);
 /* Registers with the loop. ERR_SYSTEM: it is not. */
 int io_watch(struct io *io) __attribute__((warn_unused_result));
+/* Unregisters; the descriptor stays open and is the caller's again. */
+void io_release(struct io *io);
 /* Unregisters and closes the descriptor. Idempotent. */
 void io_close(struct io *io);
 int io_fd(const struct io *io);
@@ -47,6 +49,8 @@ long io_read(struct io *io, char *memory, size_t cap) __attribute__((warn_unused
  * written. 0: all of it, or the limit; ERR_BUSY: the socket is full; ERR_CLOSED: the connection
  * broke. */
 int io_write(struct io *io, struct chunks *out, size_t limit) __attribute__((warn_unused_result));
+/* A reset came that nobody has read: asked where reading is paused. */
+bool io_is_reset(const struct io *io);
 /* Half-close: no more will be written. */
 void io_shut(struct io *io);
 /* Makes close send a reset instead of waiting for unread data to drain. */

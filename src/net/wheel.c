@@ -124,3 +124,26 @@ wheel_clear(struct wheel *w, struct wheel_entry *e)
 	list_remove(&e->link);
 	w->count--;
 }
+
+void
+wheel_each(struct wheel *w, void (*fn)(struct wheel_entry *e, void *argument), void *argument)
+{
+	struct list all;
+	struct list *link, *keep;
+	uint64_t first = w->tick;
+
+	/* Gathered first, so that an entry that moves is not met twice. */
+	list_init(&all);
+	for (unsigned i = 0; i < WHEEL_SLOTS; i++) {
+		LIST_EACH(link, keep, &w->slot[(first + i) % WHEEL_SLOTS]) {
+			list_remove(link);
+			list_append(&all, link);
+		}
+	}
+	while ((link = list_take(&all)) != NULL) {
+		struct wheel_entry *e = CONTAINER_OF(link, struct wheel_entry, link);
+
+		file_entry(w, e);
+		fn(e, argument);
+	}
+}

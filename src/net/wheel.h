@@ -37,6 +37,10 @@ void wheel_set(struct wheel *w, struct wheel_entry *e, uint64_t expires_ns);
 /* Takes it out. Idempotent; a zeroed entry is one that is not in. */
 void wheel_clear(struct wheel *w, struct wheel_entry *e);
 
+/* Calls fn for every entry that is in now, those that expire first first; fn may take out or
+ * move its own entry, no other. */
+void wheel_each(struct wheel *w, void (*fn)(struct wheel_entry *e, void *argument), void *argument);
+
 static inline bool
 wheel_has(const struct wheel_entry *e)
 {

@@ -1,0 +1,121 @@
+/*
+ * Bound sockets; see listener.h.
+ */
+#include "net/listener.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+enum { DEFER_SECONDS = 5, TCP_FLAGS_AT = 13, TCP_SYN = 2 };
+
+static int
+set_option(const struct listener *l, int level, int name, int value)
+{
+	return setsockopt(l->fd, level, name, &value, sizeof(value));
+}
+
+/* A path left behind by a dead process may go; one that answers may not. */
+static int
+clear_path(const struct listener *l)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int answered;
+
+	if (fd < 0)
+		return ERR_SYSTEM;
+	answered = connect(fd, &l->address.of.any, l->address.len) == 0;
+	if (!answered && errno == ECONNREFUSED)
+		unlink(l->address.of.path.sun_path);
+	close(fd);
+	if (answered)
+		errno = EADDRINUSE;
+	return answered ? ERR_SYSTEM : 0;
+}
+
+/* What accepted sockets inherit is set here, once, instead of per connection. */
+static int
+prepare(struct listener *l)
+{
+	bool is_unix = address_is_unix(&l->address);
+
+	l->failed = "socket";
+	l->fd = socket(l->address.of.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (l->fd < 0)
+		return ERR_SYSTEM;
+	if (is_unix) {
+		l->failed = "bind";
+		return clear_path(l);
+	}
+	l->failed = "setsockopt";
+	if (set_option(l, SOL_SOCKET, SO_REUSEADDR, 1) != 0 ||
+	    set_option(l, IPPROTO_TCP, TCP_NODELAY, 1) != 0)
+		return ERR_SYSTEM;
+	if (l->address.of.any.sa_family == AF_INET6 &&
+	    set_option(l, IPPROTO_IPV6, IPV6_V6ONLY, 1) != 0)
+		return ERR_SYSTEM;
+	if (l->is_deferred)
+		set_option(l, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_SECONDS);
+	return 0;
+}
+
+int
+listener_open(struct listener *l)
+{
+	int saved;
+
+	if (prepare(l) != 0)
+		goto fail;
+	l->failed = "bind";
+	if (bind(l->fd, &l->address.of.any, l->address.len) != 0)
+		goto fail;
+	l->failed = "listen";
+	if (listen(l->fd, l->backlog) != 0)
+		goto fail;
+	l->failed = NULL;
+	return 0;
+fail:
+	saved = errno;
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
+	errno = saved;
+	return ERR_SYSTEM;
+}
+
+void
+listener_close(struct listener *l)
+{
+	if (l->fd < 0)
+		return;
+	if (address_is_unix(&l->address))
+		unlink(l->address.of.path.sun_path);
+	close(l->fd);
+	l->fd = -1;
+}
+
+int
+listener_accept(const struct listener *l, struct address *peer)
+{
+	peer->len = sizeof(peer->of);
+	return accept4(l->fd, &peer->of.any, &peer->len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+void
+listener_stop_new(const struct listener *l)
+{
+	/* A socket filter sees the TCP header: a SYN is dropped, all else passes. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS_AT),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, TCP_SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+	if (address_is_unix(&l->address))
+		unlink(l->address.of.path.sun_path);
+	else
+		setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}

@@ -1,0 +1,35 @@
+/*
+ * Listeners: bound sockets. Used by the acceptor, on the main thread.
+ */
+#ifndef FOREBAY_NET_LISTENER_H
+#define FOREBAY_NET_LISTENER_H
+
+#include "base/address.h"
+#include "base/err.h"
+
+struct listener {
+	struct address address;
+	int fd; /* -1: closed */
+	int backlog; /* connections that may wait to be accepted */
+	bool is_deferred; /* TCP_DEFER_ACCEPT: handed over with the first request already there */
+	const char
+	    *failed; /* of listener_open: the step that failed, for the message; errno says why */
+};
+
+/*
+ * Binds and listens on l->address. Non-blocking, close-on-exec, no delay (and so
+ * is what it accepts). A unix path that nobody listens on any more is replaced.
+ * ERR_SYSTEM with l->failed and errno set.
+ */
+int listener_open(struct listener *l) MUST_CHECK;
+/* Idempotent; removes a unix path. */
+void listener_close(struct listener *l);
+/* A non-blocking descriptor and its peer; or -1 with errno. */
+int listener_accept(const struct listener *l, struct address *peer);
+/*
+ * Lets no new connection begin, while those whose handshake has begun can still
+ * be accepted: so that closing after the last accept loses nobody.
+ */
+void listener_stop_new(const struct listener *l);
+
+#endif

@@ -1,0 +1,356 @@
+/*
+ * Client connections; see conn.h. Everything here runs on the worker that
+ * owns the conn, for the conn's whole life.
+ */
+#include "proto/conn.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "proto/h1.h"
+
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	KEEP_CONNS = 1024, /* free ones kept for reuse */
+	LINGER_BYTES = 1 << 20, /* dropped after our FIN, at most */
+	LINGER_MS = 2000, /* how long */
+	LINGER_READ_BYTES = 16384,
+};
+
+/* --- the host ---------------------------------------------------------------------- */
+
+static void on_expired(struct wheel_entry *e);
+
+int
+conn_host_init(struct conn_host *h, struct env *env, const struct conn_limits *limits,
+	       const struct exchange_app *app, void *app_host)
+{
+	*h = (struct conn_host){ .env = env, .app = app, .app_host = app_host, .limits = *limits };
+	h->field_scratch = mem_zalloc(limits->h1.max_fields, sizeof(struct field));
+	if (!h->field_scratch)
+		return ERR_MEMORY;
+	h->next_id = random_next(&env->random);
+	wheel_init(&h->wheel, &env->loop, on_expired);
+	return 0;
+}
+
+void
+conn_host_fini(struct conn_host *h)
+{
+	ASSERT(h->open == 0);
+	wheel_fini(&h->wheel);
+	while (h->free_conns) {
+		struct conn *c = h->free_conns;
+		h->free_conns = c->peer.next;
+		mem_free(&c);
+	}
+	while (h->free_actives) {
+		struct h1 *a = h->free_actives;
+		h->free_actives = a->next;
+		mem_free(&a);
+	}
+	mem_free(&h->field_scratch);
+}
+
+struct slice
+conn_host_server_text(struct conn_host *h)
+{
+	static const struct slice server = SLICE_INIT("Server: forebay\r\nDate: ");
+	uint64_t now = loop_now(&h->env->loop);
+
+	if (now >= h->date_until_ns) {
+		struct writer w = writer_over(h->server_text, sizeof(h->server_text));
+		struct timespec wall;
+
+		clock_gettime(CLOCK_REALTIME, &wall);
+		h->date_until_ns = now + CLOCK_SEC - (uint64_t)wall.tv_nsec;
+		writer_put(&w, server);
+		writer_put(&w, date_text(&h->date, wall.tv_sec));
+		writer_put(&w, SLICE("\r\n"));
+		h->server_len = w.len;
+	}
+	return slice_make(h->server_text, h->server_len);
+}
+
+/* --- one conn ---------------------------------------------------------------------- */
+
+void
+conn_expire_at(struct conn *c, uint64_t at_ns)
+{
+	wheel_set(&c->host->wheel, &c->timeout, at_ns);
+}
+
+static uint64_t
+now_plus(const struct conn *c, uint64_t ns)
+{
+	return clock_after(loop_now(&c->host->env->loop), ns);
+}
+
+void
+conn_close(struct conn *c)
+{
+	struct conn_host *h = c->host;
+
+	h1_free(c);
+	wheel_clear(&h->wheel, &c->timeout);
+	io_close(&c->io);
+	count_add(h->env->counters, COUNTER_CONN_CLOSED, 1);
+	h->open--;
+	if (h->kept_conns >= KEEP_CONNS) {
+		mem_free(&c);
+	} else {
+		c->peer.next = h->free_conns;
+		h->free_conns = c;
+		h->kept_conns++;
+	}
+	if (h->open == 0 && h->on_empty)
+		h->on_empty(h);
+}
+
+/* Our FIN, then the peer's bytes until it closes: closing at once with unread
+ * input would reset the connection, and the peer could lose our last words
+ * (RFC 9112 9.6). */
+static void
+linger(struct conn *c)
+{
+	h1_free(c);
+	io_shut(&c->io);
+	c->flags |= CONN_LINGERING;
+	c->lingered = 0;
+	conn_expire_at(c, now_plus(c, LINGER_MS * CLOCK_MS));
+	if (io_watch(&c->io) != 0)
+		conn_close(c);
+}
+
+static void
+drop_input(struct conn *c)
+{
+	char dropped[LINGER_READ_BYTES];
+	long n;
+
+	do {
+		n = io_read(&c->io, dropped, sizeof(dropped));
+		if (n > 0)
+			c->lingered += (uint32_t)n;
+	} while (n > 0 && c->lingered < LINGER_BYTES);
+	if (n != ERR_BUSY)
+		conn_close(c);
+}
+
+/* Nothing is pending: the buffers go back. */
+static void
+rest(struct conn *c)
+{
+	const struct conn_limits *limits = &c->host->limits;
+
+	h1_free(c);
+	conn_expire_at(c, now_plus(c, c->flags & CONN_SERVED ? limits->idle_timeout_ns
+							     : limits->header_timeout_ns));
+}
+
+/* Carries out what the protocol decided. False when the conn is gone. */
+static bool
+obey(struct conn *c, enum h1_verdict verdict)
+{
+	switch (verdict) {
+	case H1_OPEN:
+		return true;
+	case H1_IDLE:
+		rest(c);
+		return true;
+	case H1_LINGER:
+		linger(c);
+		return false;
+	case H1_CLOSE:
+		break;
+	}
+	conn_close(c);
+	return false;
+}
+
+static bool
+advance(struct conn *c)
+{
+	if (!c->active)
+		c->active = h1_new(c);
+	if (!c->active) {
+		count_add(c->host->env->counters, COUNTER_CLOSE_MEMORY, 1);
+		conn_close(c);
+		return false;
+	}
+	return obey(c, h1_advance(c->active));
+}
+
+void
+conn_go_on(struct conn *c)
+{
+	advance(c);
+}
+
+static void
+on_ready(struct io *io, unsigned ready)
+{
+	struct conn *c = CONTAINER_OF(io, struct conn, io);
+
+	if (c->flags & CONN_LINGERING) {
+		drop_input(c);
+		return;
+	}
+	if (ready & IO_READ)
+		c->flags |= CONN_READABLE;
+	if (ready & IO_CLOSED)
+		c->flags |= CONN_PEER_CLOSED | CONN_READABLE;
+	if (c->active || (c->flags & CONN_READABLE))
+		advance(c);
+}
+
+static struct conn *
+take_conn(struct conn_host *h)
+{
+	struct conn *c = h->free_conns;
+
+	if (!c)
+		return mem_alloc(sizeof(*c));
+	h->free_conns = c->peer.next;
+	h->kept_conns--;
+	return c;
+}
+
+static void
+set_peer(struct conn *c, const struct address *peer)
+{
+	if (peer->of.any.sa_family == AF_INET)
+		c->peer.v4 = peer->of.v4;
+	else if (peer->of.any.sa_family == AF_INET6)
+		c->peer.v6 = peer->of.v6;
+	else
+		c->flags |= CONN_UNIX;
+}
+
+/* Without memory for a conn: counted as one all the same, for the balance. */
+static void
+refuse_conn(struct conn_host *h, int fd)
+{
+	count_add(h->env->counters, COUNTER_CLOSE_MEMORY, 1);
+	count_add(h->env->counters, COUNTER_CONN_OPENED, 1);
+	count_add(h->env->counters, COUNTER_CONN_CLOSED, 1);
+	close(fd);
+}
+
+void
+conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t flags)
+{
+	struct conn *c = take_conn(h);
+
+	if (!c) {
+		refuse_conn(h, fd);
+		return;
+	}
+	c->host = h;
+	c->active = NULL;
+	c->flags = flags | CONN_READABLE;
+	c->lingered = 0;
+	c->timeout = (struct wheel_entry){ 0 };
+	set_peer(c, peer);
+	io_init(&c->io, &h->env->loop, fd, on_ready);
+	h->open++;
+	count_add(h->env->counters, COUNTER_CONN_OPENED, 1);
+	conn_expire_at(c, now_plus(c, h->limits.header_timeout_ns));
+	/* Read first: a short connection is answered before it is registered. */
+	if (advance(c) && io_watch(&c->io) != 0)
+		conn_close(c);
+}
+
+/* --- time, drain, pressure ----------------------------------------------------------- */
+
+static void
+expire_idle(struct conn *c)
+{
+	if (!c->host->is_draining) {
+		count_add(c->host->env->counters, COUNTER_CLOSE_IDLE, 1);
+		conn_close(c);
+		return;
+	}
+	/* A request that is there already came before our FIN: it is answered. */
+	c->flags |= CONN_READABLE;
+	if (advance(c) && !c->active) {
+		count_add(c->host->env->counters, COUNTER_CLOSE_DRAIN, 1);
+		linger(c);
+	}
+}
+
+static void
+on_expired(struct wheel_entry *e)
+{
+	struct conn *c = CONTAINER_OF(e, struct conn, timeout);
+
+	conn_expire_at(c, CLOCK_NEVER); /* every open conn stays in the wheel */
+	if (c->flags & CONN_LINGERING)
+		conn_close(c);
+	else if (c->active)
+		obey(c, h1_expire(c->active));
+	else
+		expire_idle(c);
+}
+
+static void
+drain_one(struct wheel_entry *e, void *argument)
+{
+	struct conn *c = CONTAINER_OF(e, struct conn, timeout);
+	const uint64_t *until = argument;
+
+	if (!c->active && !(c->flags & CONN_LINGERING))
+		conn_expire_at(c, *until);
+}
+
+void
+conn_host_drain(struct conn_host *h, uint64_t grace_ns)
+{
+	uint64_t until = clock_after(loop_now(&h->env->loop), grace_ns);
+
+	h->is_draining = true;
+	wheel_each(&h->wheel, drain_one, &until);
+}
+
+static void
+close_one(struct wheel_entry *e, void *argument)
+{
+	(void)argument;
+	conn_close(CONTAINER_OF(e, struct conn, timeout));
+}
+
+void
+conn_host_close_all(struct conn_host *h)
+{
+	wheel_each(&h->wheel, close_one, NULL);
+}
+
+struct quota {
+	unsigned left, closed;
+};
+
+static void
+close_if_idle(struct wheel_entry *e, void *argument)
+{
+	struct conn *c = CONTAINER_OF(e, struct conn, timeout);
+	struct quota *quota = argument;
+
+	if (quota->left == 0 || c->active || (c->flags & CONN_LINGERING))
+		return;
+	quota->left--;
+	quota->closed++;
+	count_add(c->host->env->counters, COUNTER_CLOSE_PRESSURE, 1);
+	conn_close(c);
+}
+
+unsigned
+conn_host_close_idle(struct conn_host *h, unsigned n)
+{
+	struct quota quota = { .left = n };
+
+	wheel_each(&h->wheel, close_if_idle, &quota);
+	return quota.closed;
+}

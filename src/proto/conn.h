@@ -1,0 +1,104 @@
+/*
+ * Client connections. A conn is the small thing that stays while a connection
+ * is idle: its event, its time-out, the peer's address. All buffers and the
+ * protocol's state hang on `active`, which exists only between the first byte
+ * of a request and the last byte of its response.
+ *
+ * conn_host is what a worker lends to its conns. One thread each.
+ */
+#ifndef FOREBAY_PROTO_CONN_H
+#define FOREBAY_PROTO_CONN_H
+
+#include "base/address.h"
+#include "http/date.h"
+#include "http/exchange.h"
+#include "net/env.h"
+#include "net/io.h"
+#include "net/wheel.h"
+#include "wire/h1_head.h"
+
+struct h1;
+
+struct conn_limits {
+	struct h1_limits h1;
+	uint64_t header_timeout_ns, body_idle_timeout_ns, idle_timeout_ns, send_idle_timeout_ns;
+	uint64_t max_body; /* bytes, for routes without one of their own */
+};
+
+enum { CONN_SERVER_TEXT = 64 };
+
+struct conn_host {
+	struct env *env; /* borrowed */
+	const struct exchange_app *app; /* borrowed */
+	void *app_host; /* exchange->host */
+	struct conn_limits limits;
+	struct wheel wheel; /* every open conn is in it */
+	struct field *field_scratch; /* limits.h1.max_fields of them; owned */
+	struct conn *free_conns;
+	struct h1 *free_actives;
+	unsigned kept_conns, kept_actives;
+	unsigned open; /* conns */
+	uint64_t next_id; /* of exchanges */
+	uint64_t date_until_ns; /* when server_text is to be made anew */
+	struct date date;
+	char server_text[CONN_SERVER_TEXT]; /* "Server: forebay\r\nDate: ...\r\n" */
+	size_t server_len;
+	bool is_draining;
+	void (*on_empty)(struct conn_host *h); /* the last conn has closed; may be NULL */
+};
+
+enum conn_flag {
+	CONN_READABLE = 1, /* the socket may hold more than was read */
+	CONN_PEER_CLOSED = 2, /* FIN or reset was seen */
+	CONN_HALF_CLOSE = 4, /* the listener lets clients half-close while work runs */
+	CONN_SERVED = 8, /* a request was answered: from now on idle_timeout applies */
+	CONN_LINGERING = 16, /* our FIN is sent, the peer's bytes are dropped */
+	CONN_UNIX = 32, /* peer holds no address */
+	CONN_EOF = 64, /* the peer's bytes are read to their end */
+};
+
+struct conn {
+	struct io io;
+	struct wheel_entry timeout;
+	struct conn_host *host; /* borrowed */
+	struct h1 *active; /* owned; NULL while idle */
+	union {
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+		struct conn *next; /* on the free list */
+	} peer;
+	uint32_t flags; /* enum conn_flag */
+	uint32_t lingered; /* bytes dropped while lingering */
+};
+
+/* ERR_MEMORY. limits are copied. */
+int conn_host_init(struct conn_host *h, struct env *env, const struct conn_limits *limits,
+		   const struct exchange_app *app, void *app_host)
+    __attribute__((warn_unused_result));
+/* Every conn must be closed. */
+void conn_host_fini(struct conn_host *h);
+
+/*
+ * Takes over an accepted, non-blocking descriptor: reads and if possible
+ * answers it before it is registered with the loop. Without memory the
+ * descriptor is closed.
+ */
+void conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t flags);
+/* Closes at once, cancelling what runs. */
+void conn_close(struct conn *c);
+/* Sets when the conn times out; only the conn's protocol calls it. */
+void conn_expire_at(struct conn *c, uint64_t at_ns);
+/* For the protocol, outside on_ready: goes on with the machine. */
+void conn_go_on(struct conn *c);
+
+/* Every idle conn may send one more request for up to `grace_ns`, then is
+ * half-closed; busy ones close after their response. */
+void conn_host_drain(struct conn_host *h, uint64_t grace_ns);
+/* Closes whatever is left. */
+void conn_host_close_all(struct conn_host *h);
+/* Closes up to n idle conns, those that would time out first; returns how many. */
+unsigned conn_host_close_idle(struct conn_host *h, unsigned n);
+/* "Server" and "Date" lines of this second. */
+struct slice conn_host_server_text(struct conn_host *h);
+
+#endif

@@ -1,0 +1,344 @@
+/*
+ * The HTTP/1.1 machine of one conn; see h1.h.
+ *
+ * legal moves:  HEAD -> RUNNING -> ENDED -> HEAD | DRAINING | CLOSING
+ *               DRAINING -> HEAD | CLOSING
+ *
+ * Everything the application does from inside the machine only leaves marks;
+ * from outside it asks for a turn of the machine (h1_schedule). So nothing is
+ * freed under the feet of a caller.
+ */
+#include "proto/h1.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "proto/h1_priv.h"
+
+enum { OUT_LOW = H1_OUT_HIGH / 4, RESUMES = 4, KEEP_ACTIVES = 256 };
+
+/* --- birth and death -------------------------------------------------------------- */
+
+static void
+on_work(struct deferred *d)
+{
+	conn_go_on(CONTAINER_OF(d, struct h1, work)->conn);
+}
+
+static void
+set_client(struct h1 *h, const struct conn *c)
+{
+	if (c->flags & CONN_UNIX) {
+		h->client.of.any.sa_family = AF_UNIX;
+		h->client.len = sizeof(sa_family_t);
+		h->client.of.path.sun_path[0] = '\0';
+	} else if (c->peer.v4.sin_family == AF_INET) {
+		h->client.of.v4 = c->peer.v4;
+		h->client.len = sizeof(c->peer.v4);
+	} else {
+		h->client.of.v6 = c->peer.v6;
+		h->client.len = sizeof(c->peer.v6);
+	}
+}
+
+struct h1 *
+h1_new(struct conn *c)
+{
+	struct conn_host *host = c->host;
+	struct h1 *h = host->free_actives;
+
+	if (h) {
+		host->free_actives = h->next;
+		host->kept_actives--;
+	} else {
+		h = mem_zalloc(1, sizeof(*h));
+		if (!h)
+			return NULL;
+		h->work.run = on_work;
+	}
+	h->conn = c;
+	h->x.store = &host->env->store;
+	h->state = H1_HEAD;
+	h->wait = H1_WAIT_NONE;
+	h->flags = 0;
+	h->in_at = h->in_seen = 0;
+	h->drained = 0;
+	chunks_init(&h->out, &host->env->store);
+	set_client(h, c);
+	return h;
+}
+
+/* The exchange is over: its memory goes, unless it never was one. */
+static void
+finish_exchange(struct h1 *h)
+{
+	if (h->flags & H1_BEGUN) {
+		h->flags &= ~(unsigned)H1_BEGUN;
+		h->x.app->ended(&h->x);
+	}
+	arena_fini(&h->x.arena);
+	if (h->head_block) {
+		block_unref(h->head_block);
+		h->head_block = NULL;
+	}
+}
+
+static void
+cancel(struct h1 *h, int err)
+{
+	if (h->state != H1_RUNNING)
+		return;
+	h->state = H1_ENDED;
+	if (h->flags & H1_BEGUN)
+		h->x.app->cancel(&h->x, err);
+}
+
+void
+h1_free(struct conn *c)
+{
+	struct conn_host *host = c->host;
+	struct h1 *h = c->active;
+
+	if (!h)
+		return;
+	c->active = NULL;
+	cancel(h, ERR_GONE);
+	chunks_clear(&h->out);
+	if (h->state == H1_ENDED)
+		finish_exchange(h);
+	if (h->out_block)
+		block_unref(h->out_block);
+	if (h->in)
+		block_unref(h->in);
+	h->out_block = h->in = NULL;
+	loop_forget(&host->env->loop, &h->work);
+	if (host->kept_actives >= KEEP_ACTIVES) {
+		mem_free(&h);
+		return;
+	}
+	h->next = host->free_actives;
+	host->free_actives = h;
+	host->kept_actives++;
+}
+
+void
+h1_schedule(struct h1 *h)
+{
+	if (!(h->flags & H1_INSIDE))
+		loop_last(&h->conn->host->env->loop, &h->work);
+}
+
+/* --- the machine ------------------------------------------------------------------ */
+
+/* After a response: the next request, the rest of this one's body, or the end. */
+static enum h1_progress
+step_ended(struct h1 *h)
+{
+	/* The queue borrows from the arena: it has to be written first. */
+	if ((h->flags & H1_OUT_ARENA) && h->out.bytes > 0) {
+		h1_flush(h);
+		if (h->out.bytes > 0 && !(h->flags & H1_BROKEN))
+			return H1_STARVED;
+	}
+	finish_exchange(h);
+	h->conn->flags |= CONN_SERVED;
+	if (h->flags & H1_KEEP) {
+		h->drained = 0;
+		h->state = h->flags & H1_BODY_DONE ? H1_HEAD : H1_DRAINING;
+		return H1_PROGRESS;
+	}
+	if (!(h->flags & H1_CUT) && (!(h->flags & H1_BODY_DONE) || h1_pending(h).len > 0))
+		h->flags |= H1_LINGER_DUE;
+	h->state = H1_CLOSING;
+	return H1_PROGRESS;
+}
+
+static enum h1_progress
+step(struct h1 *h)
+{
+	switch (h->state) {
+	case H1_HEAD:
+		return h1_take_head(h);
+	case H1_RUNNING:
+		return h1_take_body(h);
+	case H1_ENDED:
+		return step_ended(h);
+	case H1_DRAINING:
+		return h1_drop_body(h);
+	case H1_CLOSING:
+		break;
+	}
+	return H1_STARVED;
+}
+
+static bool
+wants_input(const struct h1 *h)
+{
+	if (!(h->conn->flags & CONN_READABLE))
+		return false;
+	if (h->state == H1_RUNNING)
+		return (h->flags & H1_WANTED) && !(h->flags & H1_BODY_DONE);
+	return h->state == H1_HEAD || h->state == H1_DRAINING;
+}
+
+/* Writes, and lets the application go on when the queue is short again. */
+static enum h1_progress
+write_and_resume(struct h1 *h, unsigned *resumes)
+{
+	h1_flush(h);
+	if (h->state != H1_RUNNING || !(h->flags & H1_OUT_PAUSED) || h->out.bytes > OUT_LOW ||
+	    (h->flags & H1_BROKEN))
+		return H1_STARVED;
+	if ((*resumes)++ == RESUMES) {
+		loop_last(&h->conn->host->env->loop, &h->work);
+		return H1_STARVED;
+	}
+	h->flags &= ~(unsigned)H1_OUT_PAUSED;
+	h->x.app->resume(&h->x);
+	return H1_PROGRESS;
+}
+
+/* Goes on until everything waits for somebody else. */
+static void
+run(struct h1 *h)
+{
+	unsigned resumes = 0;
+
+	for (unsigned i = 0; i < H1_TURN_STEPS; i++) {
+		if (h->flags & H1_BROKEN)
+			return;
+		if (step(h) == H1_PROGRESS)
+			continue;
+		if (wants_input(h) && h1_read(h) == H1_PROGRESS)
+			continue;
+		if (write_and_resume(h, &resumes) == H1_STARVED)
+			return;
+	}
+	/* More to do than one conn may do in one turn. */
+	h1_flush(h);
+	loop_last(&h->conn->host->env->loop, &h->work);
+}
+
+/* --- waiting ---------------------------------------------------------------------- */
+
+static enum h1_wait
+what_it_waits_for(const struct h1 *h)
+{
+	if (h->out.bytes > 0)
+		return H1_WAIT_SEND;
+	if (h->state == H1_HEAD)
+		return H1_WAIT_HEAD;
+	if (h->state == H1_DRAINING ||
+	    (h->state == H1_RUNNING && (h->flags & H1_WANTED) && !(h->flags & H1_BODY_DONE)))
+		return H1_WAIT_BODY;
+	return H1_WAIT_NONE;
+}
+
+/* A head has one deadline for all of it; bodies and writes one from byte to byte. */
+static void
+set_timeout(struct h1 *h)
+{
+	const struct conn_limits *limits = &h->conn->host->limits;
+	enum h1_wait wait = what_it_waits_for(h);
+	uint64_t now = loop_now(&h->conn->host->env->loop);
+	uint64_t until = CLOCK_NEVER;
+
+	if (wait == h->wait && (wait == H1_WAIT_HEAD || !(h->flags & H1_MOVED)))
+		return;
+	h->wait = wait;
+	if (wait == H1_WAIT_HEAD)
+		until = clock_after(now, limits->header_timeout_ns);
+	else if (wait == H1_WAIT_BODY)
+		until = clock_after(now, limits->body_idle_timeout_ns);
+	else if (wait == H1_WAIT_SEND)
+		until = clock_after(now, limits->send_idle_timeout_ns);
+	conn_expire_at(h->conn, until);
+}
+
+/* The client has gone while its answer was not complete. */
+static bool
+is_gone(const struct h1 *h)
+{
+	unsigned flags = h->conn->flags;
+
+	if (h->state != H1_RUNNING)
+		return false;
+	if ((flags & CONN_EOF) && !(h->flags & H1_BODY_DONE))
+		return true; /* its request will never be complete */
+	/* libevent tells a reset as "readable": look behind what is not being read. */
+	if ((flags & CONN_READABLE) && !wants_input(h) && io_is_reset(&h->conn->io))
+		return true;
+	return (flags & (CONN_PEER_CLOSED | CONN_EOF)) && !(flags & CONN_HALF_CLOSE);
+}
+
+static enum h1_verdict
+judge(struct h1 *h)
+{
+	if (is_gone(h)) {
+		count_add(h->conn->host->env->counters, COUNTER_CLIENT_GONE, 1);
+		return H1_CLOSE;
+	}
+	if (h->flags & H1_BROKEN)
+		return H1_CLOSE;
+	if ((h->conn->flags & CONN_EOF) && (h->state == H1_HEAD || h->state == H1_DRAINING))
+		h->state = H1_CLOSING;
+	if (h->state == H1_CLOSING && h->out.bytes == 0) {
+		if (h->flags & H1_CUT)
+			io_reset_on_close(&h->conn->io);
+		return (h->flags & H1_LINGER_DUE) && !(h->conn->flags & CONN_EOF) ? H1_LINGER
+										  : H1_CLOSE;
+	}
+	if (h->state == H1_HEAD && h->out.bytes == 0 && h1_pending(h).len == 0 &&
+	    !(h->conn->flags & CONN_READABLE))
+		return H1_IDLE;
+	set_timeout(h);
+	return H1_OPEN;
+}
+
+enum h1_verdict
+h1_advance(struct h1 *h)
+{
+	h->flags |= H1_INSIDE;
+	run(h);
+	h->flags &= ~(unsigned)H1_INSIDE;
+	return judge(h);
+}
+
+/* 408 where the client can still read it (RFC 9110 15.5.9). */
+static void
+refuse_late(struct h1 *h)
+{
+	struct exchange *x = &h->x;
+
+	if (h->state == H1_HEAD) {
+		h1_turn_away(h, 408, COUNTER_CLOSE_HEADER);
+		return;
+	}
+	count_add(h->conn->host->env->counters, COUNTER_CLOSE_BODY, 1);
+	if (h->state != H1_RUNNING) {
+		h->flags |= H1_BROKEN;
+		return;
+	}
+	x->app->cancel(x, ERR_TIMEOUT);
+	x->is_closing = true;
+	h->flags |= H1_LINGER_DUE;
+	if (x->is_head_sent)
+		h1_ops.abort(x, ERR_TIMEOUT);
+	else
+		exchange_refuse(x, 408);
+}
+
+enum h1_verdict
+h1_expire(struct h1 *h)
+{
+	if (h->wait == H1_WAIT_NONE)
+		return H1_OPEN;
+	if (h->wait == H1_WAIT_SEND) {
+		count_add(h->conn->host->env->counters, COUNTER_CLOSE_SEND, 1);
+		io_reset_on_close(&h->conn->io);
+		return H1_CLOSE;
+	}
+	h->flags |= H1_INSIDE;
+	refuse_late(h);
+	h->flags &= ~(unsigned)H1_INSIDE;
+	return h1_advance(h);
+}

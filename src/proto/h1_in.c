@@ -1,0 +1,361 @@
+/*
+ * The request's way in: reading, heads, bodies (RFC 9112 3 to 7).
+ *
+ * Reads land in a counted block. The exchange's request and the body's chunks
+ * borrow from it by reference, so a block in use is never moved or written
+ * over: what is unfinished at its end goes to the next block.
+ */
+#include "base/log.h"
+#include "http/uri.h"
+#include "proto/h1_priv.h"
+
+/* --- reading -------------------------------------------------------------------- */
+
+/* Moves the unread tail to the front of a block with room. */
+static int
+make_room(struct h1 *h)
+{
+	struct slice tail = h1_pending(h);
+	struct block *old = h->in, *next;
+	size_t bytes = tail.len + STORE_BLOCK_BYTES / 4;
+
+	if (old->refs == 1 && old->cap >= bytes) {
+		memmove(old->at, tail.at, tail.len);
+		next = old;
+	} else {
+		next = block_take(h->x.store, bytes);
+		if (!next)
+			return ERR_MEMORY;
+		memcpy(next->at, tail.at, tail.len);
+		block_unref(old);
+	}
+	next->len = (uint32_t)tail.len;
+	h->in = next;
+	h->in_at = 0;
+	return 0;
+}
+
+/* Room in the input block, or an error. Body that nobody takes gets none. */
+static int
+ensure_room(struct h1 *h)
+{
+	if (!h->in) {
+		h->in = block_take(h->x.store, 0);
+		h->in_at = 0;
+		return h->in ? 0 : ERR_MEMORY;
+	}
+	if (h->in_at == h->in->len && h->in->refs == 1)
+		h->in_at = h->in->len = 0;
+	if (block_room(h->in) > 0)
+		return 0;
+	return h->state == H1_HEAD || h->in_at > 0 ? make_room(h) : ERR_FULL;
+}
+
+enum h1_progress
+h1_read(struct h1 *h)
+{
+	struct conn *c = h->conn;
+	size_t room;
+	long n;
+	int err = ensure_room(h);
+
+	if (err) {
+		if (err == ERR_MEMORY)
+			h->flags |= H1_BROKEN;
+		return H1_STARVED;
+	}
+	room = block_room(h->in);
+	n = io_read(&c->io, h->in->at + h->in->len, room);
+	if (n > 0) {
+		h->in->len += (uint32_t)n;
+		h->flags |= H1_MOVED;
+		/* A short read emptied the socket: what comes later is a new edge. */
+		if ((size_t)n < room && !(c->flags & CONN_PEER_CLOSED))
+			c->flags &= ~(unsigned)CONN_READABLE;
+		return H1_PROGRESS;
+	}
+	c->flags &= ~(unsigned)CONN_READABLE;
+	if (n == 0)
+		c->flags |= CONN_EOF;
+	else if (n != ERR_BUSY)
+		h->flags |= H1_BROKEN;
+	return H1_STARVED;
+}
+
+/* --- heads ---------------------------------------------------------------------- */
+
+static void
+init_exchange(struct h1 *h)
+{
+	struct conn_host *host = h->conn->host;
+
+	h->x = (struct exchange){
+		.ops = &h1_ops,
+		.app = host->app,
+		.store = &host->env->store,
+		.client = &h->client,
+		.host = host->app_host,
+		.begun_ns = loop_now(&host->env->loop),
+		.id = host->next_id++,
+		.max_body = host->limits.max_body,
+	};
+	arena_init(&h->x.arena, h->x.store, H1_ARENA_BYTES);
+	h->flags &= H1_INSIDE | H1_MOVED;
+}
+
+void
+h1_turn_away(struct h1 *h, int status, enum counter reason)
+{
+	count_add(h->conn->host->env->counters, reason, 1);
+	init_exchange(h);
+	h->x.request.version = HTTP_1_1;
+	h->x.is_closing = true;
+	h->state = H1_RUNNING;
+	h->flags |= H1_BODY_DONE | H1_LINGER_DUE;
+	exchange_refuse(&h->x, status);
+}
+
+static enum counter
+counter_for(int status)
+{
+	switch (status) {
+	case 414:
+		return COUNTER_REFUSED_TARGET;
+	case 431:
+		return COUNTER_REFUSED_HEAD;
+	case 501:
+		return COUNTER_REFUSED_CODING;
+	case 505:
+		return COUNTER_REFUSED_VERSION;
+	case 417:
+		return COUNTER_REFUSED_EXPECT;
+	default:
+		return COUNTER_REFUSED_SYNTAX;
+	}
+}
+
+/* The parser's scratch serves the next request: what stays goes to the arena. */
+static int
+keep_fields(struct h1 *h, const struct request *parsed)
+{
+	struct fields *f = &h->x.request.fields;
+	size_t bytes = parsed->fields.count * sizeof(struct field);
+
+	h->x.request = *parsed;
+	f->cap = f->count;
+	if (bytes == 0)
+		return 0;
+	f->at = arena_alloc(&h->x.arena, bytes);
+	if (!f->at)
+		return ERR_MEMORY;
+	memcpy(f->at, parsed->fields.at, bytes);
+	return 0;
+}
+
+static int
+decode_path(struct h1 *h)
+{
+	struct request *q = &h->x.request;
+	char *memory;
+
+	if (slice_eq(q->raw_path, SLICE("*"))) {
+		q->path = q->raw_path;
+		return 0;
+	}
+	memory = arena_alloc(&h->x.arena, q->raw_path.len);
+	if (!memory)
+		return ERR_MEMORY;
+	return uri_path_decode(q->raw_path, memory, &q->path);
+}
+
+static void
+expect_body(struct h1 *h)
+{
+	struct request *q = &h->x.request;
+
+	if (q->keeps_alive)
+		h->flags |= H1_KEEP;
+	if (q->framing == BODY_NONE || (q->framing == BODY_LENGTH && q->content_length == 0)) {
+		h->flags |= H1_BODY_DONE;
+		h->x.is_body_complete = true;
+		h->x.body_done_ns = h->x.begun_ns;
+		h->body_left = 0;
+		return;
+	}
+	h->body_left = q->framing == BODY_LENGTH ? q->content_length : 0;
+	if (q->framing == BODY_CHUNKED)
+		chunked_init(&h->chunked, H1_TRAILER_BYTES);
+	if (q->expects_continue && q->version >= HTTP_1_1)
+		h->flags |= H1_CONTINUE_DUE;
+}
+
+static void
+begin(struct h1 *h, const struct request *parsed, size_t head_bytes)
+{
+	struct conn_host *host = h->conn->host;
+	int err;
+
+	init_exchange(h);
+	count_add(host->env->counters, COUNTER_REQUESTS, 1);
+	h->head_block = block_ref(h->in);
+	h->in_at += (uint32_t)head_bytes;
+	h->in_seen = 0;
+	err = keep_fields(h, parsed);
+	if (!err)
+		err = decode_path(h);
+	if (err) {
+		arena_fini(&h->x.arena);
+		h1_turn_away(h, err == ERR_MEMORY ? 503 : 400,
+			     err == ERR_MEMORY ? COUNTER_REFUSED_MEMORY : COUNTER_REFUSED_SYNTAX);
+		return;
+	}
+	expect_body(h);
+	h->state = H1_RUNNING;
+	h->flags |= H1_BEGUN;
+	h->x.app->begin(&h->x);
+}
+
+/* Whether an unfinished head got no further: no new line since the last look. */
+static bool
+is_same_line(const struct h1 *h, struct slice in)
+{
+	struct slice fresh = slice_after(in, h->in_seen);
+
+	return h->in_seen > 0 && in.len <= h->conn->host->limits.h1.max_head_bytes &&
+	       slice_find(fresh, '\n') == fresh.len;
+}
+
+enum h1_progress
+h1_take_head(struct h1 *h)
+{
+	struct conn_host *host = h->conn->host;
+	struct slice in = h1_pending(h);
+	struct request parsed;
+	struct h1_parse p;
+	int result;
+
+	if (in.len == 0)
+		return H1_STARVED;
+	if (is_same_line(h, in)) {
+		h->in_seen = (uint32_t)in.len;
+		return H1_STARVED;
+	}
+	parsed.fields =
+	    (struct fields){ .at = host->field_scratch, .cap = host->limits.h1.max_fields };
+	result = h1_request_parse(&parsed, in, &host->limits.h1, &p);
+	if (result == H1_MORE) {
+		h->in_seen = (uint32_t)in.len;
+		return H1_STARVED;
+	}
+	if (result == H1_DONE) {
+		begin(h, &parsed, p.bytes);
+	} else {
+		log_debug("request refused: %d: %s", p.status, p.reason);
+		h1_turn_away(h, p.status, counter_for(p.status));
+	}
+	return H1_PROGRESS;
+}
+
+/* --- bodies --------------------------------------------------------------------- */
+
+/* Takes what is there of the body; data goes to `list`, or nowhere when it is
+ * NULL. 0 or the error. */
+static int
+decode_body(struct h1 *h, struct chunks *list, size_t *bytes)
+{
+	struct slice in = h1_pending(h), data;
+	size_t before = in.len;
+	int err = 0;
+
+	*bytes = 0;
+	if (h->x.request.framing == BODY_LENGTH) {
+		data = slice_make(in.at, in.len < h->body_left ? in.len : (size_t)h->body_left);
+		h->body_left -= data.len;
+		h->in_at += (uint32_t)data.len;
+		*bytes = data.len;
+		if (h->body_left == 0)
+			h->flags |= H1_BODY_DONE;
+		return list ? chunks_add_block(list, h->in, data) : 0;
+	}
+	while (!err && in.len > 0 && h->chunked.state != CHUNKED_END) {
+		err = chunked_decode(&h->chunked, &in, &data);
+		if (!err && list)
+			err = chunks_add_block(list, h->in, data);
+		if (!err)
+			*bytes += data.len;
+	}
+	h->in_at += (uint32_t)(before - in.len);
+	if (h->chunked.state == CHUNKED_END)
+		h->flags |= H1_BODY_DONE;
+	return err;
+}
+
+/* The request's body broke its rules: the application is done with it, and the
+ * client hears why if it can. */
+static void
+fail_body(struct h1 *h, int err)
+{
+	struct exchange *x = &h->x;
+	enum counter reason = err == ERR_TOO_LARGE  ? COUNTER_REFUSED_BODY
+			      : err == ERR_PROTOCOL ? COUNTER_BODY_SYNTAX
+						    : COUNTER_REFUSED_MEMORY;
+
+	count_add(h->conn->host->env->counters, reason, 1);
+	x->app->cancel(x, err);
+	x->is_closing = true;
+	h->flags |= H1_LINGER_DUE;
+	if (x->is_head_sent)
+		h1_ops.abort(x, err);
+	else
+		exchange_refuse(x, err == ERR_TOO_LARGE ? 413 : err == ERR_PROTOCOL ? 400 : 503);
+}
+
+enum h1_progress
+h1_take_body(struct h1 *h)
+{
+	struct exchange *x = &h->x;
+	struct chunks list;
+	size_t bytes;
+	int err;
+
+	if (!(h->flags & H1_WANTED) || (h->flags & H1_BODY_DONE) || h1_pending(h).len == 0)
+		return H1_STARVED;
+	chunks_init(&list, x->store);
+	err = decode_body(h, &list, &bytes);
+	x->body_received += bytes;
+	if (!err && x->body_received > x->max_body)
+		err = ERR_TOO_LARGE;
+	if (err) {
+		chunks_clear(&list);
+		fail_body(h, err);
+		return H1_PROGRESS;
+	}
+	if (h->flags & H1_BODY_DONE) {
+		x->is_body_complete = true;
+		x->body_done_ns = loop_now(&h->conn->host->env->loop);
+	} else if (list.bytes == 0) {
+		return H1_PROGRESS; /* only framing so far */
+	}
+	h->flags &= ~(unsigned)(H1_WANTED | H1_CONTINUE_DUE);
+	x->app->feed(x, &list, x->is_body_complete);
+	return H1_PROGRESS;
+}
+
+enum h1_progress
+h1_drop_body(struct h1 *h)
+{
+	size_t before = h1_pending(h).len, bytes;
+	int err;
+
+	if (before == 0)
+		return H1_STARVED;
+	err = decode_body(h, NULL, &bytes);
+	h->drained += before - h1_pending(h).len;
+	if (err || h->drained > H1_DRAIN_BYTES) {
+		h->flags |= H1_LINGER_DUE;
+		h->state = H1_CLOSING;
+	} else if (h->flags & H1_BODY_DONE) {
+		h->state = H1_HEAD;
+	}
+	return H1_PROGRESS;
+}

@@ -1,0 +1,354 @@
+/*
+ * The response's way out: exchange_ops for HTTP/1.1 (RFC 9112 6, 7).
+ *
+ * Heads and small bodies are copied one behind the other into a block, so that
+ * the answers to pipelined requests leave in one write; larger pieces are
+ * queued by reference.
+ */
+#include "base/assert.h"
+#include "http/status.h"
+#include "proto/h1_priv.h"
+
+enum { HEAD_ROOM = 1024, HEAD_ROOM_MAX = 131072, SIZE_LINE = 24 };
+
+/* The block at the end of the queue, with room for at least `bytes`. */
+static struct block *
+gather_block(struct h1 *h, size_t bytes)
+{
+	if (h->out_block && block_room(h->out_block) >= bytes)
+		return h->out_block;
+	if (h->out_block)
+		block_unref(h->out_block);
+	h->out_block = block_take(h->x.store, bytes);
+	return h->out_block;
+}
+
+/* Queues the n bytes just written at the end of the gather block. */
+static int
+commit(struct h1 *h, size_t n)
+{
+	struct block *b = h->out_block;
+	struct slice s = slice_make(b->at + b->len, n);
+	struct chunk *last = h->out.head ? CONTAINER_OF(h->out.tail, struct chunk, next) : NULL;
+
+	if (last && last->kind == CHUNK_BLOCK && last->of.block == b &&
+	    last->at + last->len == s.at) {
+		last->len += n;
+		h->out.bytes += n;
+	} else if (chunks_add_block(&h->out, b, s) != 0) {
+		return ERR_MEMORY;
+	}
+	b->len += (uint32_t)n;
+	return 0;
+}
+
+static int
+put(struct h1 *h, struct slice s)
+{
+	struct block *b = gather_block(h, s.len);
+
+	if (!b)
+		return ERR_MEMORY;
+	memcpy(b->at + b->len, s.at, s.len);
+	return commit(h, s.len);
+}
+
+/* --- the head ----------------------------------------------------------------- */
+
+static void
+write_status_line(struct writer *w, int status)
+{
+	if (status == 200) {
+		writer_put(w, SLICE("HTTP/1.1 200 OK\r\n"));
+		return;
+	}
+	writer_put(w, SLICE("HTTP/1.1 "));
+	writer_u64(w, (uint64_t)status);
+	writer_char(w, ' ');
+	writer_put(w, status_reason(status));
+	writer_put(w, SLICE("\r\n"));
+}
+
+static void
+write_line(struct writer *w, struct slice name, struct slice value)
+{
+	writer_put(w, name);
+	writer_put(w, SLICE(": "));
+	writer_put(w, value);
+	writer_put(w, SLICE("\r\n"));
+}
+
+/* Fields of one connection and those that frame the body are ours to say. */
+static bool
+is_ours(enum field_id id)
+{
+	return id == FIELD_CONTENT_LENGTH || (field_flags(id) & FIELD_HOP);
+}
+
+static void
+write_fields(struct writer *w, const struct response *r)
+{
+	for (unsigned i = 0; i < r->fields.count; i++) {
+		const struct field *f = &r->fields.at[i];
+
+		if (f->id == FIELD_OTHER || !is_ours(f->id))
+			write_line(w, f->name, f->value);
+	}
+}
+
+/* An upstream's Date and Server stand (RFC 9110 6.6.1); without them, ours. */
+static void
+write_server(struct h1 *h, struct writer *w)
+{
+	const struct fields *f = &h->x.response.fields;
+	struct slice text = conn_host_server_text(h->conn->host);
+
+	if (f->count && fields_find(f, FIELD_DATE))
+		return;
+	if (f->count && fields_find(f, FIELD_SERVER))
+		text = slice_after(text, sizeof("Server: forebay\r\n") - 1);
+	writer_put(w, text);
+}
+
+static void
+write_framing(struct h1 *h, struct writer *w)
+{
+	if (h->flags & H1_OUT_CHUNKED) {
+		writer_put(w, SLICE("Transfer-Encoding: chunked\r\n"));
+	} else if (h->x.response.framing == BODY_LENGTH && h->x.prepared.len == 0) {
+		writer_put(w, SLICE("Content-Length: "));
+		writer_u64(w, h->x.response.content_length);
+		writer_put(w, SLICE("\r\n"));
+	}
+}
+
+static void
+write_connection(struct h1 *h, struct writer *w)
+{
+	if (!(h->flags & H1_KEEP))
+		writer_put(w, SLICE("Connection: close\r\n"));
+	else if (h->x.request.version == HTTP_1_0)
+		writer_put(w, SLICE("Connection: keep-alive\r\n"));
+}
+
+static void
+write_head(struct h1 *h, struct writer *w)
+{
+	write_status_line(w, h->x.response.status);
+	write_server(h, w);
+	if (h->x.prepared.len)
+		writer_put(w, h->x.prepared);
+	else
+		write_fields(w, &h->x.response);
+	write_framing(h, w);
+	write_connection(h, w);
+	writer_put(w, SLICE("\r\n"));
+}
+
+/* How the body will end, and whether the connection outlives it (RFC 9112 6.3, 9.3). */
+static void
+choose_framing(struct h1 *h)
+{
+	const struct request *q = &h->x.request;
+	struct response *r = &h->x.response;
+	bool is_counted = r->framing == BODY_LENGTH || r->framing == BODY_NONE;
+	bool has_body = status_has_body(r->status);
+
+	if (!has_body)
+		r->framing = BODY_NONE;
+	if (!has_body || q->method == METHOD_HEAD)
+		h->flags |= H1_OUT_NO_BODY;
+	else if (!is_counted && q->version >= HTTP_1_1)
+		h->flags |= H1_OUT_CHUNKED;
+	else if (!is_counted)
+		h->flags &= ~(unsigned)H1_KEEP; /* ends with the connection */
+	if (h->x.is_closing || h->conn->host->is_draining)
+		h->flags &= ~(unsigned)H1_KEEP;
+	/* A body that may never come, or too much of one to drop, costs the connection. */
+	if (!(h->flags & H1_BODY_DONE) &&
+	    ((h->flags & H1_CONTINUE_DUE) || h->body_left > H1_DRAIN_BYTES))
+		h->flags &= ~(unsigned)H1_KEEP;
+}
+
+static int
+head(struct exchange *x)
+{
+	struct h1 *h = CONTAINER_OF(x, struct h1, x);
+
+	choose_framing(h);
+	for (size_t room = HEAD_ROOM; room <= HEAD_ROOM_MAX; room *= 4) {
+		struct block *b = gather_block(h, room);
+		struct writer w;
+
+		if (!b)
+			break;
+		w = writer_over(b->at + b->len, block_room(b));
+		write_head(h, &w);
+		if (!w.is_full)
+			return commit(h, w.len);
+	}
+	h->flags |= H1_BROKEN;
+	h1_schedule(h);
+	return ERR_MEMORY;
+}
+
+static int
+inform(struct exchange *x, int status)
+{
+	struct h1 *h = CONTAINER_OF(x, struct h1, x);
+
+	if (status != 100 || x->request.version < HTTP_1_1)
+		return 0;
+	h1_schedule(h);
+	return put(h, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
+/* --- the body ----------------------------------------------------------------- */
+
+/* Small memory chunks are copied behind the head; the rest moves as it is. */
+static int
+queue_chunks(struct h1 *h, struct chunks *list)
+{
+	while (list->head && list->head->kind != CHUNK_FILE && list->head->len <= H1_GATHER_BYTES) {
+		if (put(h, slice_make(list->head->at, list->head->len)) != 0)
+			return ERR_MEMORY;
+		chunks_drop(list, list->head->len);
+	}
+	for (const struct chunk *c = list->head; c; c = c->next) {
+		if (c->kind == CHUNK_ARENA)
+			h->flags |= H1_OUT_ARENA;
+	}
+	chunks_move(&h->out, list);
+	return 0;
+}
+
+static int
+queue_as_chunk(struct h1 *h, struct chunks *list)
+{
+	char line[SIZE_LINE];
+	struct writer w = writer_over(line, sizeof(line));
+
+	chunked_write_size(&w, list->bytes);
+	if (put(h, writer_slice(&w)) != 0 || queue_chunks(h, list) != 0)
+		return ERR_MEMORY;
+	return put(h, SLICE("\r\n"));
+}
+
+/* More than was announced would be read as the next response. */
+static bool
+is_surplus(const struct exchange *x)
+{
+	return x->response.framing == BODY_LENGTH && x->body_sent > x->response.content_length;
+}
+
+static int
+body(struct exchange *x, struct chunks *list)
+{
+	struct h1 *h = CONTAINER_OF(x, struct h1, x);
+	int err;
+
+	if (h->flags & H1_OUT_NO_BODY)
+		chunks_clear(list);
+	if (list->bytes == 0)
+		return 0;
+	h1_schedule(h);
+	if (is_surplus(x))
+		err = ERR_PROTOCOL;
+	else if (h->flags & H1_OUT_CHUNKED)
+		err = queue_as_chunk(h, list);
+	else
+		err = queue_chunks(h, list);
+	if (err) {
+		chunks_clear(list);
+		h->flags |= H1_BROKEN;
+		return err;
+	}
+	if (h->out.bytes <= H1_OUT_HIGH)
+		return 0;
+	h->flags |= H1_OUT_PAUSED;
+	return EXCHANGE_PAUSE;
+}
+
+/* After the head there is no way to say that it failed but to close early. */
+static void
+cut(struct h1 *h)
+{
+	count_add(h->conn->host->env->counters, COUNTER_ABORTED, 1);
+	h->flags = (h->flags & ~(unsigned)H1_KEEP) | H1_CUT;
+}
+
+static void
+end(struct exchange *x)
+{
+	struct h1 *h = CONTAINER_OF(x, struct h1, x);
+	const struct response *r = &x->response;
+
+	ASSERT(h->state == H1_RUNNING);
+	h->state = H1_ENDED;
+	h1_schedule(h);
+	if (h->flags & H1_OUT_NO_BODY)
+		return;
+	if (r->framing == BODY_LENGTH && x->body_sent < r->content_length)
+		cut(h);
+	else if ((h->flags & H1_OUT_CHUNKED) && put(h, SLICE("0\r\n\r\n")) != 0)
+		cut(h);
+}
+
+static void
+abort_response(struct exchange *x, int err)
+{
+	struct h1 *h = CONTAINER_OF(x, struct h1, x);
+
+	(void)err;
+	ASSERT(h->state == H1_RUNNING);
+	h->state = H1_ENDED;
+	cut(h);
+	h1_schedule(h);
+}
+
+static void
+want_body(struct exchange *x)
+{
+	struct h1 *h = CONTAINER_OF(x, struct h1, x);
+
+	h->flags |= H1_WANTED;
+	if ((h->flags & H1_CONTINUE_DUE) && !x->is_head_sent) {
+		h->flags &= ~(unsigned)H1_CONTINUE_DUE;
+		if (inform(x, 100) != 0)
+			h->flags |= H1_BROKEN;
+	}
+	h1_schedule(h);
+}
+
+const struct exchange_ops h1_ops = {
+	.inform = inform,
+	.head = head,
+	.body = body,
+	.end = end,
+	.abort = abort_response,
+	.want_body = want_body,
+};
+
+void
+h1_flush(struct h1 *h)
+{
+	size_t before = h->out.bytes;
+	int err;
+
+	if (before == 0 || (h->flags & H1_BROKEN))
+		return;
+	err = io_write(&h->conn->io, &h->out, H1_TURN_BYTES);
+	if (err == ERR_CLOSED)
+		h->flags |= H1_BROKEN;
+	if (h->out.bytes < before)
+		h->flags |= H1_MOVED;
+	if (err == 0 && h->out.bytes > 0) /* its share of this turn is used up */
+		loop_last(&h->conn->host->env->loop, &h->work);
+	if (h->out.bytes > 0)
+		return;
+	h->flags &= ~(unsigned)H1_OUT_ARENA;
+	if (h->out_block) {
+		block_unref(h->out_block);
+		h->out_block = NULL;
+	}
+}

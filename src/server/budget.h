@@ -1,0 +1,26 @@
+/*
+ * The CPU budget: how many processors' worth of time this process may use,
+ * and what follows for `workers = auto` and `threads = auto`.
+ */
+#ifndef FOREBAY_SERVER_BUDGET_H
+#define FOREBAY_SERVER_BUDGET_H
+
+#include "base/err.h"
+#include "base/writer.h"
+
+struct budget {
+	unsigned online; /* processors */
+	unsigned affinity; /* of them, those this process may run on */
+	uint64_t quota_milli; /* smallest quota of every control group on the path, in thousandths;
+				 0: none */
+	uint64_t declared_milli; /* cpu_budget of the configuration; 0: auto */
+	uint64_t milli; /* the budget */
+	unsigned workers, threads; /* what auto means */
+};
+
+/* root is "" but in tests: where /proc and /sys are looked for. declared_milli: 0 for auto. */
+void budget_find(struct budget *b, const char *root, uint64_t declared_milli);
+/* One line for the log: the numbers and why. */
+void budget_explain(const struct budget *b, struct writer *w);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The monitor: one thread with a loop of its own that serves the admin
+ * listeners (/livez /readyz /metrics /status) whatever the workers do, with
+ * conns and limits of its own.
+ */
+#ifndef FOREBAY_SERVER_MONITOR_H
+#define FOREBAY_SERVER_MONITOR_H
+
+#include "net/listener.h"
+#include "proto/conn.h"
+#include "thread/thread.h"
+
+struct server;
+
+enum { MONITOR_LISTENERS = 2, MONITOR_CONNECTIONS = 64 };
+
+struct monitor_gate {
+	struct io io;
+	struct listener listener;
+	struct monitor *monitor; /* borrowed */
+};
+
+struct monitor {
+	struct env env;
+	struct counters counters; /* its conns are not the server's: not exported */
+	struct conn_host host;
+	struct thread thread;
+	struct server *server; /* borrowed, read only */
+	struct monitor_gate gates[MONITOR_LISTENERS];
+	unsigned gate_count;
+	struct mail stop;
+};
+
+/* Binds what the site asks for; nothing when it asks for nothing. Errors are
+ * logged with the key to change. */
+int monitor_open(struct monitor *m, struct server *server) MUST_CHECK;
+int monitor_start(struct monitor *m) MUST_CHECK;
+/* Waits for its thread. Idempotent, also after a failed open. */
+void monitor_stop(struct monitor *m);
+
+#endif
