@@ -19,6 +19,8 @@
 struct template;
 
 enum { PLAN_PARTS_MAX = 64, PLAN_TABLES_MAX = 8 };
+/* The default of max_result. */
+enum { PLAN_RESULT_BYTES = 1 << 20 };
 
 enum plan_join { PLAN_JOIN_OBJECT, PLAN_JOIN_ARRAY };
 enum plan_failure { PLAN_PARTIAL, PLAN_ALL_OR_NOTHING };

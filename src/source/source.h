@@ -56,8 +56,8 @@ struct source_ops {
 	void (*unload)(struct source *s); /* builder or main thread, after every worker detached */
 	int (*attach)(struct source *s, struct env *env);
 	void (*detach)(struct source *s, struct env *env);
-	/* Admission of n subrequests of this source as one, before any starts; q[i]->refusal says
-	 * why not. 0 or ERR_SHED. NULL: always. */
+	/* Admission of n subrequests of this source as one, before any starts. 0, ERR_SHED with
+	 * q[i]->refusal saying why, the same in all, or ERR_MEMORY. NULL: always. */
 	int (*reserve)(struct subrequest *q[], size_t n);
 	/* Gives back a reservation of a subrequest that will not start. */
 	void (*release)(struct subrequest *q);
@@ -111,6 +111,7 @@ struct part {
 	unsigned values;
 	unsigned index; /* in env->parts */
 	bool passes_through; /* the only part, streamed to the client */
+	uint64_t max_result; /* bytes: a source that builds its result as a whole stops there */
 	const struct slice
 	    *path_params; /* names of the route's path parameters, for :name of SQL */
 	unsigned path_param_count;

@@ -36,37 +36,65 @@ subrequest_want_body(struct subrequest *q)
 	q->up->want_body(q);
 }
 
+static int
+set_type(struct subrequest *q, struct slice type)
+{
+	struct fields *fields = &q->response.fields;
+
+	if (type.len == 0)
+		return 0;
+	fields->at = arena_zalloc(q->arena, 1, sizeof(*fields->at));
+	if (!fields->at)
+		return ERR_MEMORY;
+	fields->cap = 1;
+	return fields_add(fields, FIELD_CONTENT_TYPE, type);
+}
+
+/* Takes the list. */
+static void
+answer_whole(struct subrequest *q, int status, struct slice type, struct chunks *body)
+{
+	int err = set_type(q, type);
+
+	if (err) {
+		chunks_clear(body);
+		subrequest_done(q, err);
+		return;
+	}
+	q->response.status = status;
+	q->response.framing = BODY_LENGTH;
+	q->response.content_length = body->bytes;
+	subrequest_head(q);
+	/* The run may have cancelled it from inside head, or from inside body. */
+	if (q->state_now == SUBREQUEST_HEAD && subrequest_body(q, body) >= 0 &&
+	    q->state_now == SUBREQUEST_HEAD)
+		subrequest_done(q, 0);
+	chunks_clear(body);
+}
+
 void
 subrequest_answer(struct subrequest *q, int status, struct slice type, struct slice body)
 {
 	struct chunks list;
-	int err;
 
-	q->response.status = status;
-	q->response.framing = BODY_LENGTH;
-	q->response.content_length = body.len;
-	if (type.len > 0) {
-		q->response.fields.at = arena_zalloc(q->arena, 1, sizeof(*q->response.fields.at));
-		if (!q->response.fields.at) {
-			subrequest_done(q, ERR_MEMORY);
-			return;
-		}
-		q->response.fields.cap = 1;
-		if (fields_add(&q->response.fields, FIELD_CONTENT_TYPE, type) != 0)
-			ASSERT(0);
-	}
 	chunks_init(&list, &q->env->store);
-	err = chunks_add_arena(&list, body);
-	if (err) {
-		subrequest_done(q, err);
-		return;
-	}
-	subrequest_head(q);
-	/* The run may have cancelled it from inside head. */
-	if (q->state_now == SUBREQUEST_HEAD && subrequest_body(q, &list) >= 0 &&
-	    q->state_now == SUBREQUEST_HEAD)
-		subrequest_done(q, 0);
-	chunks_clear(&list);
+	if (chunks_add_arena(&list, body) != 0)
+		subrequest_done(q, ERR_MEMORY);
+	else
+		answer_whole(q, status, type, &list);
+}
+
+void
+subrequest_answer_heap(struct subrequest *q, int status, struct slice type, void *owned,
+		       struct slice body)
+{
+	struct chunks list;
+
+	chunks_init(&list, &q->env->store);
+	if (chunks_add_heap(&list, owned, body) != 0)
+		subrequest_done(q, ERR_MEMORY);
+	else
+		answer_whole(q, status, type, &list);
 }
 
 void

@@ -63,6 +63,9 @@ void subrequest_want_body(struct subrequest *q);
 /* For small whole results: head with status and type, body, done(0). The body is static or in the
  * arena. */
 void subrequest_answer(struct subrequest *q, int status, struct slice type, struct slice body);
+/* The same with a body on the heap, which it takes; `owned` may be NULL when body is empty. */
+void subrequest_answer_heap(struct subrequest *q, int status, struct slice type, void *owned,
+			    struct slice body);
 /* The run's side: idempotent; tells the source once. */
 void subrequest_cancel(struct subrequest *q);
 

@@ -1,0 +1,204 @@
+/*
+ * `source = compute JOB`: CPU-heavy work on a pool thread. The kind itself has
+ * the keys `pool` and `input`; the job's own come through choose(). Builder
+ * thread for loading, worker for the rest; jobs.h says what runs where.
+ *
+ * The answer is text; in a joined response it becomes a JSON string.
+ */
+#include "base/assert.h"
+#include "base/mem.h"
+#include "config/suggest.h"
+#include "source/jobs.h"
+#include "source/offload.h"
+
+struct compute_conf {
+	struct slice pool_name;
+	struct slice input;
+	/* Of load_part(). */
+	struct pool *pool; /* borrowed */
+	int input_value; /* places in q->value[] */
+	int text_value[JOB_TEXTS_MAX];
+	unsigned texts;
+};
+
+static const struct conf_key part_keys[] = {
+	{ "pool", CONF_TEXT, CONF_FIELD(struct compute_conf, pool_name), .def = "compute",
+	  .help = "pool that the job runs in" },
+	{ "input", CONF_TEMPLATE, CONF_FIELD(struct compute_conf, input), .def = "{body}",
+	  .help = "what the job is given" },
+	CONF_KEYS_END,
+};
+
+struct compute {
+	struct offload offload;
+	const struct job_type *type;
+	struct job_call call; /* its slices are in memory[] */
+	char memory[];
+};
+
+/* --- configuration --------------------------------------------------------------- */
+
+static void
+refuse_job(struct part *p, struct source_build *b)
+{
+	struct suggest near;
+	size_t count;
+	const struct job_type *const *all = jobs_all(&count);
+
+	suggest_init(&near, p->argument);
+	for (size_t i = 0; i < count; i++)
+		suggest_offer(&near, slice_of(all[i]->name));
+	if (p->argument.len == 0)
+		conf_error_at(b->errors, p->section, "source",
+			      "compute needs the name of a job, for example: compute digest");
+	else
+		conf_error_at(b->errors, p->section, "source", "there is no compute job %s%s",
+			      conf_quote(p->argument).text, suggest_text(&near));
+}
+
+static const struct conf_key *
+choose(struct part *p, struct source_build *b, size_t *size)
+{
+	const struct job_type *type = jobs_find(p->argument);
+
+	if (!type) {
+		refuse_job(p, b);
+		return NULL;
+	}
+	p->choice = type;
+	*size = type->conf_size;
+	return type->keys;
+}
+
+static int
+find_pool(struct part *p, struct source_build *b, struct compute_conf *conf)
+{
+	const struct conf_section *s;
+	struct suggest near;
+
+	conf->pool = b->find_pool(b->argument, conf->pool_name);
+	if (conf->pool)
+		return 0;
+	suggest_init(&near, conf->pool_name);
+	for (s = conf_next(p->section->conf, "pool", NULL); s;
+	     s = conf_next(p->section->conf, "pool", s))
+		suggest_offer(&near, s->name);
+	conf_error_at(b->errors, p->section, "pool", "there is no pool %s%s",
+		      conf_quote(conf->pool_name).text, suggest_text(&near));
+	return ERR_NOT_FOUND;
+}
+
+/* The keys of the job that are templates. */
+static int
+want_texts(struct part *p, const struct job_type *type, struct compute_conf *conf)
+{
+	for (const struct conf_key *k = type->keys; k->name; k++) {
+		const char *field = (const char *)p->choice_conf + k->offset;
+		int value;
+
+		if (k->type != CONF_TEMPLATE)
+			continue;
+		ASSERT(conf->texts < JOB_TEXTS_MAX);
+		value = part_want(p, *(const struct slice *)field, VALUE_RAW, k->name);
+		if (value < 0)
+			return value;
+		conf->text_value[conf->texts++] = value;
+	}
+	return 0;
+}
+
+static int
+load_part(struct part *p, struct source_build *b)
+{
+	struct compute_conf *conf = p->conf;
+	int err = find_pool(p, b, conf);
+	int want;
+
+	conf->texts = 0;
+	conf->input_value = part_want(p, conf->input, VALUE_RAW, "input");
+	want = conf->input_value < 0 ? conf->input_value : want_texts(p, p->choice, conf);
+	return err ? err : want;
+}
+
+/* --- one subrequest -------------------------------------------------------------- */
+
+static struct pool *
+pool_of(const struct part *p)
+{
+	const struct compute_conf *conf = p->conf;
+
+	return conf->pool;
+}
+
+/* Copies a value behind those that are there. */
+static struct slice
+keep(char **end, struct slice value)
+{
+	char *at = *end;
+
+	if (value.len > 0)
+		memcpy(at, value.at, value.len);
+	*end += value.len;
+	return slice_make(at, value.len);
+}
+
+static struct offload *
+make(const struct subrequest *q)
+{
+	const struct compute_conf *conf = q->part->conf;
+	size_t bytes = sizeof(struct compute);
+	struct compute *c;
+	char *end;
+
+	if (!mem_add(bytes, q->value[conf->input_value].len, &bytes))
+		return NULL;
+	for (unsigned i = 0; i < conf->texts; i++) {
+		if (!mem_add(bytes, q->value[conf->text_value[i]].len, &bytes))
+			return NULL;
+	}
+	c = mem_alloc(bytes);
+	if (!c)
+		return NULL;
+	*c = (struct compute){ .type = q->part->choice };
+	end = c->memory;
+	c->call.conf = q->part->choice_conf;
+	c->call.input = keep(&end, q->value[conf->input_value]);
+	for (unsigned i = 0; i < conf->texts; i++)
+		c->call.text[i] = keep(&end, q->value[conf->text_value[i]]);
+	return &c->offload;
+}
+
+static int
+run(struct offload *o, struct pool_thread *t)
+{
+	struct compute *c = CONTAINER_OF(o, struct compute, offload);
+
+	(void)t;
+	c->call.output = &o->output;
+	c->call.job = &o->job;
+	return c->type->run(&c->call);
+}
+
+static const struct offload_ops offload_ops = {
+	.pool = pool_of,
+	.make = make,
+	.run = run,
+};
+
+static int
+reserve(struct subrequest *q[], size_t n)
+{
+	return offload_reserve(q, n, &offload_ops);
+}
+
+const struct source_ops source_compute = {
+	.name = "compute",
+	.part_keys = part_keys,
+	.part_size = sizeof(struct compute_conf),
+	.choose = choose,
+	.load_part = load_part,
+	.reserve = reserve,
+	.release = offload_release,
+	.start = offload_start,
+	.cancel = offload_cancel,
+};

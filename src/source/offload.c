@@ -1,0 +1,226 @@
+/*
+ * From a subrequest to a job and back; see offload.h.
+ */
+#include "source/offload.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+/* q->state, in the exchange's arena. */
+struct seat {
+	struct deferred failure;
+	struct subrequest *q;
+	const struct offload_ops *ops;
+	struct offload *offload; /* on its way; NULL before and after */
+	int err;
+};
+
+/* --- admission ------------------------------------------------------------------- */
+
+static struct pool *
+pool_of(const struct subrequest *q, const struct offload_ops *ops)
+{
+	return ops->pool(q->part);
+}
+
+/* Whether q[i] is the first one of its pool. */
+static bool
+is_first_of_pool(struct subrequest *q[], size_t i, const struct offload_ops *ops)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (pool_of(q[k], ops) == pool_of(q[i], ops))
+			return false;
+	}
+	return true;
+}
+
+/* How many want the pool of q[first], and the earliest of their deadlines. */
+static unsigned
+count_of_pool(struct subrequest *q[], size_t n, size_t first, const struct offload_ops *ops,
+	      uint64_t *deadline_ns)
+{
+	unsigned count = 0;
+
+	*deadline_ns = q[first]->deadline_ns;
+	for (size_t i = first; i < n; i++) {
+		if (pool_of(q[i], ops) != pool_of(q[first], ops))
+			continue;
+		count++;
+		if (q[i]->deadline_ns < *deadline_ns)
+			*deadline_ns = q[i]->deadline_ns;
+	}
+	return count;
+}
+
+/* Gives back the places of the pools that q[0 .. end) asked first. */
+static void
+release_pools(struct subrequest *q[], size_t n, size_t end, const struct offload_ops *ops)
+{
+	uint64_t deadline_ns;
+
+	for (size_t i = 0; i < end; i++) {
+		if (is_first_of_pool(q, i, ops))
+			pool_release(pool_of(q[i], ops), count_of_pool(q, n, i, ops, &deadline_ns));
+	}
+}
+
+static int
+reserve_pools(struct subrequest *q[], size_t n, const struct offload_ops *ops)
+{
+	struct env *env = q[0]->env;
+	struct pool_refusal refusal;
+	uint64_t deadline_ns;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned count;
+		if (!is_first_of_pool(q, i, ops))
+			continue;
+		count = count_of_pool(q, n, i, ops, &deadline_ns);
+		if (pool_reserve(pool_of(q[i], ops), count, loop_now(&env->loop), deadline_ns,
+				 random_next(&env->random), &refusal) == 0)
+			continue;
+		release_pools(q, n, i, ops);
+		for (size_t k = 0; k < n; k++)
+			q[k]->refusal = refusal;
+		return ERR_SHED;
+	}
+	return 0;
+}
+
+int
+offload_reserve(struct subrequest *q[], size_t n, const struct offload_ops *ops)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct seat *seat = arena_zalloc(q[i]->arena, 1, sizeof(*seat));
+		if (!seat)
+			return ERR_MEMORY;
+		seat->q = q[i];
+		seat->ops = ops;
+		q[i]->state = seat;
+	}
+	return n > 0 ? reserve_pools(q, n, ops) : 0;
+}
+
+void
+offload_release(struct subrequest *q)
+{
+	struct seat *seat = q->state;
+
+	pool_release(pool_of(q, seat->ops), 1);
+	q->state = NULL;
+}
+
+/* --- home ------------------------------------------------------------------------ */
+
+static void
+free_offload(struct offload *o)
+{
+	if (o->ops->fini)
+		o->ops->fini(o);
+	buffer_fini(&o->output);
+	mem_free(&o);
+}
+
+static void
+answer(struct subrequest *q, struct offload *o)
+{
+	int status = o->status;
+	struct slice type = o->type;
+	size_t len;
+	char *text = buffer_take(&o->output, &len);
+
+	free_offload(o);
+	subrequest_answer_heap(q, status, type, text, slice_make(text, len));
+}
+
+static void
+on_home(struct job *j, void *receiver)
+{
+	struct offload *o = CONTAINER_OF(j, struct offload, job);
+	struct subrequest *q = o->q;
+	int outcome = j->outcome;
+
+	(void)receiver;
+	if (q)
+		((struct seat *)q->state)->offload = NULL;
+	if (q && outcome == 0) {
+		answer(q, o);
+		return;
+	}
+	free_offload(o);
+	if (q)
+		subrequest_done(q, outcome);
+}
+
+/* --- on the pool thread ---------------------------------------------------------- */
+
+static int
+run_offload(struct job *j, struct pool_thread *t)
+{
+	struct offload *o = CONTAINER_OF(j, struct offload, job);
+	int err = o->ops->run(o, t);
+
+	/* Whoever still waits is told the reason. */
+	if (err == ERR_CANCELLED && clock_monotonic() >= j->deadline_ns)
+		err = ERR_DEADLINE;
+	return err ? err : o->output.err;
+}
+
+/* --- on the worker --------------------------------------------------------------- */
+
+static void
+on_failure(struct deferred *d)
+{
+	struct seat *seat = CONTAINER_OF(d, struct seat, failure);
+
+	subrequest_done(seat->q, seat->err);
+}
+
+/* start() must not complete from inside. */
+static void
+fail_soon(struct seat *seat, int err)
+{
+	seat->err = err;
+	seat->failure.run = on_failure;
+	loop_soon(&seat->q->env->loop, &seat->failure);
+}
+
+void
+offload_start(struct subrequest *q)
+{
+	struct seat *seat = q->state;
+	struct offload *o = seat->ops->make(q);
+
+	if (!o) {
+		pool_release(pool_of(q, seat->ops), 1);
+		fail_soon(seat, ERR_MEMORY);
+		return;
+	}
+	o->ops = seat->ops;
+	o->q = q;
+	o->status = 200;
+	if (!o->type.at)
+		o->type = SLICE("text/plain");
+	buffer_init(&o->output, (size_t)q->part->max_result);
+	o->job.home = &q->env->loop.mailbox;
+	o->job.run = run_offload;
+	o->job.on_home = on_home;
+	o->job.deadline_ns = q->deadline_ns;
+	seat->offload = o;
+	pool_submit(pool_of(q, seat->ops), &o->job);
+}
+
+void
+offload_cancel(struct subrequest *q)
+{
+	struct seat *seat = q->state;
+
+	if (!seat)
+		return;
+	loop_forget(&q->env->loop, &seat->failure);
+	if (seat->offload) {
+		seat->offload->q = NULL;
+		job_abandon(&seat->offload->job);
+		seat->offload = NULL;
+	}
+}

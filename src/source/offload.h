@@ -1,0 +1,51 @@
+/*
+ * Subrequests that are answered by one job in a pool: what compute and SQL
+ * have in common. Admission of a fan-out as one, the way there and back, and
+ * what becomes of a job whose subrequest was cancelled.
+ *
+ *   worker                                        pool thread
+ *   offload_reserve   places in the pools
+ *   offload_start     make (copies to the heap) ==job==>  run: output, status, type
+ *   (mail)            head, body, done   <==============
+ *   offload_cancel    lets go; the job comes home alone and is freed there
+ *
+ * An offload owns its input and its output; it never points into an arena but
+ * for `q`, which only the worker follows, and only until done or cancel.
+ */
+#ifndef FOREBAY_SOURCE_OFFLOAD_H
+#define FOREBAY_SOURCE_OFFLOAD_H
+
+#include "base/buffer.h"
+#include "source/subrequest.h"
+
+struct offload;
+
+/* One const table for each kind of source that uses this. */
+struct offload_ops {
+	struct pool *(*pool)(const struct part *p);
+	/* Worker: a new offload, first in its memory (mem_zalloc), with all that run() needs
+	 * copied from q. NULL without memory. */
+	struct offload *(*make)(const struct subrequest *q);
+	/* Pool thread: fills output, and status and type where they are not 200 and text. 0 or
+	 * enum err. Polls job_is_cancelled(&o->job) in long loops. */
+	int (*run)(struct offload *o, struct pool_thread *t);
+	/* What make() made beside the block itself; may be NULL. Worker. */
+	void (*fini)(struct offload *o);
+};
+
+struct offload {
+	struct job job;
+	const struct offload_ops *ops;
+	struct subrequest *q; /* NULL: nobody waits for it any more */
+	struct buffer output; /* limit: the part's max_result */
+	int status;
+	struct slice type; /* static or of the site */
+};
+
+/* For source_ops.reserve, release, start and cancel. offload_start needs a reservation. */
+int offload_reserve(struct subrequest *q[], size_t n, const struct offload_ops *ops) MUST_CHECK;
+void offload_release(struct subrequest *q);
+void offload_start(struct subrequest *q);
+void offload_cancel(struct subrequest *q);
+
+#endif
