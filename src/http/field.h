@@ -19,6 +19,7 @@ enum field_id {
 enum field_flag {
 	FIELD_HOP = 1, /* belongs to one connection: never forwarded (RFC 9110 7.6.1) */
 	FIELD_ONCE = 2, /* not a list: a request that has it twice is refused */
+	FIELD_WIRE = 4, /* the HTTP/1 codec itself looks at its value */
 };
 
 struct field {

@@ -297,18 +297,21 @@ is_plain_authority(struct slice s)
 	return i == s.len && port <= 65535;
 }
 
-bool
-uri_is_authority(struct slice s)
+static __attribute__((noinline)) bool
+is_any_authority(struct slice s)
 {
-	struct slice host, rest;
+	struct slice host = uri_host(s);
+	struct slice rest = slice_after(s, host.len);
 
-	if (is_plain_authority(s))
-		return true;
-	host = uri_host(s);
-	rest = slice_after(s, host.len);
 	if (rest.len && (rest.at[0] != ':' || !is_port(slice_after(rest, 1))))
 		return false;
 	if (host.len && host.at[0] == '[')
 		return host.at[host.len - 1] == ']' && is_ipv6_literal(host);
 	return is_reg_name(host);
+}
+
+bool
+uri_is_authority(struct slice s)
+{
+	return is_plain_authority(s) || is_any_authority(s);
 }

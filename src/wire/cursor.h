@@ -49,14 +49,11 @@ cursor_skip(struct cursor *c)
 	c->at += c->at < c->end;
 }
 
-/* Takes the next n bytes, or as many as there are. */
-static inline struct slice
-cursor_take_bytes(struct cursor *c, size_t n)
+/* Moves over n bytes that have been looked at, and so are there. */
+static inline void
+cursor_move(struct cursor *c, size_t n)
 {
-	struct slice taken = { c->at, n < cursor_left(c) ? n : cursor_left(c) };
-
-	c->at += taken.len;
-	return taken;
+	c->at += n < cursor_left(c) ? n : cursor_left(c);
 }
 
 /* Whether the text comes next; if so, moves behind it. */

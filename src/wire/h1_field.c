@@ -16,7 +16,7 @@ h1_refuse(struct h1_parse *p, int status, const char *reason)
 }
 
 /* RFC 9112 6.2, 6.3: one plain number; a list of equal ones is refused too. */
-static __attribute__((noinline)) int
+static int
 take_content_length(struct h1_lines *l, struct slice value)
 {
 	if (l->has_length)
@@ -30,7 +30,7 @@ take_content_length(struct h1_lines *l, struct slice value)
 }
 
 /* RFC 9112 6.1: the only coding is chunked, once, and in HTTP/1.1 alone. */
-static __attribute__((noinline)) int
+static int
 take_transfer_encoding(struct h1_lines *l, struct slice value)
 {
 	if (l->has_length)
@@ -48,20 +48,27 @@ take_transfer_encoding(struct h1_lines *l, struct slice value)
 	return h1_refuse(l->parse, 400, "Transfer-Encoding is not a single coding");
 }
 
-/* Kept out of line, as all that is rare: the common line then needs few registers. */
-static __attribute__((noinline)) void
-take_connection(struct h1_lines *l, struct slice value)
+static void
+take_option(struct h1_lines *l, struct slice option)
 {
-	while (value.len) {
-		struct slice option = slice_trim(slice_cut(&value, ','));
-
-		l->says_close |= slice_eq_lower(option, SLICE("close"));
-		l->says_keep_alive |= slice_eq_lower(option, SLICE("keep-alive"));
-	}
+	l->says_close |= slice_eq_lower(option, SLICE("close"));
+	l->says_keep_alive |= slice_eq_lower(option, SLICE("keep-alive"));
 }
 
-static int
-take_meaning(struct h1_lines *l, const struct field *line)
+static void
+take_connection(struct h1_lines *l, struct slice value)
+{
+	/* A list of one, as it mostly is, needs no cutting. */
+	if (slice_find(value, ',') == value.len) {
+		take_option(l, value);
+		return;
+	}
+	while (value.len)
+		take_option(l, slice_trim(slice_cut(&value, ',')));
+}
+
+int
+h1_field_mean(struct h1_lines *l, const struct field *line)
 {
 	switch (line->id) {
 	case FIELD_CONTENT_LENGTH:
@@ -76,75 +83,15 @@ take_meaning(struct h1_lines *l, const struct field *line)
 	}
 }
 
-/* Without the blanks at its end; those before it have been skipped. */
-static struct slice
-trim_end(struct slice value)
+int
+h1_long_name_take(struct cursor *c, struct h1_parse *p, struct slice *name)
 {
-	while (value.len && (value.at[value.len - 1] == ' ' || value.at[value.len - 1] == '\t'))
-		value.len--;
-	return value;
-}
-
-/*
- * The name and its colon. Most are found whole in the next block, and a name of
- * our table needs no look at its bytes.
- */
-static int
-take_name(struct cursor *c, struct h1_parse *p, struct field *field)
-{
-	size_t near = cursor_find_near(c, ':');
-
-	if (near < CURSOR_BLOCK)
-		field->name = cursor_take_bytes(c, near);
-	else
-		field->name = cursor_run(c, BYTE_TOKEN);
+	*name = cursor_run(c, BYTE_TOKEN);
 	if (cursor_left(c) == 0)
 		return H1_MORE;
-	field->id = field_id_of(field->name);
-	/* RFC 9112 5.1: no blank before the colon; 5.2: a line never starts with one. */
-	if (cursor_peek(c) != ':' || (field->id == FIELD_OTHER && !field_is_token(field->name)))
+	if (cursor_peek(c) != ':')
 		return h1_refuse(p, 400, "a field name is malformed");
-	cursor_skip(c);
 	return H1_DONE;
-}
-
-int
-h1_field_take(struct h1_lines *l, const struct field **line)
-{
-	struct cursor c = l->in; /* in registers */
-	struct field *field;
-	int result;
-
-	*line = NULL;
-	if (cursor_left(&c) == 0 || cursor_peek(&c) == '\r')
-		return h1_line_end(&l->in, l->parse);
-	if (l->fields->count >= l->max_fields)
-		return h1_refuse(l->parse, 431, "too many fields");
-	field = &l->fields->at[l->fields->count];
-	result = take_name(&c, l->parse, field);
-	if (result != H1_DONE)
-		return result;
-	cursor_skip_blanks(&c);
-	field->value = trim_end(cursor_run_value(&c));
-	result = h1_line_end(&c, l->parse);
-	if (result != H1_DONE)
-		return result;
-	l->in = c;
-	l->fields->count++;
-	*line = field;
-	return field->id == FIELD_OTHER ? H1_DONE : take_meaning(l, field);
-}
-
-bool
-h1_keeps_alive(const struct h1_lines *l)
-{
-	return !l->says_close && (l->version >= HTTP_1_1 || l->says_keep_alive);
-}
-
-struct slice
-h1_head_window(struct slice in, const struct h1_limits *limits)
-{
-	return slice_make(in.at, in.len < limits->max_head_bytes ? in.len : limits->max_head_bytes);
 }
 
 int

@@ -9,7 +9,6 @@
 #include "wire/h1_head.h"
 
 struct h1_lines {
-	struct cursor in;
 	struct fields *fields;
 	unsigned max_fields;
 	int version;
@@ -37,17 +36,96 @@ h1_line_end(struct cursor *c, struct h1_parse *p)
 }
 
 /*
- * Reads one field line, or the empty line that ends the head (*line is NULL
- * then), stores it, and takes in what Content-Length, Transfer-Encoding and
- * Connection say. H1_DONE, H1_MORE or ERR_PROTOCOL.
+ * Takes in what a field flagged FIELD_WIRE says: Content-Length,
+ * Transfer-Encoding and Connection; others say nothing here. H1_DONE or
+ * ERR_PROTOCOL.
  */
-int h1_field_take(struct h1_lines *l, const struct field **line);
+int h1_field_mean(struct h1_lines *l, const struct field *line);
+
+/* A name whose colon is not near, and that colon. H1_DONE, H1_MORE or ERR_PROTOCOL. */
+int h1_long_name_take(struct cursor *c, struct h1_parse *p, struct slice *name);
+
+/*
+ * The name and its colon. Most are found whole in the next block, and a name of
+ * our table needs no look at its bytes.
+ */
+static inline int
+h1_name_take(struct cursor *c, struct h1_parse *p, struct field *field)
+{
+	size_t near = cursor_find_near(c, ':');
+	struct cursor far = *c;
+	int result;
+
+	field->name = slice_make(c->at, near);
+	if (near == CURSOR_BLOCK) {
+		result = h1_long_name_take(&far, p, &field->name);
+		if (result != H1_DONE)
+			return result;
+	}
+	cursor_move(c, field->name.len + 1);
+	field->id = field_id_of(field->name);
+	/* RFC 9112 5.1: no blank before the colon; 5.2: a line never starts with one. */
+	if (field->id == FIELD_OTHER && !field_is_token(field->name))
+		return h1_refuse(p, 400, "a field name is malformed");
+	return H1_DONE;
+}
+
+/* Without the blanks at its end; those before it have been skipped. */
+static inline struct slice
+h1_trim_end(struct slice value)
+{
+	/* Of what may stand in a value, only a space and a tab are not above a space. */
+	while (value.len && (unsigned char)value.at[value.len - 1] <= ' ')
+		value.len--;
+	return value;
+}
+
+/*
+ * Reads one field line and stores it, or the empty line that ends the head
+ * (*line is NULL then). H1_DONE, H1_MORE or ERR_PROTOCOL. Inline, so that the
+ * cursor of the caller's loop stays in registers.
+ */
+static inline int
+h1_field_take(struct cursor *c, struct h1_lines *l, const struct field **line)
+{
+	struct field *field;
+	struct slice value;
+	int result;
+
+	*line = NULL;
+	if (cursor_left(c) == 0 || cursor_peek(c) == '\r')
+		return h1_line_end(c, l->parse);
+	if (l->fields->count >= l->max_fields)
+		return h1_refuse(l->parse, 431, "too many fields");
+	field = &l->fields->at[l->fields->count];
+	result = h1_name_take(c, l->parse, field);
+	if (result != H1_DONE)
+		return result;
+	cursor_skip_blanks(c);
+	value = h1_trim_end(cursor_run_value(c));
+	result = h1_line_end(c, l->parse);
+	if (result != H1_DONE)
+		return result;
+	field->value = value;
+	l->fields->count++;
+	*line = field;
+	return H1_DONE;
+}
 
 /* Whether the connection may carry on after this message (RFC 9112 9.3). */
-bool h1_keeps_alive(const struct h1_lines *l);
+static inline bool
+h1_keeps_alive(const struct h1_lines *l)
+{
+	return !l->says_close && (l->version >= HTTP_1_1 || l->says_keep_alive);
+}
 
 /* The part of `in` that a head may take up, and its verdict when that was not enough. */
-struct slice h1_head_window(struct slice in, const struct h1_limits *limits);
+static inline struct slice
+h1_head_window(struct slice in, const struct h1_limits *limits)
+{
+	return slice_make(in.at, in.len < limits->max_head_bytes ? in.len : limits->max_head_bytes);
+}
+
 int h1_head_overflow(struct slice in, const struct h1_limits *limits, struct h1_parse *p);
 
 #endif

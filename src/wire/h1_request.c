@@ -12,89 +12,85 @@
 
 /* A method's name, and the space behind it. */
 static int
-take_method(struct h1_lines *l, struct request *r)
+take_method(struct cursor *c, struct h1_lines *l, struct request *r)
 {
-	struct slice name = slice_make(l->in.at, 3);
-
+	r->method_name = slice_make(c->at, 3);
+	r->method = METHOD_GET;
 	/* The commonest one in one comparison. */
-	if (cursor_take(&l->in, SLICE("GET "))) {
-		r->method = METHOD_GET;
-		r->method_name = name;
+	if (cursor_take(c, SLICE("GET ")))
 		return H1_DONE;
-	}
-	r->method_name = cursor_run(&l->in, BYTE_TOKEN);
-	if (cursor_left(&l->in) == 0)
+	r->method_name = cursor_run(c, BYTE_TOKEN);
+	if (cursor_left(c) == 0)
 		return H1_MORE;
-	if (r->method_name.len == 0 || cursor_peek(&l->in) != ' ')
+	if (r->method_name.len == 0 || cursor_peek(c) != ' ')
 		return h1_refuse(l->parse, 400, "the method is malformed");
-	cursor_skip(&l->in);
+	cursor_skip(c);
 	r->method = method_of(r->method_name);
 	return H1_DONE;
 }
 
 /* The target, whatever its form, cut at the first '?', and the space behind it. */
 static int
-take_target(struct h1_lines *l, struct request *r, uint32_t max_target)
+take_target(struct cursor *in, struct h1_lines *l, struct request *r, uint32_t max_target)
 {
 	/* One byte more than is allowed, so that too long is told from malformed. */
 	size_t room = (size_t)max_target + 1;
-	struct slice window = slice_make(l->in.at, cursor_left(&l->in));
-	struct cursor c;
+	struct slice window = slice_make(in->at, cursor_left(in) < room ? cursor_left(in) : room);
+	struct cursor c = cursor_over(window);
 
-	if (window.len > room)
-		window.len = room;
-	c = cursor_over(window);
 	r->raw_path = cursor_run(&c, BYTE_PATH);
-	r->has_query = cursor_peek(&c) == '?';
 	r->query = SLICE("");
+	r->has_query = cursor_peek(&c) == '?';
 	if (r->has_query) {
 		cursor_skip(&c);
 		r->query = cursor_run(&c, BYTE_QUERY);
 	}
 	r->target = slice_make(window.at, window.len - cursor_left(&c));
-	if (r->target.len == room)
-		return h1_refuse(l->parse, 414, "the target is too long");
 	if (cursor_left(&c) == 0)
-		return H1_MORE;
+		return window.len == room ? h1_refuse(l->parse, 414, "the target is too long")
+					  : H1_MORE;
 	if (r->target.len == 0 || cursor_peek(&c) != ' ')
 		return h1_refuse(l->parse, 400, "the target is malformed");
 	cursor_skip(&c);
-	l->in.at = c.at;
+	in->at = c.at;
 	return H1_DONE;
 }
 
 /* HTTP-version, "HTTP/" DIGIT "." DIGIT, byte by byte. */
-static __attribute__((noinline)) int
-take_other_version(struct h1_lines *l)
+static int
+take_other_version(struct cursor *c, struct h1_lines *l)
 {
 	static const char form[] = "HTTP/d.d";
 
 	l->version = 0;
 	for (size_t i = 0; i < sizeof(form) - 1; i++) {
-		int c = cursor_peek(&l->in);
+		int byte = cursor_peek(c);
 
-		if (c < 0)
+		if (byte < 0)
 			return H1_MORE;
-		if (form[i] == 'd' ? !ascii_is_digit((char)c) : c != form[i])
+		if (form[i] == 'd' ? !ascii_is_digit((char)byte) : byte != form[i])
 			return h1_refuse(l->parse, 400, "the version is malformed");
 		if (form[i] == 'd')
-			l->version = l->version * 10 + (c - '0');
-		cursor_skip(&l->in);
+			l->version = l->version * 10 + (byte - '0');
+		cursor_skip(c);
 	}
-	return h1_line_end(&l->in, l->parse);
+	return h1_line_end(c, l->parse);
 }
 
 static int
-take_version(struct h1_lines *l)
+take_version(struct cursor *c, struct h1_lines *l)
 {
-	if (!cursor_take(&l->in, SLICE("HTTP/1.1\r\n")))
-		return take_other_version(l);
-	l->version = HTTP_1_1;
+	if (cursor_take(c, SLICE("HTTP/1.1\r\n")))
+		l->version = HTTP_1_1;
+	else if (cursor_take(c, SLICE("HTTP/1.0\r\n")))
+		l->version = HTTP_1_0;
+	else
+		return take_other_version(c, l);
 	return H1_DONE;
 }
 
 /* absolute-form (RFC 9112 3.2.2): splits raw_path into authority and path. */
-static __attribute__((noinline)) int
+static int
 split_absolute(struct h1_lines *l, struct request *r)
 {
 	static const struct slice schemes[] = { SLICE_INIT("http://"), SLICE_INIT("https://") };
@@ -136,14 +132,14 @@ check_request_line(struct h1_lines *l, struct request *r)
 }
 
 static int
-take_request_line(struct h1_lines *l, struct request *r, const struct h1_limits *limits)
+take_request_line(struct cursor *c, struct h1_lines *l, struct request *r, uint32_t max_target)
 {
-	int result = take_method(l, r);
+	int result = take_method(c, l, r);
 
 	if (result == H1_DONE)
-		result = take_target(l, r, limits->max_target);
+		result = take_target(c, l, r, max_target);
 	if (result == H1_DONE)
-		result = take_version(l);
+		result = take_version(c, l);
 	if (result == H1_DONE)
 		result = check_request_line(l, r);
 	return result;
@@ -178,7 +174,7 @@ take_host(struct h1_lines *l, struct request *r, const struct field *line, struc
 }
 
 /* RFC 9110 10.1.1: one expectation is known, and HTTP/1.0 has none. */
-static __attribute__((noinline)) int
+static int
 take_expect(struct h1_lines *l, struct request *r, const struct field *line)
 {
 	if (!slice_eq_lower(line->value, SLICE("100-continue")))
@@ -187,18 +183,21 @@ take_expect(struct h1_lines *l, struct request *r, const struct field *line)
 	return H1_DONE;
 }
 
+/* What a line says, by the flags of its name. */
 static int
 take_line(struct h1_lines *l, struct request *r, const struct field *line, struct seen *seen)
 {
-	if (line->id == FIELD_OTHER)
-		return H1_DONE;
-	if (field_flags(line->id) & FIELD_ONCE && check_once(l, line->id, seen) != H1_DONE)
+	unsigned flags = field_flags(line->id);
+
+	if (flags & FIELD_ONCE && check_once(l, line->id, seen) != H1_DONE)
 		return ERR_PROTOCOL;
+	if (!(flags & FIELD_WIRE))
+		return H1_DONE;
 	if (line->id == FIELD_HOST)
 		return take_host(l, r, line, seen);
 	if (line->id == FIELD_EXPECT)
 		return take_expect(l, r, line);
-	return H1_DONE;
+	return h1_field_mean(l, line);
 }
 
 /* What only the whole head can tell (RFC 9112 3.2, 6.3, 9.3). */
@@ -217,25 +216,26 @@ finish(struct h1_lines *l, struct request *r, const struct seen *seen)
 }
 
 static int
-take_head(struct h1_lines *l, struct request *r, const struct h1_limits *limits)
+take_head(struct cursor *in, struct h1_lines *l, struct request *r, uint32_t max_target)
 {
 	struct seen seen = { .has_host = false };
+	struct cursor c = *in; /* in registers */
 	const struct field *line;
-	int result;
+	int result = H1_DONE;
 
 	/* RFC 9112 2.2: one empty line before the request line. */
-	if (cursor_peek(&l->in) == '\r') {
-		result = h1_line_end(&l->in, l->parse);
-		if (result != H1_DONE)
-			return result;
-	}
-	result = take_request_line(l, r, limits);
+	if (cursor_peek(&c) == '\r')
+		result = h1_line_end(&c, l->parse);
+	if (result == H1_DONE)
+		result = take_request_line(&c, l, r, max_target);
 	while (result == H1_DONE) {
-		result = h1_field_take(l, &line);
+		result = h1_field_take(&c, l, &line);
 		if (result != H1_DONE)
 			break;
-		if (!line)
+		if (!line) {
+			*in = c;
 			return finish(l, r, &seen);
+		}
 		result = take_line(l, r, line, &seen);
 	}
 	return result;
@@ -255,8 +255,8 @@ h1_request_parse(struct request *r, struct slice in, const struct h1_limits *lim
 		 struct h1_parse *p)
 {
 	struct slice window = h1_head_window(in, limits);
+	struct cursor c = cursor_over(window);
 	struct h1_lines l = {
-		.in = cursor_over(window),
 		.fields = &r->fields,
 		.max_fields =
 		    limits->max_fields < r->fields.cap ? limits->max_fields : r->fields.cap,
@@ -266,9 +266,9 @@ h1_request_parse(struct request *r, struct slice in, const struct h1_limits *lim
 
 	*p = (struct h1_parse){ 0 };
 	reset(r);
-	result = take_head(&l, r, limits);
+	result = take_head(&c, &l, r, limits->max_target);
 	if (result == H1_MORE)
 		return h1_head_overflow(in, limits, p);
-	p->bytes = window.len - cursor_left(&l.in);
+	p->bytes = window.len - cursor_left(&c);
 	return result;
 }

@@ -16,19 +16,19 @@ refuse(struct h1_lines *l, const char *reason)
 
 /* Takes the bytes of a form, where 'd' is any digit; the digits make *number. */
 static int
-take_form(struct h1_lines *l, struct slice form, int *number)
+take_form(struct cursor *c, struct h1_lines *l, struct slice form, int *number)
 {
 	*number = 0;
 	for (size_t i = 0; i < form.len; i++) {
-		int c = cursor_peek(&l->in);
+		int byte = cursor_peek(c);
 
-		if (c < 0)
+		if (byte < 0)
 			return H1_MORE;
-		if (form.at[i] == 'd' ? !ascii_is_digit((char)c) : c != form.at[i])
+		if (form.at[i] == 'd' ? !ascii_is_digit((char)byte) : byte != form.at[i])
 			return refuse(l, "the status line is malformed");
 		if (form.at[i] == 'd')
-			*number = *number * 10 + (c - '0');
-		cursor_skip(&l->in);
+			*number = *number * 10 + (byte - '0');
+		cursor_skip(c);
 	}
 	return H1_DONE;
 }
@@ -36,22 +36,22 @@ take_form(struct h1_lines *l, struct slice form, int *number)
 /* The reason phrase is dropped. Its space may be missing too: many servers
  * leave it out, and the line has no second reading without it. */
 static int
-take_reason(struct h1_lines *l)
+take_reason(struct cursor *c, struct h1_lines *l)
 {
-	if (cursor_peek(&l->in) == ' ')
-		cursor_run_value(&l->in);
-	return h1_line_end(&l->in, l->parse);
+	if (cursor_peek(c) == ' ')
+		cursor_run_value(c);
+	return h1_line_end(c, l->parse);
 }
 
 static int
-take_status_line(struct h1_lines *l, struct response *r)
+take_status_line(struct cursor *c, struct h1_lines *l, struct response *r)
 {
-	int result = take_form(l, SLICE("HTTP/d.d "), &l->version);
+	int result = take_form(c, l, SLICE("HTTP/d.d "), &l->version);
 
 	if (result == H1_DONE)
-		result = take_form(l, SLICE("ddd"), &r->status);
+		result = take_form(c, l, SLICE("ddd"), &r->status);
 	if (result == H1_DONE)
-		result = take_reason(l);
+		result = take_reason(c, l);
 	if (result != H1_DONE)
 		return result;
 	if (l->version != HTTP_1_1 && l->version != HTTP_1_0)
@@ -86,15 +86,22 @@ finish(struct h1_lines *l, struct response *r, enum method method)
 }
 
 static int
-take_head(struct h1_lines *l, struct response *r, enum method method)
+take_head(struct cursor *in, struct h1_lines *l, struct response *r, enum method method)
 {
+	int result = take_status_line(in, l, r);
+	struct cursor c = *in; /* in registers */
 	const struct field *line;
-	int result = take_status_line(l, r);
 
 	while (result == H1_DONE) {
-		result = h1_field_take(l, &line);
-		if (result == H1_DONE && !line)
+		result = h1_field_take(&c, l, &line);
+		if (result != H1_DONE)
+			break;
+		if (!line) {
+			*in = c;
 			return finish(l, r, method);
+		}
+		if (field_flags(line->id) & FIELD_WIRE)
+			result = h1_field_mean(l, line);
 	}
 	return result;
 }
@@ -104,8 +111,8 @@ h1_response_parse(struct response *r, enum method method, struct slice in,
 		  const struct h1_limits *limits, struct h1_parse *p)
 {
 	struct slice window = h1_head_window(in, limits);
+	struct cursor c = cursor_over(window);
 	struct h1_lines l = {
-		.in = cursor_over(window),
 		.fields = &r->fields,
 		.max_fields =
 		    limits->max_fields < r->fields.cap ? limits->max_fields : r->fields.cap,
@@ -115,13 +122,13 @@ h1_response_parse(struct response *r, enum method method, struct slice in,
 
 	*p = (struct h1_parse){ 0 };
 	r->fields.count = 0;
-	result = take_head(&l, r, method);
+	result = take_head(&c, &l, r, method);
 	if (result == H1_MORE)
 		result = h1_head_overflow(in, limits, p);
 	if (result == H1_MORE)
 		return result;
 	/* Whatever was wrong, towards the client it is the upstream's fault. */
 	p->status = result == H1_DONE ? 0 : 502;
-	p->bytes = window.len - cursor_left(&l.in);
+	p->bytes = window.len - cursor_left(&c);
 	return result;
 }

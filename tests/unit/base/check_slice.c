@@ -51,6 +51,28 @@ START_TEST(case_is_ignored_for_ascii_letters_alone)
 }
 END_TEST
 
+START_TEST(a_lower_case_word_is_known_in_any_case_and_only_it)
+{
+	static const char word[] = "abc-xyz0-defghijklmn";
+
+	for (size_t len = 0; len < sizeof(word); len++) {
+		char text[sizeof(word)];
+		struct slice lower = slice_make(word, len), other = slice_make(text, len);
+
+		for (size_t i = 0; i < len; i++) {
+			for (int c = 0; c < 256; c++) {
+				memcpy(text, word, sizeof(text));
+				text[i] = (char)c;
+				ck_assert(slice_eq_lower(other, lower) ==
+					  (ascii_lower((char)c) == word[i]));
+			}
+		}
+		ck_assert(slice_eq_lower(lower, lower));
+		ck_assert(!slice_eq_lower(slice_make(word, len + 1), lower));
+	}
+}
+END_TEST
+
 START_TEST(compare_puts_the_shorter_prefix_first)
 {
 	ck_assert_int_lt(slice_compare(SLICE("ab"), SLICE("abc")), 0);
@@ -69,6 +91,7 @@ suite_base_slice(void)
 	tcase_add_test(t, trim_takes_spaces_and_tabs_from_both_ends_only);
 	tcase_add_test(t, number_takes_digits_alone_and_no_overflow);
 	tcase_add_test(t, case_is_ignored_for_ascii_letters_alone);
+	tcase_add_test(t, a_lower_case_word_is_known_in_any_case_and_only_it);
 	tcase_add_test(t, compare_puts_the_shorter_prefix_first);
 	suite_add_tcase(s, t);
 	return s;
