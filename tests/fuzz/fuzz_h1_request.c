@@ -85,6 +85,12 @@ check_taken(struct slice in, const struct outcome *o)
 	FUZZ_CHECK((r->framing == BODY_CHUNKED) == (codings == 1));
 }
 
+static bool
+has_same_reason(const struct outcome *a, const struct outcome *b)
+{
+	return slice_eq(slice_of(a->parse.reason), slice_of(b->parse.reason));
+}
+
 static void
 check_piece(struct slice in, size_t len, const struct outcome *whole)
 {
@@ -94,7 +100,7 @@ check_piece(struct slice in, size_t len, const struct outcome *whole)
 	if (part.result == H1_MORE)
 		return;
 	FUZZ_CHECK(part.result == whole->result && part.parse.status == whole->parse.status);
-	FUZZ_CHECK(part.parse.reason == whole->parse.reason);
+	FUZZ_CHECK(has_same_reason(&part, whole));
 	FUZZ_CHECK(part.result != H1_DONE || part.parse.bytes == whole->parse.bytes);
 }
 

@@ -57,6 +57,12 @@ check_taken(struct slice in, enum method method, const struct outcome *o)
 	check_framing(r, method, lengths, codings);
 }
 
+static bool
+has_same_reason(const struct outcome *a, const struct outcome *b)
+{
+	return slice_eq(slice_of(a->parse.reason), slice_of(b->parse.reason));
+}
+
 static void
 check_piece(struct slice in, size_t len, enum method method, const struct outcome *whole)
 {
@@ -65,7 +71,7 @@ check_piece(struct slice in, size_t len, enum method method, const struct outcom
 	parse(slice_make(in.at, len), method, &part);
 	if (part.result == H1_MORE)
 		return;
-	FUZZ_CHECK(part.result == whole->result && part.parse.reason == whole->parse.reason);
+	FUZZ_CHECK(part.result == whole->result && has_same_reason(&part, whole));
 	FUZZ_CHECK(part.result != H1_DONE || part.parse.bytes == whole->parse.bytes);
 }
 
