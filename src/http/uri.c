@@ -168,6 +168,21 @@ uri_query_decode(struct slice s, char *memory, struct slice *result)
 	return decode(s, true, memory, result);
 }
 
+struct slice
+uri_rest_decode(struct slice s, char *memory)
+{
+	struct writer w = writer_over(memory, s.len);
+
+	while (s.len > 0) {
+		/* A decoded path holds no other escapes than %2F and %25. */
+		bool is_percent = slice_has_prefix(s, SLICE("%25"));
+
+		writer_char(&w, s.at[0]);
+		s = slice_after(s, is_percent ? 3 : 1);
+	}
+	return writer_slice(&w);
+}
+
 static void
 put_encoded(struct writer *w, struct slice s, bool slash_stays)
 {

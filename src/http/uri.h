@@ -28,6 +28,10 @@ int uri_path_decode(struct slice path, char *memory, struct slice *result)
  */
 int uri_decode(struct slice s, char *memory, struct slice *result)
     __attribute__((warn_unused_result));
+/* The text of a piece of a decoded path that may hold slashes: %25 becomes %,
+ * but %2F stays, because as a slash it would separate segments. Into `memory` of
+ * at least s.len bytes. */
+struct slice uri_rest_decode(struct slice s, char *memory);
 /* Appends s, every byte but RFC 3986's unreserved ones percent-encoded. */
 void uri_encode(struct writer *w, struct slice s);
 /* As uri_encode, but '/' stays: for {rest...}. Dot segments in s are not touched: the caller

@@ -519,8 +519,8 @@ tree_find(const struct router *r, const struct node *root, enum method method, s
 		} else {
 			if (s->node->rest && leaf_takes(s->node->rest, method, m)) {
 				take_captures(step, s - 1, m);
-				m->capture[m->captures++] =
-				    slice_make(s->segment.at, (size_t)(end - s->segment.at));
+				m->rest = slice_make(s->segment.at, (size_t)(end - s->segment.at));
+				m->capture[m->captures++] = m->rest;
 				return true;
 			}
 			if (s == step)
@@ -549,6 +549,7 @@ router_find(const struct router *r, enum method method, struct slice authority, 
 
 	m->route = NULL;
 	m->captures = 0;
+	m->rest = slice_make(NULL, 0);
 	m->allow = 0;
 	if (path.len == 0 || path.at[0] != '/')
 		return ERR_NOT_FOUND;
@@ -560,28 +561,9 @@ router_find(const struct router *r, enum method method, struct slice authority, 
 	return m->allow ? ERR_UNSUPPORTED : ERR_NOT_FOUND;
 }
 
-/* Everything but %2F, which in a {rest...} must not become a slash. */
-static struct slice
-decode_rest(struct slice s, char *memory)
-{
-	struct writer w = writer_over(memory, s.len);
-
-	while (s.len > 0) {
-		/* Of all escapes request.path holds only these two. */
-		bool is_percent = slice_has_prefix(s, SLICE("%25"));
-
-		writer_char(&w, s.at[0]);
-		s = slice_after(s, is_percent ? 3 : 1);
-	}
-	return writer_slice(&w);
-}
-
 int
 router_decode(struct router_match *m, struct arena *a)
 {
-	const struct pattern *p = &m->route->pattern;
-	bool has_rest = p->count > 0 && p->segment[p->count - 1].kind == SEGMENT_REST;
-
 	for (unsigned i = 0; i < m->captures; i++) {
 		struct slice *s = &m->capture[i];
 		char *memory;
@@ -591,8 +573,8 @@ router_decode(struct router_match *m, struct arena *a)
 		memory = arena_alloc(a, s->len);
 		if (!memory)
 			return ERR_MEMORY;
-		if (has_rest && i == m->captures - 1)
-			*s = decode_rest(*s, memory);
+		if (m->rest.at && i == m->captures - 1)
+			*s = uri_rest_decode(*s, memory);
 		else if (uri_decode(*s, memory, s) < 0)
 			return ERR_SYNTAX;
 	}

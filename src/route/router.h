@@ -27,6 +27,8 @@ struct router_match {
 	/* From the left, named by route->pattern.capture[]; borrowed from the path that was looked
 	 * up. */
 	struct slice capture[PATTERN_CAPTURES];
+	struct slice rest; /* what {rest...} took, as in the path; router_decode leaves it. at is
+			      NULL without one */
 	unsigned allow; /* methods, by bit, of what has this host and path; after ERR_UNSUPPORTED */
 };
 

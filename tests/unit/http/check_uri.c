@@ -154,6 +154,17 @@ START_TEST(escapes_are_decoded_once_and_completely)
 }
 END_TEST
 
+START_TEST(a_rest_keeps_the_slashes_that_separate_nothing)
+{
+	char memory[32];
+
+	ck_assert(
+	    slice_eq(uri_rest_decode(SLICE("a/b%2Fc/100%25"), memory), SLICE("a/b%2Fc/100%")));
+	ck_assert(slice_eq(uri_rest_decode(SLICE("%252F%25"), memory), SLICE("%2F%")));
+	ck_assert(slice_eq(uri_rest_decode(SLICE(""), memory), SLICE("")));
+}
+END_TEST
+
 START_TEST(what_is_encoded_decodes_to_the_same_bytes)
 {
 	char all[255], encoded[3 * 255], decoded[3 * 255];
@@ -296,6 +307,7 @@ suite_http_uri(void)
 	tcase_add_test(t, a_path_in_its_form_already_is_given_back_itself);
 	tcase_add_test(t, the_form_of_a_form_is_itself);
 	tcase_add_test(t, escapes_are_decoded_once_and_completely);
+	tcase_add_test(t, a_rest_keeps_the_slashes_that_separate_nothing);
 	tcase_add_test(t, what_is_encoded_decodes_to_the_same_bytes);
 	tcase_add_test(t, only_unreserved_bytes_stay_and_the_slash_where_asked);
 	tcase_add_test(t, the_first_pair_of_that_name_is_found);

@@ -137,11 +137,13 @@ START_TEST(decoding_turns_a_slash_loose_in_a_param_but_not_in_a_rest)
 	plain = m.capture[1];
 	ck_assert_int_eq(router_decode(&m, &table.arena), 0);
 	ck_assert(slice_eq(m.capture[0], SLICE("x/y%2F")));
+	ck_assert_ptr_null(m.rest.at);
 	ck_assert_ptr_eq(m.capture[1].at, plain.at);
 	ck_assert_int_eq(find("GET", "", "/r/%2F/a%2Fb/100%25", &m), 0);
 	ck_assert_int_eq(router_decode(&m, &table.arena), 0);
 	ck_assert(slice_eq(m.capture[0], SLICE("/")));
 	ck_assert(slice_eq(m.capture[1], SLICE("a%2Fb/100%")));
+	ck_assert(slice_eq(m.rest, SLICE("a%2Fb/100%25")));
 }
 END_TEST
 

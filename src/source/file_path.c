@@ -1,0 +1,36 @@
+/*
+ * Names of files below a root; see file_path.h.
+ */
+#include "source/file_path.h"
+
+#include "base/err.h"
+
+static bool
+is_fit(struct slice segment)
+{
+	return segment.len > 0 && segment.at[0] != '.' && slice_find(segment, '\0') == segment.len;
+}
+
+int
+file_path_write(struct writer *w, struct slice path, struct slice index)
+{
+	if (path.len > 0 && path.at[0] == '/')
+		path = slice_after(path, 1);
+	while (path.len > 0) {
+		bool has_slash = slice_find(path, '/') < path.len;
+		struct slice segment = slice_cut(&path, '/');
+
+		if (!is_fit(segment))
+			return ERR_NOT_FOUND;
+		writer_put(w, segment);
+		if (has_slash)
+			writer_char(w, '/');
+	}
+	if (w->len == 0 || w->at[w->len - 1] == '/') {
+		if (!is_fit(index))
+			return ERR_NOT_FOUND;
+		writer_put(w, index);
+	}
+	writer_char(w, '\0');
+	return w->is_full ? ERR_NOT_FOUND : 0;
+}
