@@ -321,6 +321,7 @@ ask_feed(struct ask *a, const char *text, bool is_last)
 {
 	struct chunks list;
 
+	a->fed++;
 	chunks_init(&list, &a->bed->env.store);
 	ck_assert_int_eq(chunks_add_copy(&list, slice_of(text)), 0);
 	source_upstream.feed(&a->q, &list, is_last);
@@ -407,8 +408,8 @@ bed_pass(struct bed *b, unsigned ms)
 
 /* --- the server --------------------------------------------------------------------------- */
 
-static int
-try_accept(struct bed *b)
+int
+bed_try_accept(struct bed *b)
 {
 	return accept4(b->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
@@ -417,11 +418,11 @@ int
 bed_accept(struct bed *b)
 {
 	uint64_t until = patience();
-	int fd = try_accept(b);
+	int fd = bed_try_accept(b);
 
 	while (fd < 0) {
 		turn(b, until);
-		fd = try_accept(b);
+		fd = bed_try_accept(b);
 	}
 	return fd;
 }
@@ -432,7 +433,7 @@ bed_has_accepted(struct bed *b)
 	int fd;
 
 	bed_turn(b);
-	fd = try_accept(b);
+	fd = bed_try_accept(b);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;

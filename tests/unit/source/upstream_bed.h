@@ -32,7 +32,7 @@ struct ask {
 	struct bed *bed;
 	char *body; /* what came, of body_len bytes */
 	size_t body_len;
-	unsigned heads, dones, wants, bodies;
+	unsigned heads, dones, wants, bodies, fed;
 	int err; /* of done */
 	bool is_ended; /* done or cancelled */
 	bool pauses; /* body() answers SUBREQUEST_PAUSE */
@@ -81,6 +81,7 @@ void bed_pass(struct bed *b, unsigned ms);
 
 /* --- the server -------------------------------------------------------------- */
 int bed_accept(struct bed *b);
+int bed_try_accept(struct bed *b); /* -1: nobody is there */
 bool bed_has_accepted(struct bed *b); /* somebody connects, in a few turns */
 /* Reads a head, checks that it starts so, and returns all of it (valid until the next). */
 const char *bed_expect(struct bed *b, int fd, const char *start);
