@@ -23,7 +23,7 @@
 #include "source/upstream_priv.h"
 
 enum {
-	WRITE_TURN = 256 << 10, /* bytes in one go */
+	WRITE_TURN = 128 << 10, /* bytes in one go */
 	FEED_BELOW = 64 << 10, /* more of the body is asked for below this */
 	HEAD_BYTES_MAX = 64 << 10, /* of a request's head */
 	SIZE_LINE_BYTES = 20, /* of a chunk: 16 digits, CRLF */

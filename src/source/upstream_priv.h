@@ -101,7 +101,6 @@ struct upstream_errand {
 	struct list link; /* share->waiting */
 	struct timer timer; /* the deadline, while it waits */
 	uint64_t begun_ns; /* when it got a connection */
-	bool is_replaced; /* it has had its second connection */
 };
 
 enum upstream_conn_state {

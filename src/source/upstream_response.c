@@ -10,7 +10,7 @@
 #include "wire/h1_head.h"
 
 enum {
-	READ_TURN = 16, /* reads in one go */
+	READ_TURN = 8, /* reads in one go; a turn may see two: for an event, and at its end */
 	ROOM_MIN = 2048, /* worth reading into; less: a new block */
 	TRAILER_BYTES = 8192, /* and chunk extensions, of one body */
 };
@@ -228,13 +228,14 @@ take_body(struct upstream_conn *c)
 	chunks_clear(&list);
 }
 
-/* A head is looked at again only when a line may have ended, or too much has come. */
+/* A head is looked at again only when a line may have ended. One that never
+ * ends a line finds no more room in the block. */
 static bool
 has_line(const struct upstream_conn *c, size_t fresh)
 {
 	struct slice tail = slice_make(c->in->at + c->in->len - fresh, fresh);
 
-	return slice_find(tail, '\n') < tail.len || c->in->len - c->at >= UPSTREAM_HEAD_BYTES;
+	return slice_find(tail, '\n') < tail.len;
 }
 
 /* What was read is taken as far as it goes. Up-calls may end the errand and close the conn. */
@@ -251,11 +252,12 @@ take(struct upstream_conn *c, size_t fresh)
 
 /* --- reading --------------------------------------------------------------------- */
 
+/* A replacement is fresh, so that it is not replaced again. */
 static bool
 can_be_replaced(const struct upstream_conn *c)
 {
-	return c->state == UPSTREAM_HEAD && c->is_reused && !c->errand->is_replaced &&
-	       c->interims == 0 && (!c->in || c->in->len == 0) && c->sending == BODY_NONE &&
+	return c->state == UPSTREAM_HEAD && c->is_reused && c->interims == 0 &&
+	       (!c->in || c->in->len == 0) && c->sending == BODY_NONE &&
 	       (method_flags(c->method) & METHOD_IDEMPOTENT);
 }
 

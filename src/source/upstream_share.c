@@ -150,7 +150,6 @@ upstream_share_wait(struct upstream_errand *e)
 void
 upstream_share_replace(struct upstream_errand *e)
 {
-	e->is_replaced = true;
 	count_add(e->share->env->counters, COUNTER_UPSTREAM_REPLACED, 1);
 	open_for(take_turn(e->share), e);
 }
@@ -225,8 +224,6 @@ upstream_errand_drop(struct upstream_errand *e)
 	list_remove(&e->link);
 	loop_clear_timer(&share->env->loop, &e->timer);
 	e->q->state = NULL;
-	if (!list_is_empty(&share->waiting))
-		upstream_share_serve(share);
 }
 
 void
