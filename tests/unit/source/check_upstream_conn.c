@@ -309,6 +309,56 @@ START_TEST(a_server_that_takes_nothing_is_given_up)
 }
 END_TEST
 
+/* Some bytes are taken every 10 ms where 60 are allowed; false if this machine was slower. */
+static bool
+is_drained_slowly(struct bed *b, struct ask *a, int fd)
+{
+	static const size_t enough = 1 << 20;
+	char taken[16384];
+
+	for (int i = 0; i < 9; i++) {
+		uint64_t before = clock_monotonic();
+
+		for (size_t n = 0; n < enough; n += sizeof(taken)) {
+			if (recv(fd, taken, sizeof(taken), 0) <= 0)
+				break;
+		}
+		bed_pass(b, 10);
+		if (clock_monotonic() - before > 50 * CLOCK_MS)
+			return false;
+		ck_assert(!a->is_ended);
+	}
+	return true;
+}
+
+START_TEST(progress_moves_the_send_time_out)
+{
+	struct bed *b = bed_open("send_idle_timeout = 60ms", "", BED_PASSED);
+	char *piece = calloc(1, (24 << 20) + 1);
+	bool is_done = false;
+
+	ck_assert_ptr_nonnull(piece);
+	memset(piece, 'x', 24 << 20);
+	for (int tries = 0; !is_done && tries < 20; tries++) {
+		struct ask *a = bed_prepare(b);
+		int fd;
+
+		ask_method(a, "POST");
+		a->q.has_body = true;
+		ck_assert_int_eq(ask_start(a), 0);
+		fd = bed_accept(b);
+		bed_until(b, &a->wants, 1);
+		ask_feed(a, piece, false);
+		is_done = is_drained_slowly(b, a, fd);
+		ask_cancel(a);
+		bed_hang_up(fd);
+	}
+	ck_assert(is_done);
+	free(piece);
+	bed_close(b);
+}
+END_TEST
+
 Suite *
 suite_source_upstream_conn(void)
 {
@@ -328,6 +378,7 @@ suite_source_upstream_conn(void)
 	tcase_add_loop_test(t, a_response_that_stalls_is_given_up, 0, 2);
 	tcase_add_test(t, progress_moves_the_read_time_out);
 	tcase_add_test(t, a_server_that_takes_nothing_is_given_up);
+	tcase_add_test(t, progress_moves_the_send_time_out);
 	suite_add_tcase(s, t);
 	return s;
 }

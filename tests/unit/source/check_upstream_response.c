@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "upstream_bed.h"
 
+#include "source/upstream_priv.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -367,11 +369,14 @@ START_TEST(one_large_body_does_not_hold_the_loop)
 	int fd;
 	struct ask *a = ask_with(b, "GET", &fd);
 	char piece[1 << 14] = { 0 };
+	struct upstream_errand *e;
 	int room = 1 << 22;
 	size_t before;
 
 	a->discards = true;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	e = a->q.state;
+	setsockopt(io_fd(&e->conn->io), SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	bed_say(b, fd, OK("\r\n"));
 	while (send(fd, piece, sizeof(piece), MSG_NOSIGNAL) > 0)
 		;
