@@ -1,6 +1,7 @@
 /*
  * The CPU budget: how many processors' worth of time this process may use,
- * and what follows for `workers = auto` and `threads = auto`.
+ * and what follows for `workers = auto` and `threads = auto`. Main or builder
+ * thread.
  */
 #ifndef FOREBAY_SERVER_BUDGET_H
 #define FOREBAY_SERVER_BUDGET_H
@@ -18,7 +19,14 @@ struct budget {
 	unsigned workers, threads; /* what auto means */
 };
 
-/* root is "" but in tests: where /proc and /sys are looked for. declared_milli: 0 for auto. */
+/*
+ * The budget is what was declared, else the smallest of processors online,
+ * affinity and quota. Where a quota is what bounds it (it is not above the
+ * budget), workers and threads together stay within the budget, because a
+ * throttled group stops the workers too. root is "" but in tests: where /proc
+ * and /sys are looked for. declared_milli: 0 for auto. What cannot be read does
+ * not bound.
+ */
 void budget_find(struct budget *b, const char *root, uint64_t declared_milli);
 /* One line for the log: the numbers and why. */
 void budget_explain(const struct budget *b, struct writer *w);
