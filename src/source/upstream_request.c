@@ -262,6 +262,16 @@ put_framing(struct head *h)
 	}
 }
 
+/* RFC 9112 9.6: a server that is not to be asked again is told so. */
+static void
+put_connection(struct head *h)
+{
+	const struct upstream *u = h->q->part->source->state;
+
+	if (u->conf->keepalive_timeout == 0)
+		writer_text(h->w, "Connection: close\r\n");
+}
+
 static void
 put_host(struct head *h, const struct upstream_server *server)
 {
@@ -368,6 +378,7 @@ upstream_request_write(struct writer *w, const struct subrequest *q,
 
 	put_request_line(&h);
 	put_host(&h, server);
+	put_connection(&h);
 	put_framing(&h);
 	put_client_fields(&h);
 	put_request_id(&h);

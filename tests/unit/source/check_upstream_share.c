@@ -113,8 +113,13 @@ END_TEST
 START_TEST(keepalive_timeout_0_keeps_none)
 {
 	struct bed *b = bed_open("keepalive_timeout = 0", "", BED_JOINED);
-	int fd = warm(b);
+	struct ask *a = bed_ask(b);
+	int fd = bed_accept(b);
 
+	ck_assert_ptr_nonnull(strstr(bed_expect(b, fd, ""), "\r\nConnection: close\r\n"));
+	bed_say_ok(b, fd);
+	bed_await(b, a);
+	ck_assert_int_eq(a->err, 0);
 	ck_assert_uint_eq(bed_open_conns(b), 0);
 	bed_hang_up(fd);
 	bed_close(b);
