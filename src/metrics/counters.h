@@ -39,4 +39,21 @@ count_read(const struct counters *c, enum counter id)
 	return atomic_load_explicit(&c->at[id], memory_order_relaxed);
 }
 
+/* A word that one thread sets and others look at. */
+struct gauge {
+	_Atomic uint64_t value;
+};
+
+static inline void
+gauge_set(struct gauge *g, uint64_t value)
+{
+	atomic_store_explicit(&g->value, value, memory_order_relaxed);
+}
+
+static inline uint64_t
+gauge_read(const struct gauge *g)
+{
+	return atomic_load_explicit(&g->value, memory_order_relaxed);
+}
+
 #endif

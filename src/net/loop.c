@@ -92,6 +92,12 @@ loop_fini(struct loop *l)
 	mailbox_fini(&l->mailbox);
 }
 
+const char *
+loop_library_version(void)
+{
+	return event_get_version();
+}
+
 uint64_t
 loop_now_slow(struct loop *l)
 {

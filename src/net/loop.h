@@ -62,6 +62,9 @@ void loop_turn_at(struct loop *l, uint64_t now_ns);
 /* From the loop's own thread: the current turn is the last. */
 void loop_stop(struct loop *l);
 
+/* The version of the library below, for --version. */
+const char *loop_library_version(void);
+
 /* Monotonic nanoseconds, read once per turn. */
 uint64_t loop_now_slow(struct loop *l);
 

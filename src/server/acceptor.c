@@ -1,0 +1,286 @@
+/*
+ * The acceptor; see acceptor.h.
+ */
+#include "server/acceptor.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/site.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	BATCH = 256, /* accepted per listener and turn */
+	PAUSE_MS = 10, /* between looks whether there is room again */
+	DRAIN_PASSES = 20, /* looks at a backlog that is running empty */
+	DRAIN_WAIT_US = 1000,
+	CLOSE_SHARE = 64, /* under pressure, 1/64 of max_connections is freed at a time */
+};
+
+uint64_t
+acceptor_active(const struct acceptor *a)
+{
+	uint64_t accepted = count_read(a->counters, COUNTER_ACCEPTED);
+	uint64_t closed = 0;
+
+	for (unsigned i = 0; i < a->worker_count; i++)
+		closed += count_read(&a->workers[i]->counters, COUNTER_CONN_CLOSED);
+	return accepted > closed ? accepted - closed : 0;
+}
+
+static void
+send_pending(struct acceptor *a)
+{
+	for (unsigned i = 0; i < a->worker_count; i++) {
+		if (!a->pending[i])
+			continue;
+		handover_send(a->pending[i], a->workers[i]);
+		a->pending[i] = NULL;
+	}
+}
+
+static void
+hand_over(struct acceptor *a, int fd, const struct address *peer, uint32_t flags)
+{
+	unsigned i = a->next;
+	struct handover *h = a->pending[i];
+
+	a->next = i + 1 == a->worker_count ? 0 : i + 1;
+	if (!h) {
+		h = a->pending[i] = handover_new();
+		if (!h) {
+			/* Counted as opened and closed nowhere: the balance must hold. */
+			count_add(a->counters, COUNTER_ACCEPT_FAILED, 1);
+			close(fd);
+			return;
+		}
+	}
+	count_add(a->counters, COUNTER_ACCEPTED, 1);
+	handover_add(h, fd, peer, flags);
+	if (h->count == HANDOVER_MAX) {
+		handover_send(h, a->workers[i]);
+		a->pending[i] = NULL;
+	}
+}
+
+/* --- pressure ------------------------------------------------------------------------ */
+
+static void
+ask_for_room(struct acceptor *a)
+{
+	unsigned share = a->max_connections / CLOSE_SHARE / a->worker_count + 1;
+
+	for (unsigned i = 0; i < a->worker_count; i++) {
+		if (worker_send(a->workers[i], WORKER_CLOSE_IDLE, share) != 0)
+			return; /* asked again at the next look */
+	}
+}
+
+static void
+pause_accepting(struct acceptor *a)
+{
+	uint64_t until = clock_after(loop_now(a->loop), PAUSE_MS * CLOCK_MS);
+
+	ask_for_room(a);
+	a->is_paused = true;
+	if (loop_set_timer(a->loop, &a->pause, until) != 0)
+		a->is_paused = false;
+}
+
+static bool
+is_full(const struct acceptor *a)
+{
+	return acceptor_active(a) >= a->max_connections;
+}
+
+/* Descriptors or memory are out: those who hold them idle give them back. */
+static void
+on_shortage(struct acceptor *a)
+{
+	count_add(a->counters, COUNTER_ACCEPT_FAILED, 1);
+	log_warning("accept: %s; idle connections are closed", strerror(errno));
+	pause_accepting(a);
+}
+
+/* --- accepting ------------------------------------------------------------------------ */
+
+/* Takes up to a batch. False when the backlog is empty. */
+static bool
+accept_batch(struct gate *g)
+{
+	struct acceptor *a = g->acceptor;
+
+	for (unsigned i = 0; i < BATCH; i++) {
+		struct address peer;
+		int fd = listener_accept(&g->listener, &peer);
+
+		if (fd >= 0) {
+			hand_over(a, fd, &peer, g->conn_flags);
+			continue;
+		}
+		if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO)
+			continue;
+		if (errno == EAGAIN)
+			return false;
+		on_shortage(a);
+		return true;
+	}
+	return true;
+}
+
+static void
+accept_ready(struct acceptor *a)
+{
+	bool is_more = false;
+
+	for (unsigned i = 0; i < a->gate_count && !a->is_paused; i++) {
+		struct gate *g = &a->gates[i];
+
+		if (!g->is_ready || g->listener.fd < 0)
+			continue;
+		if (is_full(a)) {
+			pause_accepting(a);
+			break;
+		}
+		g->is_ready = accept_batch(g);
+		is_more |= g->is_ready;
+	}
+	send_pending(a);
+	if (is_more && !a->is_paused)
+		loop_last(a->loop, &a->more);
+}
+
+static void
+on_more(struct deferred *d)
+{
+	accept_ready(CONTAINER_OF(d, struct acceptor, more));
+}
+
+static void
+on_pause_over(struct timer *t)
+{
+	struct acceptor *a = CONTAINER_OF(t, struct acceptor, pause);
+
+	a->is_paused = false;
+	accept_ready(a);
+}
+
+static void
+on_ready(struct io *io, unsigned ready)
+{
+	struct gate *g = CONTAINER_OF(io, struct gate, io);
+
+	(void)ready;
+	g->is_ready = true;
+	accept_ready(g->acceptor);
+}
+
+/* --- life ------------------------------------------------------------------------------ */
+
+static int
+open_gate(struct gate *g, const struct site_listener *l)
+{
+	g->listener = (struct listener){
+		.address = l->address,
+		.fd = -1,
+		.backlog = (int)l->backlog,
+		.is_deferred = true,
+	};
+	g->conn_flags = l->allows_half_close ? CONN_HALF_CLOSE : 0;
+	if (listener_open(&g->listener) == 0)
+		return 0;
+	log_error("%s:%u: [listen %.*s] address: %s: %s", l->file, l->line, SLICE_PRINT(l->name),
+		  g->listener.failed, strerror(errno));
+	return ERR_SYSTEM;
+}
+
+int
+acceptor_open(struct acceptor *a, struct loop *loop, const struct site *site,
+	      struct counters *counters)
+{
+	int failed = 0;
+
+	*a = (struct acceptor){
+		.loop = loop,
+		.counters = counters,
+		.max_connections = site->max_connections,
+		.more.run = on_more,
+	};
+	timer_init(&a->pause, on_pause_over);
+	a->gates = mem_zalloc(site->listener_count, sizeof(*a->gates));
+	if (!a->gates)
+		return ERR_MEMORY;
+	a->gate_count = site->listener_count;
+	for (unsigned i = 0; i < a->gate_count; i++) {
+		a->gates[i].acceptor = a;
+		failed |= open_gate(&a->gates[i], &site->listeners[i]);
+	}
+	return failed ? ERR_SYSTEM : 0;
+}
+
+int
+acceptor_start(struct acceptor *a, struct worker **workers, unsigned count)
+{
+	a->pending = mem_zalloc(count, sizeof(*a->pending));
+	if (!a->pending)
+		return ERR_MEMORY;
+	a->workers = workers;
+	a->worker_count = count;
+	for (unsigned i = 0; i < a->gate_count; i++) {
+		struct gate *g = &a->gates[i];
+
+		io_init(&g->io, a->loop, g->listener.fd, on_ready);
+		if (io_watch(&g->io) != 0)
+			return ERR_SYSTEM;
+	}
+	return 0;
+}
+
+/* Takes over what has begun to connect: with TCP_DEFER_ACCEPT some connections
+ * only come when their first bytes do. */
+static void
+empty_backlogs(struct acceptor *a)
+{
+	for (unsigned pass = 0; pass < DRAIN_PASSES; pass++) {
+		bool is_more = false;
+
+		for (unsigned i = 0; i < a->gate_count; i++) {
+			if (a->gates[i].listener.fd >= 0)
+				is_more |= accept_batch(&a->gates[i]);
+		}
+		send_pending(a);
+		if (!is_more)
+			usleep(DRAIN_WAIT_US);
+	}
+}
+
+void
+acceptor_drain(struct acceptor *a)
+{
+	for (unsigned i = 0; i < a->gate_count; i++) {
+		if (a->gates[i].listener.fd >= 0)
+			listener_stop_new(&a->gates[i].listener);
+	}
+	empty_backlogs(a);
+	acceptor_close(a);
+}
+
+void
+acceptor_close(struct acceptor *a)
+{
+	for (unsigned i = 0; i < a->gate_count; i++) {
+		struct gate *g = &a->gates[i];
+
+		if (g->io.is_watched)
+			io_release(&g->io);
+		listener_close(&g->listener);
+	}
+	loop_clear_timer(a->loop, &a->pause);
+	loop_forget(a->loop, &a->more);
+	mem_free(&a->gates);
+	mem_free(&a->pending);
+	a->gate_count = 0;
+}

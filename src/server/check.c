@@ -1,0 +1,84 @@
+/*
+ * -t, --dump and --match; see check.h.
+ */
+#include "server/check.h"
+
+#include "base/mem.h"
+#include "server/site.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TEXT_BYTES = 1 << 18, DUMP_BYTES = CONF_MAX_BYTES };
+
+/* Built whole; errors and warnings are printed. NULL after any error. */
+static struct site *
+build(const char *path)
+{
+	struct conf_errors errors;
+	char *text = mem_alloc(TEXT_BYTES);
+	struct writer w = writer_over(text, text ? TEXT_BYTES : 0);
+	struct site *site;
+	int err = ERR_MEMORY;
+
+	conf_errors_init(&errors);
+	site = site_open(path, &errors);
+	if (site)
+		err = site_complete(site, &errors);
+	conf_errors_write(&errors, &w);
+	fwrite(w.at, 1, w.len, stderr);
+	if (err == ERR_MEMORY && errors.errors == 0)
+		fprintf(stderr, "forebayd: out of memory\n");
+	if (err || errors.errors)
+		site_free(&site);
+	conf_errors_fini(&errors);
+	mem_free(&text);
+	return site;
+}
+
+int
+check_run(const char *path)
+{
+	struct site *site = build(path);
+
+	if (!site)
+		return EXIT_FAILURE;
+	printf("%s: all right: %u routes, %u parts\n", path, site->route_count, site->part_count);
+	site_free(&site);
+	return EXIT_SUCCESS;
+}
+
+int
+check_dump(const char *path)
+{
+	struct site *site = build(path);
+	char *text = site ? mem_alloc(DUMP_BYTES) : NULL;
+	struct writer w = writer_over(text, text ? DUMP_BYTES : 0);
+	int code = EXIT_FAILURE;
+
+	if (text) {
+		site_dump(site, &w);
+		if (!w.is_full && fwrite(w.at, 1, w.len, stdout) == w.len && fflush(stdout) == 0)
+			code = EXIT_SUCCESS;
+	}
+	mem_free(&text);
+	site_free(&site);
+	return code;
+}
+
+int
+check_match(const char *path, const char *request)
+{
+	struct site *site = build(path);
+	char *text = site ? mem_alloc(TEXT_BYTES) : NULL;
+	struct writer w = writer_over(text, text ? TEXT_BYTES : 0);
+	int err = ERR_MEMORY;
+
+	if (text) {
+		err = route_explain(site->router, slice_of(request), &site->arena, &w);
+		fwrite(w.at, 1, w.len, err ? stderr : stdout);
+	}
+	mem_free(&text);
+	site_free(&site);
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,110 @@
+/*
+ * From an exchange to its route's plan; see dispatch.h.
+ */
+#include "server/dispatch.h"
+
+#include "http/status.h"
+#include "plan/run.h"
+#include "server/site.h"
+#include "server/worker.h"
+
+enum { ALLOW_BYTES = 256 };
+
+/* 405 says what would have been allowed (RFC 9110 15.5.6). */
+static void
+refuse_method(struct exchange *x, unsigned allow)
+{
+	struct worker *w = x->host;
+	char *memory = arena_alloc(&x->arena, ALLOW_BYTES);
+	struct writer text = writer_over(memory, memory ? ALLOW_BYTES : 0);
+
+	count_add(w->env.counters, COUNTER_REFUSED_METHOD, 1);
+	router_write_allow(allow, &text);
+	if (exchange_add_field(x, FIELD_ALLOW, writer_slice(&text)) != 0) {
+		exchange_abort(x, ERR_MEMORY);
+		return;
+	}
+	exchange_refuse(x, 405);
+}
+
+static void
+refuse(struct exchange *x, int status, enum counter reason)
+{
+	struct worker *w = x->host;
+
+	count_add(w->env.counters, reason, 1);
+	exchange_refuse(x, status);
+}
+
+/* The server as a whole is asked, not one of its routes (RFC 9110 9.3.7). */
+static bool
+is_about_server(const struct exchange *x)
+{
+	return x->request.method == METHOD_OPTIONS && slice_eq(x->request.path, SLICE("*"));
+}
+
+static void
+start(struct exchange *x, struct router_match *m)
+{
+	struct worker *w = x->host;
+	struct run_captures captures = { .value = m->capture };
+
+	if (m->captures)
+		captures.rest = m->capture[m->captures - 1];
+	if (router_decode(m, &x->arena) != 0) {
+		refuse(x, 503, COUNTER_REFUSED_MEMORY);
+		return;
+	}
+	run_start(x, &w->env, m->route->plan, &captures);
+}
+
+static void
+begin(struct exchange *x)
+{
+	const struct request *q = &x->request;
+	struct worker *w = x->host;
+	struct router_match m;
+	int err;
+
+	if (is_about_server(x)) {
+		exchange_respond(x, 204, (struct slice){ 0 }, (struct slice){ 0 });
+		return;
+	}
+	err = router_find(w->site->router, q->method, q->authority, q->path, &m);
+	if (err == ERR_UNSUPPORTED) {
+		refuse_method(x, m.allow);
+		return;
+	}
+	if (err) {
+		refuse(x, 404, COUNTER_REFUSED_NO_ROUTE);
+		return;
+	}
+	x->route = m.route->index;
+	x->max_body = m.route->max_body;
+	if (q->framing == BODY_LENGTH && q->content_length > x->max_body) {
+		x->is_closing = true;
+		refuse(x, 413, COUNTER_REFUSED_BODY);
+		return;
+	}
+	start(x, &m);
+}
+
+static void
+ended(struct exchange *x)
+{
+	struct worker *w = x->host;
+	struct route_series *series = &w->env.routes[x->route];
+
+	if (!x->is_head_sent)
+		return; /* the client went before there was an answer */
+	count_word(&series->by_status[status_index(x->response.status)], 1);
+	histogram_add(&series->duration, loop_now(&w->env.loop) - x->begun_ns);
+}
+
+const struct exchange_app dispatch_app = {
+	.begin = begin,
+	.feed = run_feed,
+	.resume = run_resume,
+	.cancel = run_cancel,
+	.ended = ended,
+};

@@ -1,0 +1,88 @@
+/*
+ * Key tables of the server's own sections; see keys.h.
+ */
+#include "server/keys.h"
+
+static const char *const dispatches[] = { "round-robin", "least-active", NULL };
+static const char *const half_closes[] = { "cancel", "allow", NULL };
+static const char *const orders[] = { "fifo", NULL };
+
+/* Durations of a day at most: what is longer is a mistake in the unit. */
+#define DAY INT64_C(86400000000000)
+#define MS  INT64_C(1000000)
+
+const struct conf_key server_keys[] = {
+	{ "workers", CONF_UINT, CONF_FIELD(struct server_conf, workers), .def = "auto",
+	  .flags = CONF_AUTO, .min = 1, .max = 256, .help = "reactor threads" },
+	{ "dispatch", CONF_WORD, CONF_FIELD(struct server_conf, dispatch), .def = "round-robin",
+	  .words = dispatches, .help = "which worker gets the next connection" },
+	{ "cpu_budget", CONF_DECIMAL, CONF_FIELD(struct server_conf, cpu_budget), .def = "auto",
+	  .flags = CONF_AUTO, .min = 1, .max = 1024000,
+	  .help = "processors' worth of time this process may use, such as 1.5" },
+	{ "user", CONF_TEXT, CONF_FIELD(struct server_conf, user),
+	  .help = "who to become after the sockets are bound; only root can" },
+	{ "max_connections", CONF_UINT, CONF_FIELD(struct server_conf, max_connections),
+	  .def = "65536", .min = 1, .max = 10000000,
+	  .help = "accepting pauses there; idle ones are closed first" },
+	{ "grace", CONF_DURATION, CONF_FIELD(struct server_conf, grace), .def = "30s", .max = DAY,
+	  .help = "how long draining may take" },
+	{ .name = "include",
+	  .type = CONF_KNOWN,
+	  .flags = CONF_NO_DUMP,
+	  .help = "more files, relative to this one: conf.d/*.conf" },
+	CONF_KEYS_END
+};
+
+const struct conf_key admin_keys[] = { { "socket", CONF_PATH, CONF_FIELD(struct admin_conf, socket),
+					 .help = "unix socket for forebayctl" },
+				       { "listen", CONF_ADDRESS,
+					 CONF_FIELD(struct admin_conf, listen),
+					 .help = "address of /livez /readyz /metrics /status" },
+				       CONF_KEYS_END };
+
+const struct conf_key listen_keys[] = {
+	{ "address", CONF_ADDRESS, CONF_FIELD(struct listen_conf, address), .flags = CONF_REQUIRED,
+	  .help = "0.0.0.0:8080, [::]:8080 or unix:/path" },
+	{ "backlog", CONF_UINT, CONF_FIELD(struct listen_conf, backlog), .def = "4096", .min = 1,
+	  .max = 65535, .help = "connections that may wait to be accepted" },
+	{ "half_close", CONF_WORD, CONF_FIELD(struct listen_conf, half_close), .def = "cancel",
+	  .words = half_closes,
+	  .help = "what a client's FIN means while its request runs: it went, or it waits" },
+	CONF_KEYS_END
+};
+
+const struct conf_key limits_keys[] = {
+	{ "max_header_bytes", CONF_SIZE, CONF_FIELD(struct limits_conf, max_header_bytes),
+	  .def = "16k", .min = 256, .max = 1 << 20, .help = "of a request head; 431 above" },
+	{ "max_headers", CONF_UINT, CONF_FIELD(struct limits_conf, max_headers), .def = "100",
+	  .min = 1, .max = 1000, .help = "fields of a request head; 431 above" },
+	{ "max_uri", CONF_SIZE, CONF_FIELD(struct limits_conf, max_uri), .def = "8k", .min = 16,
+	  .max = 1 << 20, .help = "of a request target; 414 above" },
+	{ "max_body", CONF_SIZE, CONF_FIELD(struct limits_conf, max_body), .def = "1m",
+	  .max = INT64_C(1) << 40,
+	  .help = "of a request body; 413 above; a route may set its own" },
+	{ "header_timeout", CONF_DURATION, CONF_FIELD(struct limits_conf, header_timeout),
+	  .def = "10s", .min = MS, .max = DAY,
+	  .help = "for a whole request head; 408, then close" },
+	{ "body_idle_timeout", CONF_DURATION, CONF_FIELD(struct limits_conf, body_idle_timeout),
+	  .def = "10s", .min = MS, .max = DAY, .help = "between two reads of a request body" },
+	{ "idle_timeout", CONF_DURATION, CONF_FIELD(struct limits_conf, idle_timeout), .def = "60s",
+	  .min = MS, .max = DAY, .help = "of a connection between requests" },
+	{ "send_idle_timeout", CONF_DURATION, CONF_FIELD(struct limits_conf, send_idle_timeout),
+	  .def = "30s", .min = MS, .max = DAY, .help = "between two writes to a slow client" },
+	CONF_KEYS_END
+};
+
+const struct conf_key pool_keys[] = {
+	{ "threads", CONF_UINT, CONF_FIELD(struct pool_conf, threads), .def = "auto",
+	  .flags = CONF_AUTO, .min = 1, .max = 1024, .help = "threads of the pool" },
+	{ "max_queue", CONF_UINT, CONF_FIELD(struct pool_conf, max_queue), .def = "256",
+	  .max = 1000000, .help = "jobs waiting; there is no unlimited" },
+	{ "max_wait", CONF_DURATION, CONF_FIELD(struct pool_conf, max_wait), .def = "500ms",
+	  .max = DAY, .help = "longest predicted wait that is worth queueing for; 0: any" },
+	{ "order", CONF_WORD, CONF_FIELD(struct pool_conf, order), .def = "fifo", .words = orders,
+	  .help = "which job comes next" },
+	{ "nice", CONF_INT, CONF_FIELD(struct pool_conf, nice), .def = "10", .min = 0, .max = 19,
+	  .help = "workers come first on a busy machine" },
+	CONF_KEYS_END
+};

@@ -1,0 +1,51 @@
+/*
+ * The sections that the server itself reads: their key tables beside the
+ * structs they fill.
+ */
+#ifndef FOREBAY_SERVER_KEYS_H
+#define FOREBAY_SERVER_KEYS_H
+
+#include "base/address.h"
+#include "config/key.h"
+
+struct server_conf {
+	unsigned workers; /* 0: auto */
+	unsigned dispatch;
+	uint64_t cpu_budget; /* thousandths; 0: auto */
+	struct slice user;
+	unsigned max_connections;
+	uint64_t grace;
+};
+
+struct admin_conf {
+	struct slice socket;
+	struct address listen;
+};
+
+struct listen_conf {
+	struct address address;
+	unsigned backlog;
+	unsigned half_close; /* 0: cancel, 1: allow */
+};
+
+struct limits_conf {
+	uint32_t max_header_bytes, max_headers, max_uri;
+	uint64_t max_body;
+	uint64_t header_timeout, body_idle_timeout, idle_timeout, send_idle_timeout;
+};
+
+struct pool_conf {
+	unsigned threads; /* 0: auto */
+	unsigned max_queue;
+	uint64_t max_wait;
+	unsigned order;
+	int nice;
+};
+
+extern const struct conf_key server_keys[];
+extern const struct conf_key admin_keys[];
+extern const struct conf_key listen_keys[];
+extern const struct conf_key limits_keys[];
+extern const struct conf_key pool_keys[];
+
+#endif

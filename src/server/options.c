@@ -1,0 +1,109 @@
+/*
+ * The command line; see options.h.
+ */
+#include "server/options.h"
+
+#include "config.h"
+#include "net/loop.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+#ifndef FOREBAY_SYSCONFDIR
+#define FOREBAY_SYSCONFDIR "/etc/forebay"
+#endif
+
+void
+options_print_help(void)
+{
+	printf(
+	    "forebayd: answers HTTP requests by concurrent subrequests, and stays fast under load\n"
+	    "\n"
+	    "  forebayd [-v] [-c FILE]              run in the foreground; SIGTERM drains and ends "
+	    "it\n"
+	    "  forebayd -t [-c FILE]                check the configuration: every error, exit 1 "
+	    "if any\n"
+	    "  forebayd --dump [-c FILE]            print it with all defaults, as a "
+	    "configuration\n"
+	    "  forebayd --match 'GET /x' [-c FILE]  which route would answer, and what it "
+	    "captures\n"
+	    "  forebayd --version                   version, and what it was built with\n"
+	    "\n"
+	    "  -c, --config FILE   default " FOREBAY_SYSCONFDIR "/forebay.conf\n"
+	    "  -v, --verbose       log what clients and peers do wrong, too\n"
+	    "  -h, --help          this text\n");
+}
+
+static void
+print_part(const char *name, int is_there)
+{
+	printf("  %-10s %s\n", name, is_there ? "yes" : "no");
+}
+
+void
+options_print_version(void)
+{
+	printf("forebay %s\n", PACKAGE_VERSION);
+	printf("  libevent   %s\n", loop_library_version());
+#ifdef HAVE_SQLITE
+	print_part("sqlite", 1);
+#else
+	print_part("sqlite", 0);
+#endif
+}
+
+static const struct option longs[] = {
+	{ "config", required_argument, NULL, 'c' }, { "dump", no_argument, NULL, 'd' },
+	{ "help", no_argument, NULL, 'h' },         { "match", required_argument, NULL, 'm' },
+	{ "test", no_argument, NULL, 't' },         { "verbose", no_argument, NULL, 'v' },
+	{ "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
+};
+
+static void
+take(struct options *o, int letter)
+{
+	switch (letter) {
+	case 'c':
+		o->path = optarg;
+		break;
+	case 'd':
+		o->action = OPTIONS_DUMP;
+		break;
+	case 'h':
+		o->action = OPTIONS_HELP;
+		break;
+	case 'm':
+		o->action = OPTIONS_MATCH;
+		o->match = optarg;
+		break;
+	case 't':
+		o->action = OPTIONS_CHECK;
+		break;
+	case 'v':
+		o->is_verbose = 1;
+		break;
+	case 'V':
+		o->action = OPTIONS_VERSION;
+		break;
+	default:
+		o->action = OPTIONS_WRONG;
+		break;
+	}
+}
+
+void
+options_parse(struct options *o, int argc, char **argv)
+{
+	int letter;
+
+	*o = (struct options){ .action = OPTIONS_RUN, .path = FOREBAY_SYSCONFDIR "/forebay.conf" };
+	while (o->action != OPTIONS_WRONG &&
+	       (letter = getopt_long(argc, argv, "c:htvV", longs, NULL)) != -1)
+		take(o, letter);
+	if (o->action != OPTIONS_WRONG && optind < argc) {
+		fprintf(stderr, "forebayd: %s: no argument is expected there\n", argv[optind]);
+		o->action = OPTIONS_WRONG;
+	}
+	if (o->action == OPTIONS_WRONG)
+		fprintf(stderr, "forebayd: see forebayd --help\n");
+}

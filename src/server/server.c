@@ -1,0 +1,333 @@
+/*
+ * Start-up, waiting for signals, drain and the end; see server.h.
+ *
+ *   signals -> file -> sockets -> privileges -> site -> workers -> monitor -> accept
+ */
+#include "server/server.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/privileges.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { ERROR_TEXT_BYTES = 1 << 18, EXPLAIN_BYTES = 512, SPARE_FILES = 256 };
+
+/* What start-up works on besides the server itself. */
+struct start_up {
+	struct server *server;
+	const char *path;
+	struct conf_errors errors;
+};
+
+const struct site *
+server_site(const struct server *s)
+{
+	return s->site;
+}
+
+void
+server_report(struct server *s, struct mail *m)
+{
+	mailbox_send(&s->loop.mailbox, m);
+}
+
+/* --- drain ------------------------------------------------------------------------------ */
+
+void
+server_on_empty(struct mail *m, void *receiver)
+{
+	struct server *s = receiver;
+
+	(void)m;
+	if (--s->busy_workers == 0)
+		loop_stop(&s->loop);
+}
+
+static void
+begin_drain(struct server *s, int signal_number)
+{
+	log_notice("signal %d: draining for up to %llu s", signal_number,
+		   (unsigned long long)(s->site->grace_ns / CLOCK_SEC));
+	gauge_set(&s->state, SERVER_DRAINING);
+	acceptor_drain(&s->acceptor);
+	s->busy_workers = s->worker_count;
+	for (unsigned i = 0; i < s->worker_count; i++) {
+		if (worker_send(s->workers[i], WORKER_DRAIN, s->site->grace_ns) != 0)
+			loop_stop(&s->loop); /* without memory for a letter: stop at once */
+	}
+}
+
+static void
+on_signal(struct io *io, unsigned ready)
+{
+	struct server *s = CONTAINER_OF(io, struct server, signals);
+	struct signalfd_siginfo got;
+
+	(void)ready;
+	while (read(io_fd(io), &got, sizeof(got)) == (ssize_t)sizeof(got)) {
+		if (got.ssi_signo == SIGHUP) {
+			log_notice("SIGHUP: the configuration is read at start only");
+		} else if (gauge_read(&s->state) == SERVER_DRAINING) {
+			log_warning("signal %u again: stopping at once", got.ssi_signo);
+			loop_stop(&s->loop);
+		} else {
+			begin_drain(s, (int)got.ssi_signo);
+		}
+	}
+}
+
+/* --- phases ------------------------------------------------------------------------------ */
+
+static int
+start_signals(struct start_up *u)
+{
+	struct server *s = u->server;
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		return ERR_SYSTEM;
+	io_init(&s->signals, &s->loop, fd, on_signal);
+	return io_watch(&s->signals);
+}
+
+static void
+stop_signals(struct server *s)
+{
+	io_close(&s->signals);
+}
+
+static void
+print_errors(struct conf_errors *e)
+{
+	char *text = mem_alloc(ERROR_TEXT_BYTES);
+	struct writer w = writer_over(text, text ? ERROR_TEXT_BYTES : 0);
+
+	conf_errors_write(e, &w);
+	if (w.len)
+		fwrite(w.at, 1, w.len, stderr);
+	mem_free(&text);
+}
+
+static int
+start_file(struct start_up *u)
+{
+	u->server->site = site_open(u->path, &u->errors);
+	if (u->server->site && u->errors.errors == 0)
+		return 0;
+	/* The rest is looked at too, so that all errors come in one run. */
+	if (u->server->site && site_complete(u->server->site, &u->errors) == ERR_MEMORY)
+		log_error("out of memory");
+	print_errors(&u->errors);
+	return ERR_SYNTAX;
+}
+
+static void
+stop_file(struct server *s)
+{
+	site_free(&s->site);
+}
+
+static int
+start_sockets(struct start_up *u)
+{
+	struct server *s = u->server;
+	int err = acceptor_open(&s->acceptor, &s->loop, s->site, &s->counters);
+
+	return err ? err : monitor_open(&s->monitor, s);
+}
+
+static void
+stop_sockets(struct server *s)
+{
+	acceptor_close(&s->acceptor);
+	monitor_stop(&s->monitor);
+}
+
+static int
+start_privileges(struct start_up *u)
+{
+	return privileges_drop(u->server->site->user);
+}
+
+/* Conns, upstreams and files all want descriptors: as many as the kernel gives. */
+static void
+raise_file_limit(const struct site *site)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    limit.rlim_cur < (rlim_t)site->max_connections + SPARE_FILES)
+		log_notice("%llu descriptors are fewer than max_connections = %u needs",
+			   (unsigned long long)limit.rlim_cur, site->max_connections);
+}
+
+static int
+start_site(struct start_up *u)
+{
+	struct site *site = u->server->site;
+	char text[EXPLAIN_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+	int err = site_complete(site, &u->errors);
+
+	print_errors(&u->errors);
+	if (err)
+		return err;
+	budget_explain(&site->budget, &w);
+	log_notice("%.*s", SLICE_PRINT(writer_slice(&w)));
+	raise_file_limit(site);
+	return 0;
+}
+
+static int
+start_workers(struct start_up *u)
+{
+	struct server *s = u->server;
+	unsigned count = s->site->workers;
+	int err = 0;
+
+	s->workers = mem_zalloc(count, sizeof(struct worker *));
+	if (!s->workers)
+		return ERR_MEMORY;
+	for (unsigned i = 0; i < count && !err; i++) {
+		struct worker *w = mem_zalloc(1, sizeof(*w));
+
+		if (!w)
+			return ERR_MEMORY;
+		s->workers[s->worker_count++] = w;
+		err = worker_init(w, s, i, count);
+	}
+	for (unsigned i = 0; i < count && !err; i++)
+		err = worker_start(s->workers[i]);
+	return err;
+}
+
+/* Pools first: their last jobs go home to workers that still turn. */
+static void
+stop_workers(struct server *s)
+{
+	for (unsigned i = 0; i < s->worker_count; i++)
+		worker_close(s->workers[i]);
+	site_stop_pools(s->site);
+	for (unsigned i = 0; i < s->worker_count; i++)
+		worker_stop(s->workers[i]);
+	for (unsigned i = 0; i < s->worker_count; i++) {
+		worker_fini(s->workers[i]);
+		mem_free(&s->workers[i]);
+	}
+	mem_free(&s->workers);
+	s->worker_count = 0;
+}
+
+static int
+start_monitor(struct start_up *u)
+{
+	return monitor_start(&u->server->monitor);
+}
+
+static void
+stop_monitor(struct server *s)
+{
+	monitor_stop(&s->monitor);
+}
+
+static int
+start_accepting(struct start_up *u)
+{
+	struct server *s = u->server;
+	int err = acceptor_start(&s->acceptor, s->workers, s->worker_count);
+
+	if (err)
+		return err;
+	gauge_set(&s->state, SERVER_READY);
+	for (unsigned i = 0; i < s->site->listener_count; i++) {
+		char text[128];
+		struct writer w = writer_over(text, sizeof(text));
+
+		address_write(&s->site->listeners[i].address, &w);
+		log_notice("listening on %.*s", SLICE_PRINT(writer_slice(&w)));
+	}
+	return 0;
+}
+
+static const struct phase {
+	const char *name; /* for the message when it fails: "cannot start NAME" */
+	int (*start)(struct start_up *u);
+	void (*stop)(struct server *s);
+} phases[] = {
+	{ "signals", start_signals, stop_signals },
+	{ "configuration", start_file, stop_file },
+	{ "listeners", start_sockets, stop_sockets },
+	{ "privileges", start_privileges, NULL },
+	{ "site", start_site, NULL },
+	{ "workers", start_workers, stop_workers },
+	{ "monitor", start_monitor, stop_monitor },
+	{ "accepting", start_accepting, NULL },
+};
+
+enum { PHASES = sizeof(phases) / sizeof(phases[0]) };
+
+/* How many phases were begun; *err says how the last one went. */
+static unsigned
+start_all(struct start_up *u, int *err)
+{
+	unsigned begun = 0;
+
+	*err = 0;
+	while (begun < PHASES && !*err)
+		*err = phases[begun++].start(u);
+	if (*err && *err != ERR_SYNTAX)
+		log_error("cannot start: %s: %s", phases[begun - 1].name, err_text(*err));
+	return begun;
+}
+
+int
+server_run(const char *path)
+{
+	struct server *s = mem_zalloc(1, sizeof(*s));
+	struct start_up u = { .server = s, .path = path };
+	unsigned begun;
+	int err;
+
+	if (!s || loop_init(&s->loop, s) != 0) {
+		mem_free(&s);
+		log_error("cannot start: %s", err_text(ERR_MEMORY));
+		return EXIT_FAILURE;
+	}
+	s->started_ns = clock_monotonic();
+	s->signals.event.ev_fd = -1;
+	conf_errors_init(&u.errors);
+	begun = start_all(&u, &err);
+	conf_errors_fini(&u.errors);
+	if (!err)
+		loop_run(&s->loop);
+	while (begun-- > 0) {
+		if (phases[begun].stop)
+			phases[begun].stop(s);
+	}
+	mailbox_drain(&s->loop.mailbox, s);
+	loop_fini(&s->loop);
+	mem_free(&s);
+	if (!err)
+		log_notice("stopped");
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}

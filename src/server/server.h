@@ -1,0 +1,37 @@
+/*
+ * The server: the main thread and what it owns - the acceptor, the workers,
+ * the site, the monitor. Start-up is a table of phases, started in order and
+ * stopped in reverse.
+ */
+#ifndef FOREBAY_SERVER_SERVER_H
+#define FOREBAY_SERVER_SERVER_H
+
+#include "server/acceptor.h"
+#include "server/monitor.h"
+#include "server/site.h"
+
+enum server_state { SERVER_STARTING, SERVER_READY, SERVER_DRAINING };
+
+struct server {
+	struct loop loop; /* main's; mail from workers comes here */
+	struct counters counters; /* main's */
+	struct site *site; /* owned */
+	struct acceptor acceptor;
+	struct worker **workers; /* owned, each alone: no cache line is shared */
+	unsigned worker_count; /* that were initialised */
+	unsigned busy_workers; /* still have conns while draining */
+	struct monitor monitor;
+	struct gauge state; /* enum server_state; read by the monitor */
+	uint64_t started_ns;
+	struct io signals; /* a signalfd */
+};
+
+/* Serves a configuration file until a signal ends it. The process' exit code. */
+int server_run(const char *path);
+
+/* For workers: mail to the main thread. */
+void server_report(struct server *s, struct mail *m);
+void server_on_empty(struct mail *m, void *receiver);
+const struct site *server_site(const struct server *s);
+
+#endif

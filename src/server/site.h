@@ -1,0 +1,77 @@
+/*
+ * A site: the compiled, immutable configuration - listeners, limits, pools,
+ * sources, routes and their plans. Built aside, then read by every worker.
+ */
+#ifndef FOREBAY_SERVER_SITE_H
+#define FOREBAY_SERVER_SITE_H
+
+#include "config/conf.h"
+#include "plan/plan.h"
+#include "proto/conn.h"
+#include "route/route.h"
+#include "server/budget.h"
+
+struct site_listener {
+	struct slice name;
+	struct address address;
+	unsigned backlog;
+	bool allows_half_close;
+	const char *file; /* where it stands, for errors when it is bound */
+	unsigned line;
+};
+
+enum site_dispatch { SITE_ROUND_ROBIN, SITE_LEAST_ACTIVE };
+
+struct site {
+	struct conf *conf; /* owned: all texts below borrow from it */
+	struct store store;
+	struct arena arena; /* everything below lives here */
+	struct budget budget;
+	unsigned workers;
+	enum site_dispatch dispatch;
+	unsigned max_connections;
+	uint64_t grace_ns;
+	struct slice user;
+	struct conn_limits limits;
+	struct slice admin_socket; /* empty: none */
+	struct address admin_listen; /* len 0: none */
+	struct site_listener *listeners;
+	unsigned listener_count;
+	struct pool **pools; /* owned, the last made first freed */
+	unsigned pool_count, pool_cap;
+	struct source **sources; /* by their index */
+	unsigned source_count, source_cap;
+	struct route *routes; /* routes[i].index is i + 1 */
+	unsigned route_count;
+	struct plan_part **parts; /* by part index */
+	unsigned part_count;
+	struct router *router;
+};
+
+/*
+ * Building, in two steps, because sockets are bound before privileges are
+ * dropped and everything else is opened after it. Builder or main thread. What
+ * is wrong is added to errors, all of it; then the site is only good for more
+ * checks and for site_free.
+ */
+
+/* Reads the file and the sections [server], [admin], [listen], [limits]. NULL without a file or
+ * memory. */
+struct site *site_open(const char *path, struct conf_errors *errors) MUST_CHECK;
+/* Pools, sources, routes. 0; ERR_SYNTAX: something was added to errors; ERR_MEMORY. */
+int site_complete(struct site *site, struct conf_errors *errors) MUST_CHECK;
+/* After every worker has detached. Stops the pools if nobody has. */
+void site_free(struct site **site);
+/* Stops the pools: running jobs are told to stop and waited for; all jobs go
+ * home, where workers must still turn. Main thread. */
+void site_stop_pools(struct site *site);
+
+/* Each worker, before and after traffic. 0 or why not. */
+int site_attach(const struct site *site, struct env *env) MUST_CHECK;
+/* Idempotent, also after a failed attach. */
+void site_detach(const struct site *site, struct env *env);
+
+/* The effective configuration, defaults included, as a configuration. */
+void site_dump(const struct site *site, struct writer *w);
+
+#endif

@@ -1,0 +1,153 @@
+/*
+ * The first step of a site: the file, and the sections that the server itself
+ * reads; see site.h.
+ */
+#include "base/mem.h"
+#include "server/site_priv.h"
+
+enum { SITE_ARENA_BYTES = 256 << 20 };
+
+const struct conf_kind site_kinds[] = {
+	{ "server", false },    { "admin", false },   { "listen", true },   { "limits", false },
+	{ "pool", true },       { "upstream", true }, { "database", true }, { "route", true },
+	{ "subrequest", true }, { NULL, false },
+};
+
+static const struct conf_include includes = { "server", "include" };
+
+static void
+fill(struct conf_section *section, const struct conf_key *keys, void *into, struct conf_errors *e)
+{
+	const struct conf_table table = { keys, into };
+
+	/* What is wrong is in e; the fields have their defaults. */
+	if (conf_fill(section, &table, 1, e) == ERR_MEMORY)
+		conf_error(e, "", 0, "out of memory");
+}
+
+static void
+read_server(struct site *s, struct conf_errors *e)
+{
+	struct conf_section *section = conf_need(s->conf, "server", "");
+	struct server_conf c = { 0 };
+
+	if (!section)
+		return;
+	fill(section, server_keys, &c, e);
+	budget_find(&s->budget, "", c.cpu_budget);
+	s->workers = c.workers ? c.workers : s->budget.workers;
+	s->dispatch = (enum site_dispatch)c.dispatch;
+	s->max_connections = c.max_connections;
+	s->grace_ns = c.grace;
+	s->user = c.user;
+}
+
+static void
+read_admin(struct site *s, struct conf_errors *e)
+{
+	struct conf_section *section = conf_find(s->conf, SLICE("admin"), SLICE(""));
+	struct admin_conf c = { 0 };
+
+	if (!section)
+		return;
+	fill(section, admin_keys, &c, e);
+	s->admin_socket = c.socket;
+	s->admin_listen = c.listen;
+}
+
+static void
+read_limits(struct site *s, struct conf_errors *e)
+{
+	struct conf_section *section = conf_need(s->conf, "limits", "");
+	struct limits_conf c = { 0 };
+
+	if (!section)
+		return;
+	fill(section, limits_keys, &c, e);
+	s->limits = (struct conn_limits){
+		.h1 = { .max_head_bytes = c.max_header_bytes,
+			.max_fields = c.max_headers,
+			.max_target = c.max_uri },
+		.header_timeout_ns = c.header_timeout,
+		.body_idle_timeout_ns = c.body_idle_timeout,
+		.idle_timeout_ns = c.idle_timeout,
+		.send_idle_timeout_ns = c.send_idle_timeout,
+		.max_body = c.max_body,
+	};
+	if (c.max_uri >= c.max_header_bytes)
+		conf_error_at(e, section, "max_uri",
+			      "a target of max_uri does not fit into a head of max_header_bytes");
+}
+
+static bool
+is_same_address(const struct address *a, const struct address *b)
+{
+	return a->len == b->len && memcmp(&a->of, &b->of, a->len) == 0;
+}
+
+static void
+check_address(const struct site *s, const struct site_listener *l, struct conf_section *section,
+	      struct conf_errors *e)
+{
+	for (unsigned i = 0; i < s->listener_count; i++) {
+		const struct site_listener *other = &s->listeners[i];
+
+		if (l->address.len && is_same_address(&other->address, &l->address))
+			conf_error_at(e, section, "address", "[listen %.*s] on line %u has it",
+				      SLICE_PRINT(other->name), other->line);
+	}
+}
+
+static void
+read_listeners(struct site *s, struct conf_errors *e)
+{
+	struct conf_section *section = NULL;
+	unsigned count = 0;
+
+	while ((section = conf_next(s->conf, "listen", section)) != NULL)
+		count++;
+	if (count == 0) {
+		conf_error(e, s->conf->files->name, 0,
+			   "there is no [listen NAME] section: say where to accept connections");
+		return;
+	}
+	s->listeners = arena_zalloc(&s->arena, count, sizeof(*s->listeners));
+	if (!s->listeners)
+		return;
+	while ((section = conf_next(s->conf, "listen", section)) != NULL) {
+		struct site_listener *l = &s->listeners[s->listener_count];
+		struct listen_conf c = { 0 };
+
+		fill(section, listen_keys, &c, e);
+		l->name = section->name;
+		l->address = c.address;
+		l->backlog = c.backlog;
+		l->allows_half_close = c.half_close != 0;
+		l->file = conf_file_name(section, "address");
+		l->line = conf_line(section, "address");
+		check_address(s, l, section, e);
+		s->listener_count++;
+	}
+}
+
+struct site *
+site_open(const char *path, struct conf_errors *e)
+{
+	struct site *s = mem_zalloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	store_init(&s->store);
+	arena_init(&s->arena, &s->store, SITE_ARENA_BYTES);
+	s->conf = conf_load(path, &includes, e);
+	if (!s->conf) {
+		site_free(&s);
+		return NULL;
+	}
+	conf_check_kinds(s->conf, site_kinds, e);
+	read_server(s, e);
+	read_admin(s, e);
+	read_limits(s, e);
+	read_listeners(s, e);
+	return s;
+}

@@ -1,0 +1,244 @@
+/*
+ * Workers; see worker.h.
+ */
+#include "server/worker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/dispatch.h"
+#include "server/server.h"
+#include "server/site.h"
+
+#include <stdio.h>
+
+enum { LAST_REQUEST_MS = 1000 }; /* how long an idle conn may still send one when draining */
+
+/* --- what the acceptor hands over ------------------------------------------------- */
+
+static void
+on_handover(struct mail *m, void *receiver)
+{
+	struct handover *h = CONTAINER_OF(m, struct handover, mail);
+	struct worker *w = receiver;
+
+	for (unsigned i = 0; i < h->count; i++) {
+		struct address peer = { .of.any.sa_family = h->item[i].peer.family };
+
+		if (peer.of.any.sa_family == AF_INET)
+			peer.of.v4 = h->item[i].peer.of.v4;
+		else if (peer.of.any.sa_family == AF_INET6)
+			peer.of.v6 = h->item[i].peer.of.v6;
+		conn_open(&w->host, h->item[i].fd, &peer, h->item[i].flags);
+	}
+	mem_free(&h);
+}
+
+struct handover *
+handover_new(void)
+{
+	struct handover *h = mem_alloc(sizeof(*h));
+
+	if (h) {
+		h->mail = (struct mail){ .deliver = on_handover };
+		h->count = 0;
+	}
+	return h;
+}
+
+void
+handover_add(struct handover *h, int fd, const struct address *peer, uint32_t flags)
+{
+	h->item[h->count].fd = fd;
+	h->item[h->count].flags = flags;
+	h->item[h->count].peer.family = peer->of.any.sa_family;
+	if (peer->of.any.sa_family == AF_INET)
+		h->item[h->count].peer.of.v4 = peer->of.v4;
+	else if (peer->of.any.sa_family == AF_INET6)
+		h->item[h->count].peer.of.v6 = peer->of.v6;
+	h->count++;
+}
+
+void
+handover_send(struct handover *h, struct worker *w)
+{
+	mailbox_send(&w->env.loop.mailbox, &h->mail);
+}
+
+/* --- orders ------------------------------------------------------------------------ */
+
+struct order {
+	struct mail mail;
+	enum worker_order what;
+	uint64_t value;
+};
+
+static void
+report_empty(struct worker *w)
+{
+	if (w->is_empty)
+		return;
+	w->is_empty = true;
+	server_report(w->server, &w->report);
+}
+
+static void
+on_host_empty(struct conn_host *host)
+{
+	struct worker *w = CONTAINER_OF(host, struct worker, host);
+
+	if (host->is_draining)
+		report_empty(w);
+}
+
+static void
+on_grace_over(struct timer *t)
+{
+	struct worker *w = CONTAINER_OF(t, struct worker, grace);
+
+	log_warning("grace is over: %u connections are cut", w->host.open);
+	conn_host_close_all(&w->host);
+}
+
+static void
+drain(struct worker *w, uint64_t grace_ns)
+{
+	uint64_t until = clock_after(loop_now(&w->env.loop), grace_ns);
+	uint64_t last = LAST_REQUEST_MS * CLOCK_MS;
+
+	conn_host_drain(&w->host, last < grace_ns ? last : grace_ns);
+	if (w->host.open == 0)
+		report_empty(w);
+	else if (loop_set_timer(&w->env.loop, &w->grace, until) != 0)
+		conn_host_close_all(&w->host);
+}
+
+static void
+on_order(struct mail *m, void *receiver)
+{
+	struct order *o = CONTAINER_OF(m, struct order, mail);
+	struct worker *w = receiver;
+
+	switch (o->what) {
+	case WORKER_DRAIN:
+		drain(w, o->value);
+		break;
+	case WORKER_CLOSE_IDLE:
+		conn_host_close_idle(&w->host, (unsigned)o->value);
+		break;
+	}
+	mem_free(&o);
+}
+
+int
+worker_send(struct worker *w, enum worker_order what, uint64_t value)
+{
+	struct order *o = mem_alloc(sizeof(*o));
+
+	if (!o)
+		return ERR_MEMORY;
+	*o = (struct order){ .mail.deliver = on_order, .what = what, .value = value };
+	mailbox_send(&w->env.loop.mailbox, &o->mail);
+	return 0;
+}
+
+/* --- life --------------------------------------------------------------------------- */
+
+static void
+run(void *argument)
+{
+	struct worker *w = argument;
+
+	loop_run(&w->env.loop);
+	site_detach(w->site, &w->env);
+	/* What the last jobs and conns have deferred. */
+	loop_turn(&w->env.loop, false);
+}
+
+static void
+on_close(struct mail *m, void *receiver)
+{
+	struct worker *w = receiver;
+
+	(void)m;
+	conn_host_close_all(&w->host);
+	loop_clear_timer(&w->env.loop, &w->grace);
+	latch_open(&w->closed);
+}
+
+static void
+on_stop(struct mail *m, void *receiver)
+{
+	struct worker *w = receiver;
+
+	(void)m;
+	loop_stop(&w->env.loop);
+}
+
+void
+worker_close(struct worker *w)
+{
+	if (!w->thread.is_running)
+		return;
+	w->last_words = (struct mail){ .deliver = on_close };
+	mailbox_send(&w->env.loop.mailbox, &w->last_words);
+	latch_wait(&w->closed);
+}
+
+void
+worker_stop(struct worker *w)
+{
+	if (!w->thread.is_running)
+		return;
+	w->last_words = (struct mail){ .deliver = on_stop };
+	mailbox_send(&w->env.loop.mailbox, &w->last_words);
+	thread_join(&w->thread);
+}
+
+int
+worker_init(struct worker *w, struct server *server, unsigned index, unsigned workers)
+{
+	int err;
+
+	*w = (struct worker){ .server = server, .site = server_site(server) };
+	w->env.counters = &w->counters;
+	w->env.worker = index;
+	w->env.workers = workers;
+	w->report.deliver = server_on_empty;
+	timer_init(&w->grace, on_grace_over);
+	latch_init(&w->closed);
+	store_init(&w->env.store);
+	random_init(&w->env.random, random_seed());
+	err = loop_init(&w->env.loop, w);
+	if (err)
+		return err;
+	w->has_loop = true;
+	err = conn_host_init(&w->host, &w->env, &w->site->limits, &dispatch_app, w);
+	if (err)
+		return err;
+	w->has_host = true;
+	w->host.on_empty = on_host_empty;
+	return site_attach(w->site, &w->env);
+}
+
+int
+worker_start(struct worker *w)
+{
+	w->thread.role = THREAD_WORKER;
+	w->thread.run = run;
+	w->thread.argument = w;
+	snprintf(w->thread.name, sizeof(w->thread.name), "worker %u", w->env.worker);
+	return thread_start(&w->thread);
+}
+
+void
+worker_fini(struct worker *w)
+{
+	site_detach(w->site, &w->env);
+	if (w->has_host)
+		conn_host_fini(&w->host);
+	if (w->has_loop)
+		loop_fini(&w->env.loop);
+	store_fini(&w->env.store);
+	latch_fini(&w->closed);
+}
