@@ -34,9 +34,15 @@ count_add(struct counters *c, enum counter id, uint64_t n)
 }
 
 static inline uint64_t
+count_read_word(const _Atomic uint64_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline uint64_t
 count_read(const struct counters *c, enum counter id)
 {
-	return atomic_load_explicit(&c->at[id], memory_order_relaxed);
+	return count_read_word(&c->at[id]);
 }
 
 /* A word that one thread sets and others look at. */

@@ -22,3 +22,21 @@ histogram_add(struct histogram *h, uint64_t ns)
 	count_word(&h->bucket[i], 1);
 	count_word(&h->sum_ns, ns);
 }
+
+void
+histogram_sum_add(struct histogram_sum *s, const struct histogram *h)
+{
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		s->bucket[i] += count_read_word(&h->bucket[i]);
+	s->sum_ns += count_read_word(&h->sum_ns);
+}
+
+uint64_t
+histogram_sum_count(const struct histogram_sum *s)
+{
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		count += s->bucket[i];
+	return count;
+}

@@ -471,14 +471,6 @@ job_is_cancelled(const struct job *j)
 
 /* --- metrics --------------------------------------------------------------------- */
 
-static void
-sum_histogram(uint64_t bucket[], uint64_t *sum_ns, const struct histogram *h)
-{
-	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
-		bucket[i] += atomic_load_explicit(&h->bucket[i], memory_order_relaxed);
-	*sum_ns += atomic_load_explicit(&h->sum_ns, memory_order_relaxed);
-}
-
 void
 pool_sample(struct pool *p, struct pool_sample *s)
 {
@@ -495,7 +487,7 @@ pool_sample(struct pool *p, struct pool_sample *s)
 		.shed_wait = atomic_load_explicit(&p->shed_wait, memory_order_relaxed),
 	};
 	for (unsigned i = 0; i < p->options.threads; i++) {
-		sum_histogram(s->wait_bucket, &s->wait_sum_ns, &p->thread[i].wait);
-		sum_histogram(s->run_bucket, &s->run_sum_ns, &p->thread[i].run);
+		histogram_sum_add(&s->wait, &p->thread[i].wait);
+		histogram_sum_add(&s->run, &p->thread[i].run);
 	}
 }

@@ -120,8 +120,7 @@ struct pool_sample {
 	uint64_t mean_run_ns; /* moving average; 0 before the first */
 	uint64_t expired, abandoned; /* jobs dropped unrun */
 	uint64_t shed_queue, shed_wait; /* refusals; a batch is one */
-	uint64_t wait_bucket[HISTOGRAM_BUCKETS], wait_sum_ns;
-	uint64_t run_bucket[HISTOGRAM_BUCKETS], run_sum_ns;
+	struct histogram_sum wait, run;
 };
 void pool_sample(struct pool *p, struct pool_sample *s);
 
