@@ -81,6 +81,9 @@ load_path(struct file_conf *c, struct part *p, struct source_build *b)
 	if (path.len == 0 && has_param(p, SLICE("path")))
 		path = SLICE("{path}");
 	c->path_value = -1;
+	/* "/a" is a natural way to write it; a slash that comes from a client stays an error. */
+	if (path.len > 1 && path.at[0] == '/')
+		path = slice_after(path, 1);
 	if (path.len > 0) {
 		c->path_value = part_want(p, path, VALUE_RAW, "path");
 		return c->path_value < 0 ? c->path_value : 0;

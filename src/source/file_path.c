@@ -14,8 +14,6 @@ is_fit(struct slice segment)
 int
 file_path_write(struct writer *w, struct slice path, struct slice index)
 {
-	if (path.len > 0 && path.at[0] == '/')
-		path = slice_after(path, 1);
 	while (path.len > 0) {
 		bool has_slash = slice_find(path, '/') < path.len;
 		struct slice segment = slice_cut(&path, '/');

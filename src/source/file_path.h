@@ -11,8 +11,8 @@
 enum { FILE_PATH_BYTES = 4096 };
 
 /*
- * Writes the relative name and a NUL. One leading slash is dropped; `index` is
- * added where a path is empty or ends with a slash. ERR_NOT_FOUND: a NUL, an empty,
+ * Writes the name of a relative path and a NUL; `index` is added where the path
+ * is empty or ends with a slash. ERR_NOT_FOUND: a leading slash, a NUL, an empty,
  * "." or ".." segment, a hidden one (leading dot), too long, or no index to add.
  */
 int file_path_write(struct writer *w, struct slice path, struct slice index)

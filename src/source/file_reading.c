@@ -461,7 +461,7 @@ make_name(struct file_reading *r)
 	if (!memory)
 		return ERR_MEMORY;
 	if (is_request_path)
-		path = uri_rest_decode(path, memory + cap);
+		path = uri_rest_decode(slice_after(path, 1), memory + cap);
 	w = writer_over(memory, cap);
 	err = file_path_write(&w, path, r->conf->index);
 	r->name = writer_slice(&w);

@@ -9,7 +9,7 @@ Suite *suite_source_file(void);
 
 START_TEST(the_template_and_the_type_may_be_given)
 {
-	load_tree("path = x/{name}\ntype = text/x-note", true);
+	load_tree("path = /x/{name}\ntype = text/x-note", true);
 	ck_assert_uint_eq(part.values, 1);
 	ck_assert(slice_eq(part.value[0].text, SLICE("x/{name}")));
 	ask("GET", "/other", "dir/inner");

@@ -26,13 +26,13 @@ START_TEST(names_are_relative_and_plain)
 		const char *path, *index, *name;
 	} rows[] = {
 		{ "a", "", "a" },
-		{ "/a", "", "a" },
+		{ "/a", "", NULL },
 		{ "a/b.c/d..e", "", "a/b.c/d..e" },
 		{ "a b\\c", "", "a b\\c" },
 		{ "caf\xc3\xa9", "", "caf\xc3\xa9" },
 		{ "a%2Fb", "", "a%2Fb" },
 		{ "", "index.html", "index.html" },
-		{ "/", "index.html", "index.html" },
+		{ "/", "index.html", NULL },
 		{ "a/", "index.html", "a/index.html" },
 		{ "a", "index.html", "a" },
 		{ "", "", NULL },
