@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { DEFER_SECONDS = 5, TCP_FLAGS_AT = 13, TCP_SYN = 2 };
@@ -34,6 +35,18 @@ clear_path(const struct listener *l)
 	return answered ? ERR_SYSTEM : 0;
 }
 
+/* The socket's own mode is what bind gives to the path: there is no moment in
+ * which others could connect. */
+static int
+prepare_path(struct listener *l)
+{
+	l->failed = "fchmod";
+	if (l->mode && fchmod(l->fd, (mode_t)l->mode) != 0)
+		return ERR_SYSTEM;
+	l->failed = "bind";
+	return clear_path(l);
+}
+
 /* What accepted sockets inherit is set here, once, instead of per connection. */
 static int
 prepare(struct listener *l)
@@ -44,10 +57,8 @@ prepare(struct listener *l)
 	l->fd = socket(l->address.of.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
 		return ERR_SYSTEM;
-	if (is_unix) {
-		l->failed = "bind";
-		return clear_path(l);
-	}
+	if (is_unix)
+		return prepare_path(l);
 	l->failed = "setsockopt";
 	if (set_option(l, SOL_SOCKET, SO_REUSEADDR, 1) != 0 ||
 	    set_option(l, IPPROTO_TCP, TCP_NODELAY, 1) != 0)

@@ -11,6 +11,7 @@ struct listener {
 	struct address address;
 	int fd; /* -1: closed */
 	int backlog; /* connections that may wait to be accepted */
+	unsigned mode; /* of a unix path; 0: as the umask says */
 	bool is_deferred; /* TCP_DEFER_ACCEPT: handed over with the first request already there */
 	const char
 	    *failed; /* of listener_open: the step that failed, for the message; errno says why */

@@ -1,24 +1,277 @@
 /*
- * The monitor; see monitor.h. First version: serves nothing yet.
+ * The monitor; see monitor.h.
  */
 #include "server/monitor.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/page.h"
+#include "server/server.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BACKLOG = 64, PAUSE_MS = 20, ADDRESS_BYTES = 256, SOCKET_MODE = 0600 };
+
+/* Of a client that asks short questions. */
+static const struct conn_limits limits = {
+	.h1 = { .max_head_bytes = 8192, .max_fields = 64, .max_target = 1024 },
+	.header_timeout_ns = 5 * CLOCK_SEC,
+	.body_idle_timeout_ns = 5 * CLOCK_SEC,
+	.idle_timeout_ns = 120 * CLOCK_SEC, /* longer than the usual time between scrapes */
+	.send_idle_timeout_ns = 10 * CLOCK_SEC,
+	.max_body = 4096,
+};
+
+/* --- accepting ---------------------------------------------------------------------------- */
+
+static bool
+has_room(struct monitor *m)
+{
+	return m->host.open < MONITOR_CONNECTIONS || conn_host_close_idle(&m->host, 1) > 0;
+}
+
+/* Looks again a little later. */
+static void
+pause_accepting(struct monitor *m)
+{
+	uint64_t until = clock_after(loop_now(&m->env.loop), PAUSE_MS * CLOCK_MS);
+
+	if (loop_set_timer(&m->env.loop, &m->pause, until) != 0)
+		log_warning("accept: %s", err_text(ERR_MEMORY));
+}
+
+static void
+accept_some(struct monitor_gate *g)
+{
+	struct monitor *m = g->monitor;
+	struct address peer;
+	int fd;
+
+	for (unsigned i = 0; i < MONITOR_CONNECTIONS && has_room(m); i++) {
+		fd = listener_accept(&g->listener, &peer);
+		if (fd < 0 && errno == EAGAIN)
+			return;
+		if (fd < 0)
+			break;
+		conn_open(&m->host, fd, &peer, 0);
+	}
+	pause_accepting(m);
+}
+
+static void
+on_ready(struct io *io, unsigned ready)
+{
+	(void)ready;
+	accept_some(CONTAINER_OF(io, struct monitor_gate, io));
+}
+
+static void
+on_pause_over(struct timer *t)
+{
+	struct monitor *m = CONTAINER_OF(t, struct monitor, pause);
+
+	for (unsigned i = 0; i < m->gate_count; i++)
+		accept_some(&m->gates[i]);
+}
+
+/* --- listeners ------------------------------------------------------------------------------ */
+
+/* What to do about it, for the errors that have one usual cause. */
+static const char *
+advice(int number)
+{
+	switch (number) {
+	case ENOENT:
+		return ": make its directory, or change the key";
+	case EADDRINUSE:
+		return ": stop who listens there, or change the key";
+	case EADDRNOTAVAIL:
+		return ": no interface of this machine has it, change the key";
+	case EACCES:
+		return ": let this user write there, or change the key";
+	default:
+		return "";
+	}
+}
+
+static void
+complain(const struct monitor *m, const char *key, const struct monitor_gate *g, int number)
+{
+	struct conf_section *section = conf_find(m->server->site->conf, SLICE("admin"), SLICE(""));
+	char text[ADDRESS_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+
+	address_write(&g->listener.address, &w);
+	log_error("%s:%u: [admin] %s: %.*s: %s: %s%s", conf_file_name(section, key),
+		  conf_line(section, key), key, SLICE_PRINT(writer_slice(&w)), g->listener.failed,
+		  strerror(number), advice(number));
+}
+
+static int
+open_gate(struct monitor *m, const char *key, const struct address *address)
+{
+	struct monitor_gate *g = &m->gates[m->gate_count];
+
+	*g = (struct monitor_gate){
+		.monitor = m,
+		.listener = { .address = *address,
+			      .fd = -1,
+			      .backlog = BACKLOG,
+			      .mode = SOCKET_MODE },
+	};
+	if (listener_open(&g->listener) != 0) {
+		complain(m, key, g, errno);
+		return ERR_SYSTEM;
+	}
+	m->gate_count++;
+	return 0;
+}
+
+static int
+open_socket(struct monitor *m, struct slice path)
+{
+	char text[ADDRESS_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+	struct address address;
+
+	writer_text(&w, "unix:");
+	writer_put(&w, path);
+	if (w.is_full || address_parse(&address, writer_slice(&w)) != 0) {
+		log_error("[admin] socket: %.*s: longer than a socket's path can be",
+			  SLICE_PRINT(path));
+		return ERR_ARGUMENT;
+	}
+	return open_gate(m, "socket", &address);
+}
+
+static int
+open_gates(struct monitor *m)
+{
+	const struct site *site = m->server->site;
+	int listen = 0, socket = 0;
+
+	if (site->admin_listen.len)
+		listen = open_gate(m, "listen", &site->admin_listen);
+	if (site->admin_socket.len)
+		socket = open_socket(m, site->admin_socket);
+	return listen ? listen : socket;
+}
+
+static int
+watch_gates(struct monitor *m)
+{
+	for (unsigned i = 0; i < m->gate_count; i++) {
+		struct monitor_gate *g = &m->gates[i];
+
+		io_init(&g->io, &m->env.loop, g->listener.fd, on_ready);
+		if (io_watch(&g->io) != 0)
+			return ERR_SYSTEM;
+	}
+	return 0;
+}
+
+static void
+close_gates(struct monitor *m)
+{
+	for (unsigned i = 0; i < m->gate_count; i++) {
+		struct monitor_gate *g = &m->gates[i];
+
+		if (g->io.is_watched)
+			io_release(&g->io);
+		listener_close(&g->listener);
+	}
+	m->gate_count = 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static void
+on_stop(struct mail *mail, void *receiver)
+{
+	struct monitor *m = receiver;
+
+	(void)mail;
+	loop_stop(&m->env.loop);
+}
+
+static void
+run(void *argument)
+{
+	struct monitor *m = argument;
+
+	loop_run(&m->env.loop);
+	close_gates(m);
+	conn_host_close_all(&m->host);
+	loop_clear_timer(&m->env.loop, &m->pause);
+	loop_turn(&m->env.loop, false); /* frees what ended */
+}
+
+static int
+init(struct monitor *m)
+{
+	int err;
+
+	m->env.counters = &m->counters;
+	m->env.workers = 1;
+	m->stop.deliver = on_stop;
+	timer_init(&m->pause, on_pause_over);
+	err = loop_init(&m->env.loop, m);
+	if (err)
+		return err;
+	m->has_loop = true;
+	store_init(&m->env.store);
+	random_init(&m->env.random, random_seed());
+	err = conn_host_init(&m->host, &m->env, &limits, &page_app, m->server);
+	m->has_host = !err;
+	return err;
+}
 
 int
 monitor_open(struct monitor *m, struct server *server)
 {
-	m->server = server;
-	return 0;
+	const struct site *site = server->site;
+	int err;
+
+	*m = (struct monitor){ .server = server };
+	if (site->admin_listen.len == 0 && site->admin_socket.len == 0)
+		return 0;
+	err = init(m);
+	return err ? err : open_gates(m);
 }
 
 int
 monitor_start(struct monitor *m)
 {
-	(void)m;
-	return 0;
+	int err;
+
+	if (m->gate_count == 0)
+		return 0;
+	err = watch_gates(m);
+	if (err)
+		return err;
+	m->thread.role = THREAD_MONITOR;
+	m->thread.run = run;
+	m->thread.argument = m;
+	memcpy(m->thread.name, "monitor", sizeof("monitor"));
+	return thread_start(&m->thread);
 }
 
 void
 monitor_stop(struct monitor *m)
 {
-	(void)m;
+	if (m->thread.is_running) {
+		mailbox_send(&m->env.loop.mailbox, &m->stop);
+		thread_join(&m->thread);
+	}
+	close_gates(m);
+	if (m->has_host)
+		conn_host_fini(&m->host);
+	if (m->has_loop) {
+		loop_fini(&m->env.loop);
+		store_fini(&m->env.store);
+	}
+	m->has_host = m->has_loop = false;
 }

@@ -2,6 +2,12 @@
  * The monitor: one thread with a loop of its own that serves the admin
  * listeners (/livez /readyz /metrics /status) whatever the workers do, with
  * conns and limits of its own.
+ *
+ *   main:     monitor_open .. monitor_start ....................... monitor_stop
+ *   monitor:                  accept -> conn -> exchange -> page   (by mail)
+ *
+ * It reads the server, its site and the counters of its workers: all of them
+ * must be there from monitor_start to monitor_stop.
  */
 #ifndef FOREBAY_SERVER_MONITOR_H
 #define FOREBAY_SERVER_MONITOR_H
@@ -28,14 +34,17 @@ struct monitor {
 	struct server *server; /* borrowed, read only */
 	struct monitor_gate gates[MONITOR_LISTENERS];
 	unsigned gate_count;
+	struct timer pause; /* set while no more is accepted: too many, or a shortage */
 	struct mail stop;
+	bool has_loop, has_host; /* what monitor_open() got to */
 };
 
 /* Binds what the site asks for; nothing when it asks for nothing. Errors are
- * logged with the key to change. */
+ * logged with the key to change; monitor_stop() undoes what was done. */
 int monitor_open(struct monitor *m, struct server *server) MUST_CHECK;
+/* Starts its thread, unless nothing is bound. */
 int monitor_start(struct monitor *m) MUST_CHECK;
-/* Waits for its thread. Idempotent, also after a failed open. */
+/* Waits for its thread. Idempotent, also after a failed open, and on zeroed memory. */
 void monitor_stop(struct monitor *m);
 
 #endif

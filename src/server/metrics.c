@@ -1,0 +1,304 @@
+/*
+ * Prometheus' text of a running server; see metrics.h.
+ */
+#include "server/metrics.h"
+
+#include "config.h"
+#include "http/status.h"
+#include "metrics/export.h"
+#include "server/sample.h"
+#include "server/server.h"
+
+enum { BASE_BYTES = 1 << 20, SERIES_BYTES = 1 << 15, NUMBER_BYTES = 24, LIMIT_BYTES = 160 };
+
+size_t
+metrics_limit(const struct server *s)
+{
+	const struct site *site = s->site;
+	size_t series = site->route_count + site->part_count + site->pool_count + s->worker_count;
+
+	return BASE_BYTES + series * SERIES_BYTES;
+}
+
+static struct slice
+number(char *memory, uint64_t value)
+{
+	struct writer w = writer_over(memory, NUMBER_BYTES);
+
+	writer_u64(&w, value);
+	return writer_slice(&w);
+}
+
+/* --- workers ------------------------------------------------------------------------- */
+
+static void
+put_workers(struct buffer *b, const struct sample *s)
+{
+	export_family(b, "forebay_connections", EXPORT_GAUGE,
+		      "Client connections that a worker has open.");
+	for (unsigned i = 0; i < s->server->worker_count; i++) {
+		char memory[NUMBER_BYTES];
+		const struct export_label label = { "worker", number(memory, i) };
+
+		export_u64(b, "forebay_connections", &label, 1,
+			   sample_connections(&s->server->workers[i]->counters));
+	}
+}
+
+/* --- routes ---------------------------------------------------------------------------- */
+
+/* Of route `index`; empty for requests that found none. */
+static struct slice
+route_name(const struct site *site, unsigned index)
+{
+	return index ? site->routes[index - 1].name : (struct slice){ 0 };
+}
+
+static void
+put_statuses(struct buffer *b, struct slice route, const struct sample_route *sum)
+{
+	for (unsigned i = 0; i < SERIES_STATUSES; i++) {
+		char memory[NUMBER_BYTES];
+		int status = status_at(i);
+		const struct export_label labels[] = {
+			{ "route", route },
+			{ "status", status ? number(memory, (uint64_t)status) : SLICE("other") },
+		};
+
+		if (sum->by_status[i])
+			export_u64(b, "forebay_requests_total", labels, 2, sum->by_status[i]);
+	}
+}
+
+static void
+put_requests(struct buffer *b, const struct sample *s)
+{
+	const struct site *site = s->server->site;
+	struct sample_route sum;
+
+	export_family(b, "forebay_requests_total", EXPORT_COUNTER,
+		      "Requests answered, by route (empty: none was found) and status.");
+	for (unsigned i = 0; i <= site->route_count; i++) {
+		sample_route_sum(s, i, &sum);
+		put_statuses(b, route_name(site, i), &sum);
+	}
+}
+
+static void
+put_request_durations(struct buffer *b, const struct sample *s)
+{
+	const struct site *site = s->server->site;
+	struct sample_route sum;
+
+	export_family(b, "forebay_request_duration_seconds", EXPORT_HISTOGRAM,
+		      "From a request's complete head to the last byte of its answer.");
+	for (unsigned i = 0; i <= site->route_count; i++) {
+		const struct export_label label = { "route", route_name(site, i) };
+
+		sample_route_sum(s, i, &sum);
+		if (sum.requests)
+			export_histogram(b, "forebay_request_duration_seconds", &label, 1,
+					 &sum.duration);
+	}
+}
+
+/* --- parts ------------------------------------------------------------------------------- */
+
+typedef void (*part_fn)(struct buffer *b, struct slice route, struct slice part,
+			const struct sample_part *sum);
+
+static void
+each_part(struct buffer *b, const struct sample *s, part_fn put)
+{
+	const struct site *site = s->server->site;
+
+	for (unsigned i = 0; i < site->route_count; i++) {
+		const struct plan *plan = site->routes[i].plan;
+
+		for (unsigned k = 0; plan && k < plan->count; k++) {
+			struct sample_part sum;
+
+			sample_part_sum(s, plan->part[k].part.index, &sum);
+			put(b, site->routes[i].name, plan->part[k].part.name, &sum);
+		}
+	}
+}
+
+static void
+put_outcomes(struct buffer *b, struct slice route, struct slice part, const struct sample_part *sum)
+{
+	for (unsigned i = 0; i < OUTCOME_COUNT; i++) {
+		const struct export_label labels[] = {
+			{ "route", route },
+			{ "subrequest", part },
+			{ "outcome", slice_of(outcome_word((enum outcome)i)) },
+		};
+
+		if (sum->by_outcome[i])
+			export_u64(b, "forebay_subrequests_total", labels, 3, sum->by_outcome[i]);
+	}
+}
+
+static void
+put_part_duration(struct buffer *b, struct slice route, struct slice part,
+		  const struct sample_part *sum)
+{
+	const struct export_label labels[] = { { "route", route }, { "subrequest", part } };
+
+	if (histogram_sum_count(&sum->duration))
+		export_histogram(b, "forebay_subrequest_duration_seconds", labels, 2,
+				 &sum->duration);
+}
+
+static void
+put_parts(struct buffer *b, const struct sample *s)
+{
+	export_family(b, "forebay_subrequests_total", EXPORT_COUNTER,
+		      "Subrequests that ended, by outcome; of a route without [subrequest] "
+		      "sections the name is empty.");
+	each_part(b, s, put_outcomes);
+	export_family(b, "forebay_subrequest_duration_seconds", EXPORT_HISTOGRAM,
+		      "From a subrequest's start to its end.");
+	each_part(b, s, put_part_duration);
+}
+
+/* --- pools ------------------------------------------------------------------------------- */
+
+static void
+put_pool_gauges(struct buffer *b, const struct sample *s)
+{
+	static const struct {
+		const char *name, *help;
+		size_t at; /* of an unsigned in struct pool_sample */
+	} rows[] = {
+		{ "forebay_pool_threads", "Threads of a pool.",
+		  offsetof(struct pool_sample, threads) },
+		{ "forebay_pool_running", "Jobs that run now.",
+		  offsetof(struct pool_sample, running) },
+		{ "forebay_pool_queued", "Jobs that wait for a thread now.",
+		  offsetof(struct pool_sample, queued) },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		export_family(b, rows[i].name, EXPORT_GAUGE, rows[i].help);
+		for (unsigned k = 0; k < s->pool_count; k++) {
+			const struct pool_sample *p = &s->pools[k];
+			const struct export_label label = { "pool", slice_of(p->name) };
+			const unsigned *value = (const void *)((const char *)p + rows[i].at);
+
+			export_u64(b, rows[i].name, &label, 1, *value);
+		}
+	}
+}
+
+static void
+put_pool_times(struct buffer *b, const struct sample *s)
+{
+	static const struct {
+		const char *name, *help;
+		size_t at; /* of a struct histogram_sum in struct pool_sample */
+	} rows[] = {
+		{ "forebay_pool_wait_seconds", "How long jobs waited for a thread.",
+		  offsetof(struct pool_sample, wait) },
+		{ "forebay_pool_run_seconds", "How long jobs ran.",
+		  offsetof(struct pool_sample, run) },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		export_family(b, rows[i].name, EXPORT_HISTOGRAM, rows[i].help);
+		for (unsigned k = 0; k < s->pool_count; k++) {
+			const struct pool_sample *p = &s->pools[k];
+			const struct export_label label = { "pool", slice_of(p->name) };
+
+			export_histogram(b, rows[i].name, &label, 1,
+					 (const void *)((const char *)p + rows[i].at));
+		}
+	}
+}
+
+static void
+put_dropped(struct buffer *b, const struct sample *s)
+{
+	export_family(b, "forebay_jobs_dropped_total", EXPORT_COUNTER,
+		      "Jobs dropped before they ran: too late, or nobody wanted them any more.");
+	for (unsigned k = 0; k < s->pool_count; k++) {
+		const struct pool_sample *p = &s->pools[k];
+		struct export_label labels[] = {
+			{ "pool", slice_of(p->name) },
+			{ "reason", SLICE("expired") },
+		};
+
+		export_u64(b, "forebay_jobs_dropped_total", labels, 2, p->expired);
+		labels[1].value = SLICE("abandoned");
+		export_u64(b, "forebay_jobs_dropped_total", labels, 2, p->abandoned);
+	}
+}
+
+/* limit="pool.NAME.KIND": the word of Forebay-Shed. The route is not known to a pool. */
+static void
+put_refusals(struct buffer *b, const struct pool_sample *p, const char *kind, uint64_t count)
+{
+	char memory[LIMIT_BYTES];
+	struct writer w = writer_over(memory, sizeof(memory));
+
+	writer_text(&w, "pool.");
+	writer_text(&w, p->name);
+	writer_char(&w, '.');
+	writer_text(&w, kind);
+	const struct export_label labels[] = {
+		{ "route", { 0 } },
+		{ "limit", writer_slice(&w) },
+		{ "mode", SLICE("enforce") },
+	};
+
+	export_u64(b, "forebay_shed_total", labels, 3, count);
+}
+
+static void
+put_shed(struct buffer *b, const struct sample *s)
+{
+	export_family(b, "forebay_shed_total", EXPORT_COUNTER,
+		      "Work refused by a limit, a fan-out counted once.");
+	for (unsigned k = 0; k < s->pool_count; k++) {
+		const struct pool_sample *p = &s->pools[k];
+
+		put_refusals(b, p, "queue", p->shed_queue);
+		put_refusals(b, p, "wait", p->shed_wait);
+	}
+}
+
+/* --- the server ---------------------------------------------------------------------------- */
+
+static void
+put_server(struct buffer *b, const struct sample *s)
+{
+	const struct export_label version = { "version", SLICE(PACKAGE_VERSION) };
+
+	export_family(b, "forebay_saturation", EXPORT_GAUGE,
+		      "How full the fullest pool is: jobs running and waiting, of as many as there "
+		      "can be.");
+	export_milli(b, "forebay_saturation", NULL, 0, sample_saturation_milli(s));
+	export_family(b, "forebay_build_info", EXPORT_GAUGE, "Always 1; the version is a label.");
+	export_u64(b, "forebay_build_info", &version, 1, 1);
+}
+
+static void (*const writers[])(struct buffer *b, const struct sample *s) = {
+	put_workers, put_requests,    put_request_durations,
+	put_parts,   put_pool_gauges, put_pool_times,
+	put_dropped, put_shed,        put_server,
+};
+
+void
+metrics_write(struct buffer *b, const struct server *server)
+{
+	struct sample s;
+
+	if (sample_take(&s, server) != 0) {
+		b->err = ERR_MEMORY;
+		return;
+	}
+	export_counters(b, s.blocks, s.block_count);
+	for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++)
+		writers[i](b, &s);
+	sample_release(&s);
+}

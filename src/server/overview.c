@@ -1,0 +1,355 @@
+/*
+ * One look at a running server; see overview.h.
+ */
+#include "server/overview.h"
+
+#include "base/clock.h"
+#include "config.h"
+#include "http/status.h"
+#include "server/sample.h"
+#include "server/server.h"
+
+#include <unistd.h>
+
+enum { NUMBER_BYTES = 32, LINE_BYTES = 1024, NAME_WIDTH = 24, NUMBER_WIDTH = 12 };
+
+static uint64_t
+uptime_ms(const struct server *s)
+{
+	return (clock_monotonic() - s->started_ns) / CLOCK_MS;
+}
+
+const char *
+overview_state(const struct server *s)
+{
+	switch ((enum server_state)gauge_read(&s->state)) {
+	case SERVER_READY:
+		return "ready";
+	case SERVER_DRAINING:
+		return "draining";
+	case SERVER_STARTING:
+		break;
+	}
+	return "starting";
+}
+
+/* Answers of 500 and above. */
+static uint64_t
+failures(const struct sample_route *sum)
+{
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < SERIES_STATUSES; i++) {
+		if (status_at(i) >= 500)
+			count += sum->by_status[i];
+	}
+	return count;
+}
+
+/* --- JSON ------------------------------------------------------------------------------- */
+
+/* "name": with a comma before it, unless it is the first. */
+static void
+put_key(struct buffer *b, const char *name)
+{
+	char last = b->len ? b->at[b->len - 1] : '{';
+
+	if (last != '{' && last != '[')
+		buffer_char(b, ',');
+	buffer_json_string(b, slice_of(name));
+	buffer_char(b, ':');
+}
+
+static void
+put_text(struct buffer *b, const char *name, struct slice value)
+{
+	put_key(b, name);
+	buffer_json_string(b, value);
+}
+
+static void
+put_number(struct buffer *b, const char *name, uint64_t value)
+{
+	struct writer w;
+
+	put_key(b, name);
+	w = buffer_room(b, NUMBER_BYTES);
+	writer_u64(&w, value);
+	buffer_wrote(b, &w);
+}
+
+/* Thousandths as a decimal number. */
+static void
+put_milli(struct buffer *b, const char *name, uint64_t milli)
+{
+	struct writer w;
+
+	put_key(b, name);
+	w = buffer_room(b, NUMBER_BYTES);
+	writer_format(&w, "%llu.%03u", (unsigned long long)(milli / 1000),
+		      (unsigned)(milli % 1000));
+	buffer_wrote(b, &w);
+}
+
+static void
+open_list(struct buffer *b, const char *name)
+{
+	put_key(b, name);
+	buffer_char(b, '[');
+}
+
+static void
+open_item(struct buffer *b)
+{
+	buffer_text(b, b->len && b->at[b->len - 1] == '[' ? "{" : ",{");
+}
+
+static void
+json_server(struct buffer *b, const struct sample *s)
+{
+	char budget[LINE_BYTES];
+	struct writer w = writer_over(budget, sizeof(budget));
+
+	budget_explain(&s->server->site->budget, &w);
+	put_text(b, "version", SLICE(PACKAGE_VERSION));
+	put_text(b, "state", slice_of(overview_state(s->server)));
+	put_number(b, "pid", (uint64_t)getpid());
+	put_milli(b, "uptime_seconds", uptime_ms(s->server));
+	put_text(b, "cpu_budget", writer_slice(&w));
+	put_milli(b, "saturation", sample_saturation_milli(s));
+	put_number(b, "max_connections", s->server->site->max_connections);
+}
+
+static void
+json_workers(struct buffer *b, const struct sample *s)
+{
+	open_list(b, "workers");
+	for (unsigned i = 0; i < s->server->worker_count; i++) {
+		const struct worker *w = s->server->workers[i];
+
+		open_item(b);
+		put_number(b, "worker", i);
+		put_number(b, "connections", sample_connections(&w->counters));
+		put_number(b, "requests", count_read(&w->counters, COUNTER_REQUESTS));
+		buffer_char(b, '}');
+	}
+	buffer_char(b, ']');
+}
+
+static void
+json_pools(struct buffer *b, const struct sample *s)
+{
+	open_list(b, "pools");
+	for (unsigned i = 0; i < s->pool_count; i++) {
+		const struct pool_sample *p = &s->pools[i];
+
+		open_item(b);
+		put_text(b, "name", slice_of(p->name));
+		put_number(b, "threads", p->threads);
+		put_number(b, "running", p->running);
+		put_number(b, "queued", p->queued);
+		put_number(b, "max_queue", p->max_queue);
+		put_number(b, "jobs", histogram_sum_count(&p->run));
+		put_number(b, "mean_run_us", p->mean_run_ns / CLOCK_US);
+		put_number(b, "refused_queue", p->shed_queue);
+		put_number(b, "refused_wait", p->shed_wait);
+		put_number(b, "expired", p->expired);
+		put_number(b, "abandoned", p->abandoned);
+		buffer_char(b, '}');
+	}
+	buffer_char(b, ']');
+}
+
+static struct slice
+address_text(const struct address *a, char *memory)
+{
+	struct writer w = writer_over(memory, LINE_BYTES);
+
+	address_write(a, &w);
+	return writer_slice(&w);
+}
+
+static void
+json_listeners(struct buffer *b, const struct sample *s)
+{
+	const struct site *site = s->server->site;
+	char memory[LINE_BYTES];
+
+	open_list(b, "listeners");
+	for (unsigned i = 0; i < site->listener_count; i++) {
+		open_item(b);
+		put_text(b, "name", site->listeners[i].name);
+		put_text(b, "address", address_text(&site->listeners[i].address, memory));
+		buffer_char(b, '}');
+	}
+	buffer_char(b, ']');
+}
+
+static void
+json_routes(struct buffer *b, const struct sample *s)
+{
+	const struct site *site = s->server->site;
+	struct sample_route sum;
+
+	open_list(b, "routes");
+	for (unsigned i = 0; i < site->route_count; i++) {
+		sample_route_sum(s, site->routes[i].index, &sum);
+		open_item(b);
+		put_text(b, "name", site->routes[i].name);
+		put_text(b, "match", site->routes[i].pattern.match);
+		put_number(b, "requests", sum.requests);
+		put_number(b, "failures", failures(&sum));
+		buffer_char(b, '}');
+	}
+	buffer_char(b, ']');
+}
+
+/* --- text ------------------------------------------------------------------------------- */
+
+static void
+put_line(struct buffer *b, const char *text)
+{
+	buffer_text(b, text);
+	buffer_char(b, '\n');
+}
+
+/* The first column of a table, and the others. */
+static void
+put_name(struct buffer *b, struct slice name)
+{
+	buffer_put(b, name);
+	for (size_t i = name.len; i < NAME_WIDTH; i++)
+		buffer_char(b, ' ');
+}
+
+static void
+put_column(struct buffer *b, uint64_t value)
+{
+	struct writer w = buffer_room(b, NUMBER_BYTES + NUMBER_WIDTH);
+
+	writer_format(&w, " %*llu", NUMBER_WIDTH - 1, (unsigned long long)value);
+	buffer_wrote(b, &w);
+}
+
+static void
+text_server(struct buffer *b, const struct sample *s)
+{
+	uint64_t seconds = uptime_ms(s->server) / 1000;
+	uint64_t saturation = sample_saturation_milli(s);
+	struct writer w = buffer_room(b, LINE_BYTES);
+
+	writer_format(&w, "forebay %s: %s, up %llu h %llu min %llu s, process %ld\n",
+		      PACKAGE_VERSION, overview_state(s->server),
+		      (unsigned long long)(seconds / 3600), (unsigned long long)(seconds / 60 % 60),
+		      (unsigned long long)(seconds % 60), (long)getpid());
+	budget_explain(&s->server->site->budget, &w);
+	writer_format(&w, "\nsaturation %u.%03u\n", (unsigned)(saturation / 1000),
+		      (unsigned)(saturation % 1000));
+	buffer_wrote(b, &w);
+}
+
+static void
+text_listeners(struct buffer *b, const struct sample *s)
+{
+	const struct site *site = s->server->site;
+	char memory[LINE_BYTES];
+
+	put_line(b, "\nlistener                address");
+	for (unsigned i = 0; i < site->listener_count; i++) {
+		put_name(b, site->listeners[i].name);
+		buffer_put(b, address_text(&site->listeners[i].address, memory));
+		buffer_char(b, '\n');
+	}
+}
+
+static void
+text_workers(struct buffer *b, const struct sample *s)
+{
+	put_line(b, "\nworker                   connections    requests");
+	for (unsigned i = 0; i < s->server->worker_count; i++) {
+		const struct worker *w = s->server->workers[i];
+		char memory[NUMBER_BYTES];
+		struct writer name = writer_over(memory, sizeof(memory));
+
+		writer_u64(&name, i);
+		put_name(b, writer_slice(&name));
+		put_column(b, sample_connections(&w->counters));
+		put_column(b, count_read(&w->counters, COUNTER_REQUESTS));
+		buffer_char(b, '\n');
+	}
+}
+
+static void
+text_pools(struct buffer *b, const struct sample *s)
+{
+	put_line(b, "\npool                         threads     running      queued   max_queue"
+		    "        jobs     refused     dropped");
+	for (unsigned i = 0; i < s->pool_count; i++) {
+		const struct pool_sample *p = &s->pools[i];
+
+		put_name(b, slice_of(p->name));
+		put_column(b, p->threads);
+		put_column(b, p->running);
+		put_column(b, p->queued);
+		put_column(b, p->max_queue);
+		put_column(b, histogram_sum_count(&p->run));
+		put_column(b, p->shed_queue + p->shed_wait);
+		put_column(b, p->expired + p->abandoned);
+		buffer_char(b, '\n');
+	}
+}
+
+static void
+text_routes(struct buffer *b, const struct sample *s)
+{
+	const struct site *site = s->server->site;
+	struct sample_route sum;
+
+	put_line(b, "\nroute                       requests    failures  match");
+	for (unsigned i = 0; i < site->route_count; i++) {
+		sample_route_sum(s, site->routes[i].index, &sum);
+		put_name(b, site->routes[i].name);
+		put_column(b, sum.requests);
+		put_column(b, failures(&sum));
+		buffer_text(b, "  ");
+		buffer_put(b, site->routes[i].pattern.match);
+		buffer_char(b, '\n');
+	}
+}
+
+/* --- both --------------------------------------------------------------------------------- */
+
+typedef void (*section_fn)(struct buffer *b, const struct sample *s);
+
+static const section_fn json_sections[] = { json_server,    json_workers, json_pools,
+					    json_listeners, json_routes,  NULL };
+static const section_fn text_sections[] = { text_server, text_listeners, text_workers,
+					    text_pools,  text_routes,    NULL };
+
+static void
+put_sections(struct buffer *b, const struct server *server, const section_fn *section)
+{
+	struct sample s;
+
+	if (sample_take(&s, server) != 0) {
+		b->err = ERR_MEMORY;
+		return;
+	}
+	for (; *section; section++)
+		(*section)(b, &s);
+	sample_release(&s);
+}
+
+void
+overview_write_json(struct buffer *b, const struct server *s)
+{
+	buffer_char(b, '{');
+	put_sections(b, s, json_sections);
+	buffer_text(b, "}\n");
+}
+
+void
+overview_write_text(struct buffer *b, const struct server *s)
+{
+	put_sections(b, s, text_sections);
+}

@@ -1,0 +1,207 @@
+/*
+ * The pages of the admin listeners; see page.h.
+ */
+#include "server/page.h"
+
+#include "metrics/export.h"
+#include "server/metrics.h"
+#include "server/overview.h"
+#include "server/server.h"
+
+enum { SMALL_BYTES = 4096 };
+
+/* What a page writes, and where. */
+struct page_reply {
+	const struct server *server;
+	const struct request *request;
+	struct buffer body;
+	struct slice type;
+	int status;
+};
+
+struct page {
+	struct slice path;
+	void (*write)(struct page_reply *r);
+};
+
+/* --- the pages --------------------------------------------------------------------------- */
+
+/* It answers, so the process lives. */
+static void
+write_livez(struct page_reply *r)
+{
+	buffer_text(&r->body, "alive\n");
+}
+
+static void
+write_readyz(struct page_reply *r)
+{
+	if (gauge_read(&r->server->state) != SERVER_READY)
+		r->status = 503;
+	buffer_text(&r->body, overview_state(r->server));
+	buffer_char(&r->body, '\n');
+}
+
+static void
+write_metrics(struct page_reply *r)
+{
+	r->type = SLICE(EXPORT_TYPE);
+	r->body.limit = metrics_limit(r->server);
+	metrics_write(&r->body, r->server);
+}
+
+/* Text for who asks for it with ?text or Accept: text/plain. */
+static bool
+wants_text(const struct request *q)
+{
+	return slice_eq(q->query, SLICE("text")) ||
+	       fields_has_token(&q->fields, FIELD_ACCEPT, SLICE("text/plain"));
+}
+
+static void
+write_status(struct page_reply *r)
+{
+	r->body.limit = metrics_limit(r->server);
+	if (wants_text(r->request)) {
+		overview_write_text(&r->body, r->server);
+		return;
+	}
+	r->type = SLICE("application/json");
+	overview_write_json(&r->body, r->server);
+}
+
+static const struct page pages[] = {
+	{ SLICE_INIT("/livez"), write_livez },
+	{ SLICE_INIT("/metrics"), write_metrics },
+	{ SLICE_INIT("/readyz"), write_readyz },
+	{ SLICE_INIT("/status"), write_status },
+};
+
+enum { PAGES = sizeof(pages) / sizeof(pages[0]) };
+
+static void
+write_not_found(struct page_reply *r)
+{
+	r->status = 404;
+	buffer_text(&r->body, "Not Found. There are:\n");
+	for (size_t i = 0; i < PAGES; i++) {
+		buffer_put(&r->body, pages[i].path);
+		buffer_char(&r->body, '\n');
+	}
+}
+
+/* --- the exchange -------------------------------------------------------------------------- */
+
+static void
+find_page(struct page_reply *r)
+{
+	for (size_t i = 0; i < PAGES; i++) {
+		if (slice_eq(r->request->path, pages[i].path)) {
+			pages[i].write(r);
+			return;
+		}
+	}
+	write_not_found(r);
+}
+
+/* Takes the text, which no arena holds: it may be long. */
+static int
+send_body(struct exchange *x, struct buffer *body)
+{
+	struct chunks list;
+	size_t len;
+	char *text = buffer_take(body, &len);
+	int err;
+
+	chunks_init(&list, x->store);
+	err = chunks_add_heap(&list, text, slice_make(text, len));
+	if (!err)
+		err = exchange_body(x, &list);
+	chunks_clear(&list);
+	return err < 0 ? err : 0;
+}
+
+static void
+respond(struct exchange *x, struct page_reply *r)
+{
+	int err;
+
+	x->response.status = r->status;
+	x->response.framing = BODY_LENGTH;
+	x->response.content_length = r->body.len;
+	err = exchange_add_field(x, FIELD_CONTENT_TYPE, r->type);
+	if (!err)
+		err = exchange_head(x);
+	if (!err)
+		err = send_body(x, &r->body);
+	if (err)
+		exchange_abort(x, err);
+	else
+		exchange_end(x);
+}
+
+static void
+refuse_method(struct exchange *x)
+{
+	if (exchange_add_field(x, FIELD_ALLOW, SLICE("GET, HEAD")) != 0)
+		exchange_abort(x, ERR_MEMORY);
+	else
+		exchange_refuse(x, 405);
+}
+
+static void
+begin(struct exchange *x)
+{
+	struct page_reply r = {
+		.server = x->host,
+		.request = &x->request,
+		.type = SLICE("text/plain; charset=utf-8"),
+		.status = 200,
+	};
+
+	if (exchange_add_field(x, FIELD_CACHE_CONTROL, SLICE("no-store")) != 0) {
+		exchange_abort(x, ERR_MEMORY);
+		return;
+	}
+	if (x->request.method != METHOD_GET && x->request.method != METHOD_HEAD) {
+		refuse_method(x);
+		return;
+	}
+	buffer_init(&r.body, SMALL_BYTES);
+	find_page(&r);
+	if (r.body.err)
+		exchange_refuse(x, 503);
+	else
+		respond(x, &r);
+	buffer_fini(&r.body);
+}
+
+/* Bodies are never asked for, and every answer is whole when begin returns. */
+static void
+feed(struct exchange *x, struct chunks *body, bool is_last)
+{
+	(void)x;
+	(void)is_last;
+	chunks_clear(body);
+}
+
+static void
+do_nothing(struct exchange *x)
+{
+	(void)x;
+}
+
+static void
+cancel(struct exchange *x, int err)
+{
+	(void)x;
+	(void)err;
+}
+
+const struct exchange_app page_app = {
+	.begin = begin,
+	.feed = feed,
+	.resume = do_nothing,
+	.cancel = cancel,
+	.ended = do_nothing,
+};
