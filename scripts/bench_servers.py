@@ -220,7 +220,7 @@ class Nginx(Server):
 
 
 def start_all(top, options):
-    """The servers that are to be had here, forebay first; says which are missing."""
+    """Forebay, and the peers that are to be had here; says which are missing."""
     running = []
     for kind in (Forebay, Floor, Nginx):
         if kind.name in options.without:
@@ -231,5 +231,7 @@ def start_all(top, options):
         try:
             running.append(server.start())
         except Unavailable as why:
+            if kind is Forebay:
+                raise
             print("without %s: %s" % (kind.name, why), flush=True)
     return running
