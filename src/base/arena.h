@@ -32,6 +32,16 @@ struct arena {
 enum { ARENA_ALIGN = 16 };
 
 void arena_init(struct arena *a, struct store *store, size_t limit);
+/* The same with memory to begin with, which stays the caller's and outlives the arena. */
+static inline void
+arena_init_over(struct arena *a, struct store *store, size_t limit, char *memory, size_t bytes)
+{
+	size_t skip = (size_t)(-(uintptr_t)memory & (ARENA_ALIGN - 1));
+
+	*a = (struct arena){
+		.at = memory + skip, .end = memory + bytes, .store = store, .limit = limit
+	};
+}
 /* Runs the cleanups, last registered first, and frees everything. */
 void arena_fini(struct arena *a);
 

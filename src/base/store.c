@@ -40,38 +40,27 @@ store_fini(struct store *s)
 }
 
 struct block *
-block_take(struct store *s, size_t bytes)
+block_take_slow(struct store *s, size_t bytes)
 {
-	struct block *b = s->free_blocks;
 	size_t cap = bytes > STORE_BLOCK_BYTES ? bytes : STORE_BLOCK_BYTES;
+	struct block *b;
 
-	if (b && cap == STORE_BLOCK_BYTES) {
-		s->free_blocks = b->next;
-		s->kept_blocks--;
-	} else {
-		if (cap > UINT32_MAX - sizeof(*b))
-			return NULL;
-		b = mem_alloc(sizeof(*b) + cap);
-		if (!b)
-			return NULL;
-		b->cap = (uint32_t)cap;
-		b->store = s;
-	}
-	b->next = NULL;
-	b->refs = 1;
-	b->len = 0;
+	if (cap > UINT32_MAX - sizeof(*b))
+		return NULL;
+	b = mem_alloc(sizeof(*b) + cap);
+	if (!b)
+		return NULL;
+	*b = (struct block){ .store = s, .refs = 1, .cap = (uint32_t)cap };
 	s->out++;
 	return b;
 }
 
 void
-block_unref(struct block *b)
+block_give(struct block *b)
 {
 	struct store *s = b->store;
 
-	ASSERT(b->refs > 0);
-	if (--b->refs > 0)
-		return;
+	ASSERT(b->refs == 0);
 	s->out--;
 	if (b->cap != STORE_BLOCK_BYTES || s->kept_blocks >= STORE_KEEP_BLOCKS) {
 		mem_free(&b);

@@ -48,8 +48,30 @@ void store_fini(struct store *s);
 
 /* A block with one user and len 0; at least STORE_BLOCK_BYTES, or `bytes` if
  * that is more. NULL without memory. */
-struct block *block_take(struct store *s, size_t bytes) __attribute__((warn_unused_result));
-void block_unref(struct block *b);
+struct block *block_take_slow(struct store *s, size_t bytes) __attribute__((warn_unused_result));
+void block_give(struct block *b); /* the last reference is gone */
+
+__attribute__((warn_unused_result)) static inline struct block *
+block_take(struct store *s, size_t bytes)
+{
+	struct block *b = s->free_blocks;
+
+	if (!b || bytes > STORE_BLOCK_BYTES)
+		return block_take_slow(s, bytes);
+	s->free_blocks = b->next;
+	s->kept_blocks--;
+	s->out++;
+	b->refs = 1;
+	b->len = 0;
+	return b;
+}
+
+static inline void
+block_unref(struct block *b)
+{
+	if (--b->refs == 0)
+		block_give(b);
+}
 
 static inline struct block *
 block_ref(struct block *b)

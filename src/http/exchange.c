@@ -118,9 +118,9 @@ exchange_add_field_name(struct exchange *x, struct slice name, struct slice valu
 	return err ? err : fields_add_name(&x->response.fields, name, value);
 }
 
-/* Head, body and end; the head's fields are complete. */
+/* For protocols without a way of their own. */
 static int
-send_whole(struct exchange *x, struct slice body)
+send_in_steps(struct exchange *x, struct slice body)
 {
 	struct chunks list;
 	int err = exchange_head(x);
@@ -136,6 +136,21 @@ send_whole(struct exchange *x, struct slice body)
 }
 
 void
+exchange_whole(struct exchange *x, struct slice body)
+{
+	ASSERT(!x->is_head_sent);
+	if (x->ops->whole) {
+		x->is_head_sent = true;
+		x->body_sent = body.len;
+		x->ops->whole(x, body);
+	} else if (send_in_steps(x, body) != 0) {
+		x->ops->abort(x, ERR_MEMORY);
+	} else {
+		exchange_end(x);
+	}
+}
+
+void
 exchange_respond(struct exchange *x, int status, struct slice type, struct slice body)
 {
 	bool has_body = status_has_body(status);
@@ -148,10 +163,7 @@ exchange_respond(struct exchange *x, int status, struct slice type, struct slice
 	/* Without memory for the type the client does without it. */
 	if (body.len > 0 && exchange_add_field(x, FIELD_CONTENT_TYPE, type) != 0)
 		x->is_closing = true;
-	if (send_whole(x, body) != 0)
-		x->ops->abort(x, ERR_MEMORY);
-	else
-		exchange_end(x);
+	exchange_whole(x, body);
 }
 
 void

@@ -34,6 +34,8 @@ struct exchange_ops {
 	void (*end)(struct exchange *x);
 	void (*abort)(struct exchange *x, int err);
 	void (*want_body)(struct exchange *x);
+	/* Optional: head, body and end at once, for a body in memory. */
+	void (*whole)(struct exchange *x, struct slice body);
 };
 
 struct exchange_app {
@@ -83,6 +85,8 @@ int exchange_head(struct exchange *x) __attribute__((warn_unused_result));
 /* Takes the list. 0, EXCHANGE_PAUSE or an error. */
 int exchange_body(struct exchange *x, struct chunks *list) __attribute__((warn_unused_result));
 void exchange_end(struct exchange *x);
+/* Head, body and end in one call; the body is static or in the arena. x may be gone after it. */
+void exchange_whole(struct exchange *x, struct slice body);
 /* Before the head: a plain error response by cause. After it: HTTP/1 closes without the final
  * chunk, HTTP/2 resets. */
 void exchange_abort(struct exchange *x, int err);

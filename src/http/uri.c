@@ -42,12 +42,13 @@ take_decoded(struct slice *s)
 static bool
 path_is_plain(struct slice path)
 {
-	char before = 0;
+	unsigned char before = 0;
 
 	for (size_t i = 0; i < path.len; i++) {
-		char c = path.at[i];
+		unsigned char c = (unsigned char)path.at[i];
 
-		if (c == '%' || c == 0 || (c == '.' && before == '/'))
+		/* Nearly all bytes of a path stand above these three in ASCII. */
+		if (c <= '.' && (c == '%' || c == 0 || (c == '.' && before == '/')))
 			return false;
 		before = c;
 	}

@@ -138,6 +138,19 @@ write_memory(int fd, const struct chunks *out, size_t limit)
 	return (long)n;
 }
 
+long
+io_write_bytes(struct io *io, struct slice s)
+{
+	ssize_t n;
+
+	do {
+		n = write(io_fd(io), s.at, s.len);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return (long)n;
+	return errno == EAGAIN ? 0 : ERR_CLOSED;
+}
+
 int
 io_write(struct io *io, struct chunks *out, size_t limit)
 {

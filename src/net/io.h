@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/chunk.h"
+#include "base/err.h"
 #include "net/loop.h"
 
 #include <event2/event_struct.h>
@@ -51,6 +52,8 @@ long io_read(struct io *io, char *memory, size_t cap) __attribute__((warn_unused
 int io_write(struct io *io, struct chunks *out, size_t limit) __attribute__((warn_unused_result));
 /* A reset came that nobody has read: asked where reading is paused. */
 bool io_is_reset(const struct io *io);
+/* Writes one run of bytes. Bytes written (0 or more: the socket may be full), or ERR_CLOSED. */
+long io_write_bytes(struct io *io, struct slice s) MUST_CHECK;
 /* Half-close: no more will be written. */
 void io_shut(struct io *io);
 /* Makes close send a reset instead of waiting for unread data to drain. */

@@ -8,6 +8,8 @@
 #include "base/err.h"
 
 #include <event2/event.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 /* Rounds of `soon` in one turn: a chain of completions may not hold the loop. */
 enum { SOON_ROUNDS = 64 };
@@ -64,12 +66,14 @@ loop_init(struct loop *l, void *receiver)
 	timers_init(&l->timers);
 	if (mailbox_init(&l->mailbox) != 0)
 		return ERR_SYSTEM;
+	l->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	l->base = new_base();
-	if (!l->base)
+	if (l->alarm_fd < 0 || !l->base)
 		goto fail;
 	l->wake = event_new(l->base, l->mailbox.wake_fd, EV_READ | EV_PERSIST | EV_ET, on_ring, l);
-	l->alarm = event_new(l->base, -1, 0, on_alarm, l);
-	if (!l->wake || !l->alarm || event_add(l->wake, NULL) != 0)
+	l->alarm = event_new(l->base, l->alarm_fd, EV_READ | EV_PERSIST | EV_ET, on_alarm, l);
+	if (!l->wake || !l->alarm || event_add(l->wake, NULL) != 0 ||
+	    event_add(l->alarm, NULL) != 0)
 		goto fail;
 	return 0;
 fail:
@@ -86,8 +90,11 @@ loop_fini(struct loop *l)
 		event_free(l->alarm);
 	if (l->base)
 		event_base_free(l->base);
+	if (l->alarm_fd >= 0)
+		close(l->alarm_fd);
 	l->wake = l->alarm = NULL;
 	l->base = NULL;
+	l->alarm_fd = -1;
 	timers_fini(&l->timers);
 	mailbox_fini(&l->mailbox);
 }
@@ -175,21 +182,21 @@ run_round(struct deferred_queue *q)
 		q->tail = &q->head;
 }
 
-/* Has libevent wake us for the earliest timer. One that fires early, because
+/* Has the kernel wake us for the earliest timer. One that fires early, because
  * what it was set for has been cleared, costs a turn and is set anew. */
 static void
 set_alarm(struct loop *l)
 {
 	const struct timer *first = timers_first(&l->timers);
-	uint64_t now, wait_us;
-	struct timeval wait;
+	struct itimerspec at = { 0 };
+	uint64_t at_ns;
 
 	if (!first || first->at_ns >= l->alarm_ns)
 		return;
-	now = clock_monotonic();
-	wait_us = first->at_ns > now ? (first->at_ns - now) / CLOCK_US + 1 : 0;
-	wait = (struct timeval){ (time_t)(wait_us / 1000000), (suseconds_t)(wait_us % 1000000) };
-	if (event_add(l->alarm, &wait) == 0)
+	at_ns = first->at_ns ? first->at_ns : 1; /* all zeros would disarm it */
+	at.it_value.tv_sec = (time_t)(at_ns / CLOCK_SEC);
+	at.it_value.tv_nsec = (long)(at_ns % CLOCK_SEC);
+	if (timerfd_settime(l->alarm_fd, TFD_TIMER_ABSTIME, &at, NULL) == 0)
 		l->alarm_ns = first->at_ns;
 }
 

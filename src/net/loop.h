@@ -39,10 +39,11 @@ struct deferred_queue {
 struct loop {
 	struct event_base *base;
 	struct event *wake, *alarm;
+	int alarm_fd; /* a timerfd: libevent's own timers would read the clock every turn */
 	struct mailbox mailbox;
 	void *receiver; /* handed to mail */
 	struct timers timers;
-	uint64_t alarm_ns; /* when the libevent timer will fire; CLOCK_NEVER: not set */
+	uint64_t alarm_ns; /* when alarm_fd will fire; CLOCK_NEVER: not set */
 	uint64_t now_ns; /* of this turn; 0: not read yet */
 	struct deferred_queue soon, last;
 	_Atomic uint64_t turn; /* published for the stall watch */

@@ -1,7 +1,7 @@
 /*
  * Deadlines of one thread: a 4-ary heap of timers embedded in what waits.
  * Setting and clearing a timer touches the heap alone; the loop keeps a single
- * libevent timer in front of it.
+ * kernel timer in front of it.
  */
 #ifndef FOREBAY_NET_TIMER_H
 #define FOREBAY_NET_TIMER_H

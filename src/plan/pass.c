@@ -32,6 +32,20 @@ on_head(struct subrequest *q)
 	r->is_broken = exchange_head(r->x) != 0;
 }
 
+static void
+on_whole(struct subrequest *q, struct slice body)
+{
+	struct run_part *p = run_part_of(q);
+	struct run *r = p->run;
+	struct exchange *x = r->x;
+
+	x->response = q->response;
+	x->prepared = q->prepared;
+	run_count(p, OUTCOME_OK);
+	run_leave(r);
+	exchange_whole(x, body);
+}
+
 static int
 on_body(struct subrequest *q, struct chunks *list)
 {
@@ -119,6 +133,7 @@ static const struct subrequest_ops pass_ops = {
 	.body = on_body,
 	.done = on_done,
 	.want_body = on_want_body,
+	.whole = on_whole,
 };
 
 /* --- the run's side ------------------------------------------------------------------- */

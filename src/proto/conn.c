@@ -58,7 +58,8 @@ conn_host_fini(struct conn_host *h)
 struct slice
 conn_host_server_text(struct conn_host *h)
 {
-	static const struct slice server = SLICE_INIT("Server: forebay\r\nDate: ");
+	static const struct slice server =
+	    SLICE_INIT("HTTP/1.1 200 OK\r\nServer: forebay\r\nDate: ");
 	uint64_t now = loop_now(&h->env->loop);
 
 	if (now >= h->date_until_ns) {

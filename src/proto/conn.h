@@ -25,7 +25,7 @@ struct conn_limits {
 	uint64_t max_body; /* bytes, for routes without one of their own */
 };
 
-enum { CONN_SERVER_TEXT = 64 };
+enum { CONN_SERVER_TEXT = 96 };
 
 struct conn_host {
 	struct env *env; /* borrowed */
@@ -41,7 +41,11 @@ struct conn_host {
 	uint64_t next_id; /* of exchanges */
 	uint64_t date_until_ns; /* when server_text is to be made anew */
 	struct date date;
-	char server_text[CONN_SERVER_TEXT]; /* "Server: forebay\r\nDate: ...\r\n" */
+	/* "HTTP/1.1 200 OK
+Server: forebay
+Date: ...
+" of this second */
+	char server_text[CONN_SERVER_TEXT];
 	size_t server_len;
 	bool is_draining;
 	void (*on_empty)(struct conn_host *h); /* the last conn has closed; may be NULL */
@@ -98,7 +102,10 @@ void conn_host_drain(struct conn_host *h, uint64_t grace_ns);
 void conn_host_close_all(struct conn_host *h);
 /* Closes up to n idle conns, those that would time out first; returns how many. */
 unsigned conn_host_close_idle(struct conn_host *h, unsigned n);
-/* "Server" and "Date" lines of this second. */
+/* The status line of 200, "Server" and "Date" lines of this second. */
 struct slice conn_host_server_text(struct conn_host *h);
+/* What of it comes before the "Server" line, and before the "Date" line. */
+enum { CONN_STATUS_BYTES = sizeof("HTTP/1.1 200 OK\r\n") - 1 };
+enum { CONN_SERVER_BYTES = sizeof("Server: forebay\r\n") - 1 };
 
 #endif

@@ -50,7 +50,7 @@ h1_new(struct conn *c)
 		host->free_actives = h->next;
 		host->kept_actives--;
 	} else {
-		h = mem_zalloc(1, sizeof(*h));
+		h = mem_zalloc(1, H1_BYTES);
 		if (!h)
 			return NULL;
 		h->work.run = on_work;
@@ -60,7 +60,7 @@ h1_new(struct conn *c)
 	h->state = H1_HEAD;
 	h->wait = H1_WAIT_NONE;
 	h->flags = 0;
-	h->in_at = h->in_seen = 0;
+	h->in_at = h->in_seen = h->out_from = 0;
 	h->drained = 0;
 	chunks_init(&h->out, &host->env->store);
 	set_client(h, c);
@@ -134,9 +134,9 @@ static enum h1_progress
 step_ended(struct h1 *h)
 {
 	/* The queue borrows from the arena: it has to be written first. */
-	if ((h->flags & H1_OUT_ARENA) && h->out.bytes > 0) {
+	if ((h->flags & H1_OUT_ARENA) && h1_queued(h) > 0) {
 		h1_flush(h);
-		if (h->out.bytes > 0 && !(h->flags & H1_BROKEN))
+		if (h1_queued(h) > 0 && !(h->flags & H1_BROKEN))
 			return H1_STARVED;
 	}
 	finish_exchange(h);
@@ -185,7 +185,7 @@ static enum h1_progress
 write_and_resume(struct h1 *h, unsigned *resumes)
 {
 	h1_flush(h);
-	if (h->state != H1_RUNNING || !(h->flags & H1_OUT_PAUSED) || h->out.bytes > OUT_LOW ||
+	if (h->state != H1_RUNNING || !(h->flags & H1_OUT_PAUSED) || h1_queued(h) > OUT_LOW ||
 	    (h->flags & H1_BROKEN))
 		return H1_STARVED;
 	if ((*resumes)++ == RESUMES) {
@@ -223,7 +223,7 @@ run(struct h1 *h)
 static enum h1_wait
 what_it_waits_for(const struct h1 *h)
 {
-	if (h->out.bytes > 0)
+	if (h1_queued(h) > 0)
 		return H1_WAIT_SEND;
 	if (h->state == H1_HEAD)
 		return H1_WAIT_HEAD;
@@ -281,13 +281,13 @@ judge(struct h1 *h)
 		return H1_CLOSE;
 	if ((h->conn->flags & CONN_EOF) && (h->state == H1_HEAD || h->state == H1_DRAINING))
 		h->state = H1_CLOSING;
-	if (h->state == H1_CLOSING && h->out.bytes == 0) {
+	if (h->state == H1_CLOSING && h1_queued(h) == 0) {
 		if (h->flags & H1_CUT)
 			io_reset_on_close(&h->conn->io);
 		return (h->flags & H1_LINGER_DUE) && !(h->conn->flags & CONN_EOF) ? H1_LINGER
 										  : H1_CLOSE;
 	}
-	if (h->state == H1_HEAD && h->out.bytes == 0 && h1_pending(h).len == 0 &&
+	if (h->state == H1_HEAD && h1_queued(h) == 0 && h1_pending(h).len == 0 &&
 	    !(h->conn->flags & CONN_READABLE))
 		return H1_IDLE;
 	set_timeout(h);

@@ -58,9 +58,14 @@ struct h1 {
 	struct chunked chunked; /* of a chunked one */
 	struct chunks out; /* not written yet */
 	struct block *out_block; /* counted: small pieces are gathered here */
+	uint32_t out_from; /* first byte of it that is behind `out` in the queue */
 	uint64_t drained; /* bytes dropped after the response */
 	struct address client;
+	char memory[]; /* H1_BYTES in all: where the exchange's arena begins */
 };
+
+/* One active state, the first memory of its exchanges included. */
+enum { H1_BYTES = 4096 };
 
 /* Makes the conn's active state. NULL without memory. */
 struct h1 *h1_new(struct conn *c) __attribute__((warn_unused_result));

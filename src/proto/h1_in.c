@@ -84,22 +84,29 @@ h1_read(struct h1 *h)
 
 /* --- heads ---------------------------------------------------------------------- */
 
+/* All but the request, which the parser has filled. */
 static void
 init_exchange(struct h1 *h)
 {
 	struct conn_host *host = h->conn->host;
+	struct exchange *x = &h->x;
 
-	h->x = (struct exchange){
-		.ops = &h1_ops,
-		.app = host->app,
-		.store = &host->env->store,
-		.client = &h->client,
-		.host = host->app_host,
-		.begun_ns = loop_now(&host->env->loop),
-		.id = host->next_id++,
-		.max_body = host->limits.max_body,
-	};
-	arena_init(&h->x.arena, h->x.store, H1_ARENA_BYTES);
+	x->ops = &h1_ops;
+	x->app = host->app;
+	x->store = &host->env->store;
+	arena_init_over(&x->arena, x->store, H1_ARENA_BYTES, h->memory, H1_BYTES - sizeof(*h));
+	x->response = (struct response){ 0 };
+	x->prepared = (struct slice){ 0 };
+	x->client = &h->client;
+	x->host = host->app_host;
+	x->run = NULL;
+	x->route = 0;
+	x->begun_ns = loop_now(&host->env->loop);
+	x->body_done_ns = 0;
+	x->id = host->next_id++;
+	x->max_body = host->limits.max_body;
+	x->body_received = x->body_sent = 0;
+	x->is_head_sent = x->is_body_complete = x->is_closing = false;
 	h->flags &= H1_INSIDE | H1_MOVED;
 }
 
@@ -108,7 +115,7 @@ h1_turn_away(struct h1 *h, int status, enum counter reason)
 {
 	count_add(h->conn->host->env->counters, reason, 1);
 	init_exchange(h);
-	h->x.request.version = HTTP_1_1;
+	h->x.request = (struct request){ .version = HTTP_1_1 };
 	h->x.is_closing = true;
 	h->state = H1_RUNNING;
 	h->flags |= H1_BODY_DONE | H1_LINGER_DUE;
@@ -136,19 +143,20 @@ counter_for(int status)
 
 /* The parser's scratch serves the next request: what stays goes to the arena. */
 static int
-keep_fields(struct h1 *h, const struct request *parsed)
+keep_fields(struct h1 *h)
 {
 	struct fields *f = &h->x.request.fields;
-	size_t bytes = parsed->fields.count * sizeof(struct field);
+	size_t bytes = f->count * sizeof(struct field);
+	struct field *at;
 
-	h->x.request = *parsed;
-	f->cap = f->count;
 	if (bytes == 0)
 		return 0;
-	f->at = arena_alloc(&h->x.arena, bytes);
-	if (!f->at)
+	at = arena_alloc(&h->x.arena, bytes);
+	if (!at)
 		return ERR_MEMORY;
-	memcpy(f->at, parsed->fields.at, bytes);
+	memcpy(at, f->at, bytes);
+	f->at = at;
+	f->cap = f->count;
 	return 0;
 }
 
@@ -190,7 +198,7 @@ expect_body(struct h1 *h)
 }
 
 static void
-begin(struct h1 *h, const struct request *parsed, size_t head_bytes)
+begin(struct h1 *h, size_t head_bytes)
 {
 	struct conn_host *host = h->conn->host;
 	int err;
@@ -200,7 +208,7 @@ begin(struct h1 *h, const struct request *parsed, size_t head_bytes)
 	h->head_block = block_ref(h->in);
 	h->in_at += (uint32_t)head_bytes;
 	h->in_seen = 0;
-	err = keep_fields(h, parsed);
+	err = keep_fields(h);
 	if (!err)
 		err = decode_path(h);
 	if (err) {
@@ -230,7 +238,7 @@ h1_take_head(struct h1 *h)
 {
 	struct conn_host *host = h->conn->host;
 	struct slice in = h1_pending(h);
-	struct request parsed;
+	struct request *q = &h->x.request;
 	struct h1_parse p;
 	int result;
 
@@ -240,15 +248,14 @@ h1_take_head(struct h1 *h)
 		h->in_seen = (uint32_t)in.len;
 		return H1_STARVED;
 	}
-	parsed.fields =
-	    (struct fields){ .at = host->field_scratch, .cap = host->limits.h1.max_fields };
-	result = h1_request_parse(&parsed, in, &host->limits.h1, &p);
+	q->fields = (struct fields){ .at = host->field_scratch, .cap = host->limits.h1.max_fields };
+	result = h1_request_parse(q, in, &host->limits.h1, &p);
 	if (result == H1_MORE) {
 		h->in_seen = (uint32_t)in.len;
 		return H1_STARVED;
 	}
 	if (result == H1_DONE) {
-		begin(h, &parsed, p.bytes);
+		begin(h, p.bytes);
 	} else {
 		log_debug("request refused: %d: %s", p.status, p.reason);
 		h1_turn_away(h, p.status, counter_for(p.status));

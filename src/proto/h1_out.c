@@ -11,35 +11,34 @@
 
 enum { HEAD_ROOM = 1024, HEAD_ROOM_MAX = 131072, SIZE_LINE = 24 };
 
+/* Bytes gathered in the block go to the list: something will stand behind them. */
+static int
+list_gathered(struct h1 *h)
+{
+	struct block *b = h->out_block;
+	int err;
+
+	if (!b || b->len == h->out_from)
+		return 0;
+	err = chunks_add_block(&h->out, b, slice_make(b->at + h->out_from, b->len - h->out_from));
+	if (!err)
+		h->out_from = b->len;
+	return err;
+}
+
 /* The block at the end of the queue, with room for at least `bytes`. */
 static struct block *
 gather_block(struct h1 *h, size_t bytes)
 {
 	if (h->out_block && block_room(h->out_block) >= bytes)
 		return h->out_block;
+	if (list_gathered(h) != 0)
+		return NULL;
 	if (h->out_block)
 		block_unref(h->out_block);
+	h->out_from = 0;
 	h->out_block = block_take(h->x.store, bytes);
 	return h->out_block;
-}
-
-/* Queues the n bytes just written at the end of the gather block. */
-static int
-commit(struct h1 *h, size_t n)
-{
-	struct block *b = h->out_block;
-	struct slice s = slice_make(b->at + b->len, n);
-	struct chunk *last = h->out.head ? CONTAINER_OF(h->out.tail, struct chunk, next) : NULL;
-
-	if (last && last->kind == CHUNK_BLOCK && last->of.block == b &&
-	    last->at + last->len == s.at) {
-		last->len += n;
-		h->out.bytes += n;
-	} else if (chunks_add_block(&h->out, b, s) != 0) {
-		return ERR_MEMORY;
-	}
-	b->len += (uint32_t)n;
-	return 0;
 }
 
 static int
@@ -50,7 +49,8 @@ put(struct h1 *h, struct slice s)
 	if (!b)
 		return ERR_MEMORY;
 	memcpy(b->at + b->len, s.at, s.len);
-	return commit(h, s.len);
+	b->len += (uint32_t)s.len;
+	return 0;
 }
 
 /* --- the head ----------------------------------------------------------------- */
@@ -58,10 +58,6 @@ put(struct h1 *h, struct slice s)
 static void
 write_status_line(struct writer *w, int status)
 {
-	if (status == 200) {
-		writer_put(w, SLICE("HTTP/1.1 200 OK\r\n"));
-		return;
-	}
 	writer_put(w, SLICE("HTTP/1.1 "));
 	writer_u64(w, (uint64_t)status);
 	writer_char(w, ' ');
@@ -96,18 +92,25 @@ write_fields(struct writer *w, const struct response *r)
 	}
 }
 
-/* An upstream's Date and Server stand (RFC 9110 6.6.1); without them, ours. */
+/* Status line, Server and Date. An upstream's Date and Server stand (RFC 9110
+ * 6.6.1); without them, ours. */
 static void
-write_server(struct h1 *h, struct writer *w)
+write_start(struct h1 *h, struct writer *w)
 {
-	const struct fields *f = &h->x.response.fields;
+	const struct response *r = &h->x.response;
 	struct slice text = conn_host_server_text(h->conn->host);
+	bool is_proxied = h->x.prepared.len == 0 && r->fields.count > 0;
+	bool has_date = is_proxied && fields_find(&r->fields, FIELD_DATE);
+	bool has_server = is_proxied && fields_find(&r->fields, FIELD_SERVER);
 
-	if (f->count && fields_find(f, FIELD_DATE))
+	if (r->status == 200 && !has_date && !has_server) {
+		writer_put(w, text);
 		return;
-	if (f->count && fields_find(f, FIELD_SERVER))
-		text = slice_after(text, sizeof("Server: forebay\r\n") - 1);
-	writer_put(w, text);
+	}
+	write_status_line(w, r->status);
+	if (!has_date)
+		writer_put(
+		    w, slice_after(text, CONN_STATUS_BYTES + (has_server ? CONN_SERVER_BYTES : 0)));
 }
 
 static void
@@ -134,8 +137,7 @@ write_connection(struct h1 *h, struct writer *w)
 static void
 write_head(struct h1 *h, struct writer *w)
 {
-	write_status_line(w, h->x.response.status);
-	write_server(h, w);
+	write_start(h, w);
 	if (h->x.prepared.len)
 		writer_put(w, h->x.prepared);
 	else
@@ -171,10 +173,8 @@ choose_framing(struct h1 *h)
 }
 
 static int
-head(struct exchange *x)
+put_head(struct h1 *h)
 {
-	struct h1 *h = CONTAINER_OF(x, struct h1, x);
-
 	choose_framing(h);
 	for (size_t room = HEAD_ROOM; room <= HEAD_ROOM_MAX; room *= 4) {
 		struct block *b = gather_block(h, room);
@@ -184,12 +184,20 @@ head(struct exchange *x)
 			break;
 		w = writer_over(b->at + b->len, block_room(b));
 		write_head(h, &w);
-		if (!w.is_full)
-			return commit(h, w.len);
+		if (!w.is_full) {
+			b->len += (uint32_t)w.len;
+			return 0;
+		}
 	}
 	h->flags |= H1_BROKEN;
 	h1_schedule(h);
 	return ERR_MEMORY;
+}
+
+static int
+head(struct exchange *x)
+{
+	return put_head(CONTAINER_OF(x, struct h1, x));
 }
 
 static int
@@ -218,6 +226,8 @@ queue_chunks(struct h1 *h, struct chunks *list)
 		if (c->kind == CHUNK_ARENA)
 			h->flags |= H1_OUT_ARENA;
 	}
+	if (list->head && list_gathered(h) != 0)
+		return ERR_MEMORY;
 	chunks_move(&h->out, list);
 	return 0;
 }
@@ -263,7 +273,7 @@ body(struct exchange *x, struct chunks *list)
 		h->flags |= H1_BROKEN;
 		return err;
 	}
-	if (h->out.bytes <= H1_OUT_HIGH)
+	if (h1_queued(h) <= H1_OUT_HIGH)
 		return 0;
 	h->flags |= H1_OUT_PAUSED;
 	return EXCHANGE_PAUSE;
@@ -292,6 +302,27 @@ end(struct exchange *x)
 		cut(h);
 	else if ((h->flags & H1_OUT_CHUNKED) && put(h, SLICE("0\r\n\r\n")) != 0)
 		cut(h);
+}
+
+/* Head and body one behind the other; nothing is asked of the application any more. */
+static void
+whole(struct exchange *x, struct slice bytes)
+{
+	struct h1 *h = CONTAINER_OF(x, struct h1, x);
+	struct chunks list;
+
+	ASSERT(h->state == H1_RUNNING);
+	if (put_head(h) == 0 && bytes.len > 0 && !(h->flags & H1_OUT_NO_BODY)) {
+		chunks_init(&list, x->store);
+		if (bytes.len <= H1_GATHER_BYTES && !(h->flags & H1_OUT_CHUNKED)) {
+			if (put(h, bytes) != 0)
+				h->flags |= H1_BROKEN;
+		} else if (chunks_add_arena(&list, bytes) != 0 || body(x, &list) < 0) {
+			h->flags |= H1_BROKEN;
+		}
+		chunks_clear(&list);
+	}
+	end(x);
 }
 
 static void
@@ -327,28 +358,56 @@ const struct exchange_ops h1_ops = {
 	.end = end,
 	.abort = abort_response,
 	.want_body = want_body,
+	.whole = whole,
 };
 
-void
-h1_flush(struct h1 *h)
+/* Only gathered bytes: the common case, without a list. */
+static void
+write_gathered(struct h1 *h)
+{
+	struct block *b = h->out_block;
+	long n =
+	    io_write_bytes(&h->conn->io, slice_make(b->at + h->out_from, b->len - h->out_from));
+
+	if (n < 0)
+		h->flags |= H1_BROKEN;
+	else
+		h->out_from += (uint32_t)n;
+	if (n > 0)
+		h->flags |= H1_MOVED;
+}
+
+static void
+write_list(struct h1 *h)
 {
 	size_t before = h->out.bytes;
-	int err;
+	int err = io_write(&h->conn->io, &h->out, H1_TURN_BYTES);
 
-	if (before == 0 || (h->flags & H1_BROKEN))
-		return;
-	err = io_write(&h->conn->io, &h->out, H1_TURN_BYTES);
 	if (err == ERR_CLOSED)
 		h->flags |= H1_BROKEN;
 	if (h->out.bytes < before)
 		h->flags |= H1_MOVED;
 	if (err == 0 && h->out.bytes > 0) /* its share of this turn is used up */
 		loop_last(&h->conn->host->env->loop, &h->work);
-	if (h->out.bytes > 0)
+}
+
+void
+h1_flush(struct h1 *h)
+{
+	if (h1_queued(h) == 0 || (h->flags & H1_BROKEN))
+		return;
+	if (!h->out.head)
+		write_gathered(h);
+	else if (list_gathered(h) == 0)
+		write_list(h);
+	else
+		h->flags |= H1_BROKEN;
+	if (h1_queued(h) > 0)
 		return;
 	h->flags &= ~(unsigned)H1_OUT_ARENA;
 	if (h->out_block) {
 		block_unref(h->out_block);
 		h->out_block = NULL;
+		h->out_from = 0;
 	}
 }

@@ -42,6 +42,13 @@ h1_pending(const struct h1 *h)
 	return slice_make(h->in->at + h->in_at, h->in->len - h->in_at);
 }
 
+/* Bytes that wait to be written. */
+static inline size_t
+h1_queued(const struct h1 *h)
+{
+	return h->out.bytes + (h->out_block ? h->out_block->len - h->out_from : 0);
+}
+
 /* --- h1_out.c: the response's way out ------------------------------------------ */
 
 extern const struct exchange_ops h1_ops;

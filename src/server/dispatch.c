@@ -47,10 +47,8 @@ static void
 start(struct exchange *x, struct router_match *m)
 {
 	struct worker *w = x->host;
-	struct run_captures captures = { .value = m->capture };
+	struct run_captures captures = { .value = m->capture, .rest = m->rest };
 
-	if (m->captures)
-		captures.rest = m->capture[m->captures - 1];
 	if (router_decode(m, &x->arena) != 0) {
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);
 		return;

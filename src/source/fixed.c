@@ -181,16 +181,6 @@ prepare_part(struct part *p, struct source_build *b)
 
 /* --- answering ---------------------------------------------------------------------- */
 
-/* Head, body, done. */
-static void
-give(struct subrequest *q, struct chunks *list)
-{
-	subrequest_head(q);
-	if (q->state_now == SUBREQUEST_HEAD && subrequest_body(q, list) >= 0 &&
-	    q->state_now == SUBREQUEST_HEAD)
-		subrequest_done(q, 0);
-}
-
 static int
 fill_fields(struct subrequest *q, const struct fixed *f)
 {
@@ -212,25 +202,19 @@ static void
 answer_varying(struct subrequest *q, const struct fixed *f)
 {
 	struct slice body = q->value[f->body_value];
-	struct chunks list;
-	int err = fill_fields(q, f);
 
-	chunks_init(&list, &q->env->store);
-	if (!err)
-		err = chunks_add_arena(&list, body);
+	if (fill_fields(q, f) != 0) {
+		subrequest_done(q, ERR_MEMORY);
+		return;
+	}
 	q->response.content_length = body.len;
-	if (err)
-		subrequest_done(q, err);
-	else
-		give(q, &list);
-	chunks_clear(&list);
+	subrequest_whole(q, body);
 }
 
 static int
 answer(struct subrequest *q)
 {
 	const struct fixed *f = q->part->conf;
-	struct chunks list;
 
 	q->response = f->response;
 	if (!f->is_constant) {
@@ -238,12 +222,7 @@ answer(struct subrequest *q)
 		return 0;
 	}
 	q->prepared = f->prepared;
-	chunks_init(&list, &q->env->store);
-	if (chunks_add_static(&list, f->constant) == 0)
-		give(q, &list);
-	else
-		subrequest_done(q, ERR_MEMORY);
-	chunks_clear(&list);
+	subrequest_whole(q, f->constant);
 	return 0;
 }
 

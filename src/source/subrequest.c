@@ -50,20 +50,10 @@ set_type(struct subrequest *q, struct slice type)
 	return fields_add(fields, FIELD_CONTENT_TYPE, type);
 }
 
-/* Takes the list. */
+/* Head, body, done. Takes the list. */
 static void
-answer_whole(struct subrequest *q, int status, struct slice type, struct chunks *body)
+give(struct subrequest *q, struct chunks *body)
 {
-	int err = set_type(q, type);
-
-	if (err) {
-		chunks_clear(body);
-		subrequest_done(q, err);
-		return;
-	}
-	q->response.status = status;
-	q->response.framing = BODY_LENGTH;
-	q->response.content_length = body->bytes;
 	subrequest_head(q);
 	/* The run may have cancelled it from inside head, or from inside body. */
 	if (q->state_now == SUBREQUEST_HEAD && subrequest_body(q, body) >= 0 &&
@@ -72,16 +62,40 @@ answer_whole(struct subrequest *q, int status, struct slice type, struct chunks 
 	chunks_clear(body);
 }
 
+static int
+set_head(struct subrequest *q, int status, struct slice type, size_t bytes)
+{
+	q->response.status = status;
+	q->response.framing = BODY_LENGTH;
+	q->response.content_length = bytes;
+	return set_type(q, type);
+}
+
 void
-subrequest_answer(struct subrequest *q, int status, struct slice type, struct slice body)
+subrequest_whole(struct subrequest *q, struct slice body)
 {
 	struct chunks list;
 
+	ASSERT(q->state_now == SUBREQUEST_STARTED);
+	if (q->up->whole) {
+		q->state_now = SUBREQUEST_DONE;
+		q->up->whole(q, body);
+		return;
+	}
 	chunks_init(&list, &q->env->store);
 	if (chunks_add_arena(&list, body) != 0)
 		subrequest_done(q, ERR_MEMORY);
 	else
-		answer_whole(q, status, type, &list);
+		give(q, &list);
+}
+
+void
+subrequest_answer(struct subrequest *q, int status, struct slice type, struct slice body)
+{
+	if (set_head(q, status, type, body.len) != 0)
+		subrequest_done(q, ERR_MEMORY);
+	else
+		subrequest_whole(q, body);
 }
 
 void
@@ -91,10 +105,14 @@ subrequest_answer_heap(struct subrequest *q, int status, struct slice type, void
 	struct chunks list;
 
 	chunks_init(&list, &q->env->store);
-	if (chunks_add_heap(&list, owned, body) != 0)
+	if (chunks_add_heap(&list, owned, body) != 0) {
 		subrequest_done(q, ERR_MEMORY);
-	else
-		answer_whole(q, status, type, &list);
+	} else if (set_head(q, status, type, body.len) != 0) {
+		chunks_clear(&list);
+		subrequest_done(q, ERR_MEMORY);
+	} else {
+		give(q, &list);
+	}
 }
 
 void

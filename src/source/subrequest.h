@@ -14,6 +14,8 @@ struct subrequest_ops {
 	int (*body)(struct subrequest *q, struct chunks *list);
 	void (*done)(struct subrequest *q, int err);
 	void (*want_body)(struct subrequest *q);
+	/* Optional: head, body and done(0) at once, for a body in memory. */
+	void (*whole)(struct subrequest *q, struct slice body);
 };
 
 /* body() took the list, but wants no more before resume(). */
@@ -58,6 +60,8 @@ struct subrequest {
 void subrequest_head(struct subrequest *q);
 int subrequest_body(struct subrequest *q, struct chunks *list) __attribute__((warn_unused_result));
 void subrequest_done(struct subrequest *q, int err);
+/* Head, body and done(0) in one call; q->response is filled, the body static or in the arena. */
+void subrequest_whole(struct subrequest *q, struct slice body);
 /* The source can take (more of) the request's body. */
 void subrequest_want_body(struct subrequest *q);
 /* For small whole results: head with status and type, body, done(0). The body is static or in the
