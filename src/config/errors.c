@@ -83,7 +83,10 @@ add(struct conf_errors *e, const char *file, unsigned line, const char *where, c
 	struct writer w = writer_over(text, sizeof(text) - 1);
 
 	vsnprintf(message, sizeof(message), format, list);
-	writer_format(&w, "%.*s:%u: ", PLACE_BYTES - 16, file, line);
+	writer_format(&w, "%.*s", PLACE_BYTES - 16, file);
+	if (line > 0) /* 0: it is about the file as a whole */
+		writer_format(&w, ":%u", line);
+	writer_text(&w, file[0] ? ": " : "");
 	writer_text(&w, where);
 	writer_text(&w, message);
 	text[w.len] = '\0';

@@ -51,7 +51,8 @@ load_root(struct file_conf *c, struct part *p, struct source_build *b)
 {
 	c->root_fd = file_open_root(c->root.at);
 	if (c->root_fd < 0) {
-		conf_error_at(b->errors, p->section, "root", "%s %s", conf_quote(c->root).text,
+		/* The whole path, however long: half a path cannot be looked for. */
+		conf_error_at(b->errors, p->section, "root", "\"%.*s\" %s", SLICE_PRINT(c->root),
 			      root_advice(c->root_fd));
 		return ERR_SYNTAX;
 	}

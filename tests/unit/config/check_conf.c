@@ -98,7 +98,7 @@ START_TEST(needed_section_is_the_written_one_or_a_new_empty_one)
 	ck_assert_ptr_eq(conf_need(conf, "pool", "blocking"), s);
 	ck_assert_ptr_eq(conf->sections->next, s);
 	conf_error_at(&errors, s, "x", "wrong");
-	ck_assert_str_eq(complaints(), "f.conf:0: [pool blocking] x: wrong\n");
+	ck_assert_str_eq(complaints(), "f.conf: [pool blocking] x: wrong\n");
 }
 END_TEST
 
