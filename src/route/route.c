@@ -128,7 +128,10 @@ route_explain(const struct router *r, struct slice request, struct arena *a, str
 	}
 	authority = take_authority(&target);
 	err = target_path(target, a, &path);
-	if (err == ERR_SYNTAX)
+	/* RFC 9110 9.3.7: asked about the server as a whole, not about a route. */
+	if (err && method_of(method) == METHOD_OPTIONS && slice_eq(target, SLICE("*")))
+		writer_text(w, "no route: 204, the server itself answers OPTIONS *\n");
+	else if (err == ERR_SYNTAX)
 		writer_format(w, "%.*s is not a path: such a request is refused with 400\n",
 			      SLICE_PRINT(target));
 	if (err)

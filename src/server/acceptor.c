@@ -18,6 +18,7 @@ enum {
 	DRAIN_PASSES = 20, /* looks at a backlog that is running empty */
 	DRAIN_WAIT_US = 1000,
 	CLOSE_SHARE = 64, /* under pressure, 1/64 of max_connections is freed at a time */
+	ADDRESS_BYTES = 128,
 };
 
 uint64_t
@@ -180,6 +181,39 @@ on_ready(struct io *io, unsigned ready)
 
 /* --- life ------------------------------------------------------------------------------ */
 
+/* What to do about it, for who reads the message. */
+static const char *
+advice_for(int code, const struct address *a)
+{
+	switch (code) {
+	case EADDRINUSE:
+		return "; end who listens there, or choose another address";
+	case EADDRNOTAVAIL:
+		return "; choose an address that this machine has, or 0.0.0.0 or [::] for all";
+	case EACCES:
+		return address_is_unix(a) ? "; choose a directory in which this user may make files"
+					  : "; choose a port from 1024 on, or start as root";
+	case ENOENT:
+	case ENOTDIR:
+		return "; make its directory first";
+	default:
+		return "";
+	}
+}
+
+static void
+tell_failure(const struct gate *g, const struct site_listener *l)
+{
+	int code = errno;
+	char text[ADDRESS_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+
+	address_write(&l->address, &w);
+	log_error("%s:%u: [listen %.*s] address: cannot listen on %.*s: %s: %s%s", l->file, l->line,
+		  SLICE_PRINT(l->name), SLICE_PRINT(writer_slice(&w)), g->listener.failed,
+		  strerror(code), advice_for(code, &l->address));
+}
+
 static int
 open_gate(struct gate *g, const struct site_listener *l)
 {
@@ -192,8 +226,7 @@ open_gate(struct gate *g, const struct site_listener *l)
 	g->conn_flags = l->allows_half_close ? CONN_HALF_CLOSE : 0;
 	if (listener_open(&g->listener) == 0)
 		return 0;
-	log_error("%s:%u: [listen %.*s] address: %s: %s", l->file, l->line, SLICE_PRINT(l->name),
-		  g->listener.failed, strerror(errno));
+	tell_failure(g, l);
 	return ERR_SYSTEM;
 }
 

@@ -132,6 +132,10 @@ START_TEST(explain_names_the_winner_and_its_captures)
 			 "no route: 404, no route has such a path\n");
 	ck_assert_str_eq(explain("GET /%zz", ERR_SYNTAX),
 			 "/%zz is not a path: such a request is refused with 400\n");
+	ck_assert_str_eq(explain("GET *", ERR_SYNTAX),
+			 "* is not a path: such a request is refused with 400\n");
+	ck_assert_str_eq(explain("OPTIONS *", ERR_SYNTAX),
+			 "no route: 204, the server itself answers OPTIONS *\n");
 	ck_assert_str_eq(explain("/x", ERR_SYNTAX),
 			 "not a request: write it as 'GET /path' or 'GET http://host/path'\n");
 }
