@@ -25,13 +25,29 @@ dump_sources(const struct site *s, struct writer *w)
 	}
 }
 
+/* The keys of a route's own source stand in the route's section, behind its own. */
 static void
-dump_route(const struct route *route, struct writer *w)
+dump_single(const struct route *route, struct writer *w)
+{
+	const struct plan *plan = route->plan;
+	const struct plan_part *part = &plan->part[0];
+	struct conf_table all[PLAN_TABLES_MAX * 2];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < plan->tables; i++)
+		all[n++] = plan->table[i];
+	for (unsigned i = 0; i < part->tables; i++)
+		all[n++] = part->table[i];
+	conf_dump_section(route->section, all, n, w);
+}
+
+static void
+dump_joined(const struct route *route, struct writer *w)
 {
 	const struct plan *plan = route->plan;
 
 	conf_dump_section(route->section, plan->table, plan->tables, w);
-	for (unsigned i = 0; plan->is_joined && i < plan->count; i++)
+	for (unsigned i = 0; i < plan->count; i++)
 		conf_dump_section(plan->part[i].part.section, plan->part[i].table,
 				  plan->part[i].tables, w);
 }
@@ -45,6 +61,10 @@ site_dump(const struct site *s, struct writer *w)
 	dump_kind(s, "limits", limits_keys, w);
 	dump_kind(s, "pool", pool_keys, w);
 	dump_sources(s, w);
-	for (unsigned i = 0; i < s->route_count; i++)
-		dump_route(&s->routes[i], w);
+	for (unsigned i = 0; i < s->route_count; i++) {
+		if (s->routes[i].plan->is_joined)
+			dump_joined(&s->routes[i], w);
+		else
+			dump_single(&s->routes[i], w);
+	}
 }
