@@ -80,7 +80,8 @@ want_all(struct fixed *f, struct part *p)
 	struct slice type = f->type;
 	int err = 0;
 
-	if (slice_eq_nocase(slice_trim(slice_cut(&type, ';')), SLICE("application/json")))
+	if (f->body.len > 0 &&
+	    slice_eq_nocase(slice_trim(slice_cut(&type, ';')), SLICE("application/json")))
 		coding = VALUE_JSON;
 	f->body_value = part_want(p, f->body, coding, "body");
 	if (f->body_value < 0)
