@@ -1,8 +1,10 @@
 /*
- * forebayctl: talks to the admin listener.
+ * forebayctl: asks a running forebayd.
  */
+#include "server/control.h"
+
 int
-main(void)
+main(int argc, char **argv)
 {
-	return 0;
+	return (int)control_run(argc, argv);
 }
