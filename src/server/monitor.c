@@ -9,6 +9,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ enum { BACKLOG = 64, PAUSE_MS = 20, ADDRESS_BYTES = 256, SOCKET_MODE = 0600 };
 /* Of a client that asks short questions. */
 static const struct conn_limits limits = {
 	.h1 = { .max_head_bytes = 8192, .max_fields = 64, .max_target = 1024 },
-	.header_timeout_ns = 5 * CLOCK_SEC,
+	.header_timeout_ns = 2 * CLOCK_SEC,
 	.body_idle_timeout_ns = 5 * CLOCK_SEC,
 	.idle_timeout_ns = 120 * CLOCK_SEC, /* longer than the usual time between scrapes */
 	.send_idle_timeout_ns = 10 * CLOCK_SEC,
@@ -28,9 +29,22 @@ static const struct conn_limits limits = {
 /* --- accepting ---------------------------------------------------------------------------- */
 
 static bool
-has_room(struct monitor *m)
+is_awaited(const struct monitor_gate *g)
 {
-	return m->host.open < MONITOR_CONNECTIONS || conn_host_close_idle(&m->host, 1) > 0;
+	struct pollfd p = { .fd = g->listener.fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* An idle conn makes room for one that waits, and for nobody else. */
+static bool
+has_room(struct monitor_gate *g)
+{
+	struct conn_host *h = &g->monitor->host;
+
+	if (h->open < MONITOR_CONNECTIONS)
+		return true;
+	return is_awaited(g) && conn_host_close_idle(h, 1) > 0;
 }
 
 /* Looks again a little later. */
@@ -50,7 +64,7 @@ accept_some(struct monitor_gate *g)
 	struct address peer;
 	int fd;
 
-	for (unsigned i = 0; i < MONITOR_CONNECTIONS && has_room(m); i++) {
+	for (unsigned i = 0; i < MONITOR_CONNECTIONS && has_room(g); i++) {
 		fd = listener_accept(&g->listener, &peer);
 		if (fd < 0 && errno == EAGAIN)
 			return;
