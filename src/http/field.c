@@ -143,3 +143,29 @@ field_is_value(struct slice s)
 	}
 	return true;
 }
+
+/* Names of our own are kept in lower case, as HTTP/2 wants them. */
+static void
+write_titled(struct writer *w, struct slice name)
+{
+	bool is_start = true;
+
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.at[i];
+
+		writer_char(w, is_start && c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c);
+		is_start = c == '-';
+	}
+}
+
+void
+field_write_line(struct writer *w, const struct field *f)
+{
+	if (f->id != FIELD_OTHER && f->name.at == field_name(f->id).at)
+		write_titled(w, f->name);
+	else
+		writer_put(w, f->name);
+	writer_put(w, SLICE(": "));
+	writer_put(w, f->value);
+	writer_put(w, SLICE("\r\n"));
+}

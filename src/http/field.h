@@ -6,7 +6,7 @@
 #ifndef FOREBAY_HTTP_FIELD_H
 #define FOREBAY_HTTP_FIELD_H
 
-#include "base/slice.h"
+#include "base/writer.h"
 
 enum field_id {
 	FIELD_OTHER,
@@ -45,6 +45,9 @@ field_flags(enum field_id id)
 {
 	return id < FIELD_COUNT ? field_flag_bytes[id] : 0;
 }
+
+/* "Name: value\r\n": a name that is ours as people write it (Content-Type), another as it came. */
+void field_write_line(struct writer *w, const struct field *f);
 
 /* The first field with that id or name, or NULL. */
 const struct field *fields_find(const struct fields *f, enum field_id id);

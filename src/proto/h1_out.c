@@ -65,15 +65,6 @@ write_status_line(struct writer *w, int status)
 	writer_put(w, SLICE("\r\n"));
 }
 
-static void
-write_line(struct writer *w, struct slice name, struct slice value)
-{
-	writer_put(w, name);
-	writer_put(w, SLICE(": "));
-	writer_put(w, value);
-	writer_put(w, SLICE("\r\n"));
-}
-
 /* Fields of one connection and those that frame the body are ours to say. */
 static bool
 is_ours(enum field_id id)
@@ -88,7 +79,7 @@ write_fields(struct writer *w, const struct response *r)
 		const struct field *f = &r->fields.at[i];
 
 		if (f->id == FIELD_OTHER || !is_ours(f->id))
-			write_line(w, f->name, f->value);
+			field_write_line(w, f);
 	}
 }
 

@@ -128,15 +128,6 @@ make_fields(struct fixed *f, const struct part *p, struct source_build *b)
 	return 0;
 }
 
-static void
-write_line(struct writer *w, struct slice name, struct slice value)
-{
-	writer_put(w, name);
-	writer_put(w, SLICE(": "));
-	writer_put(w, value);
-	writer_put(w, SLICE("\r\n"));
-}
-
 /* The field lines as HTTP/1 sends them, framing included. */
 static int
 make_lines(struct fixed *f, struct source_build *b)
@@ -145,6 +136,8 @@ make_lines(struct fixed *f, struct source_build *b)
 	size_t cap = sizeof("Content-Length: \r\n") + NUMBER_BYTES;
 	char digits[NUMBER_BYTES], *memory;
 	struct writer number = writer_over(digits, sizeof(digits)), w;
+	struct field length = { .name = field_name(FIELD_CONTENT_LENGTH),
+				.id = FIELD_CONTENT_LENGTH };
 
 	for (unsigned i = 0; i < fields->count; i++)
 		cap += fields->at[i].name.len + fields->at[i].value.len + 4;
@@ -153,10 +146,11 @@ make_lines(struct fixed *f, struct source_build *b)
 		return ERR_MEMORY;
 	w = writer_over(memory, cap);
 	for (unsigned i = 0; i < fields->count; i++)
-		write_line(&w, fields->at[i].name, fields->at[i].value);
+		field_write_line(&w, &fields->at[i]);
 	writer_u64(&number, f->response.content_length);
+	length.value = writer_slice(&number);
 	if (f->response.framing == BODY_LENGTH)
-		write_line(&w, SLICE("Content-Length"), writer_slice(&number));
+		field_write_line(&w, &length);
 	ASSERT(!w.is_full);
 	f->prepared = writer_slice(&w);
 	return 0;
