@@ -220,11 +220,20 @@ start_later(struct run *r, struct run_part *p)
 	p->q.part->source->ops->start(&p->q);
 }
 
+/* The part's timeout counts from its start, within the plan's deadline. */
+static void
+set_deadline(struct run *r, struct run_part *p)
+{
+	uint64_t timeout = p->plan->conf.timeout;
+	uint64_t own = clock_after(loop_now(&r->env->loop), timeout);
+
+	p->q.deadline_ns = timeout && own < r->deadline_ns ? own : r->deadline_ns;
+}
+
 static void
 start_part(struct run *r, struct run_part *p)
 {
 	const struct source_ops *ops = p->q.part->source->ops;
-	uint64_t now = loop_now(&r->env->loop), own;
 	int err;
 
 	r->ready &= ~bit_of(p);
@@ -232,9 +241,8 @@ start_part(struct run *r, struct run_part *p)
 		end_part(r, p, OUTCOME_SKIPPED);
 		return;
 	}
-	p->began_ns = now;
-	own = p->plan->conf.timeout ? clock_after(now, p->plan->conf.timeout) : CLOCK_NEVER;
-	p->q.deadline_ns = own < r->deadline_ns ? own : r->deadline_ns;
+	p->began_ns = loop_now(&r->env->loop);
+	set_deadline(r, p);
 	err = run_evaluate(p);
 	if (err) {
 		fail_part(r, p, err);
@@ -390,13 +398,18 @@ static void
 start(struct run *r)
 {
 	const struct plan *plan = r->plan;
+	uint64_t keep;
+	unsigned i;
 
-	for (unsigned i = 0; i < plan->count; i++) {
+	for (i = 0; i < plan->count; i++) {
 		r->part[i].q.up = &fan_ops;
 		intake_init(&r->part[i].body, &r->env->store, r->part[i].plan->conf.max_result);
 	}
+	/* Sources may admit by deadline: those that start now know theirs. */
 	r->ready = plan->first;
-	for (unsigned i = 0; i < plan->batches && !r->failed; i++)
+	PLAN_EACH(i, keep, r->ready)
+	set_deadline(r, &r->part[i]);
+	for (i = 0; i < plan->batches && !r->failed; i++)
 		reserve_batch(r, &plan->batch[i]);
 	settle(r);
 }

@@ -64,10 +64,7 @@ check(const struct fixed *f, const struct part *p, struct conf_errors *e)
 	for (size_t i = 0; i < f->headers.count; i++) {
 		const struct conf_named *h = &f->headers.at[i];
 
-		if (!field_is_token(h->name))
-			conf_error_at(e, p->section, h->entry->key.at,
-				      "%s is no name of a header field", conf_quote(h->name).text);
-		else if (is_taken(h->name))
+		if (is_taken(h->name))
 			conf_error_at(e, p->section, h->entry->key.at,
 				      "this field is written by the server itself");
 	}
