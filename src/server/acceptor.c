@@ -43,13 +43,34 @@ send_pending(struct acceptor *a)
 	}
 }
 
+static uint64_t
+conns_of(const struct acceptor *a, unsigned worker)
+{
+	return a->given[worker] - count_read(&a->workers[worker]->counters, COUNTER_CONN_CLOSED);
+}
+
+/* In turn; or the one with the fewest conns, in turn among equals. */
+static unsigned
+choose_worker(struct acceptor *a)
+{
+	unsigned best = a->next;
+
+	for (unsigned i = 1; i < a->worker_count && a->is_least_active; i++) {
+		unsigned other = (a->next + i) % a->worker_count;
+
+		if (conns_of(a, other) < conns_of(a, best))
+			best = other;
+	}
+	a->next = best + 1 == a->worker_count ? 0 : best + 1;
+	return best;
+}
+
 static void
 hand_over(struct acceptor *a, int fd, const struct address *peer, uint32_t flags)
 {
-	unsigned i = a->next;
+	unsigned i = choose_worker(a);
 	struct handover *h = a->pending[i];
 
-	a->next = i + 1 == a->worker_count ? 0 : i + 1;
 	if (!h) {
 		h = a->pending[i] = handover_new();
 		if (!h) {
@@ -60,6 +81,7 @@ hand_over(struct acceptor *a, int fd, const struct address *peer, uint32_t flags
 		}
 	}
 	count_add(a->counters, COUNTER_ACCEPTED, 1);
+	a->given[i]++;
 	handover_add(h, fd, peer, flags);
 	if (h->count == HANDOVER_MAX) {
 		handover_send(h, a->workers[i]);
@@ -240,6 +262,7 @@ acceptor_open(struct acceptor *a, struct loop *loop, const struct site *site,
 		.loop = loop,
 		.counters = counters,
 		.max_connections = site->max_connections,
+		.is_least_active = site->dispatch == SITE_LEAST_ACTIVE,
 		.more.run = on_more,
 	};
 	timer_init(&a->pause, on_pause_over);
@@ -258,7 +281,8 @@ int
 acceptor_start(struct acceptor *a, struct worker **workers, unsigned count)
 {
 	a->pending = mem_zalloc(count, sizeof(*a->pending));
-	if (!a->pending)
+	a->given = mem_zalloc(count, sizeof(*a->given));
+	if (!a->pending || !a->given)
 		return ERR_MEMORY;
 	a->workers = workers;
 	a->worker_count = count;
@@ -315,5 +339,6 @@ acceptor_close(struct acceptor *a)
 	loop_forget(a->loop, &a->more);
 	mem_free(&a->gates);
 	mem_free(&a->pending);
+	mem_free(&a->given);
 	a->gate_count = 0;
 }

@@ -31,6 +31,9 @@ struct acceptor {
 	unsigned gate_count;
 	struct handover **pending; /* owned, one for each worker; NULL: none */
 	unsigned next; /* worker whose turn it is */
+	uint64_t *given; /* owned, one for each worker: conns handed over */
+	bool
+	    is_least_active; /* [server] dispatch: the worker with the fewest conns, not the next */
 	unsigned max_connections;
 	struct counters *counters; /* borrowed: main's */
 	struct deferred more; /* a batch was full: go on next turn */

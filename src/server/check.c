@@ -4,10 +4,12 @@
 #include "server/check.h"
 
 #include "base/mem.h"
+#include "server/privileges.h"
 #include "server/site.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { TEXT_BYTES = 1 << 18, DUMP_BYTES = CONF_MAX_BYTES };
 
@@ -23,6 +25,9 @@ build(const char *path)
 
 	conf_errors_init(&errors);
 	site = site_open(path, &errors);
+	/* As root, what is readable is judged as the user who will serve. */
+	if (site && site->user.len && geteuid() == 0 && privileges_drop(site->user) != 0)
+		errors.errors++; /* said in the log */
 	if (site)
 		err = site_complete(site, &errors);
 	conf_errors_write(&errors, &w);

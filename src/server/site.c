@@ -240,6 +240,24 @@ build_routes(struct site *s, struct source_build *source)
 	return index_parts(s, b.parts);
 }
 
+/* A throttled control group stops the workers too: they and the compute threads
+ * together must fit into its quota. */
+static void
+check_budget(const struct site *s, struct conf_errors *e)
+{
+	struct pool *compute = find_pool((void *)(uintptr_t)s, SLICE("compute"));
+	struct pool_sample sample;
+
+	if (s->budget.quota_milli == 0 || !compute)
+		return;
+	pool_sample(compute, &sample);
+	if ((s->workers + sample.threads) * UINT64_C(1000) > s->budget.quota_milli)
+		conf_warning_at(e, conf_find(s->conf, SLICE("server"), SLICE("")), "workers",
+				"%u workers and %u compute threads are more than the quota of "
+				"%.2f processors",
+				s->workers, sample.threads, (double)s->budget.quota_milli / 1000);
+}
+
 int
 site_complete(struct site *s, struct conf_errors *e)
 {
@@ -253,6 +271,7 @@ site_complete(struct site *s, struct conf_errors *e)
 	int err;
 
 	build_pools(s, e);
+	check_budget(s, e);
 	build_sources(s, &b);
 	err = build_routes(s, &b);
 	if (err)
