@@ -113,10 +113,14 @@ pause_accepting(struct acceptor *a)
 		a->is_paused = false;
 }
 
-static bool
-is_full(const struct acceptor *a)
+/* How many more may be accepted now, at most a batch. */
+static unsigned
+room(const struct acceptor *a)
 {
-	return acceptor_active(a) >= a->max_connections;
+	uint64_t active = acceptor_active(a);
+	uint64_t left = active < a->max_connections ? a->max_connections - active : 0;
+
+	return left < BATCH ? (unsigned)left : BATCH;
 }
 
 /* Descriptors or memory are out: those who hold them idle give them back. */
@@ -130,13 +134,13 @@ on_shortage(struct acceptor *a)
 
 /* --- accepting ------------------------------------------------------------------------ */
 
-/* Takes up to a batch. False when the backlog is empty. */
+/* Takes up to so many. False when the backlog is empty. */
 static bool
-accept_batch(struct gate *g)
+accept_batch(struct gate *g, unsigned count)
 {
 	struct acceptor *a = g->acceptor;
 
-	for (unsigned i = 0; i < BATCH; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		struct address peer;
 		int fd = listener_accept(&g->listener, &peer);
 
@@ -158,17 +162,19 @@ static void
 accept_ready(struct acceptor *a)
 {
 	bool is_more = false;
+	unsigned count;
 
 	for (unsigned i = 0; i < a->gate_count && !a->is_paused; i++) {
 		struct gate *g = &a->gates[i];
 
 		if (!g->is_ready || g->listener.fd < 0)
 			continue;
-		if (is_full(a)) {
+		count = room(a);
+		if (count == 0) {
 			pause_accepting(a);
 			break;
 		}
-		g->is_ready = accept_batch(g);
+		g->is_ready = accept_batch(g, count);
 		is_more |= g->is_ready;
 	}
 	send_pending(a);
@@ -306,7 +312,7 @@ empty_backlogs(struct acceptor *a)
 
 		for (unsigned i = 0; i < a->gate_count; i++) {
 			if (a->gates[i].listener.fd >= 0)
-				is_more |= accept_batch(&a->gates[i]);
+				is_more |= accept_batch(&a->gates[i], BATCH);
 		}
 		send_pending(a);
 		if (!is_more)

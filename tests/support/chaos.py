@@ -173,7 +173,7 @@ async def do_big(conn, request):
         piece = PIECE[:left]
         await (conn.chunk(piece) if chunked else conn.send(piece))
         left -= len(piece)
-    if chunked:
+    if chunked and request.method != "HEAD":
         await conn.chunk(b"")
 
 

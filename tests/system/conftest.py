@@ -25,10 +25,18 @@ def chaos():
     upstream.stop()
 
 
+def pytest_runtest_setup(item):
+    """What daemons have said before is of other tests."""
+    item.said_before = {daemon.pid: len(daemon.stderr()) for daemon in bed.Daemon.running}
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failed test shows what the daemons have said."""
     report = (yield).get_result()
     if report.failed:
+        before = getattr(item, "said_before", {})
         for daemon in bed.Daemon.running:
-            report.sections.append(("stderr of forebayd %d" % daemon.pid, daemon.stderr()[-8000:]))
+            said = daemon.stderr()[before.get(daemon.pid, 0):]
+            if said:
+                report.sections.append(("stderr of forebayd %d" % daemon.pid, said[-8000:]))
