@@ -132,7 +132,7 @@ RICH = """\
 [server]
 workers = 3
 cpu_budget = 1.5
-user = ${FOREBAY_TEST_USER:-nobody}
+user = ${FOREBAY_TEST_USER:-root}
 grace = 90s
 include = more.conf
 
@@ -212,7 +212,7 @@ def test_dump_is_accepted_and_dumps_to_itself(tmp_path):
     write(tmp_path, MORE, "more.conf")
     code, first, said = run_forebayd("--dump", "-c", "f.conf", folder=tmp_path)
     assert (code, said) == (0, "")
-    for part in ("${FOREBAY_TEST_USER:-nobody}", "max_headers = 100", "[pool blocking]", "root = %s" % tmp_path,
+    for part in ("${FOREBAY_TEST_USER:-root}", "max_headers = 100", "[pool blocking]", "root = %s" % tmp_path,
                  "[subrequest profile.badge]", "iterations = 10\nsalt = {query.salt}\nalgorithm = sha256",
                  "connect_timeout = 1s"):
         assert part in first, first
