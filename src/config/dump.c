@@ -32,6 +32,22 @@ write_path(struct writer *w, struct slice path, const struct conf_file *f)
 	write_lines(w, path);
 }
 
+/* Behind a scheme that is written out; one that comes from ${...} stays as it is. */
+static void
+write_url(struct writer *w, struct slice raw, struct slice value, const struct conf_file *f)
+{
+	struct slice path = value, scheme = slice_cut(&path, ':');
+
+	if (path.len == 0 || path.at[0] == '/' || raw.len <= scheme.len ||
+	    !slice_has_prefix(raw, scheme) || raw.at[scheme.len] != ':') {
+		write_lines(w, raw);
+		return;
+	}
+	writer_put(w, scheme);
+	writer_char(w, ':');
+	write_path(w, slice_after(raw, scheme.len + 1), f);
+}
+
 /* As value_next, over raw text: a comma inside ${...} separates nothing. */
 static bool
 next_item(struct slice *rest, struct slice *item)
@@ -78,6 +94,9 @@ write_value(struct writer *w, const struct conf_key *k, struct slice raw, struct
 			write_path(w, raw, f);
 		else
 			write_lines(w, raw);
+		break;
+	case CONF_URL:
+		write_url(w, raw, value, f);
 		break;
 	case CONF_LIST:
 	case CONF_WORDS:

@@ -308,6 +308,29 @@ parse_path(struct field *f, struct slice text)
 }
 
 static int
+parse_url(struct field *f, struct slice text)
+{
+	struct slice path = text, scheme = slice_cut(&path, ':'), resolved;
+	struct writer w;
+	char *memory;
+
+	if (path.len == 0 || path.at[0] == '/')
+		return parse_text(f, text);
+	resolved = conf_resolve(f->conf, f->file, path);
+	memory = arena_alloc(&f->conf->arena, scheme.len + resolved.len + 2);
+	if (!resolved.at || !memory)
+		return ERR_MEMORY;
+	w = writer_over(memory, scheme.len + resolved.len + 2);
+	writer_put(&w, scheme);
+	writer_char(&w, ':');
+	writer_put(&w, resolved);
+	writer_char(&w, '\0');
+	text = slice_make(memory, w.len - 1);
+	memcpy(f->at, &text, sizeof(text));
+	return 0;
+}
+
+static int
 parse_address(struct field *f, struct slice text)
 {
 	return address_parse(f->at, text) == 0 ? 0 : ERR_SYNTAX;
@@ -367,6 +390,7 @@ static const struct {
 			    .width = sizeof(struct slice),
 			    .takes_empty = true },
 	[CONF_PATH] = { .name = "path", .parse = parse_path, .width = sizeof(struct slice) },
+	[CONF_URL] = { .name = "url", .parse = parse_url, .width = sizeof(struct slice) },
 	[CONF_BOOL] = { .name = "yes or no",
 			.want = "yes or no",
 			.parse = parse_bool,

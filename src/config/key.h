@@ -39,6 +39,8 @@ enum conf_type {
 	CONF_TEXT, /* struct slice; a NUL follows */
 	CONF_TEMPLATE, /* struct slice; as CONF_TEXT, said to the reader of the manual */
 	CONF_PATH, /* struct slice; absolute: relative to the file that names it */
+	CONF_URL, /* struct slice; SCHEME:PATH, the path absolute as of CONF_PATH; other text as it
+		     is */
 	CONF_BOOL, /* bool: yes, no */
 	CONF_UINT, /* unsigned */
 	CONF_INT, /* int8_t ... int64_t */

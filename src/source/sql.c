@@ -56,7 +56,7 @@ static const char *const shapes[] = { "array", "object", "value", "count", NULL 
 static const char *const empties[] = { "200", "404", NULL };
 
 static const struct conf_key section_keys[] = {
-	{ "url", CONF_TEXT, CONF_FIELD(struct database_conf, url), .flags = CONF_REQUIRED,
+	{ "url", CONF_URL, CONF_FIELD(struct database_conf, url), .flags = CONF_REQUIRED,
 	  .help = "which database, as sqlite:PATH" },
 	{ "connections", CONF_UINT, CONF_FIELD(struct database_conf, connections), .def = "4",
 	  .min = 1, .max = 256, .help = "connections, and threads of the pool database.NAME" },
@@ -113,7 +113,6 @@ find_driver(struct source *s, struct source_build *b, struct slice scheme)
 static int
 read_url(struct source *s, struct source_build *b, struct database *d)
 {
-	const struct conf_entry *entry = conf_entry(s->section, "url");
 	struct slice where = d->conf->url, scheme = slice_cut(&where, ':');
 
 	d->driver = find_driver(s, b, scheme);
@@ -124,10 +123,8 @@ read_url(struct source *s, struct source_build *b, struct database *d)
 			      d->driver->scheme);
 		return ERR_SYNTAX;
 	}
-	if (d->driver->is_path)
-		where = conf_resolve(s->section->conf, entry->file, where);
 	d->sql.where = where;
-	return where.at ? 0 : ERR_MEMORY;
+	return 0;
 }
 
 static int

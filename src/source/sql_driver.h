@@ -52,7 +52,6 @@ struct sql_call {
 
 struct sql_driver {
 	const char *scheme;
-	bool is_path; /* where is a path, relative to the file of the configuration */
 	/* NULL: `why` holds the reason. `prepares` is the builder: it also puts the database in
 	 * the state that it needs, once. */
 	void *(*open)(const struct sql_database *d, bool prepares, struct writer *why);

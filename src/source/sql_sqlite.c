@@ -472,7 +472,6 @@ run(void *connection, struct sql_call *call)
 
 const struct sql_driver sql_sqlite = {
 	.scheme = "sqlite",
-	.is_path = true,
 	.open = open_connection,
 	.close = close_connection,
 	.check = check,

@@ -5,12 +5,13 @@
 #include "config/key.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 Suite *suite_config_dump(void);
 
 struct sample {
-	struct slice text, path, query;
+	struct slice text, path, query, url;
 	uint64_t wait;
 	unsigned threads;
 	struct conf_list list, paths;
@@ -21,6 +22,7 @@ static const struct conf_key keys[] = {
 	{ "text", CONF_TEXT, CONF_FIELD(struct sample, text), .def = "hello" },
 	{ "path", CONF_PATH, CONF_FIELD(struct sample, path), .def = "www" },
 	{ "query", CONF_TEXT, CONF_FIELD(struct sample, query) },
+	{ "url", CONF_URL, CONF_FIELD(struct sample, url) },
 	{ "wait", CONF_DURATION, CONF_FIELD(struct sample, wait), .def = "500ms" },
 	{ "threads", CONF_UINT, CONF_FIELD(struct sample, threads), .def = "auto", .min = 1,
 	  .flags = CONF_AUTO },
@@ -124,6 +126,32 @@ START_TEST(lists_have_one_form_and_paths_are_absolute)
 }
 END_TEST
 
+START_TEST(path_of_a_url_is_absolute)
+{
+	static const char *const urls[][2] = {
+		{ "sqlite:a.db", "sqlite:/etc/forebay/a.db" },
+		{ "sqlite:${FOREBAY_UNSET:-a.db}", "sqlite:/etc/forebay/${FOREBAY_UNSET:-a.db}" },
+		{ "sqlite:${FOREBAY_UNSET:-/a.db}", "sqlite:${FOREBAY_UNSET:-/a.db}" },
+		{ "${FOREBAY_UNSET:-sqlite}:a.db", "${FOREBAY_UNSET:-sqlite}:a.db" },
+		{ "sqlite:/a.db", "sqlite:/a.db" },
+		{ "postgresql://u@h/d", "postgresql://u@h/d" },
+		{ "sqlite:", "sqlite:" },
+		{ "plain", "plain" },
+	};
+	char text[OUT_BYTES], want[OUT_BYTES];
+
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		snprintf(text, sizeof(text), "[a]\ntext =\npath = /x\nurl = %s\nextra =\n",
+			 urls[i][0]);
+		snprintf(
+		    want, sizeof(want),
+		    "[a]\ntext =\npath = /x\nurl = %s\nwait = 500ms\nthreads = auto\nextra =\n\n",
+		    urls[i][1]);
+		expect_dump(text, want);
+	}
+}
+END_TEST
+
 START_TEST(families_are_kept_and_hidden_keys_are_not)
 {
 	expect_dump("[a]\npath = /x\nbind.b = {id}\ninclude = y\nbind.a =\nthreads = 4\n",
@@ -154,6 +182,7 @@ suite_config_dump(void)
 	tcase_add_test(t, continued_value_comes_back_continued);
 	tcase_add_test(t, environment_stays_unexpanded);
 	tcase_add_test(t, lists_have_one_form_and_paths_are_absolute);
+	tcase_add_test(t, path_of_a_url_is_absolute);
 	tcase_add_test(t, families_are_kept_and_hidden_keys_are_not);
 	tcase_add_test(t, folder_with_a_dollar_is_escaped);
 	suite_add_tcase(s, t);

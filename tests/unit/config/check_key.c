@@ -15,7 +15,7 @@ Suite *suite_config_key(void);
 enum colour { COLOUR_RED, COLOUR_GREEN };
 
 struct sample {
-	struct slice text, path, secret;
+	struct slice text, path, url, secret;
 	bool flag;
 	unsigned threads;
 	uint16_t port;
@@ -38,6 +38,7 @@ static const char *const protocols[] = { "h2", "http/1.1", NULL };
 static const struct conf_key keys[] = {
 	{ "text", CONF_TEXT, CONF_FIELD(struct sample, text), .def = "hello" },
 	{ "path", CONF_PATH, CONF_FIELD(struct sample, path) },
+	{ "url", CONF_URL, CONF_FIELD(struct sample, url) },
 	{ "secret", CONF_TEXT, CONF_FIELD(struct sample, secret), .flags = CONF_SECRET },
 	{ "flag", CONF_BOOL, CONF_FIELD(struct sample, flag), .def = "yes" },
 	{ "threads", CONF_UINT, CONF_FIELD(struct sample, threads), .def = "auto", .min = 1,
@@ -158,13 +159,14 @@ START_TEST(every_type_is_read_into_its_field)
 {
 	setenv("FOREBAY_PW", "hunter2", 1);
 	ck_assert_int_eq(
-	    fill("text = a = b\npath = www\nsecret = ${FOREBAY_PW}\nflag = no\n"
+	    fill("text = a = b\npath = www\nurl = sqlite:a.db\nsecret = ${FOREBAY_PW}\nflag = no\n"
 		 "threads = 1024\nport = 65535\nsmall = 255\nnice = -20\nbudget = 1.5\n"
 		 "wait = 1h\nbytes = 1g\npercent = 100%\nshare = 512m\ncolour = red\n"
 		 "protocols = http/1.1\naddress = [::1]:80\nlist = x\npaths = a, /b\n"),
 	    0);
 	ck_assert_str_eq(sample.text.at, "a = b");
 	ck_assert_str_eq(sample.path.at, "/etc/www");
+	ck_assert_str_eq(sample.url.at, "sqlite:/etc/a.db");
 	ck_assert_str_eq(sample.secret.at, "hunter2");
 	ck_assert(!sample.flag);
 	ck_assert_uint_eq(sample.threads, 1024);
