@@ -13,7 +13,8 @@
 
 static const struct conf_key section_keys[] = {
 	{ "servers", CONF_LIST, FIELD_OF(servers), .flags = CONF_REQUIRED,
-	  .help = "http://HOST[:PORT] or unix:/PATH, asked in turn; names are resolved at start" },
+	  .help = "asked in turn, each as http://HOST[:PORT] or unix:/PATH; names are resolved at "
+		  "start" },
 	{ "connect_timeout", CONF_DURATION, FIELD_OF(connect_timeout), .def = "1s", .min = 1,
 	  .help = "for a connection to be made" },
 	{ "first_byte_timeout", CONF_DURATION, FIELD_OF(first_byte_timeout), .def = "5s", .min = 1,
