@@ -249,14 +249,11 @@ fail_value(const struct run_part *p, const struct template *t, unsigned variable
 }
 
 int
-run_evaluate(struct run_part *p)
+run_evaluate_varying(struct run_part *p)
 {
 	const struct part *part = &p->plan->part;
 	struct slice *value;
 
-	p->q.value = p->plan->constant;
-	if (p->q.value)
-		return 0;
 	value = arena_zalloc(p->q.arena, part->values, sizeof(*value));
 	if (!value || (!p->run->scope && make_scope(p->run) != 0))
 		return ERR_MEMORY;

@@ -104,7 +104,14 @@ extern const struct run_way pass_way, fan_way;
 bool run_has_body(const struct run *r);
 /* Evaluates the part's values into q.value. ERR_MISSING, ERR_SYNTAX, ERR_TOO_LARGE
  * (told in the log, with the variable's name), ERR_MEMORY. */
-int run_evaluate(struct run_part *p) MUST_CHECK;
+int run_evaluate_varying(struct run_part *p) MUST_CHECK;
+static inline int
+run_evaluate(struct run_part *p)
+{
+	p->q.value = p->plan->constant;
+	return p->q.value ? 0 : run_evaluate_varying(p);
+}
+
 /* Fills what sources may want once answer() has declined. ERR_MEMORY. */
 int run_identify(struct run_part *p) MUST_CHECK;
 /* The deadline's timer; idempotent. ERR_MEMORY. */
