@@ -292,10 +292,10 @@ feed(struct subrequest *q, struct chunks *body, bool is_last)
 	c->fed += body->bytes;
 	chunks_clear(body);
 	c->is_whole = is_last;
+	/* Even after the last: a source need not look. */
+	subrequest_want_body(q);
 	if (is_last)
 		set_out(c);
-	else
-		subrequest_want_body(q);
 }
 
 static void

@@ -135,9 +135,10 @@ on_head(struct exchange *x)
 {
 	struct client *c = client_of(x);
 
-	ck_assert(!c->is_ended && !c->is_cancelled);
+	ck_assert(!c->is_ended && !c->is_cancelled && !c->is_failing);
 	c->heads++;
-	if (c->breaks_head)
+	c->is_failing = c->breaks_head;
+	if (c->is_failing)
 		return ERR_MEMORY;
 	c->status = x->response.status;
 	c->has_length = x->response.framing == BODY_LENGTH;
@@ -157,8 +158,9 @@ on_body(struct exchange *x, struct chunks *list)
 {
 	struct client *c = client_of(x);
 
-	ck_assert(!c->is_ended && !c->is_cancelled);
-	if (c->breaks_body) {
+	ck_assert(!c->is_ended && !c->is_cancelled && !c->is_failing);
+	c->is_failing = c->breaks_body;
+	if (c->is_failing) {
 		chunks_clear(list);
 		return ERR_MEMORY;
 	}

@@ -67,6 +67,7 @@ struct client {
 	bool pauses; /* body() says so, and waits for client_resume */
 	bool is_paused;
 	bool breaks_head, breaks_body; /* these fail */
+	bool is_failing; /* one has: only cancel may follow */
 	/* the request's body */
 	struct slice upload;
 	size_t uploaded;
