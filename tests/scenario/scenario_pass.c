@@ -251,6 +251,21 @@ START_TEST(a_failing_exchange_pauses_its_source_until_it_is_cancelled)
 }
 END_TEST
 
+/* The body that fails is the last: echo is done right after it. */
+START_TEST(a_failing_exchange_is_not_ended_by_a_source_that_is_done)
+{
+	struct world *w = world_open("[route r]\nsource = echo\n");
+
+	client_upload(w, "POST", SLICE("1234"), false);
+	w->client.breaks_body = true;
+	client_start(w);
+	world_run(w, 10);
+	ck_assert_uint_eq(w->client.ends + w->client.aborts, 0);
+	ck_assert_uint_eq(world_outcome(w, "", OUTCOME_OK), 1);
+	world_close(w);
+}
+END_TEST
+
 START_TEST(captures_reach_the_templates)
 {
 	static const char *const names[] = { "id" }, *const values[] = { "a b" };
@@ -284,6 +299,7 @@ suite_scenario_pass(void)
 	tcase_add_test(t, a_source_without_use_for_the_body_leaves_it);
 	tcase_add_test(t, a_client_that_leaves_cancels_at_every_step);
 	tcase_add_test(t, a_failing_exchange_pauses_its_source_until_it_is_cancelled);
+	tcase_add_test(t, a_failing_exchange_is_not_ended_by_a_source_that_is_done);
 	tcase_add_test(t, captures_reach_the_templates);
 	suite_add_tcase(s, t);
 	return s;
