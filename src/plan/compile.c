@@ -5,7 +5,6 @@
  */
 #include "base/json.h"
 #include "config/suggest.h"
-#include "config/value.h"
 #include "plan/plan_priv.h"
 
 struct compiling {
