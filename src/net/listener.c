@@ -17,22 +17,31 @@ set_option(const struct listener *l, int level, int name, int value)
 	return setsockopt(l->fd, level, name, &value, sizeof(value));
 }
 
-/* A path left behind by a dead process may go; one that answers may not. */
+/* A socket left behind by a dead process may go; one that answers, or is too
+ * busy to, may not, and neither may anything but a socket: connecting to a
+ * plain file is refused just the same. bind() says why then. */
 static int
 clear_path(const struct listener *l)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int answered;
+	const char *path = l->address.of.path.sun_path;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
 
 	if (fd < 0)
 		return ERR_SYSTEM;
-	answered = connect(fd, &l->address.of.any, l->address.len) == 0;
-	if (!answered && errno == ECONNREFUSED)
-		unlink(l->address.of.path.sun_path);
+	if (connect(fd, &l->address.of.any, l->address.len) != 0 && errno == ECONNREFUSED &&
+	    lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(path);
 	close(fd);
-	if (answered)
-		errno = EADDRINUSE;
-	return answered ? ERR_SYSTEM : 0;
+	return 0;
+}
+
+static void
+remove_path(struct listener *l)
+{
+	if (l->owns_path)
+		unlink(l->address.of.path.sun_path);
+	l->owns_path = false;
 }
 
 /* The socket's own mode is what bind gives to the path: there is no moment in
@@ -81,6 +90,7 @@ listener_open(struct listener *l)
 	l->failed = "bind";
 	if (bind(l->fd, &l->address.of.any, l->address.len) != 0)
 		goto fail;
+	l->owns_path = address_is_unix(&l->address);
 	l->failed = "listen";
 	if (listen(l->fd, l->backlog) != 0)
 		goto fail;
@@ -88,9 +98,7 @@ listener_open(struct listener *l)
 	return 0;
 fail:
 	saved = errno;
-	if (l->fd >= 0)
-		close(l->fd);
-	l->fd = -1;
+	listener_close(l);
 	errno = saved;
 	return ERR_SYSTEM;
 }
@@ -100,8 +108,7 @@ listener_close(struct listener *l)
 {
 	if (l->fd < 0)
 		return;
-	if (address_is_unix(&l->address))
-		unlink(l->address.of.path.sun_path);
+	remove_path(l);
 	close(l->fd);
 	l->fd = -1;
 }
@@ -114,7 +121,7 @@ listener_accept(const struct listener *l, struct address *peer)
 }
 
 void
-listener_stop_new(const struct listener *l)
+listener_stop_new(struct listener *l)
 {
 	/* A socket filter sees the TCP header: a SYN is dropped, all else passes. */
 	struct sock_filter code[] = {
@@ -126,7 +133,7 @@ listener_stop_new(const struct listener *l)
 	struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
 
 	if (address_is_unix(&l->address))
-		unlink(l->address.of.path.sun_path);
+		remove_path(l);
 	else
 		setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }

@@ -12,6 +12,7 @@ struct listener {
 	int fd; /* -1: closed */
 	int backlog; /* connections that may wait to be accepted */
 	unsigned mode; /* of a unix path; 0: as the umask says */
+	bool owns_path; /* a unix path that we made and have not removed */
 	bool is_deferred; /* TCP_DEFER_ACCEPT: handed over with the first request already there */
 	const char
 	    *failed; /* of listener_open: the step that failed, for the message; errno says why */
@@ -19,18 +20,19 @@ struct listener {
 
 /*
  * Binds and listens on l->address. Non-blocking, close-on-exec, no delay (and so
- * is what it accepts). A unix path that nobody listens on any more is replaced.
+ * is what it accepts). A unix socket that nobody listens on any more is replaced.
  * ERR_SYSTEM with l->failed and errno set.
  */
 int listener_open(struct listener *l) MUST_CHECK;
-/* Idempotent; removes a unix path. */
+/* Idempotent; removes a unix path, unless that was done. */
 void listener_close(struct listener *l);
 /* A non-blocking descriptor and its peer; or -1 with errno. */
 int listener_accept(const struct listener *l, struct address *peer);
 /*
  * Lets no new connection begin, while those whose handshake has begun can still
- * be accepted: so that closing after the last accept loses nobody.
+ * be accepted: so that closing after the last accept loses nobody. A unix path is
+ * removed, and from then on may be another process'.
  */
-void listener_stop_new(const struct listener *l);
+void listener_stop_new(struct listener *l);
 
 #endif
