@@ -19,7 +19,7 @@ arm(struct wheel *w)
 	while (list_is_empty(&w->slot[tick % WHEEL_SLOTS]))
 		tick++;
 	if (loop_set_timer(w->loop, &w->timer, tick * TICK_NS) != 0) {
-		/* Without memory for a timer: tried again with the next entry. */
+		/* Without memory for a timer: tried again with every wheel_set(). */
 	}
 }
 
@@ -102,7 +102,7 @@ wheel_set(struct wheel *w, struct wheel_entry *e, uint64_t expires_ns)
 {
 	e->expires_ns = expires_ns;
 	if (wheel_has(e)) {
-		if (expires_ns / TICK_NS + 1 >= e->filed_tick)
+		if (expires_ns / TICK_NS + 1 >= e->filed_tick && timer_is_set(&w->timer))
 			return; /* the sweep will file it anew */
 		list_remove(&e->link);
 	} else {
