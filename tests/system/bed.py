@@ -115,6 +115,15 @@ class Daemon:
             fields = file.read().rsplit(") ", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def thread_seconds(self):
+        """As cpu_seconds, of each thread by its id."""
+        folder, seconds = "/proc/%d/task" % self.pid, {}
+        for thread in os.listdir(folder):
+            with open("%s/%s/stat" % (folder, thread), encoding="ascii") as file:
+                fields = file.read().rsplit(") ", 1)[1].split()
+            seconds[thread] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return seconds
+
     def signal(self, number=signal.SIGTERM):
         """Sends a signal to this very process."""
         self.process.send_signal(number)
