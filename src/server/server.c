@@ -230,6 +230,8 @@ stop_workers(struct server *s)
 	site_stop_pools(s->site);
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_stop(s->workers[i]);
+	/* Their reports are parts of them. */
+	mailbox_drain(&s->loop.mailbox, s);
 	for (unsigned i = 0; i < s->worker_count; i++) {
 		worker_fini(s->workers[i]);
 		mem_free(&s->workers[i]);
@@ -324,7 +326,6 @@ server_run(const char *path)
 		if (phases[begun].stop)
 			phases[begun].stop(s);
 	}
-	mailbox_drain(&s->loop.mailbox, s);
 	loop_fini(&s->loop);
 	mem_free(&s);
 	if (!err)
