@@ -145,11 +145,15 @@ drop_input(struct conn *c)
 static void
 rest(struct conn *c)
 {
-	const struct conn_limits *limits = &c->host->limits;
+	const struct conn_host *h = c->host;
+	uint64_t ns =
+	    c->flags & CONN_SERVED ? h->limits.idle_timeout_ns : h->limits.header_timeout_ns;
 
 	h1_free(c);
-	conn_expire_at(c, now_plus(c, c->flags & CONN_SERVED ? limits->idle_timeout_ns
-							     : limits->header_timeout_ns));
+	/* Its head was sent before the drain began, and did not say that we close. */
+	if (h->is_draining && ns > h->drain_idle_ns)
+		ns = h->drain_idle_ns;
+	conn_expire_at(c, now_plus(c, ns));
 }
 
 /* Carries out what the protocol decided. False when the conn is gone. */
@@ -313,6 +317,8 @@ conn_host_drain(struct conn_host *h, uint64_t grace_ns)
 	uint64_t until = clock_after(loop_now(&h->env->loop), grace_ns);
 
 	h->is_draining = true;
+	h->drain_idle_ns = grace_ns;
+	h->drain_until_ns = until;
 	wheel_each(&h->wheel, drain_one, &until);
 }
 

@@ -48,6 +48,8 @@ Date: ...
 	char server_text[CONN_SERVER_TEXT];
 	size_t server_len;
 	bool is_draining;
+	uint64_t drain_idle_ns; /* while draining: how long an idle conn may still ask */
+	uint64_t drain_until_ns; /* and until when pipelined requests hold back our close */
 	void (*on_empty)(struct conn_host *h); /* the last conn has closed; may be NULL */
 };
 
@@ -96,7 +98,8 @@ void conn_expire_at(struct conn *c, uint64_t at_ns);
 void conn_go_on(struct conn *c);
 
 /* Every idle conn may send one more request for up to `grace_ns`, then is
- * half-closed; busy ones close after their response. */
+ * half-closed; busy ones close after the response to the last request that has
+ * come. Pipelined requests that keep coming are cut off after `grace_ns`. */
 void conn_host_drain(struct conn_host *h, uint64_t grace_ns);
 /* Closes whatever is left. */
 void conn_host_close_all(struct conn_host *h);

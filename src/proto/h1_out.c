@@ -138,6 +138,22 @@ write_head(struct h1 *h, struct writer *w)
 	writer_put(w, SLICE("\r\n"));
 }
 
+/*
+ * While draining, the answer to the last request that has come announces the
+ * close: what is pipelined behind this one was sent before anything announced it.
+ */
+static bool
+is_last(const struct h1 *h)
+{
+	const struct conn *c = h->conn;
+
+	if (!c->host->is_draining)
+		return false;
+	if (!(h->flags & H1_BODY_DONE) || loop_now(&c->host->env->loop) >= c->host->drain_until_ns)
+		return true;
+	return h1_pending(h).len == 0 && !(c->flags & CONN_READABLE);
+}
+
 /* How the body will end, and whether the connection outlives it (RFC 9112 6.3, 9.3). */
 static void
 choose_framing(struct h1 *h)
@@ -155,7 +171,7 @@ choose_framing(struct h1 *h)
 		h->flags |= H1_OUT_CHUNKED;
 	else if (!is_counted)
 		h->flags &= ~(unsigned)H1_KEEP; /* ends with the connection */
-	if (h->x.is_closing || h->conn->host->is_draining)
+	if (h->x.is_closing || is_last(h))
 		h->flags &= ~(unsigned)H1_KEEP;
 	/* A body that may never come, or too much of one to drop, costs the connection. */
 	if (!(h->flags & H1_BODY_DONE) &&
