@@ -172,7 +172,7 @@ def test_on_a_unix_socket_too(start, chaos, tmp_path):
 def test_what_runs_is_finished_and_says_close(daemon):
     clients = [Client(daemon.address) for _ in range(4)]
     clients[0].get("/chaos/delay/500")
-    clients[1].get("/chaos/trickle/2/200")
+    clients[1].get("/chaos/trickle/2/100")
     clients[2].send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
     clients[3].send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
     assert clients[3].head().status == 100
@@ -189,7 +189,7 @@ def test_what_runs_is_finished_and_says_close(daemon):
         assert r.closes() or c is clients[2] or c is clients[1]  # their heads may have been sent before
         bodies.append(r.body)
         assert c.is_gone()
-    assert bodies == [b'{"delay": 500}', b"x" * 200, b"1234567890", b"12345"]
+    assert bodies == [b'{"delay": 500}', b"x" * 100, b"1234567890", b"12345"]
     daemon.wait(3)
 
 
