@@ -5,7 +5,6 @@ connection is closed behind it, so that nothing that follows is taken for a requ
 """
 import os
 import select
-import socket
 import threading
 import time
 
