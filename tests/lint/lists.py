@@ -66,7 +66,7 @@ def fuzz_targets(tree):
 
 
 def counters(tree):
-    """Every metric of counters.def is explained to its readers."""
+    """Every metric, of counters.def and of the exporter, is explained to its readers."""
     table = "src/metrics/counters.def"
     readers = [f for f in tree.files if f.startswith(("man/", "conf/")) or f.endswith("/README")]
     readers += [f for f in ("README", "NEWS") if tree.has(f)]
@@ -74,7 +74,11 @@ def counters(tree):
     if not tree.has(table) or "forebay_connections_accepted_total" not in docs:
         raise Skip("no document lists the metrics")
     seen = set()
-    for where, match in tree.matches(table, tree.text(table), r'(?m)^COUNTER\(\w+,\s*"(\w+)"'):
+    rows = list(tree.matches(table, tree.text(table), r'(?m)^COUNTER\(\w+,\s*"(\w+)"'))
+    export = "src/server/metrics.c"
+    if tree.has(export):
+        rows += tree.matches(export, tree.text(export), r'"(forebay_\w+)"')
+    for where, match in rows:
         name = match.group(1)
         if name not in seen and not re.search(r"\b%s\b" % name, docs):
             yield "%s: no README or man page explains %s" % (where, name)
