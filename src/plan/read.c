@@ -8,6 +8,8 @@
 
 /* Keys of parts that are joined; of a single part they would mean nothing. */
 static const struct conf_key *const joined_only[] = { plan_join_keys, plan_part_keys };
+/* So that a misspelt `source` is told what it is near to. */
+static const struct conf_key missed_source[] = { { "source", CONF_KNOWN }, CONF_KEYS_END };
 
 /* The name of the part, when the section [subrequest ROUTE.NAME] is of that route. */
 static bool
@@ -218,6 +220,8 @@ plan_read(struct plan_build *b, struct conf_section *route, const struct conf_ta
 		return NULL;
 	if (parts > 0 && has_source)
 		add_table(p->table, &p->tables, plan_source_keys, NULL);
+	else if (parts == 0 && !has_source)
+		add_table(p->table, &p->tables, missed_source, NULL);
 	err = parts > 0 || !has_source ? read_joined(p, b) : read_single(p, b);
 	if (err == ERR_MEMORY)
 		return NULL;

@@ -21,6 +21,9 @@ static const struct {
 	{ R A FIXED, "" },
 	/* shapes of a route */
 	{ R, "conf:1: [route r]: a route needs a source, or [subrequest r.NAME] sections\n" },
+	{ R "sorce = fixed\n",
+	  "conf:1: [route r]: a route needs a source, or [subrequest r.NAME] sections\n"
+	  "conf:2: [route r] sorce: unknown key; did you mean \"source\"?\n" },
 	{ R FIXED A FIXED, "conf:2: [route r] source: a route has either a source or [subrequest "
 			   "r.NAME] sections\n" },
 	{ R FIXED "join = array\noptional = yes\n",
