@@ -34,22 +34,17 @@ options_print_help(void)
 	    "  -h, --help          this text\n");
 }
 
-static void
-print_part(const char *name, int is_there)
-{
-	printf("  %-10s %s\n", name, is_there ? "yes" : "no");
-}
+#ifndef SQLITE_BUILT_WITH
+#define SQLITE_BUILT_WITH "no"
+#endif
 
 void
 options_print_version(void)
 {
 	printf("forebay %s\n", PACKAGE_VERSION);
 	printf("  libevent   %s\n", loop_library_version());
-#ifdef HAVE_SQLITE
-	print_part("sqlite", 1);
-#else
-	print_part("sqlite", 0);
-#endif
+	printf("  openssl    %s\n", OPENSSL_BUILT_WITH);
+	printf("  sqlite     %s\n", SQLITE_BUILT_WITH);
 }
 
 static const struct option longs[] = {
