@@ -124,6 +124,16 @@ complain(const struct monitor *m, const char *key, const struct monitor_gate *g,
 		  strerror(number), advice(number));
 }
 
+static void
+announce(const struct monitor_gate *g)
+{
+	char text[ADDRESS_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+
+	address_write(&g->listener.address, &w);
+	log_notice("admin listener at %.*s", SLICE_PRINT(writer_slice(&w)));
+}
+
 static int
 open_gate(struct monitor *m, const char *key, const struct address *address)
 {
@@ -141,6 +151,7 @@ open_gate(struct monitor *m, const char *key, const struct address *address)
 		return ERR_SYSTEM;
 	}
 	m->gate_count++;
+	announce(g);
 	return 0;
 }
 

@@ -187,6 +187,12 @@ def test_what_was_done_is_counted(demo):
     assert 'forebay_subrequests_total{route="country",subrequest="seal",outcome="ok"}' in metrics
 
 
+def test_start_says_where_it_listens(demo):
+    said = demo.said()
+    assert "listening on %s\n" % demo.here[len("http://"):] in said
+    assert "admin listener at %s\n" % demo.admin[len("http://"):] in said
+
+
 def test_match_and_dump_work_on_it(demo, tmp_path):
     assert "country" in demo.run("--match", "GET /api/country/CH")
     dump = demo.run("--dump")
