@@ -241,9 +241,10 @@ make_scope(struct run *r)
 static int
 fail_value(const struct run_part *p, const struct template *t, unsigned variable, int err)
 {
+	const struct conf_section *s = p->plan->part.section;
+
 	if (err != ERR_MEMORY)
-		log_debug("route %.*s: part %.*s: {%.*s}: %s", SLICE_PRINT(p->run->plan->name),
-			  SLICE_PRINT(p->plan->part.name),
+		log_debug("[%.*s %.*s] {%.*s}: %s", SLICE_PRINT(s->kind), SLICE_PRINT(s->name),
 			  SLICE_PRINT(template_variable_name(t, variable)), err_text(err));
 	return err;
 }

@@ -60,7 +60,7 @@ class Demo:
         self.environment = dict(os.environ, FOREBAY_DEMO_PORT=str(port), FOREBAY_DEMO_ADMIN_PORT=str(admin),
                                 FOREBAY_DEMO_DATABASE=database)
         with open(os.path.join(self.folder, "stderr"), "wb") as log:
-            self.process = subprocess.Popen([FOREBAYD, "-c", CONF], env=self.environment, stderr=log)
+            self.process = subprocess.Popen([FOREBAYD, "-v", "-c", CONF], env=self.environment, stderr=log)
         self.wait_until_ready()
 
     def wait_until_ready(self):
@@ -158,6 +158,11 @@ def test_neighbour_service_answers_alone(demo):
 
 def test_search_finds_by_a_part_of_the_name(demo):
     assert "Poland" in [c["name"] for c in demo.get("/api/search?name=pol").json()]
+
+
+def test_search_for_nothing_at_all_fails_and_the_log_says_what_is_missing(demo):
+    assert demo.get("/api/search").status == 502
+    assert "[route search] {query.name}: a value is missing\n" in demo.said()
 
 
 def test_plain_routes_answer(demo):
