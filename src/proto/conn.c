@@ -111,21 +111,6 @@ conn_close(struct conn *c)
 		h->on_empty(h);
 }
 
-/* Our FIN, then the peer's bytes until it closes: closing at once with unread
- * input would reset the connection, and the peer could lose our last words
- * (RFC 9112 9.6). */
-static void
-linger(struct conn *c)
-{
-	h1_free(c);
-	io_shut(&c->io);
-	c->flags |= CONN_LINGERING;
-	c->lingered = 0;
-	conn_expire_at(c, now_plus(c, LINGER_MS * CLOCK_MS));
-	if (io_watch(&c->io) != 0)
-		conn_close(c);
-}
-
 static void
 drop_input(struct conn *c)
 {
@@ -139,6 +124,23 @@ drop_input(struct conn *c)
 	} while (n > 0 && c->lingered < LINGER_BYTES);
 	if (n != ERR_BUSY)
 		conn_close(c);
+}
+
+/* Our FIN, then the peer's bytes until it closes: closing at once with unread
+ * input would reset the connection, and the peer could lose our last words
+ * (RFC 9112 9.6). */
+static void
+linger(struct conn *c)
+{
+	h1_free(c);
+	io_shut(&c->io);
+	c->flags |= CONN_LINGERING;
+	c->lingered = 0;
+	conn_expire_at(c, now_plus(c, LINGER_MS * CLOCK_MS));
+	if (io_watch(&c->io) != 0)
+		conn_close(c);
+	else
+		drop_input(c); /* what is there already is no edge any more */
 }
 
 /* Nothing is pending: the buffers go back. */
