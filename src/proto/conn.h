@@ -61,6 +61,7 @@ enum conn_flag {
 	CONN_LINGERING = 16, /* our FIN is sent, the peer's bytes are dropped */
 	CONN_UNIX = 32, /* peer holds no address */
 	CONN_EOF = 64, /* the peer's bytes are read to their end */
+	CONN_LOST = 128, /* reading or writing failed */
 };
 
 struct conn {

@@ -58,7 +58,7 @@ h1_new(struct conn *c)
 	h->conn = c;
 	h->x.store = &host->env->store;
 	h->state = H1_HEAD;
-	h->wait = H1_WAIT_NONE;
+	h->wait = H1_WAIT_UNSET;
 	h->flags = 0;
 	h->in_at = h->in_seen = h->out_from = 0;
 	h->drained = 0;
@@ -92,6 +92,14 @@ cancel(struct h1 *h, int err)
 		h->x.app->cancel(&h->x, err);
 }
 
+/* The end of the connection would look like the end of the body. */
+static bool
+is_cut_short(const struct h1 *h)
+{
+	return (h->flags & H1_OUT_UNTIL_CLOSE) &&
+	       ((h->flags & H1_CUT) || h->state == H1_RUNNING || h1_queued(h) > 0);
+}
+
 void
 h1_free(struct conn *c)
 {
@@ -101,6 +109,8 @@ h1_free(struct conn *c)
 	if (!h)
 		return;
 	c->active = NULL;
+	if (is_cut_short(h))
+		io_reset_on_close(&c->io);
 	cancel(h, ERR_GONE);
 	chunks_clear(&h->out);
 	if (h->state == H1_ENDED)
@@ -129,16 +139,19 @@ h1_schedule(struct h1 *h)
 
 /* --- the machine ------------------------------------------------------------------ */
 
+/* The queue borrows from the arena of an exchange that has ended. */
+static bool
+is_held(const struct h1 *h)
+{
+	return h->state == H1_ENDED && (h->flags & H1_OUT_ARENA) && h1_queued(h) > 0;
+}
+
 /* After a response: the next request, the rest of this one's body, or the end. */
 static enum h1_progress
 step_ended(struct h1 *h)
 {
-	/* The queue borrows from the arena: it has to be written first. */
-	if ((h->flags & H1_OUT_ARENA) && h1_queued(h) > 0) {
-		h1_flush(h);
-		if (h1_queued(h) > 0 && !(h->flags & H1_BROKEN))
-			return H1_STARVED;
-	}
+	if (is_held(h))
+		return H1_STARVED;
 	finish_exchange(h);
 	h->conn->flags |= CONN_SERVED;
 	if (h->flags & H1_KEEP) {
@@ -146,7 +159,7 @@ step_ended(struct h1 *h)
 		h->state = h->flags & H1_BODY_DONE ? H1_HEAD : H1_DRAINING;
 		return H1_PROGRESS;
 	}
-	if (!(h->flags & H1_CUT) && (!(h->flags & H1_BODY_DONE) || h1_pending(h).len > 0))
+	if (!(h->flags & H1_BODY_DONE) || h1_pending(h).len > 0)
 		h->flags |= H1_LINGER_DUE;
 	h->state = H1_CLOSING;
 	return H1_PROGRESS;
@@ -177,14 +190,18 @@ wants_input(const struct h1 *h)
 		return false;
 	if (h->state == H1_RUNNING)
 		return (h->flags & H1_WANTED) && !(h->flags & H1_BODY_DONE);
-	return h->state == H1_HEAD || h->state == H1_DRAINING;
+	return h->state == H1_DRAINING || (h->state == H1_HEAD && !h1_is_clogged(h));
 }
 
-/* Writes, and lets the application go on when the queue is short again. */
+/* Writes, and goes on with what a long queue has stopped. */
 static enum h1_progress
 write_and_resume(struct h1 *h, unsigned *resumes)
 {
+	bool was_stopped = is_held(h) || h1_is_clogged(h);
+
 	h1_flush(h);
+	if (was_stopped)
+		return is_held(h) || h1_is_clogged(h) ? H1_STARVED : H1_PROGRESS;
 	if (h->state != H1_RUNNING || !(h->flags & H1_OUT_PAUSED) || h1_queued(h) > OUT_LOW ||
 	    (h->flags & H1_BROKEN))
 		return H1_STARVED;
@@ -233,18 +250,29 @@ what_it_waits_for(const struct h1 *h)
 	return H1_WAIT_NONE;
 }
 
-/* A head has one deadline for all of it; bodies and writes one from byte to byte. */
+/* A head has one deadline for all of it; bodies and writes one from byte to
+ * byte, and bytes that come give no time to those that should go. */
+static bool
+is_timeout_right(const struct h1 *h, enum h1_wait wait)
+{
+	if (wait != h->wait)
+		return false;
+	return !(wait == H1_WAIT_BODY && (h->flags & H1_CAME)) &&
+	       !(wait == H1_WAIT_SEND && (h->flags & H1_WENT));
+}
+
 static void
 set_timeout(struct h1 *h)
 {
 	const struct conn_limits *limits = &h->conn->host->limits;
 	enum h1_wait wait = what_it_waits_for(h);
-	uint64_t now = loop_now(&h->conn->host->env->loop);
-	uint64_t until = CLOCK_NEVER;
+	uint64_t now, until = CLOCK_NEVER;
 
-	if (wait == h->wait && (wait == H1_WAIT_HEAD || !(h->flags & H1_MOVED)))
+	if (is_timeout_right(h, wait))
 		return;
 	h->wait = wait;
+	h->flags &= ~(unsigned)(H1_CAME | H1_WENT);
+	now = loop_now(&h->conn->host->env->loop);
 	if (wait == H1_WAIT_HEAD)
 		until = clock_after(now, limits->header_timeout_ns);
 	else if (wait == H1_WAIT_BODY)
@@ -262,6 +290,8 @@ is_gone(const struct h1 *h)
 
 	if (h->state != H1_RUNNING)
 		return false;
+	if (flags & CONN_LOST)
+		return true;
 	if ((flags & CONN_EOF) && !(h->flags & H1_BODY_DONE))
 		return true; /* its request will never be complete */
 	/* libevent tells a reset as "readable": look behind what is not being read. */
@@ -282,10 +312,9 @@ judge(struct h1 *h)
 	if ((h->conn->flags & CONN_EOF) && (h->state == H1_HEAD || h->state == H1_DRAINING))
 		h->state = H1_CLOSING;
 	if (h->state == H1_CLOSING && h1_queued(h) == 0) {
-		if (h->flags & H1_CUT)
-			io_reset_on_close(&h->conn->io);
-		return (h->flags & H1_LINGER_DUE) && !(h->conn->flags & CONN_EOF) ? H1_LINGER
-										  : H1_CLOSE;
+		bool is_due = (h->flags & H1_LINGER_DUE) && !(h->conn->flags & CONN_EOF);
+
+		return is_due && !is_cut_short(h) ? H1_LINGER : H1_CLOSE;
 	}
 	if (h->state == H1_HEAD && h1_queued(h) == 0 && h1_pending(h).len == 0 &&
 	    !(h->conn->flags & CONN_READABLE))
@@ -330,7 +359,7 @@ refuse_late(struct h1 *h)
 enum h1_verdict
 h1_expire(struct h1 *h)
 {
-	if (h->wait == H1_WAIT_NONE)
+	if (h->wait <= H1_WAIT_NONE)
 		return H1_OPEN;
 	if (h->wait == H1_WAIT_SEND) {
 		count_add(h->conn->host->env->counters, COUNTER_CLOSE_SEND, 1);

@@ -34,13 +34,21 @@ enum h1_flag {
 	H1_INSIDE = 256, /* the machine runs: calls from the application only leave marks */
 	H1_BEGUN = 512, /* begin was called and ended was not */
 	H1_BODY_DONE = 1024, /* the request is complete by its framing */
-	H1_CUT = 2048, /* the response ends early: close so that the client can tell */
+	H1_CUT = 2048, /* the response ended early */
 	H1_LINGER_DUE = 4096, /* input may be unread: half-close before closing */
-	H1_MOVED = 8192, /* bytes came or went since the time-out was set */
+	H1_CAME = 8192, /* bytes were read since the time-out was set */
+	H1_WENT = 16384, /* bytes were written since then */
+	H1_OUT_UNTIL_CLOSE = 32768, /* the response's body ends with the connection */
 };
 
 /* What the machine waits for from the client: which time-out applies. */
-enum h1_wait { H1_WAIT_NONE, H1_WAIT_HEAD, H1_WAIT_BODY, H1_WAIT_SEND };
+enum h1_wait {
+	H1_WAIT_UNSET, /* the conn's time-out is still that of its rest */
+	H1_WAIT_NONE,
+	H1_WAIT_HEAD,
+	H1_WAIT_BODY,
+	H1_WAIT_SEND
+};
 
 struct h1 {
 	struct exchange x;

@@ -17,13 +17,13 @@ make_room(struct h1 *h)
 {
 	struct slice tail = h1_pending(h);
 	struct block *old = h->in, *next;
-	size_t bytes = tail.len + STORE_BLOCK_BYTES / 4;
 
-	if (old->refs == 1 && old->cap >= bytes) {
+	if (old->refs == 1 && old->cap >= tail.len + STORE_BLOCK_BYTES / 4) {
 		memmove(old->at, tail.at, tail.len);
 		next = old;
 	} else {
-		next = block_take(h->x.store, bytes);
+		/* A long head doubles its block: what is copied again stays a small share. */
+		next = block_take(h->x.store, tail.len * 2);
 		if (!next)
 			return ERR_MEMORY;
 		memcpy(next->at, tail.at, tail.len);
@@ -68,17 +68,19 @@ h1_read(struct h1 *h)
 	n = io_read(&c->io, h->in->at + h->in->len, room);
 	if (n > 0) {
 		h->in->len += (uint32_t)n;
-		h->flags |= H1_MOVED;
+		h->flags |= H1_CAME;
 		/* A short read emptied the socket: what comes later is a new edge. */
 		if ((size_t)n < room && !(c->flags & CONN_PEER_CLOSED))
 			c->flags &= ~(unsigned)CONN_READABLE;
 		return H1_PROGRESS;
 	}
 	c->flags &= ~(unsigned)CONN_READABLE;
-	if (n == 0)
+	if (n == 0) {
 		c->flags |= CONN_EOF;
-	else if (n != ERR_BUSY)
+	} else if (n != ERR_BUSY) {
+		c->flags |= CONN_LOST;
 		h->flags |= H1_BROKEN;
+	}
 	return H1_STARVED;
 }
 
@@ -107,7 +109,7 @@ init_exchange(struct h1 *h)
 	x->max_body = host->limits.max_body;
 	x->body_received = x->body_sent = 0;
 	x->is_head_sent = x->is_body_complete = x->is_closing = false;
-	h->flags &= H1_INSIDE | H1_MOVED;
+	h->flags &= H1_INSIDE | H1_CAME | H1_WENT;
 }
 
 void
@@ -242,7 +244,7 @@ h1_take_head(struct h1 *h)
 	struct h1_parse p;
 	int result;
 
-	if (in.len == 0)
+	if (in.len == 0 || h1_is_clogged(h))
 		return H1_STARVED;
 	if (is_same_line(h, in)) {
 		h->in_seen = (uint32_t)in.len;

@@ -160,17 +160,23 @@ choose_framing(struct h1 *h)
 {
 	const struct request *q = &h->x.request;
 	struct response *r = &h->x.response;
-	bool is_counted = r->framing == BODY_LENGTH || r->framing == BODY_NONE;
 	bool has_body = status_has_body(r->status);
+	bool is_counted;
 
 	if (!has_body)
 		r->framing = BODY_NONE;
+	else if (r->framing == BODY_NONE && q->method != METHOD_HEAD) {
+		/* Silence would be waited for. */
+		r->framing = BODY_LENGTH;
+		r->content_length = 0;
+	}
+	is_counted = r->framing == BODY_LENGTH || r->framing == BODY_NONE;
 	if (!has_body || q->method == METHOD_HEAD)
 		h->flags |= H1_OUT_NO_BODY;
 	else if (!is_counted && q->version >= HTTP_1_1)
 		h->flags |= H1_OUT_CHUNKED;
 	else if (!is_counted)
-		h->flags &= ~(unsigned)H1_KEEP; /* ends with the connection */
+		h->flags = (h->flags & ~(unsigned)H1_KEEP) | H1_OUT_UNTIL_CLOSE;
 	if (h->x.is_closing || is_last(h))
 		h->flags &= ~(unsigned)H1_KEEP;
 	/* A body that may never come, or too much of one to drop, costs the connection. */
@@ -197,14 +203,16 @@ put_head(struct h1 *h)
 		}
 	}
 	h->flags |= H1_BROKEN;
-	h1_schedule(h);
 	return ERR_MEMORY;
 }
 
 static int
 head(struct exchange *x)
 {
-	return put_head(CONTAINER_OF(x, struct h1, x));
+	struct h1 *h = CONTAINER_OF(x, struct h1, x);
+
+	h1_schedule(h); /* the body may take its time */
+	return put_head(h);
 }
 
 static int
@@ -368,6 +376,14 @@ const struct exchange_ops h1_ops = {
 	.whole = whole,
 };
 
+/* Nothing can be written any more. */
+static void
+lose(struct h1 *h)
+{
+	h->conn->flags |= CONN_LOST;
+	h->flags |= H1_BROKEN;
+}
+
 /* Only gathered bytes: the common case, without a list. */
 static void
 write_gathered(struct h1 *h)
@@ -376,12 +392,12 @@ write_gathered(struct h1 *h)
 	long n =
 	    io_write_bytes(&h->conn->io, slice_make(b->at + h->out_from, b->len - h->out_from));
 
-	if (n < 0)
-		h->flags |= H1_BROKEN;
-	else
+	if (n < 0) {
+		lose(h);
+	} else if (n > 0) {
 		h->out_from += (uint32_t)n;
-	if (n > 0)
-		h->flags |= H1_MOVED;
+		h->flags |= H1_WENT;
+	}
 }
 
 static void
@@ -391,9 +407,9 @@ write_list(struct h1 *h)
 	int err = io_write(&h->conn->io, &h->out, H1_TURN_BYTES);
 
 	if (err == ERR_CLOSED)
-		h->flags |= H1_BROKEN;
+		lose(h);
 	if (h->out.bytes < before)
-		h->flags |= H1_MOVED;
+		h->flags |= H1_WENT;
 	if (err == 0 && h->out.bytes > 0) /* its share of this turn is used up */
 		loop_last(&h->conn->host->env->loop, &h->work);
 }

@@ -7,7 +7,7 @@
 #include "proto/h1.h"
 
 enum {
-	H1_OUT_HIGH = 65536, /* bytes queued above which the application pauses */
+	H1_OUT_HIGH = 65536, /* bytes queued above which the application pauses, and so do heads */
 	H1_GATHER_BYTES = 4096, /* memory chunks up to this are copied together */
 	H1_DRAIN_BYTES = 262144, /* of an unread request body, dropped to keep a connection */
 	H1_TURN_BYTES = 262144, /* written per turn and conn */
@@ -47,6 +47,13 @@ static inline size_t
 h1_queued(const struct h1 *h)
 {
 	return h->out.bytes + (h->out_block ? h->out_block->len - h->out_from : 0);
+}
+
+/* A client that asks and does not read gets no further: the queue has a bound. */
+static inline bool
+h1_is_clogged(const struct h1 *h)
+{
+	return h->state == H1_HEAD && h1_queued(h) > H1_OUT_HIGH;
 }
 
 /* --- h1_out.c: the response's way out ------------------------------------------ */
