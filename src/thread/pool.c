@@ -372,14 +372,17 @@ refuse(struct pool *p, const char *limit, unsigned admitted, uint64_t jitter,
 }
 
 /* Whether n more jobs behind `admitted` would wait longer than they may. The last of them starts
- * when all but `threads` of those before it have ended. */
+ * when all but `threads` of those before it have ended.
+ *
+ * Nobody is refused while a thread has nothing to do: the mean moves only by jobs that run, so
+ * that a batch which a high mean kept out of an idle pool would be kept out for ever. */
 static bool
 waits_too_long(const struct pool *p, unsigned admitted, unsigned n, uint64_t left_ns)
 {
 	unsigned threads = p->options.threads;
 	uint64_t wait;
 
-	if (admitted + n <= threads)
+	if (admitted < threads)
 		return false;
 	wait = time_to_end(p, admitted + n - threads);
 	return wait > left_ns || (p->options.max_wait_ns && wait > p->options.max_wait_ns);

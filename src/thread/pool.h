@@ -94,9 +94,9 @@ const char *pool_name(const struct pool *p);
  * Admission of n jobs as one: all or nothing, before any is submitted. The seat
  * of the deadline gate; for now there is room for `threads` running jobs and
  * `max_queue` waiting ones, and the wait that the last of the n can expect must
- * neither pass max_wait nor the time left until the deadline. 0, or ERR_SHED
- * with *refusal filled. A reserved place is used by pool_submit or given back by
- * pool_release. Any thread; never blocks. jitter: any random number.
+ * neither pass max_wait nor the time left until the deadline; when a thread is
+ * idle, the wait is not asked. 0, or ERR_SHED with *refusal filled. A reserved place is used by
+ * pool_submit or given back by pool_release. Any thread; never blocks. jitter: any random number.
  */
 int pool_reserve(struct pool *p, unsigned n, uint64_t now_ns, uint64_t deadline_ns, uint64_t jitter,
 		 struct pool_refusal *refusal) __attribute__((warn_unused_result));

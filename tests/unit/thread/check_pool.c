@@ -311,6 +311,25 @@ START_TEST(a_wait_above_max_wait_is_refused_whatever_the_deadline)
 }
 END_TEST
 
+START_TEST(an_idle_pool_admits_a_batch_whatever_it_has_learned)
+{
+	struct pool_options o = { .name = "t", .threads = 1, .max_queue = 8 };
+	struct bench b;
+	struct work w;
+	struct pool_refusal refusal;
+
+	o.max_wait_ns = CLOCK_MS / 2;
+	open_bench_with(&b, &o);
+	submit(&b, &w, run_for_a_millisecond);
+	home_await(&b.home, &b.came, 1);
+	/* By the mean, the second waits too long; but nothing else would ever lower the mean. */
+	ck_assert_int_eq(reserve(&b, 2, &refusal), 0);
+	ck_assert_int_eq(reserve(&b, 1, &refusal), ERR_SHED);
+	pool_release(b.pool, 2);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(retry_after_is_the_drain_time_with_jitter)
 {
 	struct bench b;
@@ -677,6 +696,7 @@ suite_thread_pool(void)
 	tcase_add_test(t, a_batch_is_admitted_as_a_whole_or_not_at_all);
 	tcase_add_test(t, a_wait_that_passes_the_time_left_is_refused_at_once);
 	tcase_add_test(t, a_wait_above_max_wait_is_refused_whatever_the_deadline);
+	tcase_add_test(t, an_idle_pool_admits_a_batch_whatever_it_has_learned);
 	tcase_add_test(t, retry_after_is_the_drain_time_with_jitter);
 	tcase_add_test(t, an_expired_job_comes_home_unrun);
 	tcase_add_test(t, an_abandoned_waiting_job_gives_its_place_back_before_its_turn);
