@@ -74,6 +74,22 @@ keep(struct conf_errors *e, const char *file, unsigned line, const char *text)
 	e->list[e->count++] = m;
 }
 
+/* A message is one line, whatever values it repeats: those may be of several lines. */
+static void
+write_line(struct writer *w, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if (byte == '\n')
+			writer_text(w, "\\n");
+		else if (byte < 0x20 || byte == 0x7f)
+			writer_format(w, "\\x%02x", byte);
+		else
+			writer_char(w, *text);
+	}
+}
+
 /* `where` is what stands between the line's number and the message. */
 static void __attribute__((format(printf, 5, 0)))
 add(struct conf_errors *e, const char *file, unsigned line, const char *where, const char *format,
@@ -87,8 +103,8 @@ add(struct conf_errors *e, const char *file, unsigned line, const char *where, c
 	if (line > 0) /* 0: it is about the file as a whole */
 		writer_format(&w, ":%u", line);
 	writer_text(&w, file[0] ? ": " : "");
-	writer_text(&w, where);
-	writer_text(&w, message);
+	write_line(&w, where);
+	write_line(&w, message);
 	text[w.len] = '\0';
 	keep(e, file, line, text);
 }

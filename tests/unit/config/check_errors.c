@@ -67,6 +67,13 @@ START_TEST(message_names_section_and_key_at_the_line_of_the_key)
 }
 END_TEST
 
+START_TEST(message_is_one_line_whatever_it_repeats)
+{
+	conf_error(&errors, "f", 1, "\"%s\" is no directory", "/a\n\x1b[2J\x7f\xc3\xa9");
+	ck_assert_str_eq(written(), "f:1: \"/a\\n\\x1b[2J\\x7f\xc3\xa9\" is no directory\n");
+}
+END_TEST
+
 START_TEST(list_ends_at_its_ceiling_and_counts_on)
 {
 	for (unsigned i = 0; i < CONF_ERRORS_MAX + 7; i++)
@@ -126,6 +133,7 @@ suite_config_errors(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, messages_are_sorted_by_file_line_and_arrival);
 	tcase_add_test(t, message_names_section_and_key_at_the_line_of_the_key);
+	tcase_add_test(t, message_is_one_line_whatever_it_repeats);
 	tcase_add_test(t, list_ends_at_its_ceiling_and_counts_on);
 	tcase_add_test(t, error_without_memory_is_still_an_error);
 	tcase_add_test(t, long_message_is_cut);
