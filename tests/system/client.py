@@ -224,3 +224,18 @@ def ask(address, path, *lines, **more):
     """One request on a connection of its own."""
     with Client(address) as c:
         return c.ask(path, *lines, **more)
+
+
+def metrics(address):
+    """What an admin listener shows on /metrics: {(name, ((label, value), ...)): number}."""
+    r = ask(address, "/metrics")
+    assert r.status == 200, r
+    seen = {}
+    for line in r.body.decode().splitlines():
+        if line and not line.startswith("#"):
+            match = re.match(r'([a-z_:]+)(?:\{(.*)\})? (\S+)\Z', line)
+            assert match, line
+            labels = tuple(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', match.group(2) or ""))
+            assert (match.group(1), labels) not in seen, line
+            seen[match.group(1), labels] = float(match.group(3))
+    return seen

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import time
 
 import pytest
@@ -269,6 +270,26 @@ def test_a_missing_file_is_named(arguments):
 
 def test_a_folder_is_no_configuration(tmp_path):
     assert run_forebayd("-t", "-c", ".", folder=tmp_path) == (1, "", ".: cannot read it: Is a directory\n")
+
+
+def test_a_database_that_is_not_there_is_named_with_what_to_do(tmp_path):
+    write(tmp_path, LISTEN + "[database shop]\nurl = sqlite:shop.db\n[database junk]\nurl = sqlite:f.conf\n" + HELLO)
+    code, out, said = run_forebayd("-t", "-c", "f.conf", folder=tmp_path)
+    assert (code, out) == (1, "")
+    assert said == ('f.conf:4: [database shop] url: there is no database "%s/shop.db": No such file or directory; '
+                    "create it, or correct the path\n"
+                    'f.conf:6: [database junk] url: "%s/f.conf" cannot be opened: file is not a database\n' % (tmp_path, tmp_path))
+
+
+def test_a_query_that_its_database_cannot_run_is_told(tmp_path):
+    sqlite3.connect(str(tmp_path / "shop.db")).execute("CREATE TABLE a (b)").connection.close()
+    write(tmp_path, LISTEN + "[database shop]\nurl = sqlite:shop.db\n"
+          "[route r]\nmatch = GET /{id}\nsource = sql shop\nquery = SELECT c FROM a\n"
+          "[route s]\nmatch = GET /s/{id}\nsource = sql shp\nquery = SELECT b FROM a\n")
+    code, out, said = run_forebayd("-t", "-c", "f.conf", folder=tmp_path)
+    assert (code, out, said) == (
+        1, "", "f.conf:8: [route r] query: no such column: c\n"
+        'f.conf:11: [route s] source: there is no [database shp]; did you mean "shop"?\n')
 
 
 def test_an_unreadable_root_is_named_with_what_to_do(tmp_path):

@@ -9,11 +9,14 @@ import time
 import pytest
 
 from bed import FACTOR, free_port, wait_until
-from client import Client, ask
+from client import Client, ask, metrics
 
 CONF = """
 [server]
 workers = 2
+
+[admin]
+listen = 127.0.0.1:%(admin)d
 
 [limits]
 max_body = 64k
@@ -163,8 +166,14 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def daemon(start, chaos, root):
-    names = {"chaos": chaos.address, "root": root, "nobody": free_port()}
+def admin():
+    """Where the daemon's admin listener is."""
+    return ("127.0.0.1", free_port())
+
+
+@pytest.fixture(scope="module")
+def daemon(start, chaos, root, admin):
+    names = {"chaos": chaos.address, "root": root, "nobody": free_port(), "admin": admin[1]}
     text = CONF + "".join(plan.text() for plan in PLANS)
     for name, value in names.items():
         text = re.sub(r"%%\(%s\)[sd]" % name, str(value), text)
@@ -373,8 +382,13 @@ def test_a_wait_that_is_too_long_is_refused_beforehand(daemon):
 # --- clients that go --------------------------------------------------------------------------
 
 @pytest.mark.parametrize("how", ["close", "reset", "finish"])
-def test_a_client_that_goes_ends_all_its_parts(daemon, chaos, how):
-    before = chaos.count()["open"]
+def test_a_client_that_goes_ends_all_its_parts(daemon, admin, chaos, how):
+    def seen():
+        counted = metrics(admin)
+        cancelled = [counted.get(("forebay_subrequests_total",
+                                  (("route", "gone"), ("subrequest", part), ("outcome", "cancelled"))), 0) for part in "abc"]
+        return [counted["forebay_client_gone_total", ()], *cancelled]
+    before, counted = chaos.count()["open"], seen()
     clients = [Client(daemon.address) for _ in range(6)]
     for c in clients:
         c.get("/gone")
@@ -388,6 +402,7 @@ def test_a_client_that_goes_ends_all_its_parts(daemon, chaos, how):
         time.sleep(0.2)
         return daemon.cpu_seconds() - begun
     wait_until(lambda: cpu() < 0.1, what="the end of the jobs")
+    assert [now - then for now, then in zip(seen(), counted)] == [6, 6, 6, 6]
     for c in clients:
         c.close()
 

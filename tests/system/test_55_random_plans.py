@@ -15,7 +15,7 @@ import time
 import pytest
 
 from bed import FACTOR, free_port, wait_until
-from client import Client
+from client import Client, metrics
 
 SEED = int(os.environ.get("FOREBAY_SEED") or 20261123)
 PLANS, CONFIGURATIONS, THREADS = 1000, 2, 12
@@ -33,6 +33,9 @@ BAD = ["/status/404", "/status/500", "/status/401", "/close", "/reset", "/reset/
 CONF = """
 [server]
 workers = 2
+
+[admin]
+listen = 127.0.0.1:%(admin)d
 
 [upstream chaos]
 servers = http://%(chaos)s
@@ -182,13 +185,28 @@ def root(tmp_path_factory):
     return folder
 
 
+def check_counters(counted, plans):
+    """Every part of a plan has ended exactly once per run, those included whose client went."""
+    ended = {}
+    for (name, labels), number in counted.items():
+        if name == "forebay_subrequests_total":
+            labels = dict(labels)
+            part = (labels["route"], labels["subrequest"])
+            ended[part] = ended.get(part, 0) + number
+    runs = [{ended.pop((plan.name, part), 0) for part in plan.parts} for plan in plans]
+    assert all(run in ({0}, {1}) for run in runs) and not ended, runs
+    assert runs.count({1}) > len(plans) / 2
+
+
 @pytest.mark.parametrize("round_number", range(CONFIGURATIONS))
 def test_random_plans(start, chaos, root, round_number):
     print("FOREBAY_SEED=%d, configuration %d" % (SEED, round_number))
     dice = random.Random("%d %d" % (SEED, round_number))
     plans = [RandomPlan(dice, "r%d" % i, root) for i in range(PLANS // CONFIGURATIONS)]
     before = chaos.count()["open"]
-    daemon = start(CONF % {"chaos": chaos.address, "nobody": free_port()} + "".join(plan.text for plan in plans))
+    admin = ("127.0.0.1", free_port())
+    names = {"chaos": chaos.address, "nobody": free_port(), "admin": admin[1]}
+    daemon = start(CONF % names + "".join(plan.text for plan in plans))
     left = list(reversed(plans))
     visitors = [Visitor(daemon.address, left, random.Random(dice.random())) for _ in range(THREADS)]
     for visitor in visitors:
@@ -208,6 +226,7 @@ def test_random_plans(start, chaos, root, round_number):
         time.sleep(0.2)
         return daemon.cpu_seconds() - begun
     wait_until(lambda: cpu() < 0.05, what="rest")
+    check_counters(metrics(admin), plans)
     begun = time.monotonic()
     daemon.stop()
     assert time.monotonic() - begun < 2 * FACTOR
