@@ -146,10 +146,14 @@ field_is_value(struct slice s)
 
 /* Names of our own are kept in lower case, as HTTP/2 wants them. */
 static void
-write_titled(struct writer *w, struct slice name)
+write_titled(struct writer *w, enum field_id id, struct slice name)
 {
 	bool is_start = true;
 
+	if (id == FIELD_ETAG) {
+		writer_put(w, SLICE("ETag"));
+		return;
+	}
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.at[i];
 
@@ -162,7 +166,7 @@ void
 field_write_line(struct writer *w, const struct field *f)
 {
 	if (f->id != FIELD_OTHER && f->name.at == field_name(f->id).at)
-		write_titled(w, f->name);
+		write_titled(w, f->id, f->name);
 	else
 		writer_put(w, f->name);
 	writer_put(w, SLICE(": "));
