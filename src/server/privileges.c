@@ -11,22 +11,43 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Text of a slice that a NUL follows, as all texts of a configuration. */
-static const struct passwd *
-find_user(struct slice user)
+struct identity {
+	const char *name; /* whose groups; NULL: a number that nobody bears, and no groups */
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Text of a slice that a NUL follows, as all texts of a configuration. A
+ * container often has numbers without names: then the group is the same number. */
+static int
+find_user(struct slice user, struct identity *who)
 {
 	const struct passwd *found = getpwnam(user.at);
-	uint64_t id;
+	uint64_t id = 0;
 
-	if (!found && slice_to_u64(user, &id) == 0 && id < UINT32_MAX)
+	if (!found && (slice_to_u64(user, &id) != 0 || id >= UINT32_MAX))
+		return ERR_NOT_FOUND;
+	if (!found)
 		found = getpwuid((uid_t)id);
-	return found;
+	if (found)
+		*who = (struct identity){ found->pw_name, found->pw_uid, found->pw_gid };
+	else
+		*who = (struct identity){ NULL, (uid_t)id, (gid_t)id };
+	return 0;
+}
+
+static int
+become(const struct identity *who)
+{
+	int failed = who->name ? initgroups(who->name, who->gid) : setgroups(0, NULL);
+
+	return failed || setgid(who->gid) != 0 || setuid(who->uid) != 0 ? ERR_SYSTEM : 0;
 }
 
 int
 privileges_drop(struct slice user)
 {
-	const struct passwd *found;
+	struct identity who;
 
 	if (geteuid() != 0) {
 		if (user.len)
@@ -37,14 +58,13 @@ privileges_drop(struct slice user)
 		log_warning("running as root: set [server] user");
 		return 0;
 	}
-	found = find_user(user);
-	if (!found) {
+	if (find_user(user, &who) != 0) {
 		log_error("[server] user: there is no user %.*s", SLICE_PRINT(user));
 		return ERR_NOT_FOUND;
 	}
-	if (initgroups(found->pw_name, found->pw_gid) != 0 || setgid(found->pw_gid) != 0 ||
-	    setuid(found->pw_uid) != 0) {
-		log_error("[server] user: cannot become %s: %s", found->pw_name, strerror(errno));
+	if (become(&who) != 0) {
+		log_error("[server] user: cannot become %.*s: %s", SLICE_PRINT(user),
+			  strerror(errno));
 		return ERR_SYSTEM;
 	}
 	return 0;
