@@ -26,6 +26,8 @@ struct listener {
 int listener_open(struct listener *l) MUST_CHECK;
 /* Idempotent; removes a unix path, unless that was done. */
 void listener_close(struct listener *l);
+/* Somebody waits to be accepted. */
+bool listener_is_awaited(const struct listener *l);
 /* A non-blocking descriptor and its peer; or -1 with errno. */
 int listener_accept(const struct listener *l, struct address *peer);
 /*

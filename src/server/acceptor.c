@@ -15,7 +15,8 @@
 enum {
 	BATCH = 256, /* accepted per listener and turn */
 	PAUSE_MS = 10, /* between looks whether there is room again */
-	DRAIN_PASSES = 20, /* looks at a backlog that is running empty */
+	WARN_MS = 10000, /* between warnings about one shortage */
+	DRAIN_LOOKS = 20, /* at backlogs that are empty, or that cannot be emptied */
 	DRAIN_WAIT_US = 1000,
 	CLOSE_SHARE = 64, /* under pressure, 1/64 of max_connections is freed at a time */
 	ADDRESS_BYTES = 128,
@@ -127,8 +128,13 @@ room(const struct acceptor *a)
 static void
 on_shortage(struct acceptor *a)
 {
+	uint64_t now = loop_now(a->loop);
+
 	count_add(a->counters, COUNTER_ACCEPT_FAILED, 1);
-	log_warning("accept: %s; idle connections are closed", strerror(errno));
+	if (now >= a->warn_after_ns) {
+		log_warning("accept: %s; idle connections are closed", strerror(errno));
+		a->warn_after_ns = clock_after(now, WARN_MS * CLOCK_MS);
+	}
 	pause_accepting(a);
 }
 
@@ -170,11 +176,12 @@ accept_ready(struct acceptor *a)
 		if (!g->is_ready || g->listener.fd < 0)
 			continue;
 		count = room(a);
-		if (count == 0) {
+		if (count > 0)
+			g->is_ready = accept_batch(g, count);
+		else if (listener_is_awaited(&g->listener))
 			pause_accepting(a);
-			break;
-		}
-		g->is_ready = accept_batch(g, count);
+		else
+			g->is_ready = false; /* full, and nobody has to make room */
 		is_more |= g->is_ready;
 	}
 	send_pending(a);
@@ -307,16 +314,21 @@ acceptor_start(struct acceptor *a, struct worker **workers, unsigned count)
 static void
 empty_backlogs(struct acceptor *a)
 {
-	for (unsigned pass = 0; pass < DRAIN_PASSES; pass++) {
+	unsigned looks = 0;
+
+	while (looks < DRAIN_LOOKS) {
 		bool is_more = false;
 
-		for (unsigned i = 0; i < a->gate_count; i++) {
+		a->is_paused = false;
+		for (unsigned i = 0; i < a->gate_count && !a->is_paused; i++) {
 			if (a->gates[i].listener.fd >= 0)
 				is_more |= accept_batch(&a->gates[i], BATCH);
 		}
 		send_pending(a);
-		if (!is_more)
-			usleep(DRAIN_WAIT_US);
+		if (is_more && !a->is_paused)
+			continue; /* nobody new can come: it has an end */
+		usleep(DRAIN_WAIT_US);
+		looks++;
 	}
 }
 

@@ -39,6 +39,7 @@ struct acceptor {
 	struct deferred more; /* a batch was full: go on next turn */
 	struct timer pause;
 	bool is_paused;
+	uint64_t warn_after_ns; /* about a shortage: not at every look */
 };
 
 struct site;

@@ -9,7 +9,6 @@
 #include "server/server.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,14 +27,6 @@ static const struct conn_limits limits = {
 
 /* --- accepting ---------------------------------------------------------------------------- */
 
-static bool
-is_awaited(const struct monitor_gate *g)
-{
-	struct pollfd p = { .fd = g->listener.fd, .events = POLLIN };
-
-	return poll(&p, 1, 0) > 0;
-}
-
 /* An idle conn makes room for one that waits, and for nobody else. */
 static bool
 has_room(struct monitor_gate *g)
@@ -44,7 +35,7 @@ has_room(struct monitor_gate *g)
 
 	if (h->open < MONITOR_CONNECTIONS)
 		return true;
-	return is_awaited(g) && conn_host_close_idle(h, 1) > 0;
+	return listener_is_awaited(&g->listener) && conn_host_close_idle(h, 1) > 0;
 }
 
 /* Looks again a little later. */
