@@ -109,7 +109,8 @@ bool template_part_header(const struct template *t, unsigned i, unsigned *part, 
  * without variables, and a variable that stands alone and is not encoded, are not copied.
  * ERR_MISSING: a value is absent (a parameter, field or member that is not there, null, a part
  * without result); ERR_SYNTAX: a value cannot stand where it would go. Then *variable is its index
- * for template_variable_name. ERR_TOO_LARGE: over `limit` bytes. ERR_MEMORY.
+ * for template_variable_name. ERR_TOO_LARGE: over `limit` bytes, which a text that is not copied
+ * may be: whoever holds it has bounded it. ERR_MEMORY.
  */
 int template_eval(const struct template *t, const struct template_scope *scope, struct arena *a,
 		  size_t limit, struct slice *result, unsigned *variable) MUST_CHECK;

@@ -404,7 +404,7 @@ template_eval(const struct template *t, const struct template_scope *scope, stru
 		return error;
 	if (stands_alone(t)) {
 		*result = values[0];
-		return values[0].len > limit ? ERR_TOO_LARGE : 0;
+		return 0;
 	}
 	return build(t, &f, values, bound < limit ? bound : limit, result, variable);
 }

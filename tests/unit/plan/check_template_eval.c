@@ -302,6 +302,9 @@ START_TEST(lone_values_and_constants_are_not_copied)
 	t = must_compile(&b, SLICE("{orders:body}"), VALUE_RAW);
 	ck_assert_int_eq(template_eval(t, &scope, &b.arena, LIMIT, &result, &variable), 0);
 	ck_assert(result.at == orders.body.at && result.len == orders.body.len);
+	/* It costs no memory, and has passed max_body or max_result. */
+	ck_assert_int_eq(template_eval(t, &scope, &b.arena, 1, &result, &variable), 0);
+	ck_assert(result.at == orders.body.at && result.len == orders.body.len);
 	t = must_compile(&b, SLICE("constant"), VALUE_RAW);
 	ck_assert(template_is_constant(t, &text));
 	ck_assert_int_eq(template_eval(t, &scope, &b.arena, LIMIT, &result, &variable), 0);
@@ -315,11 +318,8 @@ static const struct bounded {
 	enum value_coding coding;
 	size_t bytes; /* of the result */
 } bounded[] = {
-	{ "constant", VALUE_RAW, 8 },
-	{ "{orders:body}", VALUE_RAW, 7 },
-	{ "{orders:body}!", VALUE_RAW, 8 },
-	{ "/{id}", VALUE_PATH, 10 },
-	{ "[\"{query.quote}\"]", VALUE_JSON, 8 },
+	{ "constant", VALUE_RAW, 8 },         { "{orders:body}!", VALUE_RAW, 8 },
+	{ "/{id}", VALUE_PATH, 10 },          { "[\"{query.quote}\"]", VALUE_JSON, 8 },
 	{ "[{query.quote}]", VALUE_JSON, 8 },
 };
 
