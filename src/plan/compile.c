@@ -329,6 +329,57 @@ make_batches(struct compiling *c)
 	return 0;
 }
 
+/* --- what could never be admitted --------------------------------------------------- */
+
+static struct pool *
+pool_of(const struct plan_part *pp)
+{
+	const struct source_ops *ops = pp->part.source->ops;
+
+	return ops->pool ? ops->pool(&pp->part) : NULL;
+}
+
+/* The parts of a batch that need a place in this pool; *first: the first of them. */
+static unsigned
+count_places(const struct plan *p, uint64_t parts, const struct pool *pool, unsigned *first)
+{
+	unsigned i, count = 0;
+	uint64_t keep;
+
+	PLAN_EACH(i, keep, parts)
+	{
+		if (pool_of(&p->part[i]) != pool)
+			continue;
+		if (count++ == 0)
+			*first = i;
+	}
+	return count;
+}
+
+/* A batch is admitted as one, so that all of it must find room in an empty pool. */
+static void
+check_room(const struct compiling *c, const struct plan_batch *b)
+{
+	unsigned i, count, first = 0;
+	uint64_t keep;
+
+	PLAN_EACH(i, keep, b->parts)
+	{
+		const struct pool *pool = pool_of(&c->plan->part[i]);
+
+		if (!pool)
+			continue;
+		count = count_places(c->plan, b->parts, pool, &first);
+		if (i == first && count > pool_capacity(pool))
+			conf_error_at(
+			    c->errors, c->plan->section, NULL,
+			    "%u %s parts need pool %s at once, which has room for %u jobs: "
+			    "they would always be refused; give it more max_queue",
+			    count, b->is_optional ? "optional" : "required", pool_name(pool),
+			    pool_capacity(pool));
+	}
+}
+
 int
 plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, unsigned param_count,
 	     int rest)
@@ -361,5 +412,7 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 	}
 	if (order_parts(p, c.errors) == 0 && (write_texts(&c) != 0 || make_batches(&c) != 0))
 		return ERR_MEMORY;
+	for (unsigned i = 0; i < p->batches; i++)
+		check_room(&c, &p->batch[i]);
 	return p->is_faulty || c.errors->errors > before ? ERR_SYNTAX : 0;
 }

@@ -197,6 +197,7 @@ const struct source_ops source_compute = {
 	.part_size = sizeof(struct compute_conf),
 	.choose = choose,
 	.load_part = load_part,
+	.pool = pool_of,
 	.reserve = reserve,
 	.release = offload_release,
 	.start = offload_start,

@@ -56,6 +56,9 @@ struct source_ops {
 	void (*unload)(struct source *s); /* builder or main thread, after every worker detached */
 	int (*attach)(struct source *s, struct env *env);
 	void (*detach)(struct source *s, struct env *env);
+	/* Optional: the pool in which reserve() takes one place for each subrequest; NULL when
+	 * load_part() failed. */
+	struct pool *(*pool)(const struct part *p);
 	/* Admission of n subrequests of this source as one, before any starts. 0, ERR_SHED with
 	 * q[i]->refusal saying why, the same in all, or ERR_MEMORY. NULL: always. */
 	int (*reserve)(struct subrequest *q[], size_t n);

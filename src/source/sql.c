@@ -454,6 +454,7 @@ const struct source_ops source_sql = {
 	.part_size = sizeof(struct part_conf),
 	.load = load,
 	.load_part = load_part,
+	.pool = pool_of,
 	.reserve = reserve,
 	.release = offload_release,
 	.start = offload_start,

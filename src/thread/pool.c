@@ -332,6 +332,12 @@ pool_name(const struct pool *p)
 	return p->name;
 }
 
+unsigned
+pool_capacity(const struct pool *p)
+{
+	return p->capacity;
+}
+
 /* --- admission ------------------------------------------------------------------- */
 
 /* How long until `excess` of the jobs in the pool have ended, if each takes the mean. */

@@ -89,6 +89,8 @@ struct pool *pool_new(const struct pool_options *o, int *err) __attribute__((war
  * their mailboxes end after it. */
 void pool_free(struct pool **p);
 const char *pool_name(const struct pool *p);
+/* Jobs that it may hold in all, running and waiting. */
+unsigned pool_capacity(const struct pool *p);
 
 /*
  * Admission of n jobs as one: all or nothing, before any is submitted. The seat
