@@ -250,10 +250,12 @@ def test_four_compute_parts_on_two_threads(start, capsys):
 
     def job(count):
         return ("iterations = %d" % count, "salt = a", "input = a")
-    first = start(conf + Plan("one").part("a", "compute pbkdf2", *job(20000)).text())
-    took = min(report(ask(first.address, "/one"))[0][2] for _ in range(5))
+    first = start(conf + Plan("one").part("a", "compute pbkdf2", *job(100000)).text())
+    for _ in range(5):
+        assert ask(first.address, "/one").status == 200
+    took = first.cpu_seconds() / 5
     first.stop()
-    count = 20000 * 50 // max(took, 1)
+    count = int(100000 * 0.05 / took)
     four = Plan("four")
     for name in "abcd":
         four.part(name, "compute pbkdf2", *job(count))
@@ -268,7 +270,7 @@ def test_four_compute_parts_on_two_threads(start, capsys):
     with capsys.disabled():
         print("\nfour compute parts of 50 ms on two threads: best %.1f ms, median %.1f ms" %
               (min(times) * 1e3, statistics.median(times) * 1e3))
-    assert spent[-2] > 0.2 * (spent[-1] + spent[-2]) and spent[-2] >= 0.1, spent
+    assert spent[-2] > 0.2 * (spent[-1] + spent[-2]), spent
     daemon.stop()
 
 
