@@ -53,12 +53,6 @@ io_watch(struct io *io)
 	return 0;
 }
 
-int
-io_fd(const struct io *io)
-{
-	return event_get_fd(&io->event);
-}
-
 void
 io_release(struct io *io)
 {

@@ -170,7 +170,7 @@ step(struct h1 *h)
 {
 	switch (h->state) {
 	case H1_HEAD:
-		return h1_take_head(h);
+		return h1_pending(h).len && !h1_is_clogged(h) ? h1_take_head(h) : H1_STARVED;
 	case H1_RUNNING:
 		return h1_take_body(h);
 	case H1_ENDED:

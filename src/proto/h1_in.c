@@ -244,8 +244,6 @@ h1_take_head(struct h1 *h)
 	struct h1_parse p;
 	int result;
 
-	if (in.len == 0 || h1_is_clogged(h))
-		return H1_STARVED;
 	if (is_same_line(h, in)) {
 		h->in_seen = (uint32_t)in.len;
 		return H1_STARVED;

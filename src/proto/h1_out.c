@@ -44,8 +44,10 @@ gather_block(struct h1 *h, size_t bytes)
 static int
 put(struct h1 *h, struct slice s)
 {
-	struct block *b = gather_block(h, s.len);
+	struct block *b = h->out_block;
 
+	if (!b || block_room(b) < s.len)
+		b = gather_block(h, s.len);
 	if (!b)
 		return ERR_MEMORY;
 	memcpy(b->at + b->len, s.at, s.len);

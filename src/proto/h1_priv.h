@@ -25,7 +25,7 @@ enum h1_progress {
 
 /* Reads once. H1_STARVED: nothing there now, or no room because nobody takes it. */
 enum h1_progress h1_read(struct h1 *h);
-/* Parses a head and begins its exchange, or refuses it. */
+/* Parses a head, of which something is pending, and begins its exchange, or refuses it. */
 enum h1_progress h1_take_head(struct h1 *h);
 /* Hands body to the application, if it wants any. */
 enum h1_progress h1_take_body(struct h1 *h);
