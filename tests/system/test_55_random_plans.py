@@ -60,6 +60,7 @@ class RandomPlan:
         self.dice, self.name, self.root = dice, name, root
         self.all_required = dice.random() < 0.1
         self.join = dice.choice(["object", "object", "object", "array"])
+        self.on_tiny = 0
         self.made = []  # names of parts that later ones may need
         parts = [self.part("p%d" % i) for i in range(dice.choice([1, 2, 3, 4, 5, 6, 8, 12]))]
         dice.shuffle(parts)
@@ -87,6 +88,10 @@ class RandomPlan:
             return ["source = upstream none", "path = /" + value]
         if kind < 0.7:
             pool = dice.choice(["compute", "compute", "tiny"])
+            # More than threads and max_queue at once would be refused by -t.
+            self.on_tiny += pool == "tiny"
+            if self.on_tiny > 3:
+                pool = "compute"
             if dice.random() < 0.3:
                 return ["source = compute pbkdf2", "iterations = %d" % dice.choice([10, 5000, 50000000]), "salt = s",
                         "input = " + value, "pool = " + pool]
