@@ -225,8 +225,10 @@ run(struct h1 *h)
 			return;
 		if (step(h) == H1_PROGRESS)
 			continue;
-		if (wants_input(h) && h1_read(h) == H1_PROGRESS)
+		if (wants_input(h) && h1_read(h) == H1_PROGRESS) {
+			i += H1_READ_STEPS - 1;
 			continue;
+		}
 		if (write_and_resume(h, &resumes) == H1_STARVED)
 			return;
 	}
@@ -250,14 +252,15 @@ what_it_waits_for(const struct h1 *h)
 	return H1_WAIT_NONE;
 }
 
-/* A head has one deadline for all of it; bodies and writes one from byte to
- * byte, and bytes that come give no time to those that should go. */
+/* A head has one deadline for all of it, and so has a body that is dropped;
+ * other bodies and writes have one from byte to byte, and bytes that come give
+ * no time to those that should go. */
 static bool
 is_timeout_right(const struct h1 *h, enum h1_wait wait)
 {
 	if (wait != h->wait)
 		return false;
-	return !(wait == H1_WAIT_BODY && (h->flags & H1_CAME)) &&
+	return !(wait == H1_WAIT_BODY && (h->flags & H1_CAME) && h->state != H1_DRAINING) &&
 	       !(wait == H1_WAIT_SEND && (h->flags & H1_WENT));
 }
 

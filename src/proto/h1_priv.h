@@ -12,6 +12,7 @@ enum {
 	H1_DRAIN_BYTES = 262144, /* of an unread request body, dropped to keep a connection */
 	H1_TURN_BYTES = 262144, /* written per turn and conn */
 	H1_TURN_STEPS = 256, /* of the machine per turn and conn */
+	H1_READ_STEPS = 16, /* what reading a block counts for */
 	H1_ARENA_BYTES = 1 << 24, /* of one exchange; bodies on the heap have limits of their own */
 	H1_TRAILER_BYTES = 8192, /* chunk extensions and trailers of one body */
 };

@@ -220,6 +220,22 @@ START_TEST(an_unread_body_that_never_comes_is_given_up)
 }
 END_TEST
 
+START_TEST(an_unread_body_has_one_deadline_however_it_trickles)
+{
+	stand_say(&stand, POST);
+	stand_answer(stand.x, "early");
+	stand_turns(&stand, 2);
+	for (unsigned i = 0; i < 5; i++) {
+		stand_say(&stand, "x");
+		stand_wait(&stand, 900 * CLOCK_MS);
+	}
+	ck_assert_uint_eq(stand.host.open, 1);
+	stand_wait(&stand, CLOCK_SEC);
+	ck_assert_uint_eq(stand.host.open, 0);
+	ck_assert_uint_eq(counted(COUNTER_CLOSE_BODY), 1);
+}
+END_TEST
+
 /* A full queue to a client that reads nothing. */
 static void
 stall(void)
@@ -414,6 +430,7 @@ suite_proto_h1(void)
 	tcase_add_test(t, each_piece_of_a_body_gives_it_new_time);
 	tcase_add_test(t, work_has_no_time_out_of_the_conns);
 	tcase_add_test(t, an_unread_body_that_never_comes_is_given_up);
+	tcase_add_test(t, an_unread_body_has_one_deadline_however_it_trickles);
 	tcase_add_test(t, a_client_that_reads_nothing_is_given_up);
 	tcase_add_test(t, a_client_that_only_writes_gets_no_more_time_to_read);
 	tcase_add_test(t, a_client_that_reads_a_little_gets_more_time);

@@ -248,6 +248,35 @@ START_TEST(a_body_may_end_anywhere_in_a_block)
 }
 END_TEST
 
+/* A client that is always faster than we are. */
+static void
+refill(struct stand *b, struct exchange *x, struct chunks *body, bool is_last)
+{
+	static char piece[65536];
+
+	ask_again(b, x, body, is_last);
+	while (send(b->client, piece, sizeof(piece), MSG_NOSIGNAL) > 0)
+		continue;
+}
+
+START_TEST(a_fast_upload_does_not_hold_the_thread)
+{
+	stand.host.limits.max_body = 1 << 30;
+	stand.begin = want;
+	stand.feed = refill;
+	stand_say_bytes(&stand, POST "Content-Length: 99999999\r\n\r\nx",
+			strlen(POST "Content-Length: 99999999\r\n\r\nx"));
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t before = stand.x->body_received;
+
+		stand_turns(&stand, 1);
+		ck_assert_uint_gt(stand.x->body_received, before);
+		/* Once when the socket tells, once when the turn ends. */
+		ck_assert_uint_le(stand.x->body_received - before, 600000);
+	}
+}
+END_TEST
+
 START_TEST(a_head_longer_than_blocks)
 {
 	enum { LONG = 90000 };
@@ -466,6 +495,7 @@ suite_proto_h1_in(void)
 	tcase_add_test(t, an_empty_body_is_complete_at_once);
 	tcase_add_test(t, nobody_wants_it_nothing_is_read);
 	tcase_add_test(t, a_body_may_end_anywhere_in_a_block);
+	tcase_add_test(t, a_fast_upload_does_not_hold_the_thread);
 	tcase_add_test(t, a_head_longer_than_blocks);
 	tcase_add_test(t, a_head_above_the_limit_is_431_and_the_end);
 	tcase_add_test(t, nonsense_is_400_and_what_follows_is_not_read);
