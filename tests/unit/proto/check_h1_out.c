@@ -218,8 +218,8 @@ START_TEST(whole_answers_of_every_size)
 		stand_turns(&stand, 1);
 		stand_hear(&stand);
 		stand_turns(&stand, 4);
-		snprintf(wanted, sizeof(wanted), "Content-Length: %zu\r\n\r\n%s", sizes[i],
-			 sizes[i] ? "mmm" + (sizes[i] < 3 ? 3 - sizes[i] : 0) : "");
+		snprintf(wanted, sizeof(wanted), "Content-Length: %zu\r\n\r\n%.*s", sizes[i],
+			 sizes[i] < 3 ? (int)sizes[i] : 3, "mmm");
 		ck_assert_ptr_nonnull(strstr(stand_heard(&stand), wanted));
 		ck_assert_uint_eq(strlen(strstr(stand.heard, "\r\n\r\n") + 4), sizes[i]);
 	}
