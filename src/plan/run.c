@@ -396,12 +396,14 @@ run_cancel(struct exchange *x, int err)
 {
 	struct run *r = x->run;
 
-	(void)err;
 	if (!r)
 		return;
 	if (r->is_collecting)
 		count_all_skipped(r);
 	else
 		r->way->cancel(r);
+	/* A client that is still there gets an answer, which is not the run's. */
+	if (err != ERR_GONE && !x->is_head_sent)
+		run_add_report(r);
 	run_leave(r);
 }

@@ -79,10 +79,10 @@ begin(struct exchange *x)
 	}
 	x->route = m.route->index;
 	x->max_body = m.route->max_body;
+	/* The run refuses it, with the report of its parts. */
 	if (q->framing == BODY_LENGTH && q->content_length > x->max_body) {
 		x->is_closing = true;
-		refuse(x, 413, COUNTER_REFUSED_BODY);
-		return;
+		count_add(w->env.counters, COUNTER_REFUSED_BODY, 1);
 	}
 	start(x, &m);
 }
