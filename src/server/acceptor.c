@@ -140,6 +140,14 @@ on_shortage(struct acceptor *a)
 
 /* --- accepting ------------------------------------------------------------------------ */
 
+/* Not of one connection that went wrong on its way here, but of this process or
+ * machine; accept(2) asks to try again after all others. */
+static bool
+is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 /* Takes up to so many. False when the backlog is empty. */
 static bool
 accept_batch(struct gate *g, unsigned count)
@@ -154,10 +162,10 @@ accept_batch(struct gate *g, unsigned count)
 			hand_over(a, fd, &peer, g->conn_flags);
 			continue;
 		}
-		if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO)
-			continue;
 		if (errno == EAGAIN)
 			return false;
+		if (!is_shortage(errno))
+			continue;
 		on_shortage(a);
 		return true;
 	}
