@@ -178,7 +178,8 @@ def test_plain_routes_answer(demo):
 def test_more_hashes_than_the_pool_takes_are_refused_at_once(demo):
     with concurrent.futures.ThreadPoolExecutor(64) as clients:
         answers = list(clients.map(lambda n: demo.get("/hash/%d" % n), range(64)))
-    assert {answer.status for answer in answers} == {200, 503}
+    # 504: beside other loads a nice thread may not get to an accepted job before its deadline.
+    assert {answer.status for answer in answers} - {504} == {200, 503}
     for answer in answers:
         if answer.status == 503:
             assert int(answer.fields["Retry-After"]) >= 1
