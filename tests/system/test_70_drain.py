@@ -100,7 +100,6 @@ class Load:
             # and sending may have come when the listener was gone.
             if has_ended(c) or (since and time.monotonic() - since > 0.005):
                 self.unsure += 1
-                c.is_gone()
                 return False
             for place in range(self.count):
                 r = c.response()
