@@ -15,10 +15,6 @@
 
 /* Monotonic nanoseconds. */
 uint64_t clock_monotonic(void);
-/* Seconds since 1970, for Date and Last-Modified. */
-int64_t clock_wall(void);
-/* Nanoseconds of CPU that the calling thread has used. */
-uint64_t clock_thread_cpu(void);
 
 /* now + duration, without wrapping round. */
 static inline uint64_t
