@@ -52,19 +52,10 @@ start(struct subrequest *q)
 static int
 make_head(struct subrequest *q)
 {
-	struct slice type = type_of(q);
-	struct fields *fields = &q->response.fields;
-
 	q->response.status = 200;
 	q->response.framing = q->is_body_length_known ? BODY_LENGTH : BODY_CHUNKED;
 	q->response.content_length = q->body_bytes;
-	if (type.len == 0)
-		return 0;
-	fields->at = arena_zalloc(q->arena, 1, sizeof(*fields->at));
-	if (!fields->at)
-		return ERR_MEMORY;
-	fields->cap = 1;
-	return fields_add(fields, FIELD_CONTENT_TYPE, type);
+	return subrequest_set_type(q, type_of(q));
 }
 
 static int

@@ -36,8 +36,8 @@ subrequest_want_body(struct subrequest *q)
 	q->up->want_body(q);
 }
 
-static int
-set_type(struct subrequest *q, struct slice type)
+int
+subrequest_set_type(struct subrequest *q, struct slice type)
 {
 	struct fields *fields = &q->response.fields;
 
@@ -68,7 +68,7 @@ set_head(struct subrequest *q, int status, struct slice type, size_t bytes)
 	q->response.status = status;
 	q->response.framing = BODY_LENGTH;
 	q->response.content_length = bytes;
-	return set_type(q, type);
+	return subrequest_set_type(q, type);
 }
 
 void

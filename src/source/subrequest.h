@@ -70,6 +70,8 @@ void subrequest_answer(struct subrequest *q, int status, struct slice type, stru
 /* The same with a body on the heap, which it takes; `owned` may be NULL when body is empty. */
 void subrequest_answer_heap(struct subrequest *q, int status, struct slice type, void *owned,
 			    struct slice body);
+/* Makes the media type the one field of q->response; an empty one is none. ERR_MEMORY. */
+int subrequest_set_type(struct subrequest *q, struct slice type) MUST_CHECK;
 /* The run's side: idempotent; tells the source once. */
 void subrequest_cancel(struct subrequest *q);
 
