@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "net/loop.h"
+#include "server/notify.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ options_print_version(void)
 	printf("  libevent   %s\n", loop_library_version());
 	printf("  openssl    %s\n", OPENSSL_BUILT_WITH);
 	printf("  sqlite     %s\n", SQLITE_BUILT_WITH);
+	printf("  systemd    %s\n", notify_library_version());
 }
 
 static const struct option longs[] = {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/notify.h"
 #include "server/privileges.h"
 
 #include <errno.h>
@@ -20,6 +21,9 @@
 #include <unistd.h>
 
 enum { ERROR_TEXT_BYTES = 1 << 18, EXPLAIN_BYTES = 512, SPARE_FILES = 256 };
+
+/* Between the end of grace and the end of the process: jobs that run come home. */
+#define STOP_MARGIN_NS (15 * CLOCK_SEC)
 
 /* What start-up works on besides the server itself. */
 struct start_up {
@@ -58,6 +62,7 @@ begin_drain(struct server *s, int signal_number)
 	log_notice("signal %d: draining for up to %llu s", signal_number,
 		   (unsigned long long)(s->site->grace_ns / CLOCK_SEC));
 	gauge_set(&s->state, SERVER_DRAINING);
+	notify_stopping("draining", clock_after(s->site->grace_ns, STOP_MARGIN_NS));
 	acceptor_drain(&s->acceptor);
 	s->busy_workers = s->worker_count;
 	for (unsigned i = 0; i < s->worker_count; i++) {
@@ -268,6 +273,7 @@ start_accepting(struct start_up *u)
 		address_write(&s->site->listeners[i].address, &w);
 		log_notice("listening on %.*s", SLICE_PRINT(writer_slice(&w)));
 	}
+	notify_serving(s->worker_count, s->site->route_count);
 	return 0;
 }
 

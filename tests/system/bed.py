@@ -57,11 +57,16 @@ def wait_until(holds, seconds=5.0, what="it"):
 
 
 class Daemon:
-    """One forebayd. `conf` is all of it but [listen test], which is added unless listen is None."""
+    """One forebayd. `conf` is all of it but [listen test], which is added unless listen is None.
+
+    `before` are words of a command that executes it, `environ` is added to the environment, `inherit`
+    are descriptors that it is given.
+    """
 
     running = []
 
-    def __init__(self, folder, conf, listen="", files=None, arguments=()):
+    def __init__(self, folder, conf, listen="", files=None, arguments=(), before=(), environ=None,
+                 inherit=()):
         self.folder = str(folder)
         self.port = free_port()
         self.path = os.path.join(self.folder, "forebay.conf")
@@ -73,8 +78,9 @@ class Daemon:
         self.log = os.path.join(self.folder, "stderr")
         limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([FOREBAYD, "-v", "-c", self.path, *arguments], stderr=log,
-                                            stdin=subprocess.DEVNULL, preexec_fn=limit)
+            self.process = subprocess.Popen([*before, FOREBAYD, "-v", "-c", self.path, *arguments], stderr=log,
+                                            stdin=subprocess.DEVNULL, preexec_fn=limit, pass_fds=inherit,
+                                            env=dict(os.environ, **(environ or {})))
         Daemon.running.append(self)
         listeners = len(re.findall(r"(?m)^\[listen ", conf))
         wait_until(lambda: self.process.poll() is not None or
