@@ -55,9 +55,9 @@ make_room(struct conf_errors *e)
 }
 
 static void
-keep(struct conf_errors *e, const char *file, unsigned line, const char *text)
+keep(struct conf_errors *e, struct conf_message m, const char *file, const char *text)
 {
-	struct conf_message m = { .line = line, .order = e->errors + e->warnings };
+	m.order = e->errors + e->warnings;
 
 	if (make_room(e) != 0) {
 		e->dropped++;
@@ -90,11 +90,12 @@ write_line(struct writer *w, const char *text)
 	}
 }
 
-/* `where` is what stands between the line's number and the message. */
-static void __attribute__((format(printf, 5, 0)))
-add(struct conf_errors *e, const char *file, unsigned line, const char *where, const char *format,
-    va_list list)
+/* `where` is what stands between the severity and the message. */
+static void __attribute__((format(printf, 6, 0)))
+add(struct conf_errors *e, const char *file, unsigned line, bool is_warning, const char *where,
+    const char *format, va_list list)
 {
+	struct conf_message m = { .line = line, .is_warning = is_warning };
 	char message[CONF_ERROR_BYTES], text[PLACE_BYTES + CONF_ERROR_BYTES + SECTION_BYTES];
 	struct writer w = writer_over(text, sizeof(text) - 1);
 
@@ -103,10 +104,12 @@ add(struct conf_errors *e, const char *file, unsigned line, const char *where, c
 	if (line > 0) /* 0: it is about the file as a whole */
 		writer_format(&w, ":%u", line);
 	writer_text(&w, file[0] ? ": " : "");
+	writer_text(&w, is_warning ? "warning: " : "");
+	m.message = w.len;
 	write_line(&w, where);
 	write_line(&w, message);
 	text[w.len] = '\0';
-	keep(e, file, line, text);
+	keep(e, m, file, text);
 }
 
 void
@@ -116,18 +119,17 @@ conf_error(struct conf_errors *e, const char *file, unsigned line, const char *f
 
 	e->errors++;
 	va_start(list, format);
-	add(e, file, line, "", format, list);
+	add(e, file, line, false, "", format, list);
 	va_end(list);
 }
 
 static void __attribute__((format(printf, 5, 0)))
-add_at(struct conf_errors *e, const struct conf_section *s, const char *key, const char *severity,
+add_at(struct conf_errors *e, const struct conf_section *s, const char *key, bool is_warning,
        const char *format, va_list list)
 {
 	char text[SECTION_BYTES + 160];
 	struct writer w = writer_over(text, sizeof(text) - 1);
 
-	writer_text(&w, severity);
 	writer_char(&w, '[');
 	writer_put(&w, s->kind);
 	writer_text(&w, s->name.len > 0 ? " " : "");
@@ -137,7 +139,7 @@ add_at(struct conf_errors *e, const struct conf_section *s, const char *key, con
 		writer_format(&w, " %.128s", key);
 	writer_text(&w, ": ");
 	text[w.len] = '\0';
-	add(e, conf_file_name(s, key), conf_line(s, key), text, format, list);
+	add(e, conf_file_name(s, key), conf_line(s, key), is_warning, text, format, list);
 }
 
 void
@@ -148,7 +150,7 @@ conf_error_at(struct conf_errors *e, const struct conf_section *s, const char *k
 
 	e->errors++;
 	va_start(list, format);
-	add_at(e, s, key, "", format, list);
+	add_at(e, s, key, false, format, list);
 	va_end(list);
 }
 
@@ -160,7 +162,7 @@ conf_warning_at(struct conf_errors *e, const struct conf_section *s, const char 
 
 	e->warnings++;
 	va_start(list, format);
-	add_at(e, s, key, "warning: ", format, list);
+	add_at(e, s, key, true, format, list);
 	va_end(list);
 }
 

@@ -14,6 +14,8 @@
 
 #include "base/writer.h"
 
+#include <stdbool.h>
+
 struct conf_section;
 
 enum {
@@ -26,6 +28,8 @@ struct conf_message {
 	unsigned line;
 	unsigned order; /* of arrival */
 	char *text; /* owned; the whole line as printed, without newline */
+	size_t message; /* where in it the message begins: behind place and severity */
+	bool is_warning;
 };
 
 /* To be read by anyone, changed by errors.c. */

@@ -45,6 +45,12 @@ exchange_want_body(struct exchange *x)
 	x->ops->want_body(x);
 }
 
+int
+exchange_peer_user(struct exchange *x, uint32_t *uid)
+{
+	return x->ops->peer_user ? x->ops->peer_user(x, uid) : ERR_UNSUPPORTED;
+}
+
 /* The status that tells a client why there is no answer. */
 static int
 status_for(int err)

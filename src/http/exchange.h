@@ -36,6 +36,8 @@ struct exchange_ops {
 	void (*want_body)(struct exchange *x);
 	/* Optional: head, body and end at once, for a body in memory. */
 	void (*whole)(struct exchange *x, struct slice body);
+	/* Optional: whose process asks, where the kernel knows. 0 or ERR_UNSUPPORTED. */
+	int (*peer_user)(struct exchange *x, uint32_t *uid);
 };
 
 struct exchange_app {
@@ -91,6 +93,8 @@ void exchange_whole(struct exchange *x, struct slice body);
  * chunk, HTTP/2 resets. */
 void exchange_abort(struct exchange *x, int err);
 void exchange_want_body(struct exchange *x);
+/* The user whose process asks, from the kernel: over a unix socket alone, else ERR_UNSUPPORTED. */
+int exchange_peer_user(struct exchange *x, uint32_t *uid) __attribute__((warn_unused_result));
 
 /*
  * A whole response in one call: status, `type`, `body` (static or arena) with

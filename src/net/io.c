@@ -184,6 +184,20 @@ io_is_reset(const struct io *io)
 	return take_error(io) != 0;
 }
 
+int
+io_peer_user(const struct io *io, uint32_t *uid)
+{
+	struct ucred peer = { .uid = (uid_t)-1 };
+	socklen_t len = sizeof(peer);
+
+	/* A socket of another family has no such peer, and says so by the user -1. */
+	if (getsockopt(io_fd(io), SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
+	    peer.uid == (uid_t)-1)
+		return ERR_UNSUPPORTED;
+	*uid = peer.uid;
+	return 0;
+}
+
 void
 io_shut(struct io *io)
 {

@@ -58,6 +58,8 @@ int io_write(struct io *io, struct chunks *out, size_t limit) __attribute__((war
 bool io_is_reset(const struct io *io);
 /* Writes one run of bytes. Bytes written (0 or more: the socket may be full), or ERR_CLOSED. */
 long io_write_bytes(struct io *io, struct slice s) MUST_CHECK;
+/* Over a unix socket: the user whose process is at the other end. ERR_UNSUPPORTED elsewhere. */
+int io_peer_user(const struct io *io, uint32_t *uid) MUST_CHECK;
 /* Half-close: no more will be written. */
 void io_shut(struct io *io);
 /* Makes close send a reset instead of waiting for unread data to drain. */

@@ -368,6 +368,14 @@ want_body(struct exchange *x)
 	h1_schedule(h);
 }
 
+static int
+peer_user(struct exchange *x, uint32_t *uid)
+{
+	const struct h1 *h = CONTAINER_OF(x, struct h1, x);
+
+	return io_peer_user(&h->conn->io, uid);
+}
+
 const struct exchange_ops h1_ops = {
 	.inform = inform,
 	.head = head,
@@ -376,6 +384,7 @@ const struct exchange_ops h1_ops = {
 	.abort = abort_response,
 	.want_body = want_body,
 	.whole = whole,
+	.peer_user = peer_user,
 };
 
 /* Nothing can be written any more. */

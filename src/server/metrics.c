@@ -278,6 +278,10 @@ put_server(struct buffer *b, const struct sample *s)
 		      "How full the fullest pool is: jobs running and waiting, of as many as there "
 		      "can be.");
 	export_milli(b, "forebay_saturation", NULL, 0, sample_saturation_milli(s));
+	export_family(b, "forebay_config_last_reload_successful", EXPORT_GAUGE,
+		      "Whether the configuration that was read last is the one that serves.");
+	export_u64(b, "forebay_config_last_reload_successful", NULL, 0,
+		   gauge_read(&s->server->reload_failed) == 0);
 	export_family(b, "forebay_build_info", EXPORT_GAUGE, "Always 1; the version is a label.");
 	export_u64(b, "forebay_build_info", &version, 1, 1);
 }

@@ -238,6 +238,7 @@ init(struct monitor *m)
 	if (err)
 		return err;
 	m->has_loop = true;
+	desk_init(&m->desk, &m->env.loop);
 	store_init(&m->env.store);
 	random_init(&m->env.random, random_seed());
 	err = conn_host_init(&m->host, &m->env, &limits, &page_app, m->server);
@@ -281,6 +282,8 @@ monitor_stop(struct monitor *m)
 	if (m->thread.is_running) {
 		mailbox_send(&m->env.loop.mailbox, &m->stop);
 		thread_join(&m->thread);
+		/* Commands that came home meanwhile. */
+		mailbox_drain(&m->env.loop.mailbox, m);
 	}
 	close_gates(m);
 	if (m->has_host)

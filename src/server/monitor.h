@@ -1,7 +1,7 @@
 /*
  * The monitor: one thread with a loop of its own that serves the admin
- * listeners (/livez /readyz /metrics /status) whatever the workers do, with
- * conns and limits of its own.
+ * listeners (/livez /readyz /metrics /status; commands) whatever the workers
+ * do, with conns and limits of its own.
  *
  *   main:     monitor_open .. monitor_start ....................... monitor_stop
  *   monitor:                  accept -> conn -> exchange -> page   (by mail)
@@ -14,6 +14,7 @@
 
 #include "net/listener.h"
 #include "proto/conn.h"
+#include "server/desk.h"
 #include "thread/thread.h"
 
 struct server;
@@ -31,7 +32,8 @@ struct monitor {
 	struct counters counters; /* its conns are not the server's: not exported */
 	struct conn_host host;
 	struct thread thread;
-	struct server *server; /* borrowed, read only */
+	struct server *server; /* borrowed, read only; told what to do by mail */
+	struct desk desk;
 	struct monitor_gate gates[MONITOR_LISTENERS];
 	unsigned gate_count;
 	struct timer pause; /* set while no more is accepted: too many, or a shortage */

@@ -9,6 +9,7 @@
 #include "server/sample.h"
 #include "server/server.h"
 
+#include <time.h>
 #include <unistd.h>
 
 enum { NUMBER_BYTES = 32, LINE_BYTES = 1024, NAME_WIDTH = 24, NUMBER_WIDTH = 12 };
@@ -118,6 +119,24 @@ json_server(struct buffer *b, const struct sample *s)
 	put_text(b, "cpu_budget", writer_slice(&w));
 	put_milli(b, "saturation", sample_saturation_milli(s));
 	put_number(b, "max_connections", s->server->site->max_connections);
+}
+
+/* null before the first reload. */
+static void
+json_reload(struct buffer *b, const struct sample *s)
+{
+	uint64_t at = gauge_read(&s->server->reloaded_at);
+
+	put_key(b, "last_reload");
+	if (at == 0) {
+		buffer_text(b, "null");
+		return;
+	}
+	buffer_char(b, '{');
+	put_key(b, "successful");
+	buffer_text(b, gauge_read(&s->server->reload_failed) ? "false" : "true");
+	put_number(b, "time", at);
+	buffer_char(b, '}');
 }
 
 static void
@@ -249,6 +268,23 @@ text_server(struct buffer *b, const struct sample *s)
 }
 
 static void
+text_reload(struct buffer *b, const struct sample *s)
+{
+	time_t at = (time_t)gauge_read(&s->server->reloaded_at);
+	char text[NUMBER_BYTES];
+	struct tm tm;
+
+	if (at == 0 || !gmtime_r(&at, &tm))
+		return;
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	buffer_text(b, "last reload ");
+	buffer_text(b, text);
+	put_line(b, gauge_read(&s->server->reload_failed)
+			? ": refused, what was there before goes on serving"
+			: ": taken");
+}
+
+static void
 text_listeners(struct buffer *b, const struct sample *s)
 {
 	const struct site *site = s->server->site;
@@ -321,10 +357,11 @@ text_routes(struct buffer *b, const struct sample *s)
 
 typedef void (*section_fn)(struct buffer *b, const struct sample *s);
 
-static const section_fn json_sections[] = { json_server,    json_workers, json_pools,
-					    json_listeners, json_routes,  NULL };
-static const section_fn text_sections[] = { text_server, text_listeners, text_workers,
-					    text_pools,  text_routes,    NULL };
+static const section_fn json_sections[] = { json_server,    json_reload, json_workers, json_pools,
+					    json_listeners, json_routes, NULL };
+static const section_fn text_sections[] = { text_server,  text_reload, text_listeners,
+					    text_workers, text_pools,  text_routes,
+					    NULL };
 
 static void
 put_sections(struct buffer *b, const struct server *server, const section_fn *section)

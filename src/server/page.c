@@ -42,6 +42,17 @@ write_readyz(struct page_reply *r)
 	buffer_char(&r->body, '\n');
 }
 
+/* Start-up is over, and was all right. */
+static void
+write_startupz(struct page_reply *r)
+{
+	bool has_started = gauge_read(&r->server->state) != SERVER_STARTING;
+
+	if (!has_started)
+		r->status = 503;
+	buffer_text(&r->body, has_started ? "started\n" : "starting\n");
+}
+
 static void
 write_metrics(struct page_reply *r)
 {
@@ -71,9 +82,8 @@ write_status(struct page_reply *r)
 }
 
 static const struct page pages[] = {
-	{ SLICE_INIT("/livez"), write_livez },
-	{ SLICE_INIT("/metrics"), write_metrics },
-	{ SLICE_INIT("/readyz"), write_readyz },
+	{ SLICE_INIT("/livez"), write_livez },   { SLICE_INIT("/metrics"), write_metrics },
+	{ SLICE_INIT("/readyz"), write_readyz }, { SLICE_INIT("/startupz"), write_startupz },
 	{ SLICE_INIT("/status"), write_status },
 };
 
@@ -86,6 +96,11 @@ write_not_found(struct page_reply *r)
 	buffer_text(&r->body, "Not Found. There are:\n");
 	for (size_t i = 0; i < PAGES; i++) {
 		buffer_put(&r->body, pages[i].path);
+		buffer_char(&r->body, '\n');
+	}
+	for (unsigned i = 0; command_at(i); i++) {
+		buffer_text(&r->body, "POST /");
+		buffer_put(&r->body, command_at(i)->name);
 		buffer_char(&r->body, '\n');
 	}
 }
@@ -121,19 +136,19 @@ send_body(struct exchange *x, struct buffer *body)
 	return err < 0 ? err : 0;
 }
 
-static void
-respond(struct exchange *x, struct page_reply *r)
+void
+page_respond(struct exchange *x, int status, struct slice type, struct buffer *body)
 {
 	int err;
 
-	x->response.status = r->status;
+	x->response.status = status;
 	x->response.framing = BODY_LENGTH;
-	x->response.content_length = r->body.len;
-	err = exchange_add_field(x, FIELD_CONTENT_TYPE, r->type);
+	x->response.content_length = body->len;
+	err = exchange_add_field(x, FIELD_CONTENT_TYPE, type);
 	if (!err)
 		err = exchange_head(x);
 	if (!err)
-		err = send_body(x, &r->body);
+		err = send_body(x, body);
 	if (err)
 		exchange_abort(x, err);
 	else
@@ -152,8 +167,9 @@ refuse_method(struct exchange *x)
 static void
 begin(struct exchange *x)
 {
+	struct server *server = x->host;
 	struct page_reply r = {
-		.server = x->host,
+		.server = server,
 		.request = &x->request,
 		.type = SLICE("text/plain; charset=utf-8"),
 		.status = 200,
@@ -163,6 +179,8 @@ begin(struct exchange *x)
 		exchange_abort(x, ERR_MEMORY);
 		return;
 	}
+	if (desk_take(&server->monitor.desk, server, x))
+		return;
 	if (x->request.method != METHOD_GET && x->request.method != METHOD_HEAD) {
 		refuse_method(x);
 		return;
@@ -172,11 +190,11 @@ begin(struct exchange *x)
 	if (r.body.err)
 		exchange_refuse(x, 503);
 	else
-		respond(x, &r);
+		page_respond(x, r.status, r.type, &r.body);
 	buffer_fini(&r.body);
 }
 
-/* Bodies are never asked for, and every answer is whole when begin returns. */
+/* Bodies are never asked for. */
 static void
 feed(struct exchange *x, struct chunks *body, bool is_last)
 {
@@ -194,8 +212,10 @@ do_nothing(struct exchange *x)
 static void
 cancel(struct exchange *x, int err)
 {
-	(void)x;
+	struct server *server = x->host;
+
 	(void)err;
+	desk_cancel(&server->monitor.desk, x);
 }
 
 const struct exchange_app page_app = {

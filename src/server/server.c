@@ -56,10 +56,10 @@ server_on_empty(struct mail *m, void *receiver)
 		loop_stop(&s->loop);
 }
 
-static void
-begin_drain(struct server *s, int signal_number)
+void
+server_drain(struct server *s, const char *why)
 {
-	log_notice("signal %d: draining for up to %llu s", signal_number,
+	log_notice("%s: draining for up to %llu s", why,
 		   (unsigned long long)(s->site->grace_ns / CLOCK_SEC));
 	gauge_set(&s->state, SERVER_DRAINING);
 	notify_stopping("draining", clock_after(s->site->grace_ns, STOP_MARGIN_NS));
@@ -85,7 +85,7 @@ on_signal(struct io *io, unsigned ready)
 			log_warning("signal %u again: stopping at once", got.ssi_signo);
 			loop_stop(&s->loop);
 		} else {
-			begin_drain(s, (int)got.ssi_signo);
+			server_drain(s, got.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
 		}
 	}
 }

@@ -23,6 +23,8 @@ struct server {
 	struct monitor monitor;
 	struct gauge state; /* enum server_state; read by the monitor */
 	uint64_t started_ns;
+	struct gauge reload_failed; /* the last reload was refused; read by the monitor */
+	struct gauge reloaded_at; /* when it was, in seconds since 1970; 0: there was none */
 	struct io signals; /* a signalfd */
 };
 
@@ -32,6 +34,8 @@ int server_run(const char *path);
 /* For workers: mail to the main thread. */
 void server_report(struct server *s, struct mail *m);
 void server_on_empty(struct mail *m, void *receiver);
+/* Main thread: as SIGTERM does. Once; `why` is for the log. */
+void server_drain(struct server *s, const char *why);
 const struct site *server_site(const struct server *s);
 
 #endif

@@ -28,7 +28,7 @@ def test_starts_answers_and_ends_on_sigterm(start):
     assert ask(daemon.address, "/hello").body == b"Hello."
     daemon.stop()
     said = daemon.stderr()
-    assert "notice signal 15: draining" in said
+    assert "notice SIGTERM: draining" in said
     assert said.endswith("notice stopped\n")
 
 

@@ -1,0 +1,148 @@
+/*
+ * Commands; see command.h. The handlers run on the main thread.
+ */
+#include "server/command.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/server.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* --- the table --------------------------------------------------------------------------- */
+
+/* As SIGTERM does. */
+static void
+drain(struct server *s, struct command *c)
+{
+	unsigned long long grace = s->site->grace_ns / CLOCK_SEC;
+
+	if (gauge_read(&s->state) == SERVER_DRAINING) {
+		command_answer(c, 202, "draining already");
+		return;
+	}
+	command_answer(c, 202, "draining for up to %llu s", grace);
+	server_drain(s, "forebayctl drain");
+}
+
+static void
+refuse(struct server *s, struct command *c)
+{
+	(void)s;
+	command_answer(c, 501, "the configuration is read at start only");
+}
+
+static const struct command_kind kinds[] = {
+	{ SLICE_INIT("drain"), drain, .is_for_draining = true },
+	{ SLICE_INIT("reload"), refuse },
+	{ SLICE_INIT("set"), refuse, .is_setting = true },
+};
+
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+const struct command_kind *
+command_at(unsigned n)
+{
+	return n < KINDS ? &kinds[n] : NULL;
+}
+
+const struct command_kind *
+command_find(struct slice name)
+{
+	for (size_t i = 0; i < KINDS; i++) {
+		if (slice_eq(name, kinds[i].name))
+			return &kinds[i];
+	}
+	return NULL;
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+struct command *
+command_new(struct server *s, const struct command_kind *kind, struct slice name,
+	    struct slice value)
+{
+	struct command *c = mem_zalloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->memory = mem_alloc(name.len + value.len + 1);
+	if (!c->memory) {
+		mem_free(&c);
+		return NULL;
+	}
+	if (name.len)
+		memcpy(c->memory, name.at, name.len);
+	if (value.len)
+		memcpy(c->memory + name.len, value.at, value.len);
+	c->server = s;
+	c->kind = kind;
+	c->name = slice_make(c->memory, name.len);
+	c->value = slice_make(c->memory + name.len, value.len);
+	reply_init(&c->reply);
+	return c;
+}
+
+void
+command_free(struct command **c)
+{
+	if (!*c)
+		return;
+	reply_fini(&(*c)->reply);
+	mem_free(&(*c)->memory);
+	mem_free(c);
+}
+
+/* --- the way to main and home --------------------------------------------------------------- */
+
+/* The monitor ends before main's last mail is delivered: then nobody is there to be told, and
+ * nothing is begun for nobody. */
+static bool
+is_homeless(const struct command *c)
+{
+	return !c->server->monitor.has_loop;
+}
+
+static void
+on_ask(struct mail *m, void *receiver)
+{
+	struct command *c = CONTAINER_OF(m, struct command, mail);
+	struct server *s = receiver;
+
+	if (is_homeless(c)) {
+		command_free(&c);
+		return;
+	}
+	log_notice("%.*s: asked by user %u", SLICE_PRINT(c->kind->name), c->uid);
+	if (gauge_read(&s->state) == SERVER_DRAINING && !c->kind->is_for_draining)
+		command_answer(c, 409, "the server is draining");
+	else
+		c->kind->run(s, c);
+}
+
+void
+command_send(struct command *c)
+{
+	c->mail.deliver = on_ask;
+	mailbox_send(&c->server->loop.mailbox, &c->mail);
+}
+
+void
+command_answer(struct command *c, int status, const char *format, ...)
+{
+	char message[REPLY_MESSAGE_BYTES];
+	va_list list;
+
+	if (is_homeless(c)) {
+		command_free(&c);
+		return;
+	}
+	va_start(list, format);
+	vsnprintf(message, sizeof(message), format, list);
+	va_end(list);
+	reply_say(&c->reply, status, "%s", message);
+	c->mail.deliver = c->on_answer;
+	mailbox_send(&c->server->monitor.env.loop.mailbox, &c->mail);
+}
