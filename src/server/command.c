@@ -35,9 +35,9 @@ refuse(struct server *s, struct command *c)
 }
 
 static const struct command_kind kinds[] = {
-	{ SLICE_INIT("drain"), drain, .is_for_draining = true },
-	{ SLICE_INIT("reload"), refuse },
-	{ SLICE_INIT("set"), refuse, .is_setting = true },
+	{ .name = SLICE_INIT("drain"), .run = drain, .is_for_draining = true },
+	{ .name = SLICE_INIT("reload"), .run = refuse },
+	{ .name = SLICE_INIT("set"), .run = refuse, .is_setting = true },
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
