@@ -6,6 +6,7 @@
 
 #include "config/conf_priv.h"
 #include "config/expand.h"
+#include "config/field.h"
 #include "config/value.h"
 
 /* Continued lines are indented again. */
@@ -90,7 +91,7 @@ write_value(struct writer *w, const struct conf_key *k, struct slice raw, struct
 {
 	switch (k->type) {
 	case CONF_PATH:
-		if (value.len > 0 && value.at[0] != '/')
+		if (value.len > 0 && value.at[0] != '/' && !field_is_word(k, value))
 			write_path(w, raw, f);
 		else
 			write_lines(w, raw);

@@ -287,6 +287,12 @@ parse_words(struct field *f, struct slice text)
 	return 0;
 }
 
+bool
+field_is_word(const struct conf_key *k, struct slice text)
+{
+	return k->words && find_word(k, text) >= 0;
+}
+
 /* --- texts ------------------------------------------------------------------------ */
 
 static int
@@ -299,8 +305,11 @@ parse_text(struct field *f, struct slice text)
 static int
 parse_path(struct field *f, struct slice text)
 {
-	struct slice path = conf_resolve(f->conf, f->file, text);
+	struct slice path;
 
+	if (field_is_word(f->key, text))
+		return parse_text(f, text);
+	path = conf_resolve(f->conf, f->file, text);
 	if (!path.at)
 		return ERR_MEMORY;
 	memcpy(f->at, &path, sizeof(path));

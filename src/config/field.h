@@ -21,6 +21,8 @@ struct field {
 int field_parse(struct field *f, struct slice text) MUST_CHECK;
 /* Is an empty value a value (texts), or the lack of one? */
 bool field_takes_empty(enum conf_type type);
+/* Is `text` one of the words that stand for themselves where a path may stand? */
+bool field_is_word(const struct conf_key *k, struct slice text);
 /* ASSERTs that the table's line is sound: width, words, range. */
 void field_check(const struct conf_key *k);
 

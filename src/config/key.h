@@ -38,7 +38,8 @@
 enum conf_type {
 	CONF_TEXT, /* struct slice; a NUL follows */
 	CONF_TEMPLATE, /* struct slice; as CONF_TEXT, said to the reader of the manual */
-	CONF_PATH, /* struct slice; absolute: relative to the file that names it */
+	CONF_PATH, /* struct slice; absolute: relative to the file that names it; .words, where
+		      there are any, stay as they are */
 	CONF_URL, /* struct slice; SCHEME:PATH, the path absolute as of CONF_PATH; other text as it
 		     is */
 	CONF_BOOL, /* bool: yes, no */
@@ -78,7 +79,7 @@ struct conf_key {
 	const char *def;
 	int64_t min, max; /* of numbers; max 0 (with min >= 0): none beyond the field's */
 	unsigned flags;
-	const char *const *words; /* CONF_WORD, CONF_WORDS: NULL-terminated */
+	const char *const *words; /* CONF_WORD, CONF_WORDS, CONF_PATH: NULL-terminated */
 	const char *help; /* half a sentence for the manual */
 };
 

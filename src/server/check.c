@@ -4,6 +4,7 @@
 #include "server/check.h"
 
 #include "base/mem.h"
+#include "server/logs.h"
 #include "server/privileges.h"
 #include "server/site.h"
 
@@ -30,6 +31,8 @@ build(const char *path)
 		errors.errors++; /* said in the log */
 	if (site)
 		err = site_complete(site, &errors);
+	if (site)
+		logs_check(site, &errors);
 	conf_errors_write(&errors, &w);
 	fwrite(w.at, 1, w.len, stderr);
 	if (err == ERR_MEMORY && errors.errors == 0)

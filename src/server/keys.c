@@ -5,6 +5,9 @@
 
 static const char *const dispatches[] = { "round-robin", "least-active", NULL };
 static const char *const half_closes[] = { "cancel", "allow", NULL };
+static const char *const levels[] = { "error", "warning", "notice", "debug", NULL };
+static const char *const log_targets[] = { "stderr", "journal", NULL };
+static const char *const log_formats[] = { "text", "json", NULL };
 static const char *const orders[] = { "fifo", NULL };
 
 /* Durations of a day at most: what is longer is a mistake in the unit. */
@@ -48,6 +51,17 @@ const struct conf_key listen_keys[] = {
 	{ "half_close", CONF_WORD, CONF_FIELD(struct listen_conf, half_close), .def = "cancel",
 	  .words = half_closes,
 	  .help = "what a client's FIN means while its request runs: it went, or it waits" },
+	CONF_KEYS_END
+};
+
+const struct conf_key log_keys[] = {
+	{ "level", CONF_WORD, CONF_FIELD(struct log_conf, level), .def = "notice", .words = levels,
+	  .help = "lines above it are left out; debug also with -v" },
+	{ "target", CONF_PATH, CONF_FIELD(struct log_conf, target), .def = "stderr",
+	  .words = log_targets,
+	  .help = "where the error log goes; a file is opened again by SIGUSR1" },
+	{ "format", CONF_WORD, CONF_FIELD(struct log_conf, is_json), .def = "text",
+	  .words = log_formats, .help = "of its lines; not of the journal's, which has fields" },
 	CONF_KEYS_END
 };
 

@@ -28,6 +28,12 @@ struct listen_conf {
 	unsigned half_close; /* 0: cancel, 1: allow */
 };
 
+struct log_conf {
+	unsigned level; /* enum log_level */
+	struct slice target; /* stderr, journal, or an absolute path */
+	unsigned is_json;
+};
+
 struct limits_conf {
 	uint32_t max_header_bytes, max_headers, max_uri;
 	uint64_t max_body;
@@ -45,6 +51,7 @@ struct pool_conf {
 extern const struct conf_key server_keys[];
 extern const struct conf_key admin_keys[];
 extern const struct conf_key listen_keys[];
+extern const struct conf_key log_keys[];
 extern const struct conf_key limits_keys[];
 extern const struct conf_key pool_keys[];
 

@@ -1,7 +1,7 @@
 /*
  * Start-up, waiting for signals, drain and the end; see server.h.
  *
- *   signals -> file -> sockets -> privileges -> site -> workers -> monitor -> accept
+ *   signals -> file -> sockets -> privileges -> site -> logs -> workers -> monitor -> accept
  */
 #include "server/server.h"
 
@@ -79,7 +79,9 @@ on_signal(struct io *io, unsigned ready)
 
 	(void)ready;
 	while (read(io_fd(io), &got, sizeof(got)) == (ssize_t)sizeof(got)) {
-		if (got.ssi_signo == SIGHUP) {
+		if (got.ssi_signo == SIGUSR1) {
+			logs_reopen(&s->logs);
+		} else if (got.ssi_signo == SIGHUP) {
 			log_notice("SIGHUP: the configuration is read at start only");
 		} else if (gauge_read(&s->state) == SERVER_DRAINING) {
 			log_warning("signal %u again: stopping at once", got.ssi_signo);
@@ -103,6 +105,7 @@ start_signals(struct start_up *u)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -194,6 +197,8 @@ start_site(struct start_up *u)
 	struct writer w = writer_over(text, sizeof(text));
 	int err = site_complete(site, &u->errors);
 
+	if (!err)
+		err = logs_prepare(&u->server->logs, site, &u->errors);
 	print_errors(&u->errors);
 	if (err)
 		return err;
@@ -201,6 +206,19 @@ start_site(struct start_up *u)
 	log_notice("%.*s", SLICE_PRINT(writer_slice(&w)));
 	raise_file_limit(site);
 	return 0;
+}
+
+static int
+start_logs(struct start_up *u)
+{
+	logs_commit(&u->server->logs);
+	return 0;
+}
+
+static void
+stop_logs(struct server *s)
+{
+	logs_fini(&s->logs);
 }
 
 static int
@@ -287,6 +305,7 @@ static const struct phase {
 	{ "listeners", start_sockets, stop_sockets },
 	{ "privileges", start_privileges, NULL },
 	{ "site", start_site, NULL },
+	{ "logs", start_logs, stop_logs },
 	{ "workers", start_workers, stop_workers },
 	{ "monitor", start_monitor, stop_monitor },
 	{ "accepting", start_accepting, NULL },
@@ -322,6 +341,7 @@ server_run(const char *path)
 		return EXIT_FAILURE;
 	}
 	s->started_ns = clock_monotonic();
+	logs_init(&s->logs);
 	s->signals.event.ev_fd = -1;
 	conf_errors_init(&u.errors);
 	begun = start_all(&u, &err);

@@ -7,6 +7,7 @@
 #define FOREBAY_SERVER_SERVER_H
 
 #include "server/acceptor.h"
+#include "server/logs.h"
 #include "server/monitor.h"
 #include "server/site.h"
 
@@ -21,6 +22,7 @@ struct server {
 	unsigned worker_count; /* that were initialised */
 	unsigned busy_workers; /* still have conns while draining */
 	struct monitor monitor;
+	struct logs logs;
 	struct gauge state; /* enum server_state; read by the monitor */
 	uint64_t started_ns;
 	struct gauge reload_failed; /* the last reload was refused; read by the monitor */

@@ -10,6 +10,7 @@
 #include "proto/conn.h"
 #include "route/route.h"
 #include "server/budget.h"
+#include "server/keys.h"
 
 struct site_listener {
 	struct slice name;
@@ -33,6 +34,7 @@ struct site {
 	uint64_t grace_ns;
 	struct slice user;
 	struct conn_limits limits;
+	struct log_conf log;
 	struct slice admin_socket; /* empty: none */
 	struct address admin_listen; /* len 0: none */
 	struct site_listener *listeners;

@@ -8,9 +8,9 @@
 enum { SITE_ARENA_BYTES = 256 << 20 };
 
 const struct conf_kind site_kinds[] = {
-	{ "server", false },    { "admin", false },   { "listen", true },   { "limits", false },
-	{ "pool", true },       { "upstream", true }, { "database", true }, { "route", true },
-	{ "subrequest", true }, { NULL, false },
+	{ "server", false }, { "admin", false },     { "log", false },     { "listen", true },
+	{ "limits", false }, { "pool", true },       { "upstream", true }, { "database", true },
+	{ "route", true },   { "subrequest", true }, { NULL, false },
 };
 
 static const struct conf_include includes = { "server", "include" };
@@ -53,6 +53,15 @@ read_admin(struct site *s, struct conf_errors *e)
 	fill(section, admin_keys, &c, e);
 	s->admin_socket = c.socket;
 	s->admin_listen = c.listen;
+}
+
+static void
+read_log(struct site *s, struct conf_errors *e)
+{
+	struct conf_section *section = conf_need(s->conf, "log", "");
+
+	if (section)
+		fill(section, log_keys, &s->log, e);
 }
 
 static void
@@ -147,6 +156,7 @@ site_open(const char *path, struct conf_errors *e)
 	conf_check_kinds(s->conf, site_kinds, e);
 	read_server(s, e);
 	read_admin(s, e);
+	read_log(s, e);
 	read_limits(s, e);
 	read_listeners(s, e);
 	return s;

@@ -35,7 +35,6 @@ enter(void *argument)
 	role_of_this = t->role;
 	pthread_setname_np(pthread_self(), t->name);
 	log_set_thread(t->name);
-	log_set_level((enum log_level)t->log_level);
 	set_priority(t);
 	t->run(t->argument);
 	return NULL;
@@ -47,7 +46,6 @@ thread_start(struct thread *t)
 	sigset_t all, old;
 	int failed;
 
-	t->log_level = (int)log_level();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	failed = pthread_create(&t->id, NULL, enter, t);

@@ -9,7 +9,14 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-enum thread_role { THREAD_MAIN, THREAD_WORKER, THREAD_POOL, THREAD_BUILDER, THREAD_MONITOR };
+enum thread_role {
+	THREAD_MAIN,
+	THREAD_WORKER,
+	THREAD_POOL,
+	THREAD_BUILDER,
+	THREAD_MONITOR,
+	THREAD_LOG
+};
 
 enum { THREAD_NAME_BYTES = 16 };
 
@@ -21,7 +28,6 @@ struct thread {
 	char name[THREAD_NAME_BYTES];
 	void (*run)(void *argument);
 	void *argument;
-	int log_level; /* the parent's */
 	bool is_running;
 };
 

@@ -41,6 +41,8 @@ print_value(const struct conf_key *k)
 	} else if (k->words) {
 		for (const char *const *word = k->words; *word; word++)
 			printf("%s %s", word == k->words ? " Cm" : " |", *word);
+		if (k->type == CONF_PATH)
+			printf(" | Ar path");
 	} else {
 		printf(" Ar %s", type_name(k->type));
 	}
@@ -153,6 +155,7 @@ main(void)
 	print_keys("server", NULL, server_keys);
 	print_keys("admin", NULL, admin_keys);
 	print_keys("listen", "NAME", listen_keys);
+	print_keys("log", NULL, log_keys);
 	print_keys("limits", NULL, limits_keys);
 	print_keys("pool", "NAME", pool_keys);
 	print_sections_of_sources(sources, count);
