@@ -9,6 +9,8 @@
 
 enum { HOST_BYTES = 64 };
 
+static const struct slice prefix = SLICE_INIT("systemd:");
+
 static int
 parse_port(struct slice text, in_port_t *port)
 {
@@ -55,6 +57,23 @@ parse_ip(struct address *a, struct slice host, struct slice port, int family)
 	return inet_pton(AF_INET6, text, &a->of.v6.sin6_addr) == 1 ? 0 : ERR_SYNTAX;
 }
 
+/* As systemd allows: printable ASCII but the colon that separates names. */
+static int
+parse_name(struct address *a, struct slice name)
+{
+	if (name.len == 0 || name.len >= sizeof(a->of.name.text))
+		return ERR_SYNTAX;
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.at[i] <= ' ' || name.at[i] >= 0x7f || name.at[i] == ':')
+			return ERR_SYNTAX;
+	}
+	memset(a, 0, sizeof(*a));
+	a->of.name.family = AF_UNSPEC;
+	memcpy(a->of.name.text, name.at, name.len);
+	a->len = (socklen_t)(offsetof(struct address, of.name.text) + name.len + 1);
+	return 0;
+}
+
 int
 address_parse(struct address *a, struct slice text)
 {
@@ -79,6 +98,22 @@ address_parse(struct address *a, struct slice text)
 		return err;
 	*a = parsed;
 	return 0;
+}
+
+int
+address_parse_listening(struct address *a, struct slice text)
+{
+	if (slice_has_prefix(text, prefix))
+		return parse_name(a, slice_after(text, prefix.len));
+	return address_parse(a, text);
+}
+
+struct slice
+address_name(const struct address *a)
+{
+	bool is_name = a->len > 0 && a->of.any.sa_family == AF_UNSPEC;
+
+	return is_name ? slice_of(a->of.name.text) : (struct slice){ NULL, 0 };
 }
 
 bool
@@ -119,6 +154,11 @@ address_write(const struct address *a, struct writer *w)
 	if (address_is_unix(a)) {
 		writer_text(w, "unix:");
 		writer_text(w, a->of.path.sun_path);
+		return;
+	}
+	if (address_name(a).len > 0) {
+		writer_put(w, prefix);
+		writer_put(w, address_name(a));
 		return;
 	}
 	if (a->of.any.sa_family == AF_INET6)

@@ -290,6 +290,8 @@ parse_words(struct field *f, struct slice text)
 bool
 field_is_word(const struct conf_key *k, struct slice text)
 {
+	if ((k->flags & CONF_SYSTEMD) && slice_has_prefix(text, SLICE("systemd:")))
+		return true;
 	return k->words && find_word(k, text) >= 0;
 }
 
@@ -342,7 +344,7 @@ parse_url(struct field *f, struct slice text)
 static int
 parse_address(struct field *f, struct slice text)
 {
-	return address_parse(f->at, text) == 0 ? 0 : ERR_SYNTAX;
+	return address_parse_listening(f->at, text) == 0 ? 0 : ERR_SYNTAX;
 }
 
 static size_t
@@ -443,7 +445,8 @@ static const struct {
 	[CONF_WORD] = { .name = "word", .parse = parse_word, .width = sizeof(int) },
 	[CONF_WORDS] = { .name = "list of words", .parse = parse_words, .width = ANY_INTEGER },
 	[CONF_ADDRESS] = { .name = "address",
-			   .want = "an address such as 127.0.0.1:8080, [::]:8080 or unix:/path",
+			   .want = "an address such as 127.0.0.1:8080, [::]:8080, unix:/path or "
+				   "systemd:NAME",
 			   .parse = parse_address,
 			   .width = sizeof(struct address) },
 	[CONF_LIST] = { .name = "list", .parse = parse_list, .width = sizeof(struct conf_list) },

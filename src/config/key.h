@@ -68,6 +68,7 @@ enum conf_flag {
 	CONF_AUTO = 4, /* the word auto is 0; for numbers whose .min is at least 1 */
 	CONF_RESTART = 8, /* cannot change on reload */
 	CONF_NO_DUMP = 16, /* not in the dump */
+	CONF_SYSTEMD = 32, /* for paths: systemd:NAME is none, and stays as it is */
 };
 
 struct conf_key {

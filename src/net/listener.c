@@ -4,6 +4,7 @@
 #include "net/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -104,13 +105,48 @@ fail:
 	return ERR_SYSTEM;
 }
 
+/* As the kernel knows it; -1 with errno. */
+static int
+ask_option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
+}
+
+int
+listener_borrow(struct listener *l, int fd)
+{
+	int family = ask_option(fd, SO_DOMAIN);
+	int flags = fcntl(fd, F_GETFL);
+
+	if (ask_option(fd, SO_TYPE) != SOCK_STREAM || ask_option(fd, SO_ACCEPTCONN) != 1)
+		return ERR_ARGUMENT;
+	l->failed = "fcntl";
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+		return ERR_SYSTEM;
+	l->fd = fd;
+	l->is_borrowed = true;
+	l->failed = NULL;
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	/* Who made it may have had reasons to make it otherwise: a try. */
+	set_option(l, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (l->is_deferred)
+		set_option(l, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_SECONDS);
+	return 0;
+}
+
 void
 listener_close(struct listener *l)
 {
 	if (l->fd < 0)
 		return;
 	remove_path(l);
-	close(l->fd);
+	if (!l->is_borrowed)
+		close(l->fd);
 	l->fd = -1;
 }
 
@@ -141,6 +177,8 @@ listener_stop_new(struct listener *l)
 	};
 	struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
 
+	if (l->is_borrowed)
+		return;
 	if (address_is_unix(&l->address))
 		remove_path(l);
 	else

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/opening.h"
 #include "server/site.h"
 
 #include <errno.h>
@@ -19,7 +20,6 @@ enum {
 	DRAIN_LOOKS = 20, /* at backlogs that are empty, or that cannot be emptied */
 	DRAIN_WAIT_US = 1000,
 	CLOSE_SHARE = 64, /* under pressure, 1/64 of max_connections is freed at a time */
-	ADDRESS_BYTES = 128,
 };
 
 uint64_t
@@ -224,42 +224,13 @@ on_ready(struct io *io, unsigned ready)
 
 /* --- life ------------------------------------------------------------------------------ */
 
-/* What to do about it, for who reads the message. */
-static const char *
-advice_for(int code, const struct address *a)
-{
-	switch (code) {
-	case EADDRINUSE:
-		return "; end who listens there, or choose another address";
-	case EADDRNOTAVAIL:
-		return "; choose an address that this machine has, or 0.0.0.0 or [::] for all";
-	case EACCES:
-		return address_is_unix(a) ? "; choose a directory in which this user may make files"
-					  : "; choose a port from 1024 on, or start as root";
-	case ENOENT:
-	case ENOTDIR:
-		return "; make its directory first";
-	default:
-		return "";
-	}
-}
-
-static void
-tell_failure(const struct gate *g, const struct site_listener *l)
-{
-	int code = errno;
-	char text[ADDRESS_BYTES];
-	struct writer w = writer_over(text, sizeof(text));
-
-	address_write(&l->address, &w);
-	log_error("%s:%u: [listen %.*s] address: cannot listen on %.*s: %s: %s%s", l->file, l->line,
-		  SLICE_PRINT(l->name), SLICE_PRINT(writer_slice(&w)), g->listener.failed,
-		  strerror(code), advice_for(code, &l->address));
-}
-
 static int
 open_gate(struct gate *g, const struct site_listener *l)
 {
+	char text[OPENING_BYTES];
+	struct writer why = writer_over(text, sizeof(text));
+	int err;
+
 	g->listener = (struct listener){
 		.address = l->address,
 		.fd = -1,
@@ -267,10 +238,11 @@ open_gate(struct gate *g, const struct site_listener *l)
 		.is_deferred = true,
 	};
 	g->conn_flags = l->allows_half_close ? CONN_HALF_CLOSE : 0;
-	if (listener_open(&g->listener) == 0)
-		return 0;
-	tell_failure(g, l);
-	return ERR_SYSTEM;
+	err = opening_listen(&g->listener, &why);
+	if (err)
+		log_error("%s:%u: [listen %.*s] address: %.*s", l->file, l->line,
+			  SLICE_PRINT(l->name), SLICE_PRINT(writer_slice(&why)));
+	return err;
 }
 
 int
@@ -340,12 +312,29 @@ empty_backlogs(struct acceptor *a)
 	}
 }
 
+/* Others may connect to it all the time: who waits now is taken, and who comes
+ * later waits for the next process. */
+static void
+leave_borrowed(struct acceptor *a, struct gate *g)
+{
+	a->is_paused = false;
+	accept_batch(g, (unsigned)g->listener.backlog);
+	send_pending(a);
+	if (g->io.is_watched)
+		io_release(&g->io);
+	listener_close(&g->listener);
+}
+
 void
 acceptor_drain(struct acceptor *a)
 {
 	for (unsigned i = 0; i < a->gate_count; i++) {
-		if (a->gates[i].listener.fd >= 0)
-			listener_stop_new(&a->gates[i].listener);
+		struct gate *g = &a->gates[i];
+
+		if (g->listener.fd >= 0 && g->listener.is_borrowed)
+			leave_borrowed(a, g);
+		else if (g->listener.fd >= 0)
+			listener_stop_new(&g->listener);
 	}
 	empty_backlogs(a);
 	acceptor_close(a);

@@ -36,16 +36,18 @@ const struct conf_key server_keys[] = {
 	CONF_KEYS_END
 };
 
-const struct conf_key admin_keys[] = { { "socket", CONF_PATH, CONF_FIELD(struct admin_conf, socket),
-					 .help = "unix socket for forebayctl" },
-				       { "listen", CONF_ADDRESS,
-					 CONF_FIELD(struct admin_conf, listen),
-					 .help = "address of /livez /readyz /metrics /status" },
-				       CONF_KEYS_END };
+const struct conf_key admin_keys[] = {
+	{ "socket", CONF_PATH, CONF_FIELD(struct admin_conf, socket), .flags = CONF_SYSTEMD,
+	  .help = "unix socket for forebayctl; or systemd:NAME" },
+	{ "listen", CONF_ADDRESS, CONF_FIELD(struct admin_conf, listen),
+	  .help = "address of /livez /readyz /metrics /status" },
+	CONF_KEYS_END
+};
 
 const struct conf_key listen_keys[] = {
 	{ "address", CONF_ADDRESS, CONF_FIELD(struct listen_conf, address), .flags = CONF_REQUIRED,
-	  .help = "0.0.0.0:8080, [::]:8080 or unix:/path" },
+	  .help =
+	      "0.0.0.0:8080, [::]:8080, unix:/path, or systemd:NAME: a socket of a socket unit" },
 	{ "backlog", CONF_UINT, CONF_FIELD(struct listen_conf, backlog), .def = "4096", .min = 1,
 	  .max = 65535, .help = "connections that may wait to be accepted" },
 	{ "half_close", CONF_WORD, CONF_FIELD(struct listen_conf, half_close), .def = "cancel",

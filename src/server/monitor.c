@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/opening.h"
 #include "server/page.h"
 #include "server/server.h"
 
@@ -84,35 +85,13 @@ on_pause_over(struct timer *t)
 
 /* --- listeners ------------------------------------------------------------------------------ */
 
-/* What to do about it, for the errors that have one usual cause. */
-static const char *
-advice(int number)
-{
-	switch (number) {
-	case ENOENT:
-		return ": make its directory, or change the key";
-	case EADDRINUSE:
-		return ": stop who listens there, or change the key";
-	case EADDRNOTAVAIL:
-		return ": no interface of this machine has it, change the key";
-	case EACCES:
-		return ": let this user write there, or change the key";
-	default:
-		return "";
-	}
-}
-
 static void
-complain(const struct monitor *m, const char *key, const struct monitor_gate *g, int number)
+complain(const struct monitor *m, const char *key, struct slice why)
 {
 	struct conf_section *section = conf_find(m->server->site->conf, SLICE("admin"), SLICE(""));
-	char text[ADDRESS_BYTES];
-	struct writer w = writer_over(text, sizeof(text));
 
-	address_write(&g->listener.address, &w);
-	log_error("%s:%u: [admin] %s: %.*s: %s: %s%s", conf_file_name(section, key),
-		  conf_line(section, key), key, SLICE_PRINT(writer_slice(&w)), g->listener.failed,
-		  strerror(number), advice(number));
+	log_error("%s:%u: [admin] %s: %.*s", conf_file_name(section, key), conf_line(section, key),
+		  key, SLICE_PRINT(why));
 }
 
 static void
@@ -129,6 +108,9 @@ static int
 open_gate(struct monitor *m, const char *key, const struct address *address)
 {
 	struct monitor_gate *g = &m->gates[m->gate_count];
+	char text[OPENING_BYTES];
+	struct writer why = writer_over(text, sizeof(text));
+	int err;
 
 	*g = (struct monitor_gate){
 		.monitor = m,
@@ -137,9 +119,10 @@ open_gate(struct monitor *m, const char *key, const struct address *address)
 			      .backlog = BACKLOG,
 			      .mode = SOCKET_MODE },
 	};
-	if (listener_open(&g->listener) != 0) {
-		complain(m, key, g, errno);
-		return ERR_SYSTEM;
+	err = opening_listen(&g->listener, &why);
+	if (err) {
+		complain(m, key, writer_slice(&why));
+		return err;
 	}
 	m->gate_count++;
 	announce(g);
@@ -153,9 +136,10 @@ open_socket(struct monitor *m, struct slice path)
 	struct writer w = writer_over(text, sizeof(text));
 	struct address address;
 
-	writer_text(&w, "unix:");
+	if (!slice_has_prefix(path, SLICE("systemd:")))
+		writer_text(&w, "unix:");
 	writer_put(&w, path);
-	if (w.is_full || address_parse(&address, writer_slice(&w)) != 0) {
+	if (w.is_full || address_parse_listening(&address, writer_slice(&w)) != 0) {
 		log_error("[admin] socket: %.*s: longer than a socket's path can be",
 			  SLICE_PRINT(path));
 		return ERR_ARGUMENT;

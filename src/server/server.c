@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/inherited.h"
 #include "server/notify.h"
 #include "server/privileges.h"
 
@@ -121,6 +122,20 @@ stop_signals(struct server *s)
 	io_close(&s->signals);
 }
 
+static int
+start_inherited(struct start_up *u)
+{
+	(void)u;
+	return inherited_take();
+}
+
+static void
+stop_inherited(struct server *s)
+{
+	(void)s;
+	inherited_close();
+}
+
 static void
 print_errors(struct conf_errors *e)
 {
@@ -158,7 +173,11 @@ start_sockets(struct start_up *u)
 	struct server *s = u->server;
 	int err = acceptor_open(&s->acceptor, &s->loop, s->site, &s->counters);
 
-	return err ? err : monitor_open(&s->monitor, s);
+	if (!err)
+		err = monitor_open(&s->monitor, s);
+	if (!err)
+		inherited_mention_unused();
+	return err;
 }
 
 static void
@@ -300,6 +319,7 @@ static const struct phase {
 	int (*start)(struct start_up *u);
 	void (*stop)(struct server *s);
 } phases[] = {
+	{ "inherited sockets", start_inherited, stop_inherited },
 	{ "signals", start_signals, stop_signals },
 	{ "configuration", start_file, stop_file },
 	{ "listeners", start_sockets, stop_sockets },

@@ -341,9 +341,9 @@ MALFORMED = [
      "f.conf:1: [listen a] address: this key is required\n"),
     ("addresses that are none",
      "[listen a]\naddress = localhost:80\n[listen b]\naddress = 127.0.0.1:99999\n[listen c]\naddress = 127.0.0.1\n",
-     'f.conf:2: [listen a] address: "localhost:80" is not an address such as 127.0.0.1:8080, [::]:8080 or unix:/path\n'
-     'f.conf:4: [listen b] address: "127.0.0.1:99999" is not an address such as 127.0.0.1:8080, [::]:8080 or unix:/path\n'
-     'f.conf:6: [listen c] address: "127.0.0.1" is not an address such as 127.0.0.1:8080, [::]:8080 or unix:/path\n'),
+     'f.conf:2: [listen a] address: "localhost:80" is not an address such as 127.0.0.1:8080, [::]:8080, unix:/path or systemd:NAME\n'
+     'f.conf:4: [listen b] address: "127.0.0.1:99999" is not an address such as 127.0.0.1:8080, [::]:8080, unix:/path or systemd:NAME\n'
+     'f.conf:6: [listen c] address: "127.0.0.1" is not an address such as 127.0.0.1:8080, [::]:8080, unix:/path or systemd:NAME\n'),
     ("one address for two", LISTEN + "[listen b]\naddress = 127.0.0.1:8080\n",
      "f.conf:4: [listen b] address: [listen a] on line 2 has it\n"),
     ("a section head that does not end", LISTEN + "[server\nworkers = 1\n",

@@ -361,8 +361,10 @@ def test_what_cannot_be_bound_is_said_with_its_key(admin, tmp_path):
                     % (bed.free_port(), missing, admin.address[1]))
     code, _, said = bed.run_forebayd("-c", str(conf))
     assert code == 1
-    assert "%s:5: [admin] listen: 127.0.0.1:%d: bind: Address already in use" % (conf, admin.address[1]) in said
-    assert "%s:4: [admin] socket: unix:%s: bind: No such file or directory: make its directory" % (conf, missing) in said
+    assert ("%s:5: [admin] listen: cannot listen on 127.0.0.1:%d: bind: Address already in use"
+            % (conf, admin.address[1])) in said
+    assert ("%s:4: [admin] socket: cannot listen on unix:%s: bind: No such file or directory; make its directory"
+            % (conf, missing)) in said
 
 
 def test_a_socket_in_use_is_not_taken_and_a_dead_one_is(admin, start, tmp_path):
@@ -370,7 +372,7 @@ def test_a_socket_in_use_is_not_taken_and_a_dead_one_is(admin, start, tmp_path):
     path = tmp_path / "forebay.conf"
     path.write_text("[listen a]\naddress = 127.0.0.1:%d\n" % bed.free_port() + conf % admin.socket)
     code, _, said = bed.run_forebayd("-c", str(path))
-    assert code == 1 and "Address already in use: stop who listens there" in said
+    assert code == 1 and "Address already in use; end who listens there" in said
     assert control("-s", admin.socket, "ready") == (0, "ready\n", "")
     dead = str(tmp_path / "dead.sock")
     left = socket.socket(socket.AF_UNIX)

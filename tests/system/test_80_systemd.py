@@ -1,12 +1,14 @@
-"""What the service manager is told, without one: a socket takes its place."""
+"""What passes between systemd and the daemon, without systemd: the test takes its place."""
 import os
 import select
 import signal
 import socket
+import subprocess
 
 import pytest
 
-from bed import FACTOR, FOREBAYD, Daemon, wait_until
+from bed import FACTOR, FOREBAYD, Daemon, free_port, run_forebayd, wait_until
+from client import Client
 
 CONF = """
 [server]
@@ -25,6 +27,7 @@ def is_built_with_systemd():
         return b"libsystemd.so" in program.read()
 
 
+FOREBAYCTL = os.environ.get("FOREBAYCTL") or os.path.join(os.path.dirname(FOREBAYD), "forebayctl")
 needs_libsystemd = pytest.mark.skipif(not is_built_with_systemd(), reason="built without libsystemd")
 
 
@@ -78,3 +81,151 @@ def test_a_start_that_fails_is_not_called_ready(tmp_path, manager):
     Daemon.running.pop()
     with pytest.raises(AssertionError):
         manager.hears("READY", 0.1)
+
+
+# --- socket activation ----------------------------------------------------------------
+
+# As systemd does it: descriptors from 3 on, and their names.
+PASS = """
+import fcntl, os, sys
+high = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in sys.argv[1].split(",")]
+for i, fd in enumerate(high):
+    os.dup2(fd, 3 + i)
+    os.close(fd)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(high)), LISTEN_FDNAMES=sys.argv[2])
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+def passing(**sockets):
+    """What Daemon takes to be started with these sockets, by their names."""
+    numbers = [one.fileno() for one in sockets.values()]
+    names = ":".join(name.rstrip("_") for name in sockets)
+    return {"before": ["/usr/bin/python3", "-c", PASS, ",".join(map(str, numbers)), names],
+            "inherit": numbers, "listen": None}
+
+
+def listening(address=None):
+    """A socket that listens, on a free port or a path."""
+    one = socket.socket(socket.AF_UNIX if address else socket.AF_INET)
+    one.bind(address or ("127.0.0.1", 0))
+    one.listen(64)
+    return one
+
+
+WEB = "[listen web]\naddress = systemd:web\n"
+
+
+def ask(address):
+    """The status of one request on a connection of its own."""
+    with Client(address) as client:
+        return client.ask("/", "Connection: close").status
+
+
+def test_serves_on_sockets_that_it_is_given(tmp_path):
+    """By name, whatever their order; unix sockets too, and for the admin listeners."""
+    control = str(tmp_path / "control")
+    with listening() as web, listening() as admin, listening(control) as path:
+        conf = WEB + "[admin]\nlisten = systemd:admin\nsocket = systemd:control\n" + CONF
+        daemon = Daemon(tmp_path, conf, **passing(control=path, admin=admin, web=web))
+        assert ask(web.getsockname()) == 200
+        with Client(admin.getsockname()) as client:
+            assert client.ask("/livez").status == 200
+        done = subprocess.run([FOREBAYCTL, "--socket", control, "status"], stdout=subprocess.PIPE, check=True,
+                              timeout=10 * FACTOR)
+        assert b"systemd:web" in done.stdout
+        daemon.stop()
+        assert os.path.exists(control)  # systemd's, not ours to remove
+
+
+def test_a_given_socket_goes_on_with_the_next_process(tmp_path):
+    """Connections that come after the drain began wait for the successor: none is refused."""
+    with listening() as web:
+        for folder in ("a", "b", "c"):
+            (tmp_path / folder).mkdir()
+            daemon = Daemon(tmp_path / folder, WEB + CONF, **passing(web=web))
+            assert ask(web.getsockname()) == 200
+            daemon.stop()
+            waiting = Client(web.getsockname())
+            waiting.get("/", "Connection: close")
+        daemon = Daemon(tmp_path, WEB + CONF, **passing(web=web))
+        assert waiting.response().status == 200
+        daemon.stop()
+
+
+def test_who_waited_at_the_drain_is_served(tmp_path):
+    """What is in the backlog when the drain begins is taken; it may have waited for long."""
+    with listening() as web:
+        clients = []
+        for _ in range(20):
+            clients.append(Client(web.getsockname()))
+            clients[-1].get("/", "Connection: close")
+        daemon = Daemon(tmp_path, WEB + CONF, **passing(web=web))
+        daemon.signal()
+        for client in clients:
+            assert client.response().status == 200
+            client.close()
+        daemon.wait()
+
+
+def run_passing(folder, conf, **sockets):
+    """Runs it to its end with sockets; what it said."""
+    path = folder / "f.conf"
+    path.write_text(conf + CONF, encoding="ascii")
+    given = passing(**sockets)
+    done = subprocess.run([*given["before"], FOREBAYD, "-c", str(path)], pass_fds=given["inherit"], check=False,
+                          stderr=subprocess.PIPE, timeout=10 * FACTOR)
+    assert done.returncode == 1
+    return done.stderr.decode()
+
+
+def test_a_name_that_was_not_passed_is_an_error_with_its_line(tmp_path):
+    """With what was passed and the nearest of it; all of them, in one run."""
+    with listening() as web, listening() as admin:
+        said = run_passing(tmp_path, "[listen a]\naddress = systemd:wbe\n[listen b]\naddress = systemd:zzz\n",
+                           web=web, admin=admin)
+    assert ('f.conf:2: [listen a] address: cannot listen on systemd:wbe: systemd passed no socket of that name; '
+            'did you mean "web"?; it passed "web", "admin"\n') in said
+    assert ("f.conf:4: [listen b] address: cannot listen on systemd:zzz: systemd passed no socket of that name; "
+            'it passed "web", "admin"\n') in said
+
+
+def test_sockets_that_do_not_fit_are_errors(tmp_path):
+    """One that does not listen, datagrams, and a name that two have."""
+    with socket.socket() as idle, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, \
+            listening() as web, listening() as other:
+        conf = "[listen a]\naddress = systemd:%s\n"
+        assert ("cannot listen on systemd:idle: that is no stream socket that listens; its unit needs "
+                "ListenStream= and Accept=no") in run_passing(tmp_path, conf % "idle", idle=idle)
+        assert "that is no stream socket" in run_passing(tmp_path, conf % "dgram", dgram=datagrams)
+        assert "more than one socket of that name" in run_passing(tmp_path, conf % "web", web=web, web_=other)
+
+
+def test_without_sockets_the_error_says_where_they_come_from(tmp_path):
+    """Started by hand; -t cannot know and says that it is all right."""
+    (tmp_path / "f.conf").write_text(WEB + CONF, encoding="ascii")
+    assert run_forebayd("-t", "-c", "f.conf", folder=tmp_path)[0] == 0
+    code, out, _ = run_forebayd("--dump", "-c", "f.conf", folder=tmp_path)
+    assert code == 0 and "address = systemd:web\n" in out
+    code, _, said = run_forebayd("-c", "f.conf", folder=tmp_path)
+    assert code == 1
+    assert ("f.conf:2: [listen web] address: cannot listen on systemd:web: systemd passed no sockets; start it "
+            "through a socket unit with FileDescriptorName=, or write an address\n") in said
+
+
+def test_a_socket_that_nobody_uses_is_mentioned(tmp_path):
+    """The operator has enabled the unit and forgotten the address."""
+    with listening() as web:
+        given = dict(passing(web=web), listen="")
+        daemon = Daemon(tmp_path, CONF, **given)
+        assert 'warning systemd passed socket "web", but no address is systemd:web\n' in daemon.stderr()
+        daemon.stop()
+
+
+def test_variables_for_another_process_are_not_ours(tmp_path):
+    """LISTEN_PID is a parent's: its descriptors are none of our business."""
+    port = free_port()
+    daemon = Daemon(tmp_path, "[listen a]\naddress = 127.0.0.1:%d\n" % port + CONF, listen=None,
+                    environ={"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "7", "LISTEN_FDNAMES": "a:b"})
+    assert ask(("127.0.0.1", port)) == 200
+    daemon.stop()

@@ -98,6 +98,34 @@ START_TEST(unix_path_ends_where_the_kernel_says)
 }
 END_TEST
 
+START_TEST(a_name_is_for_listening_alone)
+{
+	char memory[256], text[256] = "systemd:";
+	struct writer w = writer_over(memory, sizeof(memory));
+	struct address a;
+
+	ck_assert_int_eq(address_parse_listening(&a, SLICE("systemd:web.socket")), 0);
+	ck_assert(slice_eq(address_name(&a), SLICE("web.socket")));
+	ck_assert(!address_is_unix(&a));
+	ck_assert_uint_eq(address_port(&a), 0);
+	address_write(&a, &w);
+	ck_assert(slice_eq(writer_slice(&w), SLICE("systemd:web.socket")));
+	ck_assert_int_eq(address_parse(&a, SLICE("systemd:web")), ERR_SYNTAX);
+	ck_assert_int_eq(address_parse_listening(&a, SLICE("systemd:")), ERR_SYNTAX);
+	ck_assert_int_eq(address_parse_listening(&a, SLICE("systemd:a:b")), ERR_SYNTAX);
+	ck_assert_int_eq(address_parse_listening(&a, SLICE("systemd:a b")), ERR_SYNTAX);
+	ck_assert_int_eq(address_parse_listening(&a, SLICE("systemd:a\0")), ERR_SYNTAX);
+	memset(text + 8, 'a', ADDRESS_NAME_BYTES);
+	ck_assert_int_eq(address_parse_listening(&a, slice_make(text, 8 + ADDRESS_NAME_BYTES - 1)),
+			 0);
+	ck_assert_uint_eq(address_name(&a).len, ADDRESS_NAME_BYTES - 1);
+	ck_assert_int_eq(address_parse_listening(&a, slice_make(text, 8 + ADDRESS_NAME_BYTES)),
+			 ERR_SYNTAX);
+	ck_assert_int_eq(address_parse_listening(&a, SLICE("127.0.0.1:80")), 0);
+	ck_assert_uint_eq(address_name(&a).len, 0);
+}
+END_TEST
+
 Suite *
 suite_base_address(void)
 {
@@ -108,6 +136,7 @@ suite_base_address(void)
 	tcase_add_test(t, anything_else_is_refused_and_changes_nothing);
 	tcase_add_test(t, nul_hides_nothing);
 	tcase_add_test(t, unix_path_ends_where_the_kernel_says);
+	tcase_add_test(t, a_name_is_for_listening_alone);
 	suite_add_tcase(s, t);
 	return s;
 }

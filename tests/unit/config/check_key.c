@@ -210,7 +210,8 @@ START_TEST(wrong_form_says_what_the_form_is)
 		     "\"half\" is not a percentage or a size, such as 60% or 512m");
 	expect_wrong(
 	    "address = localhost\n",
-	    "\"localhost\" is not an address such as 127.0.0.1:8080, [::]:8080 or unix:/path");
+	    "\"localhost\" is not an address such as 127.0.0.1:8080, [::]:8080, unix:/path or "
+	    "systemd:NAME");
 }
 END_TEST
 

@@ -277,6 +277,67 @@ START_TEST(closing_does_not_remove_the_path_of_a_successor)
 }
 END_TEST
 
+START_TEST(a_borrowed_socket_outlives_its_listener)
+{
+	struct listener made = on_tcp("127.0.0.1:0"), l = { .fd = -1, .backlog = 2 };
+	struct address peer;
+	int client, fd;
+
+	ck_assert_int_eq(address_parse_listening(&l.address, SLICE("systemd:web")), 0);
+	ck_assert_int_eq(listener_open(&made), 0);
+	learn_port(&made);
+	fcntl(made.fd, F_SETFL, 0);
+	ck_assert_int_eq(listener_borrow(&l, made.fd), 0);
+	ck_assert(fcntl(made.fd, F_GETFL) & O_NONBLOCK);
+	listener_stop_new(&l);
+	listener_close(&l);
+	ck_assert_int_eq(l.fd, -1);
+	/* For whoever has it next. */
+	client = client_of(&made);
+	fd = listener_accept(&made, &peer);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	close(client);
+	listener_close(&made);
+}
+END_TEST
+
+START_TEST(a_borrowed_path_is_not_removed)
+{
+	struct listener made, l = { .fd = -1, .backlog = 2 };
+	struct stat st;
+
+	make_dir();
+	made = on_path();
+	ck_assert_int_eq(address_parse_listening(&l.address, SLICE("systemd:web")), 0);
+	ck_assert_int_eq(listener_open(&made), 0);
+	ck_assert_int_eq(listener_borrow(&l, made.fd), 0);
+	listener_stop_new(&l);
+	listener_close(&l);
+	ck_assert_int_eq(stat(path, &st), 0);
+	listener_close(&made);
+	remove_dir();
+}
+END_TEST
+
+START_TEST(only_a_stream_socket_that_listens_is_borrowed)
+{
+	struct listener l = { .fd = -1 };
+	int ends[2], datagram = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int idle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	ck_assert_int_eq(listener_borrow(&l, datagram), ERR_ARGUMENT);
+	ck_assert_int_eq(listener_borrow(&l, idle), ERR_ARGUMENT);
+	ck_assert_int_eq(listener_borrow(&l, ends[0]), ERR_ARGUMENT);
+	ck_assert_int_eq(l.fd, -1);
+	close(datagram);
+	close(idle);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
 Suite *
 suite_net_listener(void)
 {
@@ -294,5 +355,8 @@ suite_net_listener(void)
 	tcase_add_test(t, a_path_whose_server_is_too_busy_to_answer_is_busy);
 	tcase_add_test(t, a_file_in_the_way_is_never_removed);
 	tcase_add_test(t, closing_does_not_remove_the_path_of_a_successor);
+	tcase_add_test(t, a_borrowed_socket_outlives_its_listener);
+	tcase_add_test(t, a_borrowed_path_is_not_removed);
+	tcase_add_test(t, only_a_stream_socket_that_listens_is_borrowed);
 	return s;
 }
