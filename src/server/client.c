@@ -13,7 +13,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-enum { ANSWER_BYTES = 64 << 20, REQUEST_BYTES = 512, STEP = 16384, FIELDS = 64 };
+enum { ANSWER_BYTES = 64 << 20, REQUEST_BYTES = 4096, STEP = 16384, FIELDS = 64 };
 
 /* --- waiting ------------------------------------------------------------------------------- */
 
@@ -86,12 +86,14 @@ send_all(int fd, struct slice s, uint64_t deadline)
 }
 
 static int
-send_request(int fd, const char *target, const char *accept, uint64_t deadline)
+send_request(int fd, const struct client_question *q, uint64_t deadline)
 {
 	char request[REQUEST_BYTES];
 	struct writer w = writer_over(request, sizeof(request));
 
-	writer_format(&w, "GET %s HTTP/1.0\r\nHost: forebay\r\nAccept: %s\r\n\r\n", target, accept);
+	writer_format(&w, "%s %s HTTP/1.0\r\nHost: forebay\r\nAccept: %s\r\n", q->method, q->target,
+		      q->accept);
+	writer_text(&w, strcmp(q->method, "POST") == 0 ? "Content-Length: 0\r\n\r\n" : "\r\n");
 	return w.is_full ? ERR_TOO_LARGE : send_all(fd, writer_slice(&w), deadline);
 }
 
@@ -138,10 +140,9 @@ read_answer(struct client_answer *a)
 }
 
 int
-client_ask(const struct address *to, const char *target, const char *accept, uint64_t timeout_ns,
-	   struct client_answer *a)
+client_ask(const struct address *to, const struct client_question *q, struct client_answer *a)
 {
-	uint64_t deadline = clock_after(clock_monotonic(), timeout_ns);
+	uint64_t deadline = clock_after(clock_monotonic(), q->timeout_ns);
 	int fd = -1, saved;
 	int err;
 
@@ -149,7 +150,7 @@ client_ask(const struct address *to, const char *target, const char *accept, uin
 	buffer_init(&a->memory, ANSWER_BYTES);
 	err = open_connection(to, deadline, &fd);
 	if (!err)
-		err = send_request(fd, target, accept, deadline);
+		err = send_request(fd, q, deadline);
 	if (!err)
 		err = receive_all(fd, &a->memory, deadline);
 	if (!err)

@@ -15,14 +15,21 @@ struct client_answer {
 	struct slice body; /* borrowed from memory */
 };
 
+/* All texts are the caller's. */
+struct client_question {
+	const char *method; /* GET, or POST without a body */
+	const char *target, *accept;
+	uint64_t timeout_ns; /* for the whole answer */
+};
+
 /*
- * Sends `GET target` with that Accept and takes the whole answer. 0 with *a
+ * Sends the question and takes the whole answer. 0 with *a
  * filled; ERR_CONNECT with errno; ERR_TIMEOUT; ERR_CLOSED: it ended early;
  * ERR_PROTOCOL: it is no HTTP; ERR_TOO_LARGE; ERR_MEMORY. Release *a
  * either way.
  */
-int client_ask(const struct address *to, const char *target, const char *accept,
-	       uint64_t timeout_ns, struct client_answer *a) MUST_CHECK;
+int client_ask(const struct address *to, const struct client_question *q,
+	       struct client_answer *a) MUST_CHECK;
 void client_release(struct client_answer *a);
 
 #endif

@@ -1,271 +1,272 @@
 /*
  * The commands of forebayctl; see control.h.
  */
-#include "server/control.h"
-
 #include "base/clock.h"
 #include "config.h"
+#include "config/suggest.h"
 #include "config/value.h"
-#include "net/resolve.h"
-#include "server/client.h"
+#include "http/uri.h"
+#include "server/control_priv.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-#define DEFAULT_SOCKET "/run/forebay/admin.sock"
-
-enum { WHERE_BYTES = 256, ADDRESSES = 4 };
-
-struct control {
-	const char *socket, *address; /* as given; at most one */
-	bool is_json;
-	uint64_t timeout_ns;
-	struct address to[ADDRESSES]; /* of one server, in the order in which they are tried */
-	unsigned to_count;
-	char where[WHERE_BYTES]; /* the address, for messages */
+enum {
+	TARGET_BYTES = 2048, /* of a request, arguments encoded */
+	ARGUMENTS_MAX = 2,
+	WORDS_WIDTH = 16, /* of a command and its arguments in --help */
+	WAIT_SECONDS = 600, /* of --wait: longer than anybody's grace */
 };
 
-struct command {
-	const char *name, *help;
-	const char *target, *json_target; /* json_target NULL: has no JSON */
+struct errand {
+	const char *name, *words, *help; /* words: its arguments, as --help names them */
+	unsigned arguments;
+	const char *method, *path;
+	unsigned seconds; /* it may take, unless --timeout says otherwise */
+	bool has_json;
 	bool is_question; /* a refusal is an answer like any other: printed, not complained about */
+	bool can_wait; /* --wait */
 };
 
-static const struct command commands[] = {
-	{ "status", "workers, pools, listeners and routes at one look", "/status?text", "/status",
-	  false },
-	{ "metrics", "all numbers, in Prometheus' text format", "/metrics", NULL, false },
-	{ "ready", "whether the server takes requests: exit 0 if it does, 1 if not", "/readyz",
-	  NULL, true },
+static const struct errand errands[] = {
+	{ .name = "status",
+	  .help = "workers, pools, listeners and routes at one look",
+	  .method = "GET",
+	  .path = "/status",
+	  .seconds = 5,
+	  .has_json = true },
+	{ .name = "metrics",
+	  .help = "all numbers, in Prometheus' text format",
+	  .method = "GET",
+	  .path = "/metrics",
+	  .seconds = 5 },
+	{ .name = "ready",
+	  .help = "whether the server takes requests: exit 0 if it does, 1 if not",
+	  .method = "GET",
+	  .path = "/readyz",
+	  .seconds = 5,
+	  .is_question = true },
+	{ .name = "reload",
+	  .help = "reads the configuration again: takes all of it, or nothing",
+	  .method = "POST",
+	  .path = "/reload",
+	  .seconds = 60,
+	  .has_json = true },
+	{ .name = "set",
+	  .words = "NAME VALUE",
+	  .help = "changes a number live, such as pool.compute.threads 6",
+	  .arguments = 2,
+	  .method = "POST",
+	  .path = "/set",
+	  .seconds = 60,
+	  .has_json = true },
+	{ .name = "drain",
+	  .help = "finishes what is in flight, then ends the server, as SIGTERM",
+	  .method = "POST",
+	  .path = "/drain",
+	  .seconds = 5,
+	  .has_json = true,
+	  .can_wait = true },
 };
 
-enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+enum { ERRANDS = sizeof(errands) / sizeof(errands[0]) };
 
 /* --- words ------------------------------------------------------------------------------------ */
 
 static void
 print_help(void)
 {
-	printf("forebayctl: asks a running forebayd, over its admin socket\n"
+	printf("forebayctl: asks a running forebayd, or tells it what to do\n"
 	       "\n"
-	       "  forebayctl [--socket PATH | --address HOST:PORT] [--json] COMMAND\n"
+	       "  forebayctl [OPTION...] COMMAND [ARGUMENT...]\n"
 	       "\n");
-	for (size_t i = 0; i < COMMANDS; i++)
-		printf("  %-10s %s\n", commands[i].name, commands[i].help);
+	for (size_t i = 0; i < ERRANDS; i++) {
+		const char *words = errands[i].words ? errands[i].words : "";
+		int width = WORDS_WIDTH - (int)strlen(errands[i].name) - 1;
+
+		printf("  %s %-*s%s\n", errands[i].name, width, words, errands[i].help);
+	}
 	printf("\n"
-	       "  -s, --socket PATH        default " DEFAULT_SOCKET "\n"
-	       "  -a, --address HOST:PORT  [admin] listen of the server, instead of the socket\n"
-	       "  -j, --json               status as JSON\n"
-	       "  -t, --timeout DURATION   for the whole answer; default 5s\n"
+	       "  -s, --socket PATH        default " CONTROL_SOCKET "\n"
+	       "  -a, --address HOST:PORT  [admin] listen instead, which takes questions only\n"
+	       "  -j, --json               the answer as JSON: of status, reload, set, drain\n"
+	       "  -t, --timeout DURATION   for the answer; default 5s, of reload and set 60s\n"
+	       "  -w, --wait               of drain: until the server has gone; default 10m\n"
 	       "      --version            the version\n"
 	       "  -h, --help               this text\n"
 	       "\n"
-	       "Exit: 0 all right; 1 the server said no; 2 wrong usage; 3 no answer.\n");
+	       "Exit: 0 done; 1 the server said no; 2 wrong usage; 3 no answer.\n");
 }
 
-static enum control_exit
-complain_usage(const char *what, const char *word)
+enum control_exit
+control_complain(const char *what, const char *word, const char *more)
 {
-	fprintf(stderr, "forebayctl: %s%s%s; see forebayctl --help\n", what, word ? ": " : "",
-		word ? word : "");
+	fprintf(stderr, "forebayctl: %s%s%s%s; see forebayctl --help\n", what, word ? ": " : "",
+		word ? word : "", more ? more : "");
 	return CONTROL_USAGE;
 }
 
-/* What to do about a connection that failed. */
-static const char *
-advice(const struct control *c, int number)
+static const struct errand *
+find_errand(const char *name)
 {
-	switch (number) {
-	case ENOENT:
-	case ECONNREFUSED:
-		return c->address
-			   ? "is forebayd running, with this [admin] listen?"
-			   : "is forebayd running, with this [admin] socket? Else name it with "
-			     "--socket, or its [admin] listen with --address";
-	case EACCES:
-	case EPERM:
-		return "only root and the user who started forebayd may ask";
-	default:
-		return "is this the [admin] address of forebayd?";
+	for (size_t i = 0; i < ERRANDS; i++) {
+		if (strcmp(name, errands[i].name) == 0)
+			return &errands[i];
 	}
+	return NULL;
 }
 
 static enum control_exit
-complain_answer(const struct control *c, int err)
+complain_name(const char *name)
 {
-	int number = errno;
+	struct suggest near;
 
-	if (err == ERR_CONNECT)
-		fprintf(stderr, "forebayctl: %s: %s: %s\n", c->where, strerror(number),
-			advice(c, number));
-	else if (err == ERR_TIMEOUT)
-		fprintf(stderr, "forebayctl: %s: no answer in time; --timeout waits longer\n",
-			c->where);
-	else
-		fprintf(
-		    stderr,
-		    "forebayctl: %s: the answer is not one of forebayd: %s; is this its [admin] "
-		    "address?\n",
-		    c->where, err_text(err));
-	return CONTROL_NO_ANSWER;
+	suggest_init(&near, slice_of(name));
+	for (size_t i = 0; i < ERRANDS; i++)
+		suggest_offer(&near, slice_of(errands[i].name));
+	return control_complain("no such command", name, suggest_text(&near));
 }
 
-/* --- where -------------------------------------------------------------------------------------
- */
-
-static int
-set_socket(struct control *c)
-{
-	char text[WHERE_BYTES];
-	struct writer w = writer_over(text, sizeof(text));
-
-	snprintf(c->where, sizeof(c->where), "%s", c->socket);
-	writer_text(&w, "unix:");
-	writer_text(&w, c->socket);
-	c->to_count = 1;
-	return w.is_full ? ERR_TOO_LARGE : address_parse(&c->to[0], writer_slice(&w));
-}
-
-/* HOST:PORT where HOST is a name. */
-static int
-resolve(struct control *c, const char **why)
-{
-	struct slice text = slice_of(c->address);
-	size_t at = slice_find(text, ':');
-	uint64_t port;
-	int n;
-
-	*why = "not of the form HOST:PORT";
-	if (at == 0 || slice_to_u64(slice_after(text, at + 1), &port) != 0 || port == 0 ||
-	    port > UINT16_MAX)
-		return ERR_SYNTAX;
-	n = resolve_host(slice_make(text.at, at), (uint16_t)port, c->to, ADDRESSES, why);
-	if (n < 0)
-		return n;
-	c->to_count = (unsigned)n;
-	return 0;
-}
-
+/* Whether the options and arguments are those of the errand. */
 static enum control_exit
-set_address(struct control *c)
+check_words(const struct control *c, const struct errand *e, unsigned count, char **arguments)
 {
-	const char *why = NULL;
-	int err;
+	char what[64];
 
-	snprintf(c->where, sizeof(c->where), "%s", c->address);
-	c->to_count = 1;
-	if (address_parse(&c->to[0], slice_of(c->address)) == 0)
+	if (c->is_json && !e->has_json)
+		return control_complain("there is no JSON of", e->name, NULL);
+	if (c->waits && !e->can_wait)
+		return control_complain("--wait is for drain, not for", e->name, NULL);
+	if (count > e->arguments)
+		return control_complain(e->arguments ? "one argument too many"
+						     : "one command at a time, without",
+					arguments[e->arguments], NULL);
+	if (count == e->arguments)
 		return CONTROL_OK;
-	err = resolve(c, &why);
-	if (err)
-		fprintf(stderr, "forebayctl: --address %s: %s\n", c->address, why);
-	if (err == ERR_SYNTAX)
-		return CONTROL_USAGE;
-	return err ? CONTROL_NO_ANSWER : CONTROL_OK;
+	snprintf(what, sizeof(what), "%s needs %s", e->name, e->words);
+	return control_complain(what, NULL, NULL);
 }
 
-static enum control_exit
-find_server(struct control *c)
-{
-	if (c->socket && c->address)
-		return complain_usage("--socket and --address exclude each other", NULL);
-	if (c->address)
-		return set_address(c);
-	if (!c->socket)
-		c->socket = DEFAULT_SOCKET;
-	return set_socket(c) ? complain_usage("not a path for a socket", c->socket) : CONTROL_OK;
-}
-
-/* --- commands ------------------------------------------------------------------------------------
+/* --- answers ------------------------------------------------------------------------------------
  */
 
-static enum control_exit
-print_answer(const struct command *command, const struct client_answer *a)
+/* JSON is for the program that asked for it, whatever it says; else a refusal is a complaint. */
+static FILE *
+choose_stream(const struct control *c, const struct errand *e, const struct client_answer *a)
 {
-	bool is_no = a->status != 200;
-	FILE *to = is_no && !command->is_question ? stderr : stdout;
+	bool is_json = a->body.len > 0 && a->body.at[0] == '{';
+
+	return a->status < 400 || e->is_question || (c->is_json && is_json) ? stdout : stderr;
+}
+
+static enum control_exit
+print_answer(const struct control *c, const struct errand *e, const struct client_answer *a)
+{
+	FILE *to = choose_stream(c, e, a);
 
 	if (to == stderr)
-		fprintf(stderr, "forebayctl: the server answers %d: ", a->status);
+		fprintf(stderr, "forebayctl: %s: the server says no (%d): ", e->name, a->status);
 	fwrite(a->body.at, 1, a->body.len, to);
-	if (to == stderr)
+	if (to == stderr && (a->body.len == 0 || a->body.at[a->body.len - 1] != '\n'))
 		fputc('\n', stderr);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "forebayctl: cannot write: %s\n", strerror(errno));
 		return CONTROL_NO;
 	}
-	return is_no ? CONTROL_NO : CONTROL_OK;
+	return a->status < 400 ? CONTROL_OK : CONTROL_NO;
 }
 
-/* The next address only when nobody answers at this one. */
-static int
-ask(const struct control *c, const char *target, struct client_answer *a)
-{
-	const char *accept = c->is_json ? "application/json" : "text/plain";
-	int err = ERR_CONNECT;
+/* --- asking --------------------------------------------------------------------------------------
+ */
 
-	for (unsigned i = 0; i < c->to_count && err == ERR_CONNECT; i++) {
-		err = client_ask(&c->to[i], target, accept, c->timeout_ns, a);
-		if (err)
-			client_release(a);
+/* Path and arguments; ERR_TOO_LARGE. The text ends with a NUL. */
+static int
+write_target(char *memory, const struct errand *e, char **arguments)
+{
+	static const char *const names[ARGUMENTS_MAX] = { "?name=", "&value=" };
+	struct writer w = writer_over(memory, TARGET_BYTES - 1);
+
+	writer_text(&w, e->path);
+	for (unsigned i = 0; i < e->arguments; i++) {
+		writer_text(&w, names[i]);
+		uri_encode(&w, slice_of(arguments[i]));
 	}
-	return err;
+	memory[w.len] = '\0';
+	return w.is_full ? ERR_TOO_LARGE : 0;
+}
+
+/* After the answer: it may have been the last. */
+static enum control_exit
+wait_for_end(const struct control *c)
+{
+	uint64_t timeout = c->timeout_ns ? c->timeout_ns : WAIT_SECONDS * CLOCK_SEC;
+
+	if (control_server_wait(c, timeout) == 0) {
+		if (!c->is_json)
+			printf("gone\n");
+		return CONTROL_OK;
+	}
+	fprintf(stderr, "forebayctl: %s: it is still draining; --timeout waits longer\n", c->where);
+	return CONTROL_NO_ANSWER;
 }
 
 static enum control_exit
-run_command(struct control *c, const struct command *command)
+run_errand(struct control *c, const struct errand *e, char **arguments)
 {
-	const char *target = c->is_json ? command->json_target : command->target;
+	char target[TARGET_BYTES];
+	struct client_question q = {
+		.method = e->method,
+		.target = target,
+		.accept = c->is_json ? "application/json" : "text/plain",
+		.timeout_ns = c->timeout_ns ? c->timeout_ns : e->seconds * CLOCK_SEC,
+	};
+	enum control_exit code = control_server_find(c);
 	struct client_answer a;
-	enum control_exit code;
 	int err;
 
-	if (!target)
-		return complain_usage("--json is for status alone, not for", command->name);
-	code = find_server(c);
 	if (code != CONTROL_OK)
 		return code;
-	err = ask(c, target, &a);
+	if (write_target(target, e, arguments) != 0)
+		return control_complain("longer than any name or value", NULL, NULL);
+	err = control_server_ask(c, &q, &a);
 	if (err)
-		return complain_answer(c, err);
-	code = print_answer(command, &a);
+		return control_server_blame(c, err);
+	code = print_answer(c, e, &a);
 	client_release(&a);
-	return code;
+	return code == CONTROL_OK && c->waits ? wait_for_end(c) : code;
 }
 
 static enum control_exit
-find_command(struct control *c, int count, char **words)
+take_words(struct control *c, int count, char **words)
 {
+	const struct errand *e;
+	enum control_exit code;
+
 	if (count == 0)
-		return complain_usage("no command is given", NULL);
-	if (count > 1)
-		return complain_usage("one command at a time, without", words[1]);
-	for (size_t i = 0; i < COMMANDS; i++) {
-		if (strcmp(words[0], commands[i].name) == 0)
-			return run_command(c, &commands[i]);
-	}
-	return complain_usage("no such command", words[0]);
+		return control_complain("no command is given", NULL, NULL);
+	e = find_errand(words[0]);
+	if (!e)
+		return complain_name(words[0]);
+	code = check_words(c, e, (unsigned)count - 1, words + 1);
+	return code == CONTROL_OK ? run_errand(c, e, words + 1) : code;
 }
 
 static const struct option longs[] = {
-	{ "address", required_argument, NULL, 'a' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "socket", required_argument, NULL, 's' },
-	{ "timeout", required_argument, NULL, 't' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+	{ "address", required_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' },
+	{ "json", no_argument, NULL, 'j' },          { "socket", required_argument, NULL, 's' },
+	{ "timeout", required_argument, NULL, 't' }, { "version", no_argument, NULL, 'V' },
+	{ "wait", no_argument, NULL, 'w' },          { NULL, 0, NULL, 0 },
 };
 
 enum control_exit
 control_run(int argc, char **argv)
 {
-	struct control c = { .timeout_ns = 5 * CLOCK_SEC };
+	struct control c = { .socket = NULL };
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "a:hjs:t:", longs, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "a:hjs:t:w", longs, NULL)) != -1) {
 		switch (letter) {
 		case 'a':
 			c.address = optarg;
@@ -276,9 +277,13 @@ control_run(int argc, char **argv)
 		case 'j':
 			c.is_json = true;
 			break;
+		case 'w':
+			c.waits = true;
+			break;
 		case 't':
 			if (value_duration(slice_of(optarg), &c.timeout_ns) != 0 || !c.timeout_ns)
-				return complain_usage("not a duration such as 500ms or 5s", optarg);
+				return control_complain("not a duration such as 500ms or 5s",
+							optarg, NULL);
 			break;
 		case 'V':
 			printf("forebay %s\n", PACKAGE_VERSION);
@@ -290,5 +295,5 @@ control_run(int argc, char **argv)
 			return CONTROL_USAGE;
 		}
 	}
-	return find_command(&c, argc - optind, argv + optind);
+	return take_words(&c, argc - optind, argv + optind);
 }

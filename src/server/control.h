@@ -1,5 +1,6 @@
 /*
- * forebayctl: its command line, and the table of what it can do.
+ * forebayctl: its command line, and the table of what it can do. A process of
+ * its own; control_server.c knows where the server is.
  */
 #ifndef FOREBAY_SERVER_CONTROL_H
 #define FOREBAY_SERVER_CONTROL_H

@@ -40,7 +40,7 @@ def shell(tree):
     if not shutil.which("shellcheck"):
         raise Skip("there is no shellcheck")
     found = [f for f in scripts(tree, "sh") if "python" not in tree.text(os.path.relpath(f, tree.root)).split("\n", 1)[0]]
-    found += [tree.path(f) for f in tree.files if f.endswith(".sh")]
+    found += [tree.path(f) for f in tree.files if f.endswith((".sh", ".bash"))]
     status, said = run("shellcheck", "-x", "-P", tree.root, *sorted(set(found)))
     if status != 0:
         yield said.strip()

@@ -153,6 +153,7 @@ def value(found, name, **labels):
 
 @pytest.mark.parametrize("path, kind", [
     ("/livez", "text/plain; charset=utf-8"), ("/readyz", "text/plain; charset=utf-8"),
+    ("/startupz", "text/plain; charset=utf-8"),
     ("/metrics", "text/plain; version=0.0.4; charset=utf-8"), ("/status", "application/json"),
     ("/status?text", "text/plain; charset=utf-8"),
 ])
