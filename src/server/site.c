@@ -30,7 +30,7 @@ keep_pool(struct site *s, struct pool *pool)
 	return 0;
 }
 
-/* For sources with threads of their own; the section that asks reports errors. */
+/* The site holds a reference of each of its pools, so that another site may hold one, too. */
 static struct pool *
 make_pool(void *argument, const struct pool_options *o)
 {
@@ -41,7 +41,7 @@ make_pool(void *argument, const struct pool_options *o)
 	if (!pool)
 		return NULL;
 	if (keep_pool(s, pool) != 0)
-		pool_free(&pool);
+		pool_unref(&pool);
 	return pool;
 }
 
@@ -68,13 +68,14 @@ build_pool(struct site *s, struct conf_section *section, struct conf_errors *e)
 		return;
 	o = (struct pool_options){
 		.name = section->name.at,
-		.threads = c.threads ? c.threads : s->budget.threads,
-		.max_queue = c.max_queue,
-		.max_wait_ns = c.max_wait,
+		.limits.threads = c.threads ? c.threads : s->budget.threads,
+		.limits.max_queue = c.max_queue,
+		.limits.max_wait_ns = c.max_wait,
 		.nice = c.nice,
 	};
 	if (!make_pool(s, &o))
-		conf_error_at(e, section, "threads", "%u threads cannot be started", o.threads);
+		conf_error_at(e, section, "threads", "%u threads cannot be started",
+			      o.limits.threads);
 }
 
 static void
@@ -284,8 +285,8 @@ site_complete(struct site *s, struct conf_errors *e)
 void
 site_stop_pools(struct site *s)
 {
-	while (s->pool_count > 0)
-		pool_free(&s->pools[--s->pool_count]);
+	for (unsigned i = s->pool_count; i-- > 0;)
+		pool_stop(s->pools[i]);
 }
 
 void
@@ -299,7 +300,8 @@ site_free(struct site **site)
 		if (s->sources[i]->ops->unload)
 			s->sources[i]->ops->unload(s->sources[i]);
 	}
-	site_stop_pools(s);
+	while (s->pool_count > 0)
+		pool_unref(&s->pools[--s->pool_count]);
 	mem_free(&s->pools);
 	arena_fini(&s->arena);
 	store_fini(&s->store);

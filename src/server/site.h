@@ -39,7 +39,7 @@ struct site {
 	struct address admin_listen; /* len 0: none */
 	struct site_listener *listeners;
 	unsigned listener_count;
-	struct pool **pools; /* owned, the last made first freed */
+	struct pool **pools; /* counted; the last made is given back first */
 	unsigned pool_count, pool_cap;
 	struct source **sources; /* by their index */
 	unsigned source_count, source_cap;
@@ -62,10 +62,11 @@ struct site {
 struct site *site_open(const char *path, struct conf_errors *errors) MUST_CHECK;
 /* Pools, sources, routes. 0; ERR_SYNTAX: something was added to errors; ERR_MEMORY. */
 int site_complete(struct site *site, struct conf_errors *errors) MUST_CHECK;
-/* After every worker has detached. Stops the pools if nobody has. */
+/* After every worker has detached, and all jobs of the site have come home. Stops the pools that
+ * no other site holds. */
 void site_free(struct site **site);
-/* Stops the pools: running jobs are told to stop and waited for; all jobs go
- * home, where workers must still turn. Main thread. */
+/* Stops the pools, whoever else holds them: running jobs are told to stop and waited for; all jobs
+ * go home, where workers must still turn. Main thread. */
 void site_stop_pools(struct site *site);
 
 /* Each worker, before and after traffic. 0 or why not. */

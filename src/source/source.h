@@ -33,7 +33,9 @@ struct source_build {
 	struct arena *arena; /* memory of the site */
 	struct conf_errors *errors; /* every mistake is added here with its file and line */
 	struct pool *(*find_pool)(void *argument, struct slice name); /* NULL: not declared */
-	/* Makes a pool that belongs to the site, for a database; NULL after adding an error. */
+	/* A pool for a database, by which the site holds it: a new one, or that of the site before
+	 * when it is the same (pool_is_same); the limits hold once the site is published. Takes
+	 * o->argument in any case. NULL: none; the caller says so at its section. */
 	struct pool *(*make_pool)(void *argument, const struct pool_options *o);
 	void *argument;
 };

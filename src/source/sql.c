@@ -156,8 +156,8 @@ make_pool(struct source_build *b, struct database *d)
 	struct writer w = writer_over(name, sizeof(name));
 	struct pool_options o = {
 		.name = name,
-		.threads = d->conf->connections,
-		.max_queue = d->conf->max_queue,
+		.limits.threads = d->conf->connections,
+		.limits.max_queue = d->conf->max_queue,
 		.thread_init = open_thread,
 		.thread_fini = close_thread,
 		.argument = d,

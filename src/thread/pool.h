@@ -23,6 +23,7 @@
 #include "thread/mailbox.h"
 #include "thread/thread.h"
 
+#include <semaphore.h>
 #include <stdint.h>
 
 struct pool;
@@ -51,27 +52,50 @@ struct job {
 	atomic_bool is_abandoned;
 };
 
-struct pool_options {
-	const char *name; /* copied; the label in metrics */
-	unsigned threads; /* at least 1 */
+enum { POOL_THREADS_MAX = 1024 };
+
+/* What can change while a pool lives: pool_resize(). */
+struct pool_limits {
+	unsigned threads; /* 1 to POOL_THREADS_MAX */
 	unsigned max_queue; /* jobs waiting; there is no "unlimited" */
 	uint64_t max_wait_ns; /* longest predicted wait that is admitted; 0: no such limit */
+};
+
+/* What is fixed for the life of a pool, but for the limits. Texts are copied. */
+struct pool_options {
+	const char *name; /* the label in metrics */
+	struct pool_limits limits;
 	int nice;
+	/* All that thread_init does with `argument`, as text: two pools whose options agree in it
+	 * and in the rest (pool_is_same) are interchangeable. NULL: nothing. */
+	const char *identity;
 	/* Per-thread state, e.g. a database connection; may be NULL. On the pool thread. init: 0 or
 	 * enum err; fini only after an init that succeeded. */
 	int (*thread_init)(struct pool_thread *t, void *argument);
 	void (*thread_fini)(struct pool_thread *t, void *argument);
+	/* The pool's from pool_new on, also when that fails: it may live longer than whoever
+	 * asked for it, so nothing in it may borrow from a site. */
 	void *argument;
+	void (*argument_free)(void *argument); /* or NULL; on the thread of the last pool_unref */
 };
 
-/* Sources may read pool and index and use state; the rest is pool.c's. */
+/* Sources may read pool and index and use state; the rest is private to thread/. */
 struct pool_thread {
 	struct pool *pool; /* borrowed */
 	void *state; /* of thread_init */
-	unsigned index;
-	int init_outcome;
+	unsigned index; /* no other thread of the pool has it at the same time */
+
 	struct thread thread;
-	struct histogram wait, run; /* written by this thread alone */
+	struct histogram wait, run; /* written by this thread alone; kept for its successor */
+	struct pool_local *locals; /* owned; the last kept first */
+	struct pool_thread *next_new; /* among those that start together */
+	int init_outcome;
+	sem_t go; /* posted when it is known whether all that start together could */
+	bool is_dismissed; /* it is not: ends at once */
+	atomic_bool is_gone; /* has left, or never came: its place can be joined and taken */
+	atomic_bool is_busy; /* runs a job: will look by itself for what is to be forgotten */
+	bool is_called; /* under the lock: woken to forget, and has not come yet */
+	unsigned forgets; /* the last pool_forget_local that it has heard of */
 };
 
 /* Why a pool said no, for Forebay-Shed and Retry-After. */
@@ -81,13 +105,40 @@ struct pool_refusal {
 	unsigned retry_after_s; /* from the drain time, with jitter; at least 1 */
 };
 
-/* Waits until every thread_init has returned. NULL when memory or threads are
- * out, the name is too long, or a thread_init failed (*err says which). */
+/*
+ * A pool may outlive the site that made it: each site that uses it holds a
+ * reference. Never on a worker or on a thread of a pool: pool_new, pool_unref,
+ * pool_stop, pool_resize, pool_forget_local; any other thread at any time.
+ */
+
+/* With one reference. Waits until every thread_init has returned. NULL when
+ * memory or threads are out, the name is too long, or a thread_init failed
+ * (*err says which); o->argument has been freed then. */
 struct pool *pool_new(const struct pool_options *o, int *err) __attribute__((warn_unused_result));
+/* Whether p, with pool_resize, can stand for the pool that o asks for: same name, nice, identity
+ * and thread functions. Whoever then takes p instead of pool_new frees the argument of o. */
+bool pool_is_same(const struct pool *p, const struct pool_options *o);
+void pool_options_free_argument(const struct pool_options *o);
+/* Another reference; any thread that has one. Returns p. */
+struct pool *pool_ref(struct pool *p);
+/* Gives a reference back and clears *p; NULL is allowed. The last one stops the pool if nobody has
+ * (so it may wait for running jobs) and frees it. */
+void pool_unref(struct pool **p);
 /* Runs nothing more: queued jobs go home with ERR_SHUTDOWN, running ones are told to stop and
- * waited for. Nobody may reserve, submit or abandon meanwhile. Homes are drained after it, and
- * their mailboxes end after it. */
-void pool_free(struct pool **p);
+ * waited for. Idempotent. Nobody may reserve or submit any more, from when it is called; jobs may
+ * be abandoned. Homes are drained after it, and their mailboxes end after it. */
+void pool_stop(struct pool *p);
+/*
+ * Makes l the limits. Waits for the thread_init of threads that are added, and
+ * for nothing else: surplus threads leave when they have ended their job. A
+ * pool that holds more than it now may loses none, and refuses until it fits.
+ * 0; ERR_MEMORY, ERR_SYSTEM or what a thread_init said: then nothing has changed;
+ * ERR_SHUTDOWN after pool_stop. Jobs may come and go meanwhile.
+ */
+int pool_resize(struct pool *p, const struct pool_limits *l) __attribute__((warn_unused_result));
+/* The limits in force. Any thread. */
+struct pool_limits pool_limits(const struct pool *p);
+unsigned pool_threads(const struct pool *p);
 const char *pool_name(const struct pool *p);
 /* Jobs that it may hold in all, running and waiting. */
 unsigned pool_capacity(const struct pool *p);
@@ -113,6 +164,23 @@ void pool_submit(struct pool *p, struct job *j);
 void job_abandon(struct job *j);
 /* For run(): abandoned, past its deadline, or the pool is stopping. Costs a clock reading. */
 bool job_is_cancelled(const struct job *j);
+
+/*
+ * Locals: what a kind of job keeps on each thread of the pool, from its first
+ * run there until nobody needs it. The key is any address that is the kind's
+ * own, such as that of its table.
+ */
+
+/* From run(): what this thread keeps under the key, or NULL. */
+void *pool_local(struct pool_thread *t, const void *key);
+/* From run(), when there is nothing under the key yet. `fini` is called once on this thread: by
+ * pool_forget_local, or when the thread leaves, the last kept first. 0, or ERR_MEMORY: the state is
+ * still the caller's. */
+int pool_keep_local(struct pool_thread *t, const void *key, void *state, void (*fini)(void *state))
+    __attribute__((warn_unused_result));
+/* Every thread of the pool ends what it keeps under the key; returns when all have, so it waits for
+ * jobs that run now. No job that uses the key may be in the pool any more, or come later. */
+void pool_forget_local(struct pool *p, const void *key);
 
 /* For metrics, any thread. */
 struct pool_sample {

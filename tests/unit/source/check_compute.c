@@ -407,7 +407,7 @@ START_TEST(the_end_of_the_pool_ends_a_running_job)
 	struct rig r;
 
 	start_endless(&r, &running, &waiting);
-	pool_free(&r.pools[0]);
+	pool_unref(&r.pools[0]);
 	r.pool_count = 0;
 	rig_ask_await(&r, &running);
 	rig_ask_await(&r, &waiting);

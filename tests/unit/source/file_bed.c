@@ -250,7 +250,9 @@ load_tree(const char *more, bool passes_through)
 void
 bed_setup(void)
 {
-	struct pool_options options = { .name = "blocking", .threads = 1, .max_queue = QUEUE };
+	struct pool_options options = { .name = "blocking",
+					.limits.threads = 1,
+					.limits.max_queue = QUEUE };
 	int err;
 
 	tree_init(&tree);
@@ -270,7 +272,7 @@ void
 bed_teardown(void)
 {
 	arena_fini(&site);
-	pool_free(&pool);
+	pool_unref(&pool);
 	loop_turn(&env.loop, false);
 	loop_fini(&env.loop);
 	ck_assert_uint_eq(env.store.out, 0);

@@ -39,7 +39,9 @@ make_pool(void *argument, const struct pool_options *o)
 struct pool *
 rig_add_pool(struct rig *r, const char *name, unsigned threads, unsigned max_queue)
 {
-	struct pool_options o = { .name = name, .threads = threads, .max_queue = max_queue };
+	struct pool_options o = { .name = name,
+				  .limits.threads = threads,
+				  .limits.max_queue = max_queue };
 
 	return make_pool(r, &o);
 }
@@ -73,7 +75,7 @@ void
 rig_close(struct rig *r)
 {
 	for (unsigned i = 0; i < r->pool_count; i++)
-		pool_free(&r->pools[i]);
+		pool_unref(&r->pools[i]);
 	loop_turn(&r->env.loop, false);
 	loop_fini(&r->env.loop);
 	conf_free(&r->conf);

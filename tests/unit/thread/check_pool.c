@@ -2,176 +2,15 @@
  * Pools: admission, order, deadlines, abandoning, ends; and that every job
  * comes home exactly once whatever happens at the same time.
  */
-#include "base/clock.h"
-#include "base/err.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "home.h"
-#include "thread/pool.h"
+#include "bench.h"
 
 #include <limits.h>
-#include <sched.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
 Suite *suite_thread_pool(void);
-
-enum { WORK_MAX = 64 };
-
-/* What a test's jobs share; `home` and `came` belong to the test's thread. */
-struct bench {
-	struct home home;
-	struct pool *pool;
-	unsigned came;
-	sem_t entered, gate; /* of jobs that block */
-	atomic_uint runs;
-	unsigned order[WORK_MAX];
-};
-
-struct work {
-	struct job job;
-	struct bench *bench;
-	unsigned number;
-	unsigned homes; /* must become exactly 1 */
-};
-
-static void
-on_home(struct job *j, void *receiver)
-{
-	struct work *w = CONTAINER_OF(j, struct work, job);
-	struct bench *b = receiver;
-
-	w->homes++;
-	b->came++;
-}
-
-static int
-run_and_note(struct job *j, struct pool_thread *t)
-{
-	struct work *w = CONTAINER_OF(j, struct work, job);
-	unsigned place = atomic_fetch_add(&w->bench->runs, 1);
-
-	ck_assert_ptr_eq(t->pool, w->bench->pool);
-	if (place < WORK_MAX)
-		w->bench->order[place] = w->number;
-	return 0;
-}
-
-static int
-run_until_the_gate_opens(struct job *j, struct pool_thread *t)
-{
-	struct work *w = CONTAINER_OF(j, struct work, job);
-
-	(void)t;
-	sem_post(&w->bench->entered);
-	sem_wait(&w->bench->gate);
-	return 0;
-}
-
-static int
-run_until_cancelled(struct job *j, struct pool_thread *t)
-{
-	struct work *w = CONTAINER_OF(j, struct work, job);
-
-	(void)t;
-	sem_post(&w->bench->entered);
-	while (!job_is_cancelled(j))
-		sched_yield();
-	return ERR_CANCELLED;
-}
-
-static int
-run_for_a_millisecond(struct job *j, struct pool_thread *t)
-{
-	(void)t;
-	while (clock_monotonic() < j->started_ns + CLOCK_MS)
-		continue;
-	return 0;
-}
-
-static void
-open_bench_with(struct bench *b, const struct pool_options *o)
-{
-	int err;
-
-	*b = (struct bench){ .came = 0 };
-	home_open(&b->home, b);
-	sem_init(&b->entered, 0, 0);
-	sem_init(&b->gate, 0, 0);
-	b->pool = pool_new(o, &err);
-	ck_assert_ptr_nonnull(b->pool);
-	ck_assert_int_eq(err, 0);
-}
-
-static void
-open_bench(struct bench *b, unsigned threads, unsigned max_queue)
-{
-	struct pool_options o = { .name = "t", .threads = threads, .max_queue = max_queue };
-
-	open_bench_with(b, &o);
-}
-
-static void
-close_bench(struct bench *b)
-{
-	pool_free(&b->pool);
-	mailbox_drain(&b->home.mailbox, b);
-	home_close(&b->home);
-	sem_destroy(&b->entered);
-	sem_destroy(&b->gate);
-}
-
-static int
-reserve(struct bench *b, unsigned n, struct pool_refusal *r)
-{
-	return pool_reserve(b->pool, n, clock_monotonic(), CLOCK_NEVER, 0, r);
-}
-
-static void
-make_work(struct bench *b, struct work *w, int (*run)(struct job *j, struct pool_thread *t))
-{
-	*w = (struct work){ .bench = b, .job.run = run, .job.on_home = on_home };
-	w->job.home = &b->home.mailbox;
-	w->job.deadline_ns = CLOCK_NEVER;
-}
-
-static void
-submit(struct bench *b, struct work *w, int (*run)(struct job *j, struct pool_thread *t))
-{
-	struct pool_refusal refusal;
-
-	make_work(b, w, run);
-	ck_assert_int_eq(reserve(b, 1, &refusal), 0);
-	pool_submit(b->pool, &w->job);
-}
-
-/* A job that keeps the pool's only thread busy until leave_gate. */
-static void
-enter_gate(struct bench *b, struct work *w)
-{
-	submit(b, w, run_until_the_gate_opens);
-	sem_wait(&b->entered);
-}
-
-static void
-leave_gate(struct bench *b)
-{
-	sem_post(&b->gate);
-}
-
-static void
-expect_idle(struct bench *b, struct pool_sample *s)
-{
-	struct pool_refusal refusal;
-
-	pool_sample(b->pool, s);
-	ck_assert_uint_eq(s->queued, 0);
-	ck_assert_uint_eq(s->running, 0);
-	/* Every place came back: all of them can be had at once. */
-	ck_assert_int_eq(reserve(b, s->threads + s->max_queue, &refusal), 0);
-	pool_release(b->pool, s->threads + s->max_queue);
-}
 
 START_TEST(a_job_runs_on_a_pool_thread_and_comes_home_once)
 {
@@ -294,12 +133,12 @@ END_TEST
 
 START_TEST(a_wait_above_max_wait_is_refused_whatever_the_deadline)
 {
-	struct pool_options o = { .name = "t", .threads = 1, .max_queue = 8 };
+	struct pool_options o = { .name = "t", .limits.threads = 1, .limits.max_queue = 8 };
 	struct bench b;
 	struct work w;
 	struct pool_refusal refusal;
 
-	o.max_wait_ns = CLOCK_MS / 2;
+	o.limits.max_wait_ns = CLOCK_MS / 2;
 	open_bench_with(&b, &o);
 	submit(&b, &w, run_for_a_millisecond);
 	home_await(&b.home, &b.came, 1);
@@ -313,12 +152,12 @@ END_TEST
 
 START_TEST(an_idle_pool_admits_a_batch_whatever_it_has_learned)
 {
-	struct pool_options o = { .name = "t", .threads = 1, .max_queue = 8 };
+	struct pool_options o = { .name = "t", .limits.threads = 1, .limits.max_queue = 8 };
 	struct bench b;
 	struct work w;
 	struct pool_refusal refusal;
 
-	o.max_wait_ns = CLOCK_MS / 2;
+	o.limits.max_wait_ns = CLOCK_MS / 2;
 	open_bench_with(&b, &o);
 	submit(&b, &w, run_for_a_millisecond);
 	home_await(&b.home, &b.came, 1);
@@ -448,7 +287,7 @@ START_TEST(the_end_of_a_pool_sends_everything_home)
 	sem_wait(&b.entered);
 	for (unsigned i = 0; i < 3; i++)
 		submit(&b, &waiting[i], run_and_note);
-	pool_free(&b.pool);
+	pool_unref(&b.pool);
 	ck_assert_ptr_null(b.pool);
 	home_await(&b.home, &b.came, 4);
 	ck_assert_int_eq(running.job.outcome, ERR_CANCELLED);
@@ -490,7 +329,7 @@ state_fini(struct pool_thread *t, void *argument)
 static struct pool_options
 options_with_states(struct states *s)
 {
-	struct pool_options o = { .name = "t", .threads = 3, .max_queue = 1 };
+	struct pool_options o = { .name = "t", .limits.threads = 3, .limits.max_queue = 1 };
 
 	o.thread_init = state_init;
 	o.thread_fini = state_fini;
@@ -526,7 +365,7 @@ END_TEST
 
 START_TEST(no_memory_or_too_long_a_name_is_an_error)
 {
-	struct pool_options o = { .name = "t", .threads = 1, .max_queue = 1 };
+	struct pool_options o = { .name = "t", .limits.threads = 1, .limits.max_queue = 1 };
 	char name[300];
 	int err = 0;
 
@@ -556,7 +395,9 @@ run_and_look_at_priority(struct job *j, struct pool_thread *t)
 
 START_TEST(pool_threads_give_way_to_workers)
 {
-	struct pool_options o = { .name = "t", .threads = 1, .max_queue = 1, .nice = 7 };
+	struct pool_options o = {
+		.name = "t", .limits.threads = 1, .limits.max_queue = 1, .nice = 7
+	};
 	struct bench b;
 	struct work w;
 

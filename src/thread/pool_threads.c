@@ -1,0 +1,301 @@
+/*
+ * The threads of a pool: how many there are, and what each does next.
+ *
+ *   resize --> place[i] --start--> thread_init --ready--> wait for `go`
+ *                                                            |
+ *      .-------------------------- sleep on `work` <---------'
+ *      v                                ^
+ *   lock, choose, unlock: run a job ----+      too many: end the locals, leave;
+ *                         forget a key -'      place[i] is joined when it is taken again
+ *
+ * Posts of `work` are at least the jobs that wait, the threads that are to
+ * leave and those that are called to forget, less the threads that are awake
+ * and have not chosen yet. Each choice uses up one of them, so nothing is left
+ * lying while all sleep; a post too many wakes a thread that finds nothing.
+ */
+#include "base/assert.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/writer.h"
+#include "thread/pool_priv.h"
+
+#include <errno.h>
+
+enum task { TASK_NONE, TASK_RUN, TASK_FORGET, TASK_LEAVE };
+
+static void
+wait_for(sem_t *s)
+{
+	while (sem_wait(s) != 0)
+		ASSERT(errno == EINTR);
+}
+
+/* --- on the thread ------------------------------------------------------------------- */
+
+/* The lock is held. */
+static enum task
+choose_task(struct pool_thread *t, struct job **j)
+{
+	struct pool *p = t->pool;
+
+	if (pool_has_to_forget(t))
+		return TASK_FORGET;
+	if (pool_is_stopping(p) || p->alive > pool_threads(p)) {
+		p->alive--;
+		atomic_store_explicit(&t->is_gone, true, memory_order_relaxed);
+		return TASK_LEAVE;
+	}
+	*j = pool_take_job(p);
+	if (*j) {
+		atomic_store_explicit(&t->is_busy, true, memory_order_relaxed);
+		return TASK_RUN;
+	}
+	if (p->called > 0)
+		pool_step_aside(t);
+	return TASK_NONE;
+}
+
+static enum task
+await_task(struct pool_thread *t, struct job **j)
+{
+	struct pool *p = t->pool;
+	enum task task;
+
+	wait_for(&p->work);
+	pthread_mutex_lock(&p->lock);
+	task = choose_task(t, j);
+	pthread_mutex_unlock(&p->lock);
+	return task;
+}
+
+/* Either this thread sees that there is something to forget, or whoever asks
+ * for it sees that this thread is not busy, and calls it: both stores come
+ * before both loads. */
+static void
+run(struct pool_thread *t, struct job *j)
+{
+	pool_run_job(t, j);
+	atomic_store_explicit(&t->is_busy, false, memory_order_seq_cst);
+	if (pool_has_to_forget(t))
+		pool_forget(t);
+}
+
+static void
+serve(struct pool_thread *t)
+{
+	struct job *j = NULL;
+	enum task task;
+
+	do {
+		task = await_task(t, &j);
+		if (task == TASK_RUN)
+			run(t, j);
+		else if (task == TASK_FORGET)
+			pool_forget(t);
+	} while (task != TASK_LEAVE);
+}
+
+static void
+enter(void *argument)
+{
+	struct pool_thread *t = argument;
+	const struct pool_options *o = &t->pool->options;
+
+	t->init_outcome = o->thread_init ? o->thread_init(t, o->argument) : 0;
+	sem_post(&t->pool->ready);
+	wait_for(&t->go);
+	if (!t->is_dismissed)
+		serve(t);
+	pool_end_locals(t);
+	if (o->thread_fini && t->init_outcome == 0)
+		o->thread_fini(t, o->argument);
+}
+
+/* --- places -------------------------------------------------------------------------- */
+
+static struct pool_thread *
+add_place(struct pool *p)
+{
+	unsigned places = atomic_load_explicit(&p->places, memory_order_relaxed);
+	struct pool_thread *t;
+
+	if (places == POOL_THREADS_MAX)
+		return NULL;
+	t = mem_zalloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->pool = p;
+	t->index = places;
+	sem_init(&t->go, 0, 0);
+	atomic_init(&t->is_gone, true);
+	atomic_store_explicit(&p->place[places], t, memory_order_relaxed);
+	atomic_store_explicit(&p->places, places + 1, memory_order_release);
+	return t;
+}
+
+/* A place that nobody holds, its last holder joined: he may still be ending what he keeps. */
+static struct pool_thread *
+take_place(struct pool *p)
+{
+	unsigned places = atomic_load_explicit(&p->places, memory_order_relaxed);
+
+	for (unsigned i = 0; i < places; i++) {
+		struct pool_thread *t = pool_thread_at(p, i);
+		if (!atomic_load_explicit(&t->is_gone, memory_order_relaxed))
+			continue;
+		thread_join(&t->thread);
+		return t;
+	}
+	return add_place(p);
+}
+
+/* --- more and fewer -------------------------------------------------------------------- */
+
+static void
+name_thread(struct pool_thread *t)
+{
+	struct writer w = writer_over(t->thread.name, sizeof(t->thread.name) - 1);
+
+	/* The number must be seen, whatever the kernel's 15 bytes cut off. */
+	writer_format(&w, "%.*s/%u", t->index < 1000 ? 11 : 10, t->pool->name, t->index);
+}
+
+static int
+start_thread(struct pool *p, struct pool_thread **list)
+{
+	struct pool_thread *t = take_place(p);
+	int err;
+
+	if (!t)
+		return ERR_MEMORY;
+	t->state = NULL;
+	t->is_dismissed = false;
+	t->forgets = atomic_load_explicit(&p->forgets, memory_order_relaxed);
+	t->thread = (struct thread){
+		.role = THREAD_POOL,
+		.nice = p->options.nice,
+		.batch = true,
+		.run = enter,
+		.argument = t,
+	};
+	name_thread(t);
+	err = thread_start(&t->thread);
+	if (err)
+		return err;
+	atomic_store_explicit(&t->is_gone, false, memory_order_relaxed);
+	t->next_new = *list;
+	*list = t;
+	return 0;
+}
+
+/* Ends those that started with one that could not. */
+static void
+dismiss(struct pool_thread *list)
+{
+	for (struct pool_thread *t = list; t; t = t->next_new) {
+		t->is_dismissed = true;
+		sem_post(&t->go);
+	}
+	for (struct pool_thread *t = list; t; t = t->next_new) {
+		thread_join(&t->thread);
+		atomic_store_explicit(&t->is_gone, true, memory_order_relaxed);
+	}
+}
+
+static void
+welcome(struct pool *p, struct pool_thread *list, unsigned count, unsigned wanted)
+{
+	pthread_mutex_lock(&p->lock);
+	p->alive += count;
+	atomic_store_explicit(&p->threads, wanted, memory_order_relaxed);
+	pthread_mutex_unlock(&p->lock);
+	for (struct pool_thread *t = list, *next; t; t = next) {
+		next = t->next_new;
+		sem_post(&t->go);
+	}
+}
+
+static int
+add_threads(struct pool *p, unsigned count, unsigned wanted)
+{
+	struct pool_thread *list = NULL;
+	unsigned started = 0;
+	int err = 0;
+
+	while (started < count && !err) {
+		err = start_thread(p, &list);
+		started += err == 0;
+	}
+	for (unsigned i = 0; i < started; i++)
+		wait_for(&p->ready);
+	for (struct pool_thread *t = list; t && !err; t = t->next_new)
+		err = t->init_outcome;
+	if (err)
+		dismiss(list);
+	else
+		welcome(p, list, count, wanted);
+	return err;
+}
+
+/* Those that were to leave and have not yet may stay, up to `wanted`. How many are missing then. */
+static unsigned
+keep_leavers(struct pool *p, unsigned wanted)
+{
+	unsigned keep, missing;
+
+	pthread_mutex_lock(&p->lock);
+	keep = p->alive < wanted ? p->alive : wanted;
+	missing = wanted - keep;
+	if (keep > pool_threads(p))
+		atomic_store_explicit(&p->threads, keep, memory_order_relaxed);
+	pthread_mutex_unlock(&p->lock);
+	return missing;
+}
+
+static void
+let_leave(struct pool *p, unsigned wanted)
+{
+	unsigned before;
+
+	pthread_mutex_lock(&p->lock);
+	before = pool_threads(p);
+	atomic_store_explicit(&p->threads, wanted, memory_order_relaxed);
+	pthread_mutex_unlock(&p->lock);
+	pool_post(&p->work, before > wanted ? before - wanted : 0);
+}
+
+int
+pool_set_threads(struct pool *p, unsigned wanted)
+{
+	unsigned before = pool_threads(p);
+	unsigned missing = keep_leavers(p, wanted);
+	int err = missing > 0 ? add_threads(p, missing, wanted) : 0;
+
+	let_leave(p, err ? before : wanted);
+	return err;
+}
+
+/* --- all of them ------------------------------------------------------------------------ */
+
+void
+pool_stop_threads(struct pool *p)
+{
+	unsigned places = atomic_load_explicit(&p->places, memory_order_relaxed);
+
+	atomic_store_explicit(&p->is_stopping, true, memory_order_release);
+	pool_post(&p->work, places);
+	for (unsigned i = 0; i < places; i++)
+		thread_join(&pool_thread_at(p, i)->thread);
+}
+
+void
+pool_free_threads(struct pool *p)
+{
+	unsigned places = atomic_load_explicit(&p->places, memory_order_relaxed);
+
+	for (unsigned i = 0; i < places; i++) {
+		struct pool_thread *t = pool_thread_at(p, i);
+		sem_destroy(&t->go);
+		mem_free(&t);
+	}
+}
