@@ -22,7 +22,7 @@
 #include "source/offload.h"
 #include "source/sql_driver.h"
 
-enum { URL_SCHEME_BYTES = 32, POOL_NAME_BYTES = 160 };
+enum { URL_SCHEME_BYTES = 32, POOL_NAME_BYTES = 160, IDENTITY_BYTES = 128 };
 
 enum sql_empty { SQL_EMPTY_200, SQL_EMPTY_404 };
 
@@ -39,6 +39,15 @@ struct database {
 	const struct database_conf *conf;
 	const struct sql_driver *driver;
 	struct pool *pool; /* borrowed: the site's */
+	unsigned statements; /* of all parts so far */
+};
+
+/* What threads of the pool open their connections by. The pool's own, because a
+ * pool whose database is unchanged outlives the site. */
+struct opener {
+	const struct sql_driver *driver;
+	struct sql_database sql; /* its texts follow */
+	char memory[];
 };
 
 struct part_conf {
@@ -130,23 +139,73 @@ read_url(struct source *s, struct source_build *b, struct database *d)
 static int
 open_thread(struct pool_thread *t, void *argument)
 {
-	struct database *d = argument;
+	struct opener *o = argument;
 	char text[SQL_WHY_BYTES];
 	struct writer why = writer_over(text, sizeof(text));
 
-	t->state = d->driver->open(&d->sql, false, &why);
+	t->state = o->driver->open(&o->sql, false, &why);
 	if (t->state)
 		return 0;
-	log_error("database %.*s: %.*s", SLICE_PRINT(d->sql.name), SLICE_PRINT(writer_slice(&why)));
+	log_error("database %.*s: %.*s", SLICE_PRINT(o->sql.name), SLICE_PRINT(writer_slice(&why)));
 	return ERR_FAILED;
 }
 
 static void
 close_thread(struct pool_thread *t, void *argument)
 {
-	struct database *d = argument;
+	struct opener *o = argument;
 
-	d->driver->close(t->state);
+	o->driver->close(t->state);
+}
+
+/* Writes the text and the NUL that its borrower may count on. */
+static struct slice
+copy_text(struct writer *w, struct slice text)
+{
+	size_t at = w->len;
+
+	writer_put(w, text);
+	writer_char(w, '\0');
+	return slice_make(w->at + at, text.len);
+}
+
+static struct opener *
+opener_new(const struct database *d)
+{
+	size_t bytes = d->sql.name.len + d->sql.where.len + 2;
+	struct opener *o = mem_alloc(sizeof(*o) + bytes);
+	struct writer w;
+
+	if (!o)
+		return NULL;
+	w = writer_over(o->memory, bytes);
+	o->driver = d->driver;
+	o->sql.name = copy_text(&w, d->sql.name);
+	o->sql.where = copy_text(&w, d->sql.where);
+	o->sql.mode = d->sql.mode;
+	return o;
+}
+
+static void
+opener_free(void *argument)
+{
+	struct opener *o = argument;
+
+	mem_free(&o);
+}
+
+/* All that decides what a connection is. NULL without memory. */
+static const char *
+make_identity(struct source_build *b, const struct database *d)
+{
+	size_t bytes = d->conf->url.len + IDENTITY_BYTES;
+	char *memory = arena_alloc(b->arena, bytes);
+	struct writer w = writer_over(memory, memory ? bytes : 0);
+
+	writer_format(&w, "%s:%s %s ", d->driver->scheme, d->sql.where.at, modes[d->sql.mode]);
+	d->driver->identify(&d->sql, &w);
+	writer_char(&w, '\0');
+	return w.is_full ? NULL : memory;
 }
 
 static int
@@ -158,12 +217,17 @@ make_pool(struct source_build *b, struct database *d)
 		.name = name,
 		.limits.threads = d->conf->connections,
 		.limits.max_queue = d->conf->max_queue,
+		.identity = make_identity(b, d),
 		.thread_init = open_thread,
 		.thread_fini = close_thread,
-		.argument = d,
+		.argument_free = opener_free,
 	};
 
 	writer_format(&w, "database.%.*s", SLICE_PRINT(d->sql.name));
+	if (o.identity)
+		o.argument = opener_new(d);
+	if (!o.argument)
+		return ERR_MEMORY;
 	d->pool = b->make_pool(b->argument, &o);
 	return d->pool ? 0 : ERR_FAILED;
 }
@@ -200,7 +264,13 @@ load(struct source *s, struct source_build *b)
 	err = read_url(s, b, d);
 	if (!err)
 		err = try_database(s, b, d);
-	return err ? err : make_pool(b, d);
+	if (err)
+		return err;
+	err = make_pool(b, d);
+	if (err)
+		conf_error_at(b->errors, s->section, "connections",
+			      "%u connections cannot be opened", d->conf->connections);
+	return err;
 }
 
 /* --- a part ---------------------------------------------------------------------- */
@@ -350,7 +420,7 @@ load_part(struct part *p, struct source_build *b)
 		.database = &d->sql,
 		.part = section.at,
 		.text = conf->query,
-		.index = d->sql.statements++,
+		.index = d->statements++,
 		.shape = conf->shape,
 	};
 	err = check_statement(p, b, d, &conf->statement);

@@ -18,20 +18,20 @@ enum { SQL_WHY_BYTES = 400 };
 
 enum sql_mode { SQL_READ_WRITE, SQL_READ_ONLY };
 
-/* Of one [database] section; memory of the site; not changed once parts run. */
+/* Of one [database] section; not changed once it is made. */
 struct sql_database {
 	struct slice name;
 	struct slice where; /* the url without its scheme; a path is absolute; NUL-terminated */
 	enum sql_mode mode;
-	unsigned statements; /* of all parts so far */
 };
 
-/* Of one part. Likewise. */
+/* Of one part; memory of its site. Connections live longer. */
 struct sql_statement {
 	const struct sql_database *database;
 	const char *part; /* for log lines */
 	struct slice text; /* NUL-terminated */
-	unsigned index; /* within the database: place in the caches of connections */
+	unsigned index; /* within the database of its site: place in the caches of connections,
+			 * which are shared with other sites' statements for a while */
 	enum sql_shape shape;
 	/* Of check(): the names of the parameters, without their colon, in the order in which
 	 * values are given. */
@@ -56,6 +56,9 @@ struct sql_driver {
 	 * the state that it needs, once. */
 	void *(*open)(const struct sql_database *d, bool prepares, struct writer *why);
 	void (*close)(void *connection);
+	/* Writes what open() finds now and the rest of `d` does not tell, within 64 bytes: when it
+	 * changes, a reload opens the database anew. */
+	void (*identify)(const struct sql_database *d, struct writer *w);
 	/* 0, ERR_MEMORY, or ERR_SYNTAX and `why` holds the reason. */
 	int (*check)(void *connection, struct sql_statement *s, struct arena *arena,
 		     struct writer *why);

@@ -1,7 +1,7 @@
 /*
  * SQLite behind the kind `sql`: the only file that sees its library. One
  * connection per pool thread, used by that thread alone, with every statement
- * of the database prepared at its first use and kept.
+ * of the database prepared at its first use and kept while its text is the same.
  *
  * A statement that runs is looked after every thousand of SQLite's steps, and
  * while it waits for another's lock: when nobody waits for it any more, or its
@@ -24,9 +24,15 @@ enum {
 	BUSY_TRIES = 1000, /* at start, without a job's deadline: about 2 s */
 };
 
+/* A statement of a part. After a reload another may bear its index. */
+struct prepared {
+	sqlite3_stmt *statement; /* NULL: none yet */
+	char *text; /* of which it was made */
+};
+
 struct connection {
 	sqlite3 *db;
-	sqlite3_stmt **statement; /* by index; NULL: not prepared yet */
+	struct prepared *prepared; /* by index */
 	unsigned count;
 	const struct sql_call *call; /* that runs now */
 };
@@ -108,6 +114,14 @@ is_there(const struct sql_database *d, struct writer *why)
 }
 
 static void
+drop_prepared(struct prepared *p)
+{
+	sqlite3_finalize(p->statement);
+	p->statement = NULL;
+	mem_free(&p->text);
+}
+
+static void
 close_connection(void *connection)
 {
 	struct connection *c = connection;
@@ -115,9 +129,9 @@ close_connection(void *connection)
 	if (!c)
 		return;
 	for (unsigned i = 0; i < c->count; i++)
-		sqlite3_finalize(c->statement[i]);
+		drop_prepared(&c->prepared[i]);
 	sqlite3_close(c->db);
-	mem_free(&c->statement);
+	mem_free(&c->prepared);
 	mem_free(&c);
 }
 
@@ -173,6 +187,17 @@ open_connection(const struct sql_database *d, bool prepares, struct writer *why)
 		      c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc));
 	close_connection(c);
 	return NULL;
+}
+
+/* Another file in its place is another database. */
+static void
+identify(const struct sql_database *d, struct writer *w)
+{
+	struct stat s;
+
+	if (stat(d->where.at, &s) == 0)
+		writer_format(w, "%llu:%llu", (unsigned long long)s.st_dev,
+			      (unsigned long long)s.st_ino);
 }
 
 /* --- checking a part's statement ------------------------------------------------- */
@@ -332,19 +357,32 @@ static int
 make_room(struct connection *c, unsigned index)
 {
 	unsigned count = c->count ? c->count : CACHE_FIRST;
-	sqlite3_stmt **list;
+	struct prepared *list;
 
 	if (index < c->count)
 		return 0;
 	while (count <= index)
 		count *= 2;
-	list = mem_grow(c->statement, count * sizeof(*list));
+	list = mem_grow(c->prepared, count * sizeof(*list));
 	if (!list)
 		return ERR_MEMORY;
 	while (c->count < count)
-		list[c->count++] = NULL;
-	c->statement = list;
+		list[c->count++] = (struct prepared){ NULL, NULL };
+	c->prepared = list;
 	return 0;
+}
+
+static int
+prepare(struct connection *c, const struct sql_statement *s, struct prepared *p)
+{
+	int rc;
+
+	drop_prepared(p);
+	p->text = mem_copy_text(s->text.at);
+	if (!p->text)
+		return ERR_MEMORY;
+	rc = sqlite3_prepare_v3(c->db, p->text, -1, SQLITE_PREPARE_PERSISTENT, &p->statement, NULL);
+	return rc == SQLITE_OK ? 0 : fail(c, rc);
 }
 
 /* From the cache, or prepared now. */
@@ -352,18 +390,15 @@ static int
 find_statement(struct connection *c, const struct sql_statement *s, sqlite3_stmt **found)
 {
 	int err = make_room(c, s->index);
-	int rc;
+	struct prepared *p;
 
 	if (err)
 		return err;
-	if (!c->statement[s->index]) {
-		rc = sqlite3_prepare_v3(c->db, s->text.at, -1, SQLITE_PREPARE_PERSISTENT,
-					&c->statement[s->index], NULL);
-		if (rc != SQLITE_OK)
-			return fail(c, rc);
-	}
-	*found = c->statement[s->index];
-	return 0;
+	p = &c->prepared[s->index];
+	if (!p->statement || strcmp(p->text, s->text.at) != 0)
+		err = prepare(c, s, p);
+	*found = p->statement;
+	return err;
 }
 
 /* The values stay where they are until the statement is reset. */
@@ -474,6 +509,7 @@ const struct sql_driver sql_sqlite = {
 	.scheme = "sqlite",
 	.open = open_connection,
 	.close = close_connection,
+	.identify = identify,
 	.check = check,
 	.run = run,
 };
