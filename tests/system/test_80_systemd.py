@@ -1,6 +1,8 @@
 """What passes between systemd and the daemon, without systemd: the test takes its place."""
 import os
+import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -81,6 +83,45 @@ def test_a_start_that_fails_is_not_called_ready(tmp_path, manager):
     Daemon.running.pop()
     with pytest.raises(AssertionError):
         manager.hears("READY", 0.1)
+
+
+# --- units ----------------------------------------------------------------------------
+
+BUILD = os.path.dirname(os.path.abspath(FOREBAYD))
+SERVICE, SOCKET = (os.path.join(BUILD, "conf/systemd/forebay." + kind) for kind in ("service", "socket"))
+
+
+def needs(program, *arguments):
+    """Skips where the tool is missing, or too old for what is asked of it."""
+    if not shutil.which(program):
+        pytest.skip("there is no %s (package systemd)" % program)
+    done = subprocess.run([program, *arguments, "--help"], stdout=subprocess.PIPE, check=False, timeout=60)
+    return done.stdout.decode()
+
+
+def test_the_units_are_as_systemd_wants_them(tmp_path):
+    """systemd-analyze verify: known directives, sound values, programs that can be started."""
+    needs("systemd-analyze")
+    for path in (SERVICE, SOCKET):
+        with open(path, encoding="ascii") as unit:
+            text = unit.read()
+        assert "@" not in re.sub(r"@(system-service|privileged|resources)", "", text)
+        # Nothing is installed here: any program will do, and the pages are not there yet.
+        text = re.sub(r"(?m)^(Exec\w+)=\S+", r"\1=/bin/true", text)
+        (tmp_path / os.path.basename(path)).write_text(text, encoding="ascii")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(tmp_path / "forebay.service"),
+                           str(tmp_path / "forebay.socket")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          cwd=tmp_path, check=False, timeout=60)
+    assert (done.returncode, done.stdout.decode()) == (0, "")
+
+
+def test_the_service_is_locked_in():
+    """systemd-analyze security: 2.0 of 10 at most."""
+    if "--offline" not in needs("systemd-analyze"):
+        pytest.skip("this systemd-analyze cannot judge a unit offline (systemd 250)")
+    done = subprocess.run(["systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=20", SERVICE],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout.decode()
 
 
 # --- socket activation ----------------------------------------------------------------
