@@ -1,0 +1,29 @@
+"""The table of cases: what each compares, who takes part, how often it is repeated."""
+import collections
+
+from benchlib import case_fanout, case_files, case_idle, case_instructions, case_isolation, case_keepalive, case_sql
+
+# alone, all, quick: rounds when it is asked for by itself, as one of several, with --quick.
+# role: of the peers that take part (see peers.py). seconds: (once, per round) of a scale.
+Case = collections.namedtuple("Case", "name title run seconds role alone all quick")
+CASES = (
+    Case("plain", "a constant answer, keep-alive, 32 connections",
+         case_keepalive.plain, case_keepalive.seconds, "plain", 9, 5, 2),
+    Case("pipeline", "the same, 16 requests at once",
+         case_keepalive.pipeline, case_keepalive.seconds, "plain", 9, 5, 1),
+    Case("connect", "a connection for each request",
+         case_keepalive.connect, case_keepalive.seconds, "plain", 9, 5, 1),
+    Case("idle", "memory for each idle connection",
+         case_idle.idle, case_idle.seconds, "idle", 3, 3, 1),
+    Case("files", "files of 1 KiB, 64 KiB and 10 MiB",
+         case_files.files, case_files.seconds, "files", 9, 5, 2),
+    Case("fanout", "a request of 2 to 16 parts against its slowest part",
+         case_fanout.fanout, case_fanout.seconds, "", 5, 3, 1),
+    Case("sql", "SQLite by 1 to 8 connections; light requests beside it",
+         case_sql.sql, case_sql.seconds, "", 5, 3, 1),
+    Case("isolation", "light requests while every pool thread is busy",
+         case_isolation.isolation, case_isolation.seconds, "", 3, 3, 1),
+    Case("instructions", "user-space instructions per request (valgrind)",
+         case_instructions.instructions, case_instructions.seconds, "", 1, 1, 1),
+)
+BY_NAME = {case.name: case for case in CASES}

@@ -1,0 +1,88 @@
+"""What was measured: values by round, their medians and spreads, and ratios between servers."""
+import collections
+import statistics
+
+NOISY = 0.10  # of the median, from the smallest to the largest round
+OURS = "forebay"
+
+# better: which way a reader wants it; compares: whether a ratio of ours to others means something.
+Measure = collections.namedtuple("Measure", "title unit better compares")
+MEASURES = {
+    "cpu_us_per_request": Measure("server CPU time per request", "us", "less", True),
+    "cpu_us_per_mb": Measure("server CPU time per MB", "us", "less", True),
+    "requests_per_s": Measure("requests", "1/s", "more", True),
+    "mb_per_s": Measure("body and head bytes", "MB/s", "more", True),
+    "bytes_per_idle_conn": Measure("memory per idle connection", "bytes", "less", True),
+    "instructions_per_request": Measure("user-space instructions per request", "", "less", True),
+    "light_p50_ms": Measure("light requests, p50", "ms", "less", False),
+    "light_p99_ms": Measure("light requests, p99", "ms", "less", False),
+    "light_p99_added_ms": Measure("added to the p99 of light requests", "ms", "less", False),
+    "refusal_p50_ms": Measure("refusals, p50", "ms", "less", False),
+    "refusal_p99_ms": Measure("refusals, p99", "ms", "less", False),
+    "heavy_answered_per_s": Measure("heavy requests answered", "1/s", "", False),
+    "heavy_refused_per_s": Measure("heavy requests refused", "1/s", "", False),
+    "fixed_cpu_us": Measure("constant parts: server CPU time per request", "us", "less", False),
+    "upstream_cpu_us": Measure("upstream parts: server CPU time per request", "us", "less", False),
+    "upstream_p50_ms": Measure("upstream parts, p50", "ms", "less", True),
+    "upstream_p99_ms": Measure("upstream parts, p99", "ms", "less", True),
+    "compute_cpu_us": Measure("compute parts: server CPU time per request", "us", "less", False),
+    "compute_p50_ms": Measure("compute parts, p50", "ms", "less", True),
+    "compute_p99_ms": Measure("compute parts, p99", "ms", "less", True),
+    "point_per_s": Measure("point queries", "1/s", "more", False),
+    "point_cpu_us": Measure("point query: server CPU time", "us", "less", False),
+    "point_p50_ms": Measure("point query, p50", "ms", "less", False),
+    "point_p99_ms": Measure("point query, p99", "ms", "less", False),
+    "list_per_s": Measure("lists of 10 rows", "1/s", "more", False),
+    "list_cpu_us": Measure("list of 10 rows: server CPU time", "us", "less", False),
+    "list_p50_ms": Measure("list of 10 rows, p50", "ms", "less", False),
+    "list_p99_ms": Measure("list of 10 rows, p99", "ms", "less", False),
+}
+
+
+def spread(values):
+    """From the smallest to the largest, as a share of the median; None if one cannot say."""
+    median = statistics.median(values)
+    return (max(values) - min(values)) / abs(median) if len(values) > 1 and median else None
+
+
+def describe(values):
+    """Median, smallest, largest and whether the rounds agree, as results.json has them."""
+    share = spread(values)
+    return {"rounds": len(values), "median": statistics.median(values), "min": min(values),
+            "max": max(values), "spread": share, "noisy": None if share is None else share > NOISY,
+            "values": list(values)}
+
+
+class Figures:
+    """The values of one case by measure, setting and subject, in the order they came."""
+
+    def __init__(self, case):
+        self.case = case
+        self.series = {}
+
+    def add(self, measure, subject, value, at=""):
+        """One more round's value; `at` is the setting, such as "64 KiB"."""
+        if measure not in MEASURES:
+            raise KeyError("%s is not in the table of measures" % measure)
+        self.series.setdefault((measure, str(at), subject), []).append(value)
+
+    def row(self, kind, measure, at, subject, values):
+        about = MEASURES[measure]
+        return {"case": self.case, "kind": kind, "measure": measure, "title": about.title, "at": at,
+                "subject": subject, "unit": "times" if kind == "ratio" else about.unit,
+                "better": about.better, **describe(values)}
+
+    def ratios(self):
+        """Ours to each other subject, round by round: what disturbs the machine disturbs both."""
+        for (measure, at, subject), values in self.series.items():
+            ours = self.series.get((measure, at, OURS))
+            if not MEASURES[measure].compares or subject == OURS or not ours:
+                continue
+            pairs = [a / b for a, b in zip(ours, values) if b]
+            if pairs:
+                yield self.row("ratio", measure, at, "%s/%s" % (OURS, subject), pairs)
+
+    def rows(self):
+        """Everything as flat rows: a line of the CSV each."""
+        rows = [self.row("figure", *key, values) for key, values in self.series.items()]
+        return rows + list(self.ratios())

@@ -1,0 +1,127 @@
+"""The load generators: wrk as fast as the server can (a closed loop), tests/pace at a fixed rate (open)."""
+import collections
+import json
+import os
+import shutil
+import subprocess
+
+from benchlib import server
+
+# Appended to every script of wrk's: exact figures instead of rounded ones.
+DONE = """
+done = function(summary, latency, requests)
+	local e = summary.errors
+	io.write(string.format(
+		'\\n{"requests": %d, "bytes": %d, "us": %d, "errors": %d}\\n', summary.requests, summary.bytes,
+		summary.duration, e.connect + e.read + e.write + e.status + e.timeout))
+end
+"""
+# Requests made beforehand from a list of paths, sent in turn.
+PATHS = """
+local ready, last = {}, 0
+local paths = { %s }
+init = function(args)
+	for i, path in ipairs(paths) do ready[i] = wrk.format("GET", path) end
+end
+request = function()
+	last = last %% #ready + 1
+	return ready[last]
+end
+"""
+# So many requests in one write.
+PIPELINE = """
+local requests = {}
+init = function(args)
+	for i = 1, %d do requests[i] = wrk.format("GET") end
+	requests = table.concat(requests)
+end
+request = function() return requests end
+"""
+END_SECONDS = 20  # what a generator may take beyond its time
+
+Load = collections.namedtuple("Load", "requests bytes seconds")
+
+
+class Broken(Exception):
+    """A load that did not go as it should; the text says how."""
+
+
+def need(program, package):
+    """Its path, or Unavailable with the package that has it."""
+    found = shutil.which(program)
+    if not found:
+        raise server.Unavailable("%s is missing; install the package %s" % (program, package))
+    return found
+
+
+def run(command, seconds):
+    """What it printed; the process ends with us and in bounded time."""
+    process = server.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said, _ = process.communicate(timeout=seconds + END_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Broken("%s did not end" % " ".join(command)) from None
+    finally:
+        server.end(process)
+    return process.returncode, said
+
+
+class Wrk:
+    """wrk with a script, written once into the folder."""
+
+    def __init__(self, folder, seconds, conns, script="", name="same", options=()):
+        need("wrk", "wrk")
+        self.seconds, self.script = seconds, os.path.join(folder, name + ".lua")
+        self.options = ["-t1", "-c%d" % conns, "-d%ds" % seconds, "--timeout", "30s", *options]
+        with open(self.script, "w", encoding="utf-8") as stream:
+            stream.write(script + DONE)
+
+    def command(self, port, path):
+        return ["wrk", *self.options, "-s", self.script, "http://127.0.0.1:%d%s" % (port, path)]
+
+    def run(self, port, path):
+        """Broken if one response was missing or no success."""
+        _, said = run(self.command(port, path), self.seconds)
+        try:
+            got = json.loads(said.strip().rsplit("\n", 1)[-1])
+        except ValueError:
+            raise Broken("wrk: no result: %s" % said[-300:]) from None
+        if got["errors"] or not got["bytes"]:
+            raise Broken("wrk: %d errors: %s" % (got["errors"], said[-600:]))
+        return Load(got["requests"], got["bytes"], got["us"] / 1e6)
+
+
+class Pace:
+    """tests/pace: latencies from the moment each request was meant to be sent."""
+
+    def __init__(self, program, rate, seconds, conns):
+        if not os.access(program, os.X_OK):
+            raise server.Unavailable("%s is no program; make tests/pace" % program)
+        self.program, self.rate, self.seconds, self.conns = program, rate, seconds, conns
+
+    def command(self, port, path):
+        return [self.program, "-p", str(port), "-u", path, "-r", str(self.rate),
+                "-d", "%g" % self.seconds, "-c", str(self.conns)]
+
+    def start(self, port, path):
+        """Running beside others; give it to finish()."""
+        return server.spawn(self.command(port, path), stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True)
+
+    def finish(self, process):
+        """Its report, in milliseconds by status: {"meant": N, 200: {"count", "p50", ...}}."""
+        try:
+            said, _ = process.communicate(timeout=self.seconds + END_SECONDS)
+            got = json.loads(said)
+        except (subprocess.TimeoutExpired, ValueError):
+            raise Broken("tests/pace gave no result") from None
+        finally:
+            server.end(process)
+        report = {"meant": got["meant"]}
+        for status, about in got["by_status"].items():
+            report[int(status)] = {key: value if key == "count" else value / 1000
+                                   for key, value in about.items()}
+        return report
+
+    def run(self, port, path):
+        return self.finish(self.start(port, path))

@@ -1,0 +1,193 @@
+"""The servers that are compared: how each is found, configured and started. One line of PEERS each.
+
+Templates are filled with: program folder conf port admin_port workers files response_bytes
+and the words of a case. All listen on 127.0.0.1 alone, write no access log, have as many worker
+processes or threads, and answer
+
+    plain    /plain with the seven bytes "Hello.\\n" as text/plain, without reading a file
+    idle     the same, and have room for 10,000 connections
+    files    /files/NAME from the folder %(files)s/files
+"""
+import collections
+import os
+import shutil
+import subprocess
+
+from benchlib import server
+
+FOREBAY_CONF = """\
+[server]
+workers = %(workers)d
+max_connections = 15000
+[admin]
+socket = %(folder)s/admin.sock
+listen = 127.0.0.1:%(admin_port)d
+[listen web]
+address = 127.0.0.1:%(port)d
+[limits]
+idle_timeout = 10m
+[route plain]
+match = GET /plain
+source = fixed
+type = text/plain
+body = Hello.
+"""
+
+NGINX_CONF = """\
+daemon off;
+user root;
+worker_processes %(workers)d;
+pid %(folder)s/nginx.pid;
+error_log %(folder)s/error.log crit;
+worker_rlimit_nofile 20000;
+events { worker_connections 15000; }
+http {
+	access_log off;
+	sendfile on;
+	tcp_nopush on;
+	open_file_cache max=100;
+	keepalive_requests 1000000000;
+	keepalive_timeout 600s;
+	default_type text/plain;
+	client_body_temp_path %(folder)s/body;
+	proxy_temp_path %(folder)s/proxy;
+	fastcgi_temp_path %(folder)s/fastcgi;
+	uwsgi_temp_path %(folder)s/uwsgi;
+	scgi_temp_path %(folder)s/scgi;
+	server {
+		listen 127.0.0.1:%(port)d backlog=4096 deferred;
+		location / { return 200 "Hello.\\n"; }
+		location /files/ { root %(files)s; }
+	}
+}
+"""
+
+HAPROXY_CONF = """\
+global
+	maxconn 2000
+	nbthread %(workers)d
+defaults
+	mode http
+	timeout connect 10s
+	timeout client 600s
+	timeout server 600s
+frontend web
+	bind 127.0.0.1:%(port)d backlog 4096 defer-accept
+	http-request return status 200 content-type text/plain string "Hello.\\n"
+"""
+
+H2O_CONF = """\
+num-threads: %(workers)d
+max-connections: 15000
+pid-file: %(folder)s/h2o.pid
+user: %(user)s
+listen:
+  host: 127.0.0.1
+  port: %(port)d
+hosts:
+  default:
+    paths:
+      "/files":
+        file.dir: %(files)s/files
+"""
+
+LIGHTTPD_CONF = """\
+server.document-root = "%(files)s"
+server.bind = "127.0.0.1"
+server.port = %(port)d
+server.max-worker = %(workers)d
+server.max-connections = 15000
+server.max-keep-alive-requests = 100000000
+server.errorlog = "%(folder)s/error.log"
+mimetype.assign = ( "" => "application/octet-stream" )
+"""
+
+# mpm_event: a thread for each request that is being answered.
+APACHE_CONF = """\
+ServerRoot "%(folder)s"
+ServerName 127.0.0.1
+Listen 127.0.0.1:%(port)d
+PidFile %(folder)s/apache.pid
+DefaultRuntimeDir %(folder)s
+ErrorLog %(folder)s/error.log
+LoadModule mpm_event_module %(prefix)s/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module %(prefix)s/lib/apache2/modules/mod_authz_core.so
+User www-data
+Group www-data
+StartServers %(workers)d
+ServerLimit %(workers)d
+ThreadsPerChild 64
+MaxRequestWorkers %(apache_threads)d
+KeepAlive On
+MaxKeepAliveRequests 0
+KeepAliveTimeout 600
+EnableSendfile On
+DocumentRoot "%(files)s"
+"""
+
+# programs: names to look for; none: the one of that path in the build folder.
+Peer = collections.namedtuple("Peer", "name programs package roles command version conf about")
+PEERS = (
+    Peer("forebay", ("forebayd",), None, ("plain", "idle", "files"),
+         ("%(program)s", "-c", "%(conf)s"), ("--version",), FOREBAY_CONF, "this server"),
+    Peer("floor", ("tests/floor",), None, ("plain", "idle"),
+         ("%(program)s", "-p", "%(port)d", "-w", "%(workers)d", "-s", "%(response_bytes)d"), None, None,
+         "the least that a correct threaded server on libevent can do; it parses next to nothing"),
+    Peer("nginx", ("nginx",), "nginx-light", ("plain", "idle", "files"),
+         ("%(program)s", "-p", "%(folder)s", "-c", "%(conf)s", "-e", "%(folder)s/error.log"), ("-v",),
+         NGINX_CONF, ""),
+    Peer("haproxy", ("haproxy",), "haproxy", ("plain",),
+         ("%(program)s", "-db", "-f", "%(conf)s"), ("-v",), HAPROXY_CONF, "serves no files; would need 20,000 descriptors for 10,000 connections"),
+    Peer("h2o", ("h2o",), "h2o", ("files",),
+         ("%(program)s", "-m", "worker", "-c", "%(conf)s"), ("--version",), H2O_CONF, ""),
+    Peer("lighttpd", ("lighttpd",), "lighttpd", ("files",),
+         ("%(program)s", "-D", "-m", "%(prefix)s/lib/lighttpd", "-f", "%(conf)s"), ("-v",),
+         LIGHTTPD_CONF, ""),
+    Peer("apache", ("apache2", "httpd"), "apache2-bin", ("files",),
+         ("%(program)s", "-D", "FOREGROUND", "-f", "%(conf)s"), ("-v",), APACHE_CONF,
+         "threads for requests, beside as many processes"),
+)
+# Not compared: an upstream for our own fan-out.
+SLOW = Peer("slow", ("tests/slow",), None, (), ("%(program)s", "-p", "%(port)d"), None, None,
+            "an upstream that answers after the time asked for")
+READY = {"plain": "/plain", "idle": "/plain", "files": "/files/1k.bin", "slow": "/0"}
+SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def find(peer, build):
+    """The path of its program; Unavailable with what to install or make."""
+    for name in peer.programs:
+        if peer.package:
+            found = shutil.which(name, path=SYSTEM_PATH)
+        else:
+            path = os.path.join(build, name)
+            found = path if os.access(path, os.X_OK) else None
+        if found:
+            return found
+    if peer.package:
+        raise server.Unavailable("not installed (package %s)" % peer.package)
+    raise server.Unavailable("%s is not there; build it first: scripts/test, or make %s" % (
+        os.path.join(build, peer.programs[0]), peer.programs[0]))
+
+
+def version(peer, program):
+    """What it says it is, in one line."""
+    if not peer.version:
+        return "of this source tree"
+    said = subprocess.run([program, *peer.version], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False).stdout
+    return (said.strip() or "unknown").splitlines()[0]
+
+
+def survey(build, without):
+    """Each peer of the table: {"name", "program" or None, "version", "why" if it takes no part}."""
+    for peer in PEERS:
+        about = {"name": peer.name, "program": None, "version": None, "why": None, "about": peer.about}
+        try:
+            if peer.name in without:
+                raise server.Unavailable("left out by --without")
+            about["program"] = find(peer, build)
+            about["version"] = version(peer, about["program"])
+        except server.Unavailable as why:
+            about["why"] = str(why)
+        yield about

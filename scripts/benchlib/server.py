@@ -1,0 +1,142 @@
+"""A server as a process: started on a loopback port of its own, measured, ended by its process id."""
+import ctypes
+import glob
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+
+from benchlib import client
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+START_SECONDS = 10
+STOP_SECONDS = 10
+
+
+class Unavailable(Exception):
+    """Something that cannot be had or started here; the text says why."""
+
+
+def free_port():
+    """A port of 127.0.0.1 that nobody listens on, below those that clients are given."""
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+def detach():
+    """In the child: out of reach of the terminal's Ctrl-C, but not outliving this process."""
+    os.setsid()
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def spawn(command, **more):
+    """A process that ends with this one, whatever happens."""
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=detach, **more)
+
+
+def end(process):
+    """SIGTERM, and SIGKILL if that does not do; by process id."""
+    if process and process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class Server:
+    """A peer of the table in peers.py, running. `words` fill the peer's templates."""
+
+    def __init__(self, peer, program, folder, words, ready):
+        self.peer, self.name, self.program = peer, peer.name, program
+        self.folder, self.ready = os.path.join(folder, peer.name), ready
+        self.words = words
+        self.port = self.process = None
+        self.response, self.command_line = b"", []
+        self.wrapper = []  # goes before the command: valgrind
+        os.makedirs(self.folder, exist_ok=True)
+
+    def command(self):
+        """Writes the configuration for the port it has now; the command line."""
+        words = dict(self.words, program=self.program, folder=self.folder, port=self.port,
+                     admin_port=free_port(), conf=os.path.join(self.folder, self.name + ".conf"))
+        if self.peer.conf:
+            with open(words["conf"], "w", encoding="utf-8") as stream:
+                stream.write(self.configuration(words))
+        return self.wrapper + [word % words for word in self.peer.command]
+
+    def configuration(self, words):
+        """The peer's template and what the case adds to it, filled."""
+        return (self.peer.conf + words.get("more." + self.name, "")) % words
+
+    def start(self, seconds=START_SECONDS):
+        """Waits until it answers; Unavailable with what it said if it does not."""
+        self.port = free_port()
+        log = os.path.join(self.folder, "log")
+        with open(log, "wb") as stream:
+            self.command_line = self.command()
+            self.process = spawn(self.command_line, stdout=stream, stderr=stream)
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit and self.process.poll() is None:
+            time.sleep(0.05)
+            try:
+                self.response = client.get(self.port, self.ready)
+                if self.response.startswith(b"HTTP/1.1 200 "):
+                    return self
+            except OSError:
+                continue
+        self.stop()
+        with open(log, encoding="utf-8", errors="replace") as stream:
+            said = stream.read().strip()
+        raise Unavailable("%s did not start: %s" % (
+            self.name, said[-500:] or self.response[:80] or "it said nothing"))
+
+    def stop(self):
+        """Nothing if it has ended."""
+        end(self.process)
+        self.process = None
+
+    def restart(self):
+        """Fresh, on another port."""
+        self.stop()
+        return self.start()
+
+    def pids(self):
+        """The process and its children."""
+        found = [self.process.pid]
+        for pid in found:
+            for path in glob.glob("/proc/%d/task/*/children" % pid):
+                found += [int(child) for child in read_words(path)]
+        return found
+
+    def cpu_ns(self):
+        """CPU time, user and system, of all threads of all its processes."""
+        paths = [path for pid in self.pids() for path in glob.glob("/proc/%d/task/*/schedstat" % pid)]
+        return sum(int((read_words(path) or ["0"])[0]) for path in paths)
+
+    def anonymous_bytes(self):
+        """Memory of its own that is resident: RssAnon over all its processes."""
+        total = 0
+        for pid in self.pids():
+            words = read_words("/proc/%d/status" % pid)
+            total += int(words[words.index("RssAnon:") + 1]) * 1024
+        return total
+
+
+def read_words(path):
+    """None left of a thread that has just ended."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as stream:
+            return stream.read().split()
+    except OSError:
+        return []

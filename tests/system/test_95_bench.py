@@ -1,0 +1,277 @@
+"""scripts/bench: its arithmetic, its words, and that a quick run leaves what it promises. Nothing here is timed."""
+import csv
+import glob
+import html.parser
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+import pytest
+
+import bed
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BENCH = os.path.join(TOP, "scripts/bench")
+BUILD = os.path.dirname(os.path.abspath(bed.FOREBAYD))
+sys.path.insert(0, os.path.join(TOP, "scripts"))
+
+from benchlib import cases, compare, figures, plots, report, results  # noqa: E402
+
+needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="there is no wrk (package wrk)")
+needs_plain_build = pytest.mark.skipif(bed.FACTOR > 1, reason="a sanitized build is not measured")
+VOID = {"meta", "path", "rect", "use", "circle", "stop", "polygon"}
+
+
+def run(*words, status=0):
+    """What scripts/bench says, both streams."""
+    ended = subprocess.run([BENCH, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, timeout=600, check=False)
+    assert ended.returncode == status, ended.stdout
+    return ended.stdout
+
+
+def command_lines():
+    """Of every process here."""
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as stream:
+                yield stream.read().decode("utf-8", "replace")
+        except OSError:
+            continue
+
+
+# --- arithmetic -------------------------------------------------------------------------
+
+def some_figures():
+    found = figures.Figures("plain")
+    for ours, theirs in ((2.0, 4.0), (3.0, 4.0), (2.2, 4.0)):
+        found.add("cpu_us_per_request", "forebay", ours)
+        found.add("cpu_us_per_request", "nginx", theirs)
+    return found
+
+
+def test_ratios_are_taken_round_by_round():
+    row = next(row for row in some_figures().rows() if row["kind"] == "ratio")
+    assert row["subject"] == "forebay/nginx" and row["unit"] == "times"
+    assert row["values"] == [0.5, 0.75, pytest.approx(0.55)]
+    assert (row["median"], row["min"], row["max"]) == (pytest.approx(0.55), 0.5, 0.75)
+
+
+def test_a_spread_of_more_than_a_tenth_is_noisy():
+    ours, theirs = some_figures().rows()[:2]
+    assert ours["noisy"] is True and ours["spread"] == pytest.approx(1 / 2.2)
+    assert theirs["noisy"] is False
+
+
+def test_one_round_has_no_spread():
+    about = figures.describe([5.0])
+    assert about["spread"] is None and about["noisy"] is None
+
+
+def test_a_round_that_was_cut_has_no_ratio():
+    found = some_figures()
+    found.add("cpu_us_per_request", "forebay", 9.0)
+    ratio = next(found.ratios())
+    assert ratio["rounds"] == 3
+
+
+def test_compare_calls_a_change_what_no_pair_of_rounds_contradicts():
+    old = figures.describe([10.0, 11.0])
+    assert compare.ratio(old, figures.describe([5.0, 6.0])) == (pytest.approx(5.5 / 10.5), 5 / 11, 6 / 10)
+    assert compare.verdict({"better": "less"}, 5 / 11, 6 / 10, 2) == "better"
+    assert compare.verdict({"better": "more"}, 5 / 11, 6 / 10, 2) == "WORSE"
+    assert compare.verdict({"better": "less"}, 0.9, 1.1, 2) == "within the noise"
+    assert compare.verdict({"better": "less"}, 0.1, 0.2, 1) == "one round: nothing can be said"
+
+
+# --- words ------------------------------------------------------------------------------
+
+def test_help_fits_a_screen_and_names_every_case():
+    said = run("--help")
+    assert len(said.splitlines()) <= 24 and max(map(len, said.splitlines())) <= 80
+    for name in [case.name for case in cases.CASES] + ["all", "compare"]:
+        assert name in said
+
+
+@pytest.mark.parametrize("words, meant", [
+    (("plian",), '"plain"'), (("plain", "--quik"), '"--quick"'), (("plain", "--without", "ngnix"), '"nginx"'),
+    (("plain", "--rounds", "none"), "whole number"), ((), "Usage:"), (("compare", "one"), "two results.json")])
+def test_unknown_words_are_refused_with_the_nearest(words, meant):
+    assert meant in run(*words, status=1 if words[:1] == ("compare",) else 2)
+
+
+def test_no_build_is_said_before_anything_is_started(tmp_path):
+    assert "build it first" in run("plain", "--build", str(tmp_path), "--out", str(tmp_path / "out"), status=1)
+    assert not (tmp_path / "out").exists()
+
+
+# --- a quick run of everything ----------------------------------------------------------
+
+class Balanced(html.parser.HTMLParser):
+    """Fails on an element that is closed in the wrong place or never; counts the others."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        for name, value in attrs:
+            assert name not in ("src", "xlink:href", "href") or value.startswith("#"), (tag, name, value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module", name="quick")
+def make_quick(tmp_path_factory):
+    """The folder that one quick run of all cases leaves, and what it printed."""
+    out = tmp_path_factory.mktemp("bench") / "out"
+    said = run("all", "--quick", "--build", BUILD, "--out", str(out))
+    return out, said
+
+
+@needs_wrk
+@needs_plain_build
+def test_quick_run_measures_every_case(quick):
+    found = results.read_json(str(quick[0]))
+    assert [case["name"] for case in found["cases"]] == [case.name for case in cases.CASES]
+    for key in ("date", "machine", "revision", "command", "tools", "peers", "workers", "load_seconds", "warnings"):
+        assert key in found
+    for case in found["cases"]:
+        if case["status"].startswith("left out"):
+            assert "package" in case["status"], case["status"]
+            continue
+        assert case["status"] == "complete" and case["figures"] and case["commands"], case["name"]
+        for row in case["figures"]:
+            assert row["min"] <= row["median"] <= row["max"] and len(row["values"]) == row["rounds"]
+    ours = {(row["case"], row["at"]) for row in results.rows(found) if row["subject"] == "forebay"}
+    assert {("files", "1 KiB"), ("files", "64 KiB"), ("files", "10 MiB"), ("fanout", "16 parts"),
+            ("sql", "4 connections"), ("plain", "")} <= ours
+
+
+@needs_wrk
+@needs_plain_build
+def test_quick_run_starts_servers_on_the_loopback_alone(quick):
+    found = results.read_json(str(quick[0]))
+    conf = [text for case in found["cases"] for text in case["configurations"].values()]
+    listening = [line for text in conf for line in text.splitlines()
+                 if line.strip().startswith(("address =", "listen ", "listen =", "bind "))]
+    assert listening and all("127.0.0.1:PORT" in line for line in listening)
+
+
+@needs_wrk
+@needs_plain_build
+def test_csv_has_a_line_for_each_figure(quick):
+    rows = results.rows(results.read_json(str(quick[0])))
+    with open(quick[0] / "results.csv", encoding="utf-8", newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["measure"] for line in lines] == [row["measure"] for row in rows]
+    for line, row in zip(lines, rows):
+        assert float(line["median"]) == pytest.approx(row["median"])
+
+
+@needs_wrk
+@needs_plain_build
+def test_summary_is_printed_and_says_what_on_what_and_how(quick):
+    text = (quick[0] / "summary.txt").read_text(encoding="utf-8")
+    assert text in quick[1]
+    for word in ("Machine", "Compared", "Command", "scripts/bench all --quick", "fanout:", "$ wrk -t1"):
+        assert word in text
+
+
+@needs_wrk
+@needs_plain_build
+def test_report_is_one_sound_file(quick):
+    page = Balanced()
+    page.feed((quick[0] / "report.html").read_text(encoding="utf-8"))
+    page.close()
+    assert not page.open and page.seen.count("h2") == len(cases.CASES) + 1
+
+
+@needs_wrk
+@needs_plain_build
+@pytest.mark.skipif(not shutil.which("gnuplot"), reason="there is no gnuplot (package gnuplot-nox)")
+def test_every_plot_is_drawn_and_inlined(quick):
+    done = {case["name"] for case in results.read_json(str(quick[0]))["cases"] if case["figures"]}
+    wanted = [plot for plot in plots.PLOTS if plot.case in done]
+    for plot in wanted:
+        root = xml.etree.ElementTree.parse(quick[0] / "plots" / (plot.name + ".svg")).getroot()
+        text = "".join(root.itertext())
+        assert root.tag.endswith("svg") and plot.title in text, plot.name
+    page = (quick[0] / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == len(wanted)
+
+
+@needs_wrk
+@needs_plain_build
+def test_compare_of_a_run_with_itself_finds_no_change(quick):
+    said = run("compare", str(quick[0] / "results.json"), str(quick[0]))
+    assert "x 1.000" in said and "WORSE" not in said and "better" not in said and "only in" not in said
+
+
+def test_compare_refuses_what_is_not_results(tmp_path):
+    (tmp_path / "a.json").write_text("[]", encoding="utf-8")
+    assert "no results" in run("compare", str(tmp_path / "a.json"), str(tmp_path / "a.json"), status=1)
+
+
+# --- an interrupted run -----------------------------------------------------------------
+
+@needs_wrk
+@needs_plain_build
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_ends_its_servers_and_writes_what_it_has(tmp_path, number):
+    out = tmp_path / "out"
+    log = tmp_path / "log"
+    with open(log, "wb") as stream:
+        process = subprocess.Popen([BENCH, "plain", "idle", "--seconds", "1", "--rounds", "50", "--build", BUILD,
+                                    "--out", str(out)], stdin=subprocess.DEVNULL, stdout=stream,
+                                   stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": str(tmp_path)})
+    try:
+        bed.wait_until(lambda: "round 2 of 50" in log.read_text() or process.poll() is not None, 60, "a round")
+        assert any(str(tmp_path) in text for text in command_lines() if "forebayd" in text)
+        process.send_signal(number)
+        process.send_signal(number)  # people press twice
+        assert process.wait(60) == 130, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert not any(str(tmp_path) in text for text in command_lines())
+    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert found["status"] == "interrupted"
+    assert [case["status"] for case in found["cases"]] == ["interrupted", "left out: interrupted before it"]
+    assert any(row["subject"] == "forebay" for row in results.rows(found))
+    assert (out / "summary.txt").exists() and (out / "report.html").exists()
+
+
+def test_report_escapes_what_it_is_given():
+    row = figures.Figures("plain").row("figure", "requests_per_s", "<b>", "a&b", [1.0])
+    assert "<b>" not in report.figure_row(row) and "a&amp;b" in report.figure_row(row)
+
+
+def test_a_killed_run_leaves_no_server_behind(tmp_path):
+    if not shutil.which("wrk") or bed.FACTOR > 1:
+        pytest.skip("needs wrk and a build that is not sanitized")
+    log = tmp_path / "log"
+    with open(log, "wb") as stream:
+        process = subprocess.Popen([BENCH, "plain", "--seconds", "1", "--build", BUILD, "--out", str(tmp_path / "out")],
+                                   stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
+                                   env={**os.environ, "TMPDIR": str(tmp_path)})
+    bed.wait_until(lambda: "round 1 of" in log.read_text() or process.poll() is not None, 60, "a round")
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 30 * bed.FACTOR
+    while any(str(tmp_path) in text for text in command_lines()):
+        assert time.monotonic() < end, [t for t in command_lines() if str(tmp_path) in t]
+        time.sleep(0.1)
