@@ -314,6 +314,18 @@ start_accepting(struct start_up *u)
 	return 0;
 }
 
+static int
+start_watchdog(struct start_up *u)
+{
+	return watchdog_start(&u->server->watchdog, u->server);
+}
+
+static void
+stop_watchdog(struct server *s)
+{
+	watchdog_stop(&s->watchdog);
+}
+
 static const struct phase {
 	const char *name; /* for the message when it fails: "cannot start NAME" */
 	int (*start)(struct start_up *u);
@@ -329,6 +341,7 @@ static const struct phase {
 	{ "workers", start_workers, stop_workers },
 	{ "monitor", start_monitor, stop_monitor },
 	{ "accepting", start_accepting, NULL },
+	{ "watchdog", start_watchdog, stop_watchdog },
 };
 
 enum { PHASES = sizeof(phases) / sizeof(phases[0]) };

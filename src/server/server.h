@@ -10,6 +10,7 @@
 #include "server/logs.h"
 #include "server/monitor.h"
 #include "server/site.h"
+#include "server/watchdog.h"
 
 enum server_state { SERVER_STARTING, SERVER_READY, SERVER_DRAINING };
 
@@ -22,6 +23,7 @@ struct server {
 	unsigned worker_count; /* that were initialised */
 	unsigned busy_workers; /* still have conns while draining */
 	struct monitor monitor;
+	struct watchdog watchdog;
 	struct logs logs;
 	struct gauge state; /* enum server_state; read by the monitor */
 	uint64_t started_ns;

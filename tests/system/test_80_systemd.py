@@ -85,6 +85,55 @@ def test_a_start_that_fails_is_not_called_ready(tmp_path, manager):
         manager.hears("READY", 0.1)
 
 
+# --- watchdog -------------------------------------------------------------------------
+
+def watched(manager, period, **more):
+    """An environment in which the manager waits for a sign of life every `period` seconds."""
+    return {"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": str(int(period * FACTOR * 1e6)), **more}
+
+
+@needs_libsystemd
+def test_the_watchdog_is_fed_in_time(tmp_path, manager):
+    """At least twice in each period, from the first moment on; idle and with an admin listener."""
+    conf = "[admin]\nlisten = 127.0.0.1:%d\n" % free_port() + CONF
+    daemon = Daemon(tmp_path, conf, environ=watched(manager, 1))
+    for _ in range(5):
+        manager.hears("WATCHDOG", 0.5)
+    daemon.stop()
+
+
+@needs_libsystemd
+def test_a_worker_that_does_not_turn_is_not_covered_up(tmp_path, manager):
+    """One of two workers stands still: no more signs of life, and the log says which."""
+    path = tmp_path / "wedge"
+    daemon = Daemon(tmp_path, CONF, environ=watched(manager, 0.8, FOREBAY_TEST_WEDGE=str(path)))
+    assert "FOREBAY_TEST_WEDGE is set" in daemon.stderr()
+    manager.hears("WATCHDOG")
+    path.touch()
+    wait_until(lambda: "stands still from now on" in daemon.stderr(), 5, "the wedge")
+    while select.select([manager.socket], [], [], 0.4 * FACTOR)[0]:
+        manager.socket.recv(65536)  # what was said before
+    with pytest.raises(AssertionError):
+        manager.hears("WATCHDOG", 2)
+    assert re.search(r"warning worker [01] has not turned for \d+ ms; if it goes on, the watchdog ends this process",
+                     daemon.stderr())
+    Daemon.running.remove(daemon)
+    daemon.process.kill()
+    daemon.process.wait()
+
+
+@needs_libsystemd
+def test_without_a_watchdog_nothing_is_fed(tmp_path, manager):
+    """And the test's switch does nothing."""
+    path = tmp_path / "wedge"
+    path.touch()
+    daemon = Daemon(tmp_path, CONF, environ={"NOTIFY_SOCKET": manager.path, "FOREBAY_TEST_WEDGE": str(path)})
+    with pytest.raises(AssertionError):
+        manager.hears("WATCHDOG", 0.3)
+    assert path.exists()
+    daemon.stop()
+
+
 # --- units ----------------------------------------------------------------------------
 
 BUILD = os.path.dirname(os.path.abspath(FOREBAYD))
