@@ -126,6 +126,21 @@ fill_key(const struct filling *f, const struct conf_key *k, void *into)
 	return use_default(&field);
 }
 
+int
+conf_key_check_default(const struct conf_key *k, struct conf *c, struct writer *why)
+{
+	union nowhere nowhere;
+	struct field field = { .key = k, .conf = c, .file = c->files, .at = &nowhere };
+	int err = 0;
+
+	memset(&nowhere, 0, sizeof(nowhere));
+	if (k->def && k->def[0])
+		err = field_parse(&field, slice_of(k->def));
+	if (err == ERR_SYNTAX)
+		writer_text(why, field.why);
+	return err;
+}
+
 /* --- families --------------------------------------------------------------------- */
 
 static bool

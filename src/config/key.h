@@ -69,6 +69,8 @@ enum conf_flag {
 	CONF_RESTART = 8, /* cannot change on reload */
 	CONF_NO_DUMP = 16, /* not in the dump */
 	CONF_SYSTEMD = 32, /* for paths: systemd:NAME is none, and stays as it is */
+	CONF_MAY_LACK =
+	    64, /* of a CONF_TEMPLATE: a value that is absent at run time is no failure */
 };
 
 struct conf_key {
@@ -139,6 +141,9 @@ void conf_dump_section(const struct conf_section *s, const struct conf_table *ta
 
 /* The key of a table by its full name, families not counted; NULL if it has none. */
 const struct conf_key *conf_key_find(const struct conf_key *keys, struct slice name);
+/* For tables that are made at run time: whether the default of a line that is sound otherwise can
+ * be read. 0, ERR_SYNTAX with what is wrong in `why`, ERR_MEMORY. */
+int conf_key_check_default(const struct conf_key *k, struct conf *c, struct writer *why) MUST_CHECK;
 /* "duration", "size": for the manual. */
 const char *conf_type_name(enum conf_type type);
 

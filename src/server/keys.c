@@ -29,6 +29,8 @@ const struct conf_key server_keys[] = {
 	  .help = "accepting pauses there; idle ones are closed first" },
 	{ "grace", CONF_DURATION, CONF_FIELD(struct server_conf, grace), .def = "30s", .max = DAY,
 	  .help = "how long draining may take" },
+	{ "module_path", CONF_PATH, CONF_FIELD(struct server_conf, module_path),
+	  .help = "folder of modules; without it, the one they are installed in" },
 	{ .name = "include",
 	  .type = CONF_KNOWN,
 	  .flags = CONF_NO_DUMP,

@@ -15,6 +15,7 @@ struct server_conf {
 	struct slice user;
 	unsigned max_connections;
 	uint64_t grace;
+	struct slice module_path;
 };
 
 struct admin_conf {

@@ -2,6 +2,7 @@
  * forebayd: reads the command line and does what it says.
  */
 #include "base/log.h"
+#include "module/trial.h"
 #include "server/check.h"
 #include "server/options.h"
 #include "server/server.h"
@@ -25,6 +26,8 @@ main(int argc, char **argv)
 		return check_dump(o.path);
 	case OPTIONS_MATCH:
 		return check_match(o.path, o.match);
+	case OPTIONS_TRY:
+		return trial_serve(o.module, o.path);
 	case OPTIONS_VERSION:
 		options_print_version();
 		return EXIT_SUCCESS;

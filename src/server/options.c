@@ -7,6 +7,7 @@
 #include "net/loop.h"
 #include "server/notify.h"
 
+#include <forebay_module.h>
 #include <getopt.h>
 #include <stdio.h>
 
@@ -35,6 +36,9 @@ options_print_help(void)
 	    "  -h, --help          this text\n");
 }
 
+#ifndef COMPRESS_BUILT_WITH
+#define COMPRESS_BUILT_WITH "no"
+#endif
 #ifndef SQLITE_BUILT_WITH
 #define SQLITE_BUILT_WITH "no"
 #endif
@@ -47,13 +51,20 @@ options_print_version(void)
 	printf("  openssl    %s\n", OPENSSL_BUILT_WITH);
 	printf("  sqlite     %s\n", SQLITE_BUILT_WITH);
 	printf("  systemd    %s\n", notify_library_version());
+	printf("  modules    ABI %d, in %s\n", FOREBAY_MODULE_ABI, FOREBAY_MODULEDIR);
+	printf("  compress   %s\n", COMPRESS_BUILT_WITH);
 }
 
 static const struct option longs[] = {
-	{ "config", required_argument, NULL, 'c' }, { "dump", no_argument, NULL, 'd' },
-	{ "help", no_argument, NULL, 'h' },         { "match", required_argument, NULL, 'm' },
-	{ "test", no_argument, NULL, 't' },         { "verbose", no_argument, NULL, 'v' },
-	{ "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
+	{ "config", required_argument, NULL, 'c' },
+	{ "dump", no_argument, NULL, 'd' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "match", required_argument, NULL, 'm' },
+	{ "test", no_argument, NULL, 't' },
+	{ "try-module", required_argument, NULL, 'M' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static void
@@ -72,6 +83,10 @@ take(struct options *o, int letter)
 	case 'm':
 		o->action = OPTIONS_MATCH;
 		o->match = optarg;
+		break;
+	case 'M':
+		o->action = OPTIONS_TRY;
+		o->module = optarg;
 		break;
 	case 't':
 		o->action = OPTIONS_CHECK;

@@ -9,6 +9,7 @@ enum options_action {
 	OPTIONS_CHECK,
 	OPTIONS_DUMP,
 	OPTIONS_MATCH,
+	OPTIONS_TRY, /* a module, in this process: for forebayd itself */
 	OPTIONS_VERSION,
 	OPTIONS_HELP,
 	OPTIONS_WRONG, /* said on standard error */
@@ -18,6 +19,7 @@ struct options {
 	enum options_action action;
 	const char *path; /* of the configuration */
 	const char *match; /* "GET /x" */
+	const char *module; /* file to try */
 	int is_verbose; /* debug lines in the log */
 };
 

@@ -274,6 +274,7 @@ site_complete(struct site *s, struct conf_errors *e)
 	build_pools(s, e);
 	check_budget(s, e);
 	build_sources(s, &b);
+	site_build_modules(s, &b);
 	err = build_routes(s, &b);
 	if (err)
 		return err;
@@ -300,6 +301,7 @@ site_free(struct site **site)
 		if (s->sources[i]->ops->unload)
 			s->sources[i]->ops->unload(s->sources[i]);
 	}
+	site_close_modules(s);
 	while (s->pool_count > 0)
 		pool_unref(&s->pools[--s->pool_count]);
 	mem_free(&s->pools);

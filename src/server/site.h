@@ -21,6 +21,8 @@ struct site_listener {
 	unsigned line;
 };
 
+struct module;
+
 enum site_dispatch { SITE_ROUND_ROBIN, SITE_LEAST_ACTIVE };
 
 struct site {
@@ -39,6 +41,11 @@ struct site {
 	struct address admin_listen; /* len 0: none */
 	struct site_listener *listeners;
 	unsigned listener_count;
+	struct slice module_path; /* folder of modules; empty: as installed */
+	struct module **modules; /* in the order of their sections */
+	unsigned module_count;
+	const struct job_type **jobs; /* of all modules */
+	unsigned job_count;
 	struct pool **pools; /* counted; the last made is given back first */
 	unsigned pool_count, pool_cap;
 	struct source **sources; /* by their index */

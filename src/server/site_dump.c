@@ -61,6 +61,7 @@ site_dump(const struct site *s, struct writer *w)
 	dump_kind(s, "log", log_keys, w);
 	dump_kind(s, "limits", limits_keys, w);
 	dump_kind(s, "pool", pool_keys, w);
+	site_dump_modules(s, w);
 	dump_sources(s, w);
 	for (unsigned i = 0; i < s->route_count; i++) {
 		if (s->routes[i].plan->is_joined)

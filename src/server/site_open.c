@@ -8,9 +8,9 @@
 enum { SITE_ARENA_BYTES = 256 << 20 };
 
 const struct conf_kind site_kinds[] = {
-	{ "server", false }, { "admin", false },     { "log", false },     { "listen", true },
-	{ "limits", false }, { "pool", true },       { "upstream", true }, { "database", true },
-	{ "route", true },   { "subrequest", true }, { NULL, false },
+	{ "server", false }, { "admin", false }, { "log", false },       { "listen", true },
+	{ "limits", false }, { "pool", true },   { "upstream", true },   { "database", true },
+	{ "module", true },  { "route", true },  { "subrequest", true }, { NULL, false },
 };
 
 static const struct conf_include includes = { "server", "include" };
@@ -40,6 +40,7 @@ read_server(struct site *s, struct conf_errors *e)
 	s->max_connections = c.max_connections;
 	s->grace_ns = c.grace;
 	s->user = c.user;
+	s->module_path = c.module_path;
 }
 
 static void

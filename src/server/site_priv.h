@@ -10,4 +10,10 @@
 /* What may stand in brackets. */
 extern const struct conf_kind site_kinds[];
 
+/* site_modules.c. Building adds what is wrong to b->errors, and tells b of the jobs; closing is for
+ * when none of their jobs is anywhere any more. */
+void site_build_modules(struct site *s, struct source_build *b);
+void site_close_modules(struct site *s);
+void site_dump_modules(const struct site *s, struct writer *w);
+
 #endif

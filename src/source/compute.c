@@ -31,12 +31,22 @@ static const struct conf_key part_keys[] = {
 
 struct compute {
 	struct offload offload;
-	const struct job_type *type;
 	struct job_call call; /* its slices are in memory[] */
 	char memory[];
 };
 
 /* --- configuration --------------------------------------------------------------- */
+
+/* Built in, or of a module. */
+static const struct job_type *
+find_job(const struct source_build *b, struct slice name)
+{
+	for (unsigned i = 0; i < b->job_count; i++) {
+		if (slice_eq(slice_of(b->jobs[i]->name), name))
+			return b->jobs[i];
+	}
+	return jobs_find(name);
+}
 
 static void
 refuse_job(struct part *p, struct source_build *b)
@@ -48,18 +58,22 @@ refuse_job(struct part *p, struct source_build *b)
 	suggest_init(&near, p->argument);
 	for (size_t i = 0; i < count; i++)
 		suggest_offer(&near, slice_of(all[i]->name));
+	for (unsigned i = 0; i < b->job_count; i++)
+		suggest_offer(&near, slice_of(b->jobs[i]->name));
 	if (p->argument.len == 0)
 		conf_error_at(b->errors, p->section, "source",
 			      "compute needs the name of a job, for example: compute digest");
 	else
-		conf_error_at(b->errors, p->section, "source", "there is no compute job %s%s",
-			      conf_quote(p->argument).text, suggest_text(&near));
+		conf_error_at(b->errors, p->section, "source", "there is no compute job %s%s%s",
+			      conf_quote(p->argument).text, suggest_text(&near),
+			      b->lacks_modules ? " (but there is a module that could not be loaded)"
+					       : "");
 }
 
 static const struct conf_key *
 choose(struct part *p, struct source_build *b, size_t *size)
 {
-	const struct job_type *type = jobs_find(p->argument);
+	const struct job_type *type = find_job(b, p->argument);
 
 	if (!type) {
 		refuse_job(p, b);
@@ -99,7 +113,8 @@ want_texts(struct part *p, const struct job_type *type, struct compute_conf *con
 		if (k->type != CONF_TEMPLATE)
 			continue;
 		ASSERT(conf->texts < JOB_TEXTS_MAX);
-		value = part_want(p, *(const struct slice *)field, VALUE_RAW, k->name);
+		value = (k->flags & CONF_MAY_LACK ? part_want_optional : part_want)(
+		    p, *(const struct slice *)field, VALUE_RAW, k->name);
 		if (value < 0)
 			return value;
 		conf->text_value[conf->texts++] = value;
@@ -136,6 +151,8 @@ keep(char **end, struct slice value)
 {
 	char *at = *end;
 
+	if (!value.at)
+		return value; /* absent, which is not empty */
 	if (value.len > 0)
 		memcpy(at, value.at, value.len);
 	*end += value.len;
@@ -159,7 +176,7 @@ make(const struct subrequest *q)
 	c = mem_alloc(bytes);
 	if (!c)
 		return NULL;
-	*c = (struct compute){ .type = q->part->choice };
+	*c = (struct compute){ .call.type = q->part->choice };
 	end = c->memory;
 	c->call.conf = q->part->choice_conf;
 	c->call.input = keep(&end, q->value[conf->input_value]);
@@ -172,11 +189,18 @@ static int
 run(struct offload *o, struct pool_thread *t)
 {
 	struct compute *c = CONTAINER_OF(o, struct compute, offload);
+	int err;
 
-	(void)t;
 	c->call.output = &o->output;
 	c->call.job = &o->job;
-	return c->type->run(&c->call);
+	c->call.thread = t;
+	c->call.status = o->status;
+	c->call.media = o->type;
+	err = c->call.type->run(&c->call);
+	o->status = c->call.status;
+	o->type = c->call.media;
+	o->reply = c->call.reply;
+	return err;
 }
 
 static const struct offload_ops offload_ops = {

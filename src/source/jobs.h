@@ -1,17 +1,20 @@
 /*
  * Compute jobs: functions from bytes to bytes, on a pool thread. A job is one
- * const table (job_type); those built in are listed in jobs.def. What a job
- * sees is what a module's job will see: input, parameters, a bounded output,
- * and whether anybody still waits. It keeps nothing and knows nothing else.
+ * const table (job_type); those built in are listed in jobs.def, and modules
+ * bring more (module/). A job sees its input, its parameters, a bounded output,
+ * and whether anybody still waits; it knows nothing else.
  */
 #ifndef FOREBAY_SOURCE_JOBS_H
 #define FOREBAY_SOURCE_JOBS_H
 
 #include "base/buffer.h"
 #include "config/key.h"
+#include "source/reply.h"
 #include "thread/pool.h"
 
 enum { JOB_TEXTS_MAX = 8 };
+
+struct job_type;
 
 /* One run of a job; all of it is the caller's and ends when run() returns. */
 struct job_call {
@@ -22,6 +25,12 @@ struct job_call {
 	struct slice text[JOB_TEXTS_MAX];
 	struct buffer *output;
 	const struct job *job;
+	const struct job_type *type;
+	struct pool_thread *thread; /* that it runs on */
+	/* About the answer; for the job to change. */
+	int status; /* 200 */
+	struct slice media; /* "text/plain"; static, or as long as the job's table lives */
+	struct reply *reply; /* NULL; of reply_set_field. The caller frees it */
 };
 
 struct job_type {
@@ -36,6 +45,7 @@ struct job_type {
 /* To be polled at least every few milliseconds of work. */
 bool job_call_is_cancelled(const struct job_call *c);
 
+/* Those that are built in. */
 const struct job_type *jobs_find(struct slice name);
 const struct job_type *const *jobs_all(size_t *count);
 

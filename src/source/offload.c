@@ -118,19 +118,29 @@ free_offload(struct offload *o)
 	if (o->ops->fini)
 		o->ops->fini(o);
 	buffer_fini(&o->output);
+	mem_free(&o->reply);
 	mem_free(&o);
 }
 
 static void
 answer(struct subrequest *q, struct offload *o)
 {
-	int status = o->status;
+	int status = o->status, err = 0;
 	struct slice type = o->type;
 	size_t len;
 	char *text = buffer_take(&o->output, &len);
 
+	if (o->reply) {
+		err = reply_copy(o->reply, type, q->arena, &q->response.fields);
+		type = SLICE("");
+	}
 	free_offload(o);
-	subrequest_answer_heap(q, status, type, text, slice_make(text, len));
+	if (!err) {
+		subrequest_answer_heap(q, status, type, text, slice_make(text, len));
+		return;
+	}
+	mem_free(&text);
+	subrequest_done(q, err);
 }
 
 static void

@@ -16,6 +16,7 @@
 #define FOREBAY_SOURCE_OFFLOAD_H
 
 #include "base/buffer.h"
+#include "source/reply.h"
 #include "source/subrequest.h"
 
 struct offload;
@@ -26,8 +27,8 @@ struct offload_ops {
 	/* Worker: a new offload, first in its memory (mem_zalloc), with all that run() needs
 	 * copied from q. NULL without memory. */
 	struct offload *(*make)(const struct subrequest *q);
-	/* Pool thread: fills output, and status and type where they are not 200 and text. 0 or
-	 * enum err. Polls job_is_cancelled(&o->job) in long loops. */
+	/* Pool thread: fills output, and status, type and reply where 200 and text are not all. 0
+	 * or enum err. Polls job_is_cancelled(&o->job) in long loops. */
 	int (*run)(struct offload *o, struct pool_thread *t);
 	/* What make() made beside the block itself; may be NULL. Worker. */
 	void (*fini)(struct offload *o);
@@ -40,6 +41,7 @@ struct offload {
 	struct buffer output; /* limit: the part's max_result */
 	int status;
 	struct slice type; /* static or of the site */
+	struct reply *reply; /* more header fields, or NULL; owned */
 };
 
 /* For source_ops.reserve, release, start and cancel. offload_start needs a reservation. */

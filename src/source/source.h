@@ -24,6 +24,7 @@
 #include "net/env.h"
 #include "thread/pool.h"
 
+struct job_type;
 struct source;
 struct part;
 struct subrequest;
@@ -37,6 +38,10 @@ struct source_build {
 	 * when it is the same (pool_is_same); the limits hold once the site is published. Takes
 	 * o->argument in any case. NULL: none; the caller says so at its section. */
 	struct pool *(*make_pool)(void *argument, const struct pool_options *o);
+	/* Compute jobs that modules bring, beside the built-in ones. */
+	const struct job_type *const *jobs;
+	unsigned job_count;
+	bool lacks_modules; /* one could not be loaded, which was said: its jobs are not known */
 	void *argument;
 };
 

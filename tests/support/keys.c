@@ -5,6 +5,7 @@
  */
 #include "server/keys.h"
 #include "config/value.h"
+#include "module/module.h"
 #include "plan/plan.h"
 #include "route/route.h"
 #include "source/jobs.h"
@@ -158,6 +159,7 @@ main(void)
 	print_keys("log", NULL, log_keys);
 	print_keys("limits", NULL, limits_keys);
 	print_keys("pool", "NAME", pool_keys);
+	print_keys("module", "NAME", module_keys);
 	print_sections_of_sources(sources, count);
 	print_keys("route", "NAME", route_keys);
 	print_keys("route", "plan", plan_keys);

@@ -2,6 +2,8 @@
  * Runs every Check suite of suites.def in order. With arguments, runs only the
  * suites whose names start with one of them: tests/check_forebay base_ http_uri
  */
+#include "module/trial.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +48,10 @@ main(int argc, char **argv)
 {
 	SRunner *runner = NULL;
 	int failed;
+
+	/* A module is tried by a copy of the program that loads it: here, of this one. */
+	if (argc > 4 && strcmp(argv[1], "--try-module") == 0)
+		return trial_serve(argv[2], argv[4]);
 
 	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
 		if (!is_wanted(suites[i].name, argc, argv))

@@ -1,0 +1,48 @@
+/*
+ * Modules: compute jobs from shared objects. A `[module NAME]` section becomes
+ * one module, and its jobs become job_types as the built-in ones are.
+ *
+ *   module_open   copy the file > try it in a process of its own > load > check > init
+ *   job_type.run  on threads of pools
+ *   module_close  fini > unload
+ *
+ * A module belongs to the site that loaded it and is closed with it, when none
+ * of its jobs runs or can come. Builder thread, but for what jobs do.
+ */
+#ifndef FOREBAY_MODULE_MODULE_H
+#define FOREBAY_MODULE_MODULE_H
+
+#include "config/key.h"
+#include "source/jobs.h"
+
+#define MODULE_TRIAL_NS UINT64_C(10000000000)
+
+struct module_options {
+	const char *folder; /* that relative paths are in */
+	uint64_t trial_ns; /* longest time for the trial */
+	/* Key tables of whatever the keys of jobs stand beside; ends with NULL. */
+	const struct conf_key *const *taken;
+};
+
+struct module;
+
+/* The keys that every [module] section has. */
+extern const struct conf_key module_keys[];
+
+/* NULL after adding errors, at the section's lines. The memory is the arena's, which outlives it.
+ */
+struct module *module_open(struct conf_section *s, const struct module_options *o, struct arena *a,
+			   struct conf_errors *e) MUST_CHECK;
+/* NULL is allowed. */
+void module_close(struct module *m);
+
+struct conf_section *module_section(const struct module *m);
+/* What its section may say beside module_keys. */
+const struct conf_key *module_own_keys(const struct module *m);
+unsigned module_job_count(const struct module *m);
+const struct job_type *module_job(const struct module *m, unsigned i);
+/* The key under which threads keep what the job's thread_init made (pool_forget_local), before
+ * module_close; NULL: they keep nothing. */
+const void *module_job_local(const struct module *m, unsigned i);
+
+#endif

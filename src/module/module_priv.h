@@ -1,0 +1,71 @@
+/*
+ * A module from inside: for the files of this folder.
+ */
+#ifndef FOREBAY_MODULE_MODULE_PRIV_H
+#define FOREBAY_MODULE_MODULE_PRIV_H
+
+#include "module/image.h"
+#include "module/module.h"
+#include "module/table.h"
+
+struct module;
+
+struct module_job {
+	struct job_type type; /* what compute sees */
+	const struct forebay_job *job;
+	struct module *module; /* up */
+	unsigned texts; /* keys that are templates */
+};
+
+static inline const struct module_job *
+module_job_of(const struct job_type *type)
+{
+	return (const struct module_job *)((const char *)type - offsetof(struct module_job, type));
+}
+
+struct module_conf {
+	struct slice path;
+	size_t scratch; /* bytes that one run may take */
+};
+
+struct module {
+	struct conf_section *section;
+	struct image image;
+	struct table table;
+	struct module_conf conf;
+	struct module_job *jobs; /* table.job_count of them */
+	void *params; /* of its own struct, filled */
+	void *state; /* of init */
+	bool is_up; /* init was done */
+};
+
+/* Keys and values filled; ERR_SYNTAX after adding errors. */
+int module_fill(struct module *m, struct arena *a, struct conf_errors *e) MUST_CHECK;
+/* image -> table. Otherwise `why` says what is wrong. */
+int module_load(struct module *m, const struct table_reader *r, struct writer *why) MUST_CHECK;
+/* Calls init, and fini. module_stop is idempotent. */
+int module_start(struct module *m, bool is_trial, struct writer *why) MUST_CHECK;
+void module_stop(struct module *m);
+
+/* Calls thread_init of a job; 0, or enum err with `why`. */
+int module_thread_init(const struct module *m, const struct forebay_job *job, bool is_trial,
+		       void **state, struct writer *why) MUST_CHECK;
+
+/* host.c: what modules may call; run() of their jobs. */
+extern const struct forebay_host host_table;
+int host_run(struct job_call *c);
+/* enum forebay_result, or whatever a module returned, as enum err. */
+int host_err(int result);
+/* A setup whose forebay_refuse() writes to `why`. */
+struct host_setup {
+	struct forebay_setup setup;
+	struct writer *why;
+};
+void host_setup_init(struct host_setup *h, const struct module *m, bool is_trial,
+		     struct writer *why);
+
+/* local.c: what the thread keeps for the job, made at its first run there. */
+int local_take(const struct module_job *j, struct pool_thread *t, void **state,
+	       struct writer *why) MUST_CHECK;
+
+#endif
