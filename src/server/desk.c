@@ -138,10 +138,13 @@ desk_cancel(struct desk *d, const struct exchange *x)
 /* --- taking -------------------------------------------------------------------------------------
  */
 
+/* One place is kept for drain: reloads that do not come home must not hold it back. */
 static struct command **
-find_place(struct desk *d)
+find_place(struct desk *d, const struct command_kind *kind)
 {
-	for (unsigned i = 0; i < DESK_MAX; i++) {
+	unsigned places = kind->is_for_draining ? DESK_MAX : DESK_MAX - 1;
+
+	for (unsigned i = 0; i < places; i++) {
 		if (!d->out[i])
 			return &d->out[i];
 	}
@@ -185,13 +188,13 @@ make_command(struct server *s, const struct command_kind *kind, struct exchange 
 static void
 take(struct desk *d, struct server *s, const struct command_kind *kind, struct exchange *x)
 {
-	struct command **place = find_place(d), *c;
+	struct command **place = find_place(d, kind), *c;
 	uint32_t uid;
 
 	if (!check_user(d, x, &uid))
 		return;
 	if (!place) {
-		refuse(x, 503, "%d commands are waiting already", DESK_MAX);
+		refuse(x, 503, "too many commands are waiting already");
 		return;
 	}
 	c = make_command(s, kind, x);

@@ -11,7 +11,13 @@
 
 Suite *suite_server_desk(void);
 
-enum { NOBODY = 65534, SAID_BYTES = 1024, PATIENCE_MS = 600000, CLIENTS = DESK_MAX + 1 };
+enum {
+	NOBODY = 65534,
+	SAID_BYTES = 1024,
+	PATIENCE_MS = 600000,
+	CLIENTS = DESK_MAX + 1,
+	RELOADS = DESK_MAX - 1
+};
 
 /* One that asks. */
 struct client {
@@ -228,27 +234,40 @@ END_TEST
 
 START_TEST(more_than_a_few_are_refused)
 {
-	for (unsigned i = 0; i < DESK_MAX; i++)
+	for (unsigned i = 0; i < RELOADS; i++)
 		ck_assert(ask(&clients[i], "/reload", ""));
-	ck_assert(ask(&clients[DESK_MAX], "/reload", ""));
+	ck_assert(ask(&clients[RELOADS], "/reload", ""));
+	must_hear(&clients[RELOADS], 503, "waiting already");
+	main_turns();
+	monitor_turns();
+	for (unsigned i = 0; i < RELOADS; i++)
+		must_hear(&clients[i], 409, "draining");
+}
+END_TEST
+
+START_TEST(reloads_do_not_hold_a_drain_back)
+{
+	for (unsigned i = 0; i < RELOADS; i++)
+		ck_assert(ask(&clients[i], "/reload", ""));
+	ck_assert(ask(&clients[RELOADS], "/drain", ""));
+	ck_assert(ask(&clients[DESK_MAX], "/drain", ""));
 	must_hear(&clients[DESK_MAX], 503, "waiting already");
 	main_turns();
 	monitor_turns();
-	for (unsigned i = 0; i < DESK_MAX; i++)
-		must_hear(&clients[i], 409, "draining");
+	must_hear(&clients[RELOADS], 202, "draining already");
 }
 END_TEST
 
 /* Else clients that come and go would fill memory. */
 START_TEST(a_command_that_nobody_awaits_keeps_its_place_until_it_is_home)
 {
-	for (unsigned i = 0; i < DESK_MAX; i++) {
+	for (unsigned i = 0; i < RELOADS; i++) {
 		ck_assert(ask(&clients[i], "/reload", ""));
 		desk_cancel(&server->monitor.desk, &clients[i].x);
 	}
-	ck_assert_uint_eq(commands_out(), DESK_MAX);
-	ck_assert(ask(&clients[DESK_MAX], "/reload", ""));
-	must_hear(&clients[DESK_MAX], 503, "waiting already");
+	ck_assert_uint_eq(commands_out(), RELOADS);
+	ck_assert(ask(&clients[RELOADS], "/reload", ""));
+	must_hear(&clients[RELOADS], 503, "waiting already");
 	main_turns();
 	monitor_turns();
 	ck_assert_uint_eq(commands_out(), 0);
@@ -335,6 +354,7 @@ suite_server_desk(void)
 	tcase_add_test(t, other_users_do_not_command);
 	tcase_add_test(t, root_and_the_servers_users_command);
 	tcase_add_test(t, more_than_a_few_are_refused);
+	tcase_add_test(t, reloads_do_not_hold_a_drain_back);
 	tcase_add_test(t, a_command_that_nobody_awaits_keeps_its_place_until_it_is_home);
 	tcase_add_test(t, a_client_waits_no_longer_than_its_patience);
 	tcase_add_test(t, a_setting_needs_a_name_and_a_value);
