@@ -50,6 +50,10 @@ struct exchange_app {
 	/* After the last byte was queued or the exchange was cut: metrics. Exactly once per begin,
 	 * the last call. */
 	void (*ended)(struct exchange *x);
+	/* Optional: a request that was refused before it could begin (malformed, too large, too
+	 * late) has been answered; after no other call. Of the request only the start is known,
+	 * as it came: method_name and target, which may be empty, or anything. */
+	void (*refused)(struct exchange *x);
 };
 
 /* body() took the list, but wants no more before resume(). */
@@ -68,6 +72,7 @@ struct exchange {
 	const struct address *client; /* borrowed from the conn */
 	void *host; /* of the application: its worker */
 	struct run *run; /* of the application */
+	const struct run *ran; /* the same, still there when it has ended; NULL: there was none */
 	unsigned route; /* index for metrics; 0: none */
 	uint64_t begun_ns; /* when the head was complete */
 	uint64_t body_done_ns; /* when the whole body had come; begun_ns without one */
@@ -78,6 +83,7 @@ struct exchange {
 	bool is_head_sent;
 	bool is_body_complete; /* of the request */
 	bool is_closing; /* the response must end the connection */
+	bool is_cut; /* the client went, or the response could not be completed */
 };
 
 /* The application's side. Return 0 or a negative enum err: then the exchange

@@ -4,20 +4,25 @@
  *
  *   Forebay-Parts: user=ok;12ms, orders=timeout;100ms
  */
+#include "plan/report.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "plan/run_priv.h"
 
+static uint64_t
+duration_of(const struct run_part *p)
+{
+	return p->began_ns && p->ended_ns > p->began_ns ? p->ended_ns - p->began_ns : 0;
+}
+
 static void
 write_entry(struct writer *w, const struct run_part *p)
 {
-	uint64_t ns = p->began_ns && p->ended_ns > p->began_ns ? p->ended_ns - p->began_ns : 0;
-
 	writer_put(w, p->plan->part.name);
 	writer_char(w, '=');
 	writer_text(w, outcome_word(p->outcome));
 	writer_char(w, ';');
-	writer_u64(w, ns / CLOCK_MS);
+	writer_u64(w, duration_of(p) / CLOCK_MS);
 	writer_put(w, SLICE("ms"));
 }
 
@@ -37,4 +42,19 @@ report_make(const struct run *r)
 	}
 	ASSERT(!w.is_full);
 	return writer_slice(&w);
+}
+
+bool
+report_part(const struct run *r, unsigned i, struct report_part *part)
+{
+	const struct run_part *p = &r->part[i];
+
+	if (i >= r->plan->count)
+		return false;
+	part->name = p->plan->part.name;
+	if (part->name.len == 0)
+		part->name = slice_of(p->plan->part.source->ops->name);
+	part->outcome = outcome_word(p->outcome);
+	part->ns = duration_of(p);
+	return true;
 }

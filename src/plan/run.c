@@ -357,6 +357,7 @@ run_start(struct exchange *x, struct env *env, const struct plan *p,
 		return;
 	}
 	x->run = r;
+	x->ran = r;
 	if (x->request.framing == BODY_LENGTH && x->request.content_length > x->max_body) {
 		count_all_skipped(r);
 		run_refuse(r, 413, NULL);

@@ -74,6 +74,8 @@ finish_exchange(struct h1 *h)
 	if (h->flags & H1_BEGUN) {
 		h->flags &= ~(unsigned)H1_BEGUN;
 		h->x.app->ended(&h->x);
+	} else if (h->x.app->refused) {
+		h->x.app->refused(&h->x);
 	}
 	arena_fini(&h->x.arena);
 	if (h->head_block) {
@@ -111,6 +113,7 @@ h1_free(struct conn *c)
 	c->active = NULL;
 	if (is_cut_short(h))
 		io_reset_on_close(&c->io);
+	h->x.is_cut |= h->state == H1_RUNNING || h1_queued(h) > 0;
 	cancel(h, ERR_GONE);
 	chunks_clear(&h->out);
 	if (h->state == H1_ENDED)

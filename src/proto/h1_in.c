@@ -102,26 +102,43 @@ init_exchange(struct h1 *h)
 	x->client = &h->client;
 	x->host = host->app_host;
 	x->run = NULL;
+	x->ran = NULL;
 	x->route = 0;
 	x->begun_ns = loop_now(&host->env->loop);
 	x->body_done_ns = 0;
 	x->id = host->next_id++;
 	x->max_body = host->limits.max_body;
 	x->body_received = x->body_sent = 0;
-	x->is_head_sent = x->is_body_complete = x->is_closing = false;
+	x->is_head_sent = x->is_body_complete = x->is_closing = x->is_cut = false;
 	h->flags &= H1_INSIDE | H1_CAME | H1_WENT;
 }
 
-void
-h1_turn_away(struct h1 *h, int status, enum counter reason)
+static void
+turn_away(struct h1 *h, int status, enum counter reason, struct slice method, struct slice target)
 {
 	count_add(h->conn->host->env->counters, reason, 1);
 	init_exchange(h);
-	h->x.request = (struct request){ .version = HTTP_1_1 };
+	h->x.request =
+	    (struct request){ .version = HTTP_1_1, .method_name = method, .target = target };
 	h->x.is_closing = true;
 	h->state = H1_RUNNING;
 	h->flags |= H1_BODY_DONE | H1_LINGER_DUE;
 	exchange_refuse(&h->x, status);
+}
+
+/* For whoever reads the log: the first line's words, whatever they are. */
+void
+h1_turn_away(struct h1 *h, int status, enum counter reason)
+{
+	struct slice line = h1_pending(h), method, target;
+
+	if (slice_has_prefix(line, SLICE("\r\n")))
+		line = slice_after(line, 2); /* RFC 9112 2.2 */
+	line.len = slice_find(line, '\n');
+	line.len = slice_find(line, '\r');
+	method = slice_cut(&line, ' ');
+	target = slice_cut(&line, ' ');
+	turn_away(h, status, reason, method, target);
 }
 
 static enum counter
@@ -215,8 +232,9 @@ begin(struct h1 *h, size_t head_bytes)
 		err = decode_path(h);
 	if (err) {
 		arena_fini(&h->x.arena);
-		h1_turn_away(h, err == ERR_MEMORY ? 503 : 400,
-			     err == ERR_MEMORY ? COUNTER_REFUSED_MEMORY : COUNTER_REFUSED_SYNTAX);
+		turn_away(h, err == ERR_MEMORY ? 503 : 400,
+			  err == ERR_MEMORY ? COUNTER_REFUSED_MEMORY : COUNTER_REFUSED_SYNTAX,
+			  h->x.request.method_name, h->x.request.target);
 		return;
 	}
 	expect_body(h);

@@ -301,6 +301,7 @@ static void
 cut(struct h1 *h)
 {
 	count_add(h->conn->host->env->counters, COUNTER_ABORTED, 1);
+	h->x.is_cut = true;
 	h->flags = (h->flags & ~(unsigned)H1_KEEP) | H1_CUT;
 }
 

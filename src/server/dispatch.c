@@ -93,10 +93,22 @@ ended(struct exchange *x)
 	struct worker *w = x->host;
 	struct route_series *series = &w->env.routes[x->route];
 
+	if (w->site->access_format)
+		access_log_take(&w->access, w->site, x);
 	if (!x->is_head_sent)
 		return; /* the client went before there was an answer */
 	count_word(&series->by_status[status_index(x->response.status)], 1);
 	histogram_add(&series->duration, loop_now(&w->env.loop) - x->begun_ns);
+}
+
+/* Before a route, and so before a site: the newest one has the format. */
+static void
+refused(struct exchange *x)
+{
+	struct worker *w = x->host;
+
+	if (w->site->access_format)
+		access_log_take(&w->access, w->site, x);
 }
 
 const struct exchange_app dispatch_app = {
@@ -105,4 +117,5 @@ const struct exchange_app dispatch_app = {
 	.resume = run_resume,
 	.cancel = run_cancel,
 	.ended = ended,
+	.refused = refused,
 };

@@ -10,16 +10,19 @@
 #ifndef FOREBAY_SERVER_LOGS_H
 #define FOREBAY_SERVER_LOGS_H
 
+#include "accesslog/access_writer.h"
 #include "server/error_log.h"
 
 struct site;
 
 struct logs {
 	struct error_log error;
+	struct access_writer access;
 };
 
-/* Before anything is logged. */
-void logs_init(struct logs *l);
+/* Before anything is logged. ERR_SYSTEM. */
+int logs_init(struct logs *l) MUST_CHECK;
+/* After the last worker: writes what they have sent. */
 void logs_fini(struct logs *l);
 
 /* What logs_prepare would find wrong; makes no file. For -t, as the user who will serve. */

@@ -39,6 +39,12 @@ server_site(const struct server *s)
 	return s->site;
 }
 
+struct access_writer *
+server_log_writer(struct server *s)
+{
+	return &s->logs.access;
+}
+
 void
 server_report(struct server *s, struct mail *m)
 {
@@ -234,12 +240,6 @@ start_logs(struct start_up *u)
 	return 0;
 }
 
-static void
-stop_logs(struct server *s)
-{
-	logs_fini(&s->logs);
-}
-
 static int
 start_workers(struct start_up *u)
 {
@@ -337,7 +337,7 @@ static const struct phase {
 	{ "listeners", start_sockets, stop_sockets },
 	{ "privileges", start_privileges, NULL },
 	{ "site", start_site, NULL },
-	{ "logs", start_logs, stop_logs },
+	{ "logs", start_logs, NULL },
 	{ "workers", start_workers, stop_workers },
 	{ "monitor", start_monitor, stop_monitor },
 	{ "accepting", start_accepting, NULL },
@@ -368,13 +368,12 @@ server_run(const char *path)
 	unsigned begun;
 	int err;
 
-	if (!s || loop_init(&s->loop, s) != 0) {
+	if (!s || logs_init(&s->logs) != 0 || loop_init(&s->loop, s) != 0) {
 		mem_free(&s);
 		log_error("cannot start: %s", err_text(ERR_MEMORY));
 		return EXIT_FAILURE;
 	}
 	s->started_ns = clock_monotonic();
-	logs_init(&s->logs);
 	s->signals.event.ev_fd = -1;
 	conf_errors_init(&u.errors);
 	begun = start_all(&u, &err);
@@ -385,6 +384,7 @@ server_run(const char *path)
 		if (phases[begun].stop)
 			phases[begun].stop(s);
 	}
+	logs_fini(&s->logs);
 	loop_fini(&s->loop);
 	mem_free(&s);
 	if (!err)

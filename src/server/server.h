@@ -41,5 +41,6 @@ void server_on_empty(struct mail *m, void *receiver);
 /* Main thread: as SIGTERM does. Once; `why` is for the log. */
 void server_drain(struct server *s, const char *why);
 const struct site *server_site(const struct server *s);
+struct access_writer *server_log_writer(struct server *s);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef FOREBAY_SERVER_SITE_H
 #define FOREBAY_SERVER_SITE_H
 
+#include "accesslog/access_format.h"
 #include "config/conf.h"
 #include "plan/plan.h"
 #include "proto/conn.h"
@@ -37,6 +38,8 @@ struct site {
 	struct slice user;
 	struct conn_limits limits;
 	struct log_conf log;
+	struct access_conf access;
+	const struct access_format *access_format; /* NULL: no access log */
 	struct slice admin_socket; /* empty: none */
 	struct address admin_listen; /* len 0: none */
 	struct site_listener *listeners;

@@ -59,6 +59,7 @@ site_dump(const struct site *s, struct writer *w)
 	dump_kind(s, "admin", admin_keys, w);
 	dump_kind(s, "listen", listen_keys, w);
 	dump_kind(s, "log", log_keys, w);
+	dump_kind(s, "access_log", access_keys, w);
 	dump_kind(s, "limits", limits_keys, w);
 	dump_kind(s, "pool", pool_keys, w);
 	site_dump_modules(s, w);

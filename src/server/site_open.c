@@ -8,9 +8,10 @@
 enum { SITE_ARENA_BYTES = 256 << 20 };
 
 const struct conf_kind site_kinds[] = {
-	{ "server", false }, { "admin", false }, { "log", false },       { "listen", true },
-	{ "limits", false }, { "pool", true },   { "upstream", true },   { "database", true },
-	{ "module", true },  { "route", true },  { "subrequest", true }, { NULL, false },
+	{ "server", false },  { "admin", false },  { "log", false },  { "access_log", false },
+	{ "listen", true },   { "limits", false }, { "pool", true },  { "upstream", true },
+	{ "database", true }, { "module", true },  { "route", true }, { "subrequest", true },
+	{ NULL, false },
 };
 
 static const struct conf_include includes = { "server", "include" };
@@ -63,6 +64,21 @@ read_log(struct site *s, struct conf_errors *e)
 
 	if (section)
 		fill(section, log_keys, &s->log, e);
+}
+
+/* The format is compiled without a log too, so that its mistakes are seen. */
+static void
+read_access_log(struct site *s, struct conf_errors *e)
+{
+	struct conf_section *section = conf_find(s->conf, SLICE("access_log"), SLICE(""));
+	const struct access_format *format;
+
+	if (!section)
+		return;
+	fill(section, access_keys, &s->access, e);
+	format = access_format_new(&s->arena, &s->access, section, e);
+	if (s->access.path.len > 0)
+		s->access_format = format;
 }
 
 static void
@@ -158,6 +174,7 @@ site_open(const char *path, struct conf_errors *e)
 	read_server(s, e);
 	read_admin(s, e);
 	read_log(s, e);
+	read_access_log(s, e);
 	read_limits(s, e);
 	read_listeners(s, e);
 	return s;

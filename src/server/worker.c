@@ -153,6 +153,7 @@ run(void *argument)
 	site_detach(w->site, &w->env);
 	/* What the last jobs and conns have deferred. */
 	loop_turn(&w->env.loop, false);
+	access_log_close(&w->access);
 }
 
 static void
@@ -209,6 +210,7 @@ worker_init(struct worker *w, struct server *server, unsigned index, unsigned wo
 	latch_init(&w->closed);
 	store_init(&w->env.store);
 	random_init(&w->env.random, random_seed());
+	access_log_init(&w->access, &w->env, server_log_writer(server));
 	err = loop_init(&w->env.loop, w);
 	if (err)
 		return err;
@@ -237,6 +239,7 @@ worker_fini(struct worker *w)
 	site_detach(w->site, &w->env);
 	if (w->has_host)
 		conn_host_fini(&w->host);
+	access_log_fini(&w->access);
 	if (w->has_loop)
 		loop_fini(&w->env.loop);
 	store_fini(&w->env.store);

@@ -9,6 +9,7 @@
 #define FOREBAY_SERVER_WORKER_H
 
 #include "proto/conn.h"
+#include "server/access_log.h"
 #include "thread/latch.h"
 #include "thread/thread.h"
 
@@ -37,6 +38,7 @@ struct worker {
 	struct env env;
 	struct conn_host host;
 	struct counters counters; /* read by the monitor */
+	struct access_log access;
 	struct thread thread;
 	struct server *server; /* borrowed: where its reports go */
 	const struct site *site; /* counted: what it serves from */

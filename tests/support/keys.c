@@ -4,6 +4,8 @@
  * "@ job digest". For tests/lint/manual.py, which keeps man/forebay.conf.5 in step.
  */
 #include "server/keys.h"
+#include "accesslog/access_conf.h"
+#include "accesslog/access_field.h"
 #include "config/value.h"
 #include "module/module.h"
 #include "plan/plan.h"
@@ -147,6 +149,18 @@ print_jobs(void)
 		print_keys("job", all[i]->name, all[i]->keys);
 }
 
+/* What may stand in the format of [access_log]. */
+static void
+print_fields(void)
+{
+	printf("@ access_log fields\n");
+	for (const struct access_field *f = access_fields; f->name; f++) {
+		bool is_family = f->name[strlen(f->name) - 1] == '.';
+
+		printf(".It Ic {%s%s}\n%s\n", f->name, is_family ? "NAME" : "", f->help);
+	}
+}
+
 int
 main(void)
 {
@@ -157,6 +171,8 @@ main(void)
 	print_keys("admin", NULL, admin_keys);
 	print_keys("listen", "NAME", listen_keys);
 	print_keys("log", NULL, log_keys);
+	print_keys("access_log", NULL, access_keys);
+	print_fields();
 	print_keys("limits", NULL, limits_keys);
 	print_keys("pool", "NAME", pool_keys);
 	print_keys("module", "NAME", module_keys);

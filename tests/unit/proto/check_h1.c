@@ -101,6 +101,7 @@ START_TEST(a_reset_cancels_though_nothing_is_being_read)
 	stand_hang_up(&stand, true);
 	stand_turns(&stand, 4);
 	ck_assert_uint_eq(stand.cancels, 1);
+	ck_assert(stand.was_cut);
 }
 END_TEST
 

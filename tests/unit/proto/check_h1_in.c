@@ -299,6 +299,40 @@ START_TEST(a_head_longer_than_blocks)
 }
 END_TEST
 
+START_TEST(a_refused_request_is_told_with_how_it_began)
+{
+	static const struct {
+		const char *sent, *told;
+	} rows[] = {
+		{ "GET /a?b HTTP/1.1\r\nBad Name: x\r\n\r\n", "GET /a?b" },
+		{ "\r\nGET /a HTTP/9.9\r\n\r\n", "GET /a" },
+		{ "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /%zz" },
+		{ "\x16\x03 x\r\n", "\x16\x03 x" },
+		{ "nonsense\r\n\r\n", "nonsense " },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (i > 0)
+			stand_connect(&stand, SOCK_STREAM, 0);
+		stand_say(&stand, rows[i].sent);
+		ck_assert_str_eq(stand.refused, rows[i].told);
+		ck_assert_uint_eq(stand.refuseds, i + 1);
+		stand_hang_up(&stand, false);
+		stand_turns(&stand, 2);
+	}
+	ck_assert_uint_eq(stand.begun, 0);
+}
+END_TEST
+
+START_TEST(a_head_that_is_too_slow_is_told)
+{
+	stand_say(&stand, "GET /slow HTT");
+	stand_wait(&stand, 11 * CLOCK_SEC);
+	ck_assert_ptr_nonnull(strstr(stand_heard(&stand), "HTTP/1.1 408 "));
+	ck_assert_str_eq(stand.refused, "GET /slow");
+}
+END_TEST
+
 START_TEST(a_head_above_the_limit_is_431_and_the_end)
 {
 	static char text[8192];
@@ -497,6 +531,8 @@ suite_proto_h1_in(void)
 	tcase_add_test(t, a_body_may_end_anywhere_in_a_block);
 	tcase_add_test(t, a_fast_upload_does_not_hold_the_thread);
 	tcase_add_test(t, a_head_longer_than_blocks);
+	tcase_add_test(t, a_refused_request_is_told_with_how_it_began);
+	tcase_add_test(t, a_head_that_is_too_slow_is_told);
 	tcase_add_test(t, a_head_above_the_limit_is_431_and_the_end);
 	tcase_add_test(t, nonsense_is_400_and_what_follows_is_not_read);
 	tcase_add_test(t, a_body_above_max_body_is_413_and_cancels);

@@ -283,6 +283,7 @@ START_TEST(less_than_was_announced_ends_the_connection)
 	stand_hear(&stand);
 	ck_assert(stand.is_eof || stand.is_reset);
 	ck_assert_uint_eq(stand.begun, 1);
+	ck_assert(stand.was_cut);
 	ck_assert_uint_eq(count_read(&stand.counters, COUNTER_ABORTED), 1);
 }
 END_TEST
@@ -293,6 +294,7 @@ START_TEST(aborted_before_the_head_is_an_error_response)
 	exchange_abort(stand.x, ERR_TIMEOUT);
 	stand_turns(&stand, 1);
 	ck_assert_ptr_nonnull(strstr(stand_heard(&stand), "HTTP/1.1 504 "));
+	ck_assert(!stand.was_cut);
 	stand_say(&stand, GET);
 	ck_assert_uint_eq(stand.begun, 2); /* the connection is as good as before */
 }

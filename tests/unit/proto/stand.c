@@ -94,7 +94,23 @@ on_ended(struct exchange *x)
 
 	b->x = NULL;
 	b->endeds++;
+	b->was_cut = x->is_cut;
 	ck_assert_uint_eq(b->begun, b->endeds);
+}
+
+static void
+on_refused(struct exchange *x)
+{
+	struct stand *b = stand_of(x);
+	struct writer w = writer_over(b->refused, sizeof(b->refused) - 1);
+
+	ck_assert_ptr_null(b->x);
+	ck_assert(x->is_head_sent);
+	b->refuseds++;
+	writer_put(&w, x->request.method_name);
+	writer_char(&w, ' ');
+	writer_put(&w, x->request.target);
+	b->refused[w.len] = '\0';
 }
 
 static const struct exchange_app app = {
@@ -103,6 +119,7 @@ static const struct exchange_app app = {
 	.resume = on_resume,
 	.cancel = on_cancel,
 	.ended = on_ended,
+	.refused = on_refused,
 };
 
 void

@@ -26,6 +26,9 @@ struct stand {
 	/* What happened. */
 	unsigned begun, feeds, lasts, resumes, cancels, endeds, empties;
 	int cancel_err;
+	unsigned refuseds;
+	char refused[256]; /* method and target of the last, with a space between them */
+	bool was_cut; /* the last that ended */
 	char *fed;
 	size_t fed_len;
 	char *heard; /* by the client; a NUL follows */
