@@ -34,24 +34,28 @@ refuse(struct server *s, struct command *c)
 	command_answer(c, 501, "the configuration is read at start only");
 }
 
-static const struct command_kind kinds[] = {
+static const struct command_kind kinds[COMMAND_KINDS] = {
 	{ .name = SLICE_INIT("drain"), .run = drain, .is_for_draining = true },
 	{ .name = SLICE_INIT("reload"), .run = refuse },
 	{ .name = SLICE_INIT("set"), .run = refuse, .is_setting = true },
 };
 
-enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
-
 const struct command_kind *
 command_at(unsigned n)
 {
-	return n < KINDS ? &kinds[n] : NULL;
+	return &kinds[n];
+}
+
+unsigned
+command_index(const struct command_kind *kind)
+{
+	return (unsigned)(kind - kinds);
 }
 
 const struct command_kind *
 command_find(struct slice name)
 {
-	for (size_t i = 0; i < KINDS; i++) {
+	for (size_t i = 0; i < COMMAND_KINDS; i++) {
 		if (slice_eq(name, kinds[i].name))
 			return &kinds[i];
 	}

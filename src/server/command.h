@@ -20,6 +20,8 @@ struct server;
 struct exchange;
 struct command;
 
+enum { COMMAND_KINDS = 3 };
+
 /* A row of the table: one command. */
 struct command_kind {
 	struct slice name;
@@ -45,8 +47,9 @@ struct command {
 
 /* The command of that name, or NULL. */
 const struct command_kind *command_find(struct slice name);
-/* The n-th command, or NULL behind the last. */
+/* The n-th of COMMAND_KINDS commands, and which one it is. */
 const struct command_kind *command_at(unsigned n);
+unsigned command_index(const struct command_kind *kind);
 
 /* Monitor: a command; name and value (empty, but of a setting) are copied. NULL without memory. */
 struct command *command_new(struct server *s, const struct command_kind *kind, struct slice name,

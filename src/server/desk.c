@@ -24,6 +24,25 @@ desk_init(struct desk *d, struct loop *loop)
 	*d = (struct desk){ .loop = loop, .started_as = getuid() };
 }
 
+const char *
+desk_outcome_text(enum desk_outcome o)
+{
+	static const char *const words[DESK_OUTCOMES] = {
+		[DESK_DONE] = "done",
+		[DESK_REFUSED] = "refused",
+		[DESK_FORBIDDEN] = "forbidden",
+		[DESK_BUSY] = "busy",
+	};
+
+	return words[o];
+}
+
+static void
+count(struct desk *d, const struct command_kind *kind, enum desk_outcome o)
+{
+	d->counts[command_index(kind)][o]++;
+}
+
 /* --- answers -------------------------------------------------------------------------------- */
 
 static bool
@@ -108,6 +127,7 @@ on_answer(struct mail *m, void *receiver)
 	struct desk *d = &monitor->desk;
 	struct exchange *x = let_go(d, c);
 
+	count(d, c->kind, c->reply.status < 400 ? DESK_DONE : DESK_REFUSED);
 	for (unsigned i = 0; i < DESK_MAX; i++) {
 		if (d->out[i] == c)
 			d->out[i] = NULL;
@@ -191,15 +211,20 @@ take(struct desk *d, struct server *s, const struct command_kind *kind, struct e
 	struct command **place = find_place(d, kind), *c;
 	uint32_t uid;
 
-	if (!check_user(d, x, &uid))
+	if (!check_user(d, x, &uid)) {
+		count(d, kind, DESK_FORBIDDEN);
 		return;
+	}
 	if (!place) {
+		count(d, kind, DESK_BUSY);
 		refuse(x, 503, "too many commands are waiting already");
 		return;
 	}
 	c = make_command(s, kind, x);
-	if (!c)
+	if (!c) {
+		count(d, kind, DESK_REFUSED);
 		return;
+	}
 	c->uid = uid;
 	c->x = x;
 	c->wants_json = wants_json(x);

@@ -16,11 +16,24 @@
 
 enum { DESK_MAX = 4 }; /* commands on their way at a time, awaited or not; 503 above */
 
+/* What became of a command, for metrics. */
+enum desk_outcome {
+	DESK_DONE, /* or begun */
+	DESK_REFUSED, /* the configuration has mistakes, not now, no memory */
+	DESK_FORBIDDEN, /* who asks may not, or not there */
+	DESK_BUSY, /* too many were waiting already */
+	DESK_OUTCOMES
+};
+
 struct desk {
 	struct loop *loop; /* borrowed: the monitor's */
 	uint32_t started_as; /* user */
 	struct command *out[DESK_MAX]; /* that have not come home; owned by main meanwhile */
+	uint64_t counts[COMMAND_KINDS][DESK_OUTCOMES];
 };
+
+/* The word of an outcome. */
+const char *desk_outcome_text(enum desk_outcome o);
 
 void desk_init(struct desk *d, struct loop *loop);
 /* Takes a request whose path is that of a command, and answers it, at once or later. False, and

@@ -267,6 +267,26 @@ put_shed(struct buffer *b, const struct sample *s)
 	}
 }
 
+/* Read where they are counted: on the monitor's thread. */
+static void
+put_commands(struct buffer *b, const struct sample *s)
+{
+	const struct desk *d = &s->server->monitor.desk;
+
+	export_family(b, "forebay_commands_total", EXPORT_COUNTER,
+		      "Commands over the admin listener, and what became of them.");
+	for (unsigned i = 0; i < COMMAND_KINDS; i++) {
+		for (unsigned o = 0; o < DESK_OUTCOMES; o++) {
+			const struct export_label labels[] = {
+				{ "command", command_at(i)->name },
+				{ "outcome", slice_of(desk_outcome_text(o)) },
+			};
+
+			export_u64(b, "forebay_commands_total", labels, 2, d->counts[i][o]);
+		}
+	}
+}
+
 /* --- the server ---------------------------------------------------------------------------- */
 
 static void
@@ -287,9 +307,9 @@ put_server(struct buffer *b, const struct sample *s)
 }
 
 static void (*const writers[])(struct buffer *b, const struct sample *s) = {
-	put_workers, put_requests,    put_request_durations,
-	put_parts,   put_pool_gauges, put_pool_times,
-	put_dropped, put_shed,        put_server,
+	put_workers,     put_requests,   put_request_durations, put_parts,
+	put_pool_gauges, put_pool_times, put_dropped,           put_shed,
+	put_commands,    put_server,
 };
 
 void

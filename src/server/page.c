@@ -98,7 +98,7 @@ write_not_found(struct page_reply *r)
 		buffer_put(&r->body, pages[i].path);
 		buffer_char(&r->body, '\n');
 	}
-	for (unsigned i = 0; command_at(i); i++) {
+	for (unsigned i = 0; i < COMMAND_KINDS; i++) {
 		buffer_text(&r->body, "POST /");
 		buffer_put(&r->body, command_at(i)->name);
 		buffer_char(&r->body, '\n');

@@ -50,6 +50,8 @@ def is_draining(a):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_nobody_commands_over_tcp(admin, command):
+    key = ("forebay_commands_total", (("command", command), ("outcome", "forbidden")))
+    before = metrics(admin.address)[key]
     r = admin.ask("/" + command, method="POST")
     assert (r.status, r.field("cache-control")) == (403, "no-store")
     assert b"admin socket only" in r.body
@@ -59,6 +61,7 @@ def test_nobody_commands_over_tcp(admin, command):
     code, said, wrong = control("-a", "127.0.0.1:%d" % admin.address[1], *(
         ["set", "pool.compute.threads", "1"] if command == "set" else [command]))
     assert (code, said) == (1, "") and "(403): commands are taken on the admin socket only" in wrong
+    assert metrics(admin.address)[key] == before + 3
     assert admin.ask("/readyz").status == 200
 
 

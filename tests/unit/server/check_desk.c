@@ -131,6 +131,14 @@ commands_out(void)
 	return count;
 }
 
+static uint64_t
+counted(const char *name, enum desk_outcome o)
+{
+	unsigned kind = command_index(command_find(slice_of(name)));
+
+	return server->monitor.desk.counts[kind][o];
+}
+
 static void
 set_up(void)
 {
@@ -176,6 +184,7 @@ START_TEST(a_command_is_answered_when_it_comes_home)
 	monitor_turns();
 	must_hear(c, 409, "the server is draining\n");
 	ck_assert_uint_eq(commands_out(), 0);
+	ck_assert_uint_eq(counted("reload", DESK_REFUSED), 1);
 }
 END_TEST
 
@@ -212,6 +221,7 @@ START_TEST(other_users_do_not_command)
 	clients[0].uid = geteuid() + NOBODY;
 	ck_assert(ask(&clients[0], "/drain", ""));
 	must_hear(&clients[0], 403, "may not");
+	ck_assert_uint_eq(counted("drain", DESK_FORBIDDEN), 1);
 	ck_assert_uint_eq(commands_out(), 0);
 }
 END_TEST
@@ -255,6 +265,8 @@ START_TEST(reloads_do_not_hold_a_drain_back)
 	main_turns();
 	monitor_turns();
 	must_hear(&clients[RELOADS], 202, "draining already");
+	ck_assert_uint_eq(counted("drain", DESK_DONE), 1);
+	ck_assert_uint_eq(counted("drain", DESK_BUSY), 1);
 }
 END_TEST
 
