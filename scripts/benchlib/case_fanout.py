@@ -113,7 +113,8 @@ def fanout(s):
     slow = s.start_slow()
     ours = s.start_ours(slow_port=slow.port, iterations=COMPUTE_ITERATIONS,
                         **{"more.forebay": configuration(s.scale)})
-    s.note("the peers compose nothing: compared is a client that asks for the parts one after another")
+    s.note("the peers compose nothing: compared is a client that asks for the parts one after another, over one "
+           "connection: from the upstream itself, or compute parts from a route of one part")
     s.note("upstream: %d requests/s, part i of N takes i/N of %d ms; compute: %d requests/s, PBKDF2 with %d "
            "iterations in each part, %d threads" % (UPSTREAM_RATE, SLOWEST_US // 1000, COMPUTE_RATE,
                                                     COMPUTE_ITERATIONS, s.options.workers))

@@ -1,7 +1,8 @@
 """The table of cases: what each compares, who takes part, how often it is repeated."""
 import collections
 
-from benchlib import case_fanout, case_files, case_idle, case_instructions, case_isolation, case_keepalive, case_sql
+from benchlib import case_fanout, case_files, case_idle, case_instructions, case_isolation, case_keepalive
+from benchlib import case_latency, case_sql
 
 # alone, all, quick: rounds when it is asked for by itself, as one of several, with --quick.
 # role: of the peers that take part (see peers.py). seconds: (once, per round) of a scale.
@@ -13,6 +14,8 @@ CASES = (
          case_keepalive.pipeline, case_keepalive.seconds, "plain", 9, 5, 1),
     Case("connect", "a connection for each request",
          case_keepalive.connect, case_keepalive.seconds, "plain", 9, 5, 1),
+    Case("latency", "a constant answer, 2000 a second",
+         case_latency.latency, case_latency.seconds, "plain", 9, 5, 1),
     Case("idle", "memory for each idle connection",
          case_idle.idle, case_idle.seconds, "idle", 3, 3, 1),
     Case("files", "files of 1 KiB, 64 KiB and 10 MiB",

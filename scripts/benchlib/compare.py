@@ -21,7 +21,7 @@ def ratio(old, new):
 def verdict(row, least, most, rounds):
     """The runs were not interleaved, so that only what no pair of rounds contradicts is a change."""
     if rounds < 2:
-        return "one round: nothing can be said"
+        return "one round"
     if least <= 1 <= most:
         return "within the noise"
     if not row["better"]:
@@ -55,6 +55,7 @@ def write(old, new):
     """The whole text."""
     lines = ["old: %s, revision %s" % (old["date"], old["revision"]),
              "new: %s, revision %s" % (new["date"], new["revision"])]
+    lines += ["%s: %s" % (name, text) for name, run in (("old", old), ("new", new)) for text in run["warnings"]]
     lines += ["not alike: " + text for text in differences(old, new)]
     before, after = figure_rows(old), figure_rows(new)
     case = None
@@ -63,7 +64,7 @@ def write(old, new):
             continue
         if row["case"] != case:
             case = row["case"]
-            lines += ["", "%s: %41s %10s  new to old" % (case, "old", "new")]
+            lines += ["", "%-54s %10s %10s  new to old" % (case + ":", "old", "new")]
         lines.append(line(before[name], row))
     for what, left in (("only in the old one", before.keys() - after.keys()),
                        ("only in the new one", after.keys() - before.keys())):

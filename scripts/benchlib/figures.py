@@ -9,6 +9,8 @@ OURS = "forebay"
 Measure = collections.namedtuple("Measure", "title unit better compares")
 MEASURES = {
     "cpu_us_per_request": Measure("server CPU time per request", "us", "less", True),
+    "latency_p50_ms": Measure("latency, p50", "ms", "less", True),
+    "latency_p99_ms": Measure("latency, p99", "ms", "less", True),
     "cpu_us_per_mb": Measure("server CPU time per MB", "us", "less", True),
     "requests_per_s": Measure("requests", "1/s", "more", True),
     "mb_per_s": Measure("body and head bytes", "MB/s", "more", True),
@@ -37,6 +39,11 @@ MEASURES = {
     "list_p50_ms": Measure("list of 10 rows, p50", "ms", "less", False),
     "list_p99_ms": Measure("list of 10 rows, p99", "ms", "less", False),
 }
+
+
+# What a reader looks for first: ratios of these.
+HEADLINES = ("cpu_us_per_request", "latency_p99_ms", "bytes_per_idle_conn", "upstream_p50_ms", "compute_p50_ms",
+             "instructions_per_request")
 
 
 def spread(values):

@@ -106,18 +106,19 @@ class Pace:
     def start(self, port, path):
         """Running beside others; give it to finish()."""
         return server.spawn(self.command(port, path), stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL, text=True)
+                            stderr=subprocess.PIPE, text=True)
 
     def finish(self, process):
-        """Its report, in milliseconds by status: {"meant": N, 200: {"count", "p50", ...}}."""
+        """Its report, in milliseconds by status: {"meant": N, "real_time": bool,
+        200: {"count", "p50", ...}}."""
         try:
-            said, _ = process.communicate(timeout=self.seconds + END_SECONDS)
+            said, complaint = process.communicate(timeout=self.seconds + END_SECONDS)
             got = json.loads(said)
         except (subprocess.TimeoutExpired, ValueError):
             raise Broken("tests/pace gave no result") from None
         finally:
             server.end(process)
-        report = {"meant": got["meant"]}
+        report = {"meant": got["meant"], "real_time": "no real-time" not in complaint}
         for status, about in got["by_status"].items():
             report[int(status)] = {key: value if key == "count" else value / 1000
                                    for key, value in about.items()}

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 
+QUIET_SHARE = 0.02  # of the processors, used by others during the run
 QUIET_LOAD = 0.5  # more than this at the start is worth a word
 
 
@@ -83,10 +84,11 @@ def steal_seconds():
     return int(words[8]) / os.sysconf("SC_CLK_TCK") if len(words) > 8 else 0.0
 
 
-def busy_seconds():
-    """CPU time of everything on this machine, since boot."""
+def others_seconds():
+    """CPU time of all processes but this one and those that it has waited for, since boot."""
     words = [int(word) for word in read("/proc/stat").split()[1:]]
-    return (sum(words[0:3]) + sum(words[5:7])) / os.sysconf("SC_CLK_TCK")
+    ours = os.times()
+    return sum(words[0:3]) / os.sysconf("SC_CLK_TCK") - sum(ours[0:4])
 
 
 def tools():
@@ -101,5 +103,5 @@ def revision(root):
     git = ["git", "-C", root]
     commit = said(*git, "rev-parse", "--short=12", "HEAD")
     if not re.fullmatch(r"[0-9a-f]{12}", commit):
-        return "not a git tree"
+        return "unknown"
     return commit + (" with changes" if said(*git, "status", "--porcelain", "-uno") else "")

@@ -13,7 +13,6 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 USAGE = """\
 Usage: scripts/bench CASE... [OPTION...]
        scripts/bench compare OLD/results.json NEW/results.json
-
 Measures this server, side by side with the peers that are installed.
 
 %(cases)s

@@ -80,7 +80,7 @@ H2O_CONF = """\
 num-threads: %(workers)d
 max-connections: 15000
 pid-file: %(folder)s/h2o.pid
-user: %(user)s
+%(h2o_user)s
 listen:
   host: 127.0.0.1
   port: %(port)d

@@ -11,8 +11,9 @@ import subprocess
 
 from benchlib import figures, summary
 
-# x: what stands along the bottom, subject or at. series: (measure, its words in the legend); each
-# gives a line or bar for every subject, or for those of `only`.
+# style: bars, lines, or ratio: bars of the ratios of ours to others. x: what stands along the
+# bottom, subject or at. series: (measure, its words in the legend); each gives a line or bar for
+# every subject, or for those of `only`.
 Plot = collections.namedtuple("Plot", "name case style x log title xlabel ylabel series only")
 PLOTS = (
     Plot("plain", "plain", "bars", "subject", False, "A constant answer, keep-alive",
@@ -21,10 +22,14 @@ PLOTS = (
          "", "server CPU time per request (µs)", (("cpu_us_per_request", ""),), ()),
     Plot("connect", "connect", "bars", "subject", False, "A connection for each request",
          "", "server CPU time per request (µs)", (("cpu_us_per_request", ""),), ()),
+    Plot("latency", "latency", "bars", "subject", False, "A constant answer, 2000 a second",
+         "", "latency (ms)", (("latency_p50_ms", "p50"), ("latency_p99_ms", "p99")), ()),
     Plot("idle", "idle", "bars", "subject", False, "Memory of idle connections",
          "", "bytes per connection", (("bytes_per_idle_conn", ""),), ()),
     Plot("files-cpu", "files", "lines", "at", True, "Files: cost",
          "size of the file", "server CPU time per request (µs, log scale)", (("cpu_us_per_request", ""),), ()),
+    Plot("files-ratio", "files", "ratio", "at", False, "Files: cost of ours to that of others",
+         "size of the file", "ratio of server CPU time (below 1: less)", (("cpu_us_per_request", ""),), ()),
     Plot("files-throughput", "files", "lines", "at", True, "Files: throughput",
          "size of the file", "MB/s (log scale)", (("mb_per_s", ""),), ()),
     Plot("fanout-upstream", "fanout", "lines", "at", True, "One request of many upstream parts",
@@ -56,6 +61,8 @@ COLOURS = {"forebay": "#0072b2", "floor": "#999999", "nginx": "#009e73", "haprox
            "slowest part alone": "#555555"}
 SPARE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#555555")
 POINTS = (7, 5, 9, 13, 6, 4)
+WHISKER = "$%s using 1:3:(0):($4-$3) with vectors heads size screen 0.005,90 %s lw 1 notitle"
+LABELS_MAX = 9  # bars that have room for their values above them
 HEAD = """\
 set terminal svg size 720,%(height)d dynamic enhanced font "sans-serif,14" background "#ffffff" name "%(id)s"
 set output %(output)s
@@ -70,8 +77,6 @@ set key %(key)s
 set yrange [%(low)s:%(high)s]
 set xrange [-0.6:%(right)g]
 %(log)s
-set bars 0.6
-set pointintervalbox 0
 set boxwidth %(box)g
 set style fill solid 0.75 noborder
 """
@@ -90,7 +95,7 @@ def legend(words, subject, alone):
 def collect(plot, rows):
     """Series in order: (legend, subject, style of line, {place along x: row}); and the places."""
     found, places = [], []
-    used = [row for row in rows if row["kind"] == "figure"]
+    used = [row for row in rows if row["kind"] == ("ratio" if plot.style == "ratio" else "figure")]
     for order, (measure, words) in enumerate(plot.series):
         of_measure = [row for row in used if row["measure"] == measure]
         subjects = [s for s in dict.fromkeys(row["subject"] for row in of_measure) if not plot.only or s in plot.only]
@@ -107,8 +112,9 @@ def collect(plot, rows):
 
 def colour(plot, number, subject, place=None):
     """By server; where a plot is of one server, by series."""
-    name = place if plot.x == "subject" else subject
-    return SPARE[number % len(SPARE)] if plot.only or name not in COLOURS else COLOURS[name]
+    name = place if plot.x == "subject" else subject.rsplit("/", 1)[-1]
+    by_series = plot.only or (plot.x == "subject" and len(plot.series) > 1)
+    return SPARE[number % len(SPARE)] if by_series or name not in COLOURS else COLOURS[name]
 
 
 def block(name, lines):
@@ -117,6 +123,11 @@ def block(name, lines):
 
 def point(x, row):
     return "%g %g %g %g" % (x, row["median"], row["min"], row["max"])
+
+
+def tic(place):
+    """A place along the bottom; what is counted stands below it already."""
+    return re.sub(r"^(\d+) (parts?|connections?)$", r"\1", place)
 
 
 def largest(series):
@@ -128,6 +139,7 @@ def bars(plot, series, places):
     """Bars side by side with their values, a whisker from the smallest to the largest round."""
     blocks, drawn = [], []
     width = 0.7 / len(series)
+    room = len(series) * len(places) <= LABELS_MAX
     for number, (words, subject, _, points) in enumerate(series):
         for place, row in points.items():
             name = "bar%d" % len(blocks)
@@ -137,9 +149,12 @@ def bars(plot, series, places):
             title = "title %s" % quote(words) if words and first else "notitle"
             drawn.append('$%s using 1:2 with boxes lc rgb "%s" %s' % (
                 name, colour(plot, number, subject, place), title))
-            drawn.append('$%s using 1:2:3:4 with yerrorbars lc rgb "#222222" pt -1 notitle' % name)
-            drawn.append('$%s using 1:4:(%s) with labels offset 0,0.7 tc rgb "#222222" font ",12" notitle' % (
-                name, quote(summary.number(row["median"]))))
+            drawn.append(WHISKER % (name, 'lc rgb "#222222"'))
+            if room:
+                drawn.append('$%s using 1:4:(%s) with labels offset 0,0.7 tc rgb "#222222" font ",12" notitle' % (
+                    name, quote(summary.number(row["median"]))))
+    if plot.style == "ratio":
+        drawn.append('1 with lines lc rgb "#222222" dt 2 notitle')
     return blocks, drawn
 
 
@@ -153,7 +168,7 @@ def lines(plot, series, places):
         look = 'lc rgb "%s" dt %d' % (colour(plot, number, subject), 1 if plot.only else 1 + order)
         drawn.append("$%s using 1:2 with linespoints %s lw 2 pt %d ps 0.8 title %s" % (
             name, look, POINTS[number % len(POINTS)], quote(words)))
-        drawn.append("$%s using 1:2:3:4 with yerrorbars %s lw 1 pt -1 notitle" % (name, look.rsplit(" dt", 1)[0]))
+        drawn.append(WHISKER % (name, look.rsplit(" dt", 1)[0]))
     return blocks, drawn
 
 
@@ -162,16 +177,16 @@ def script(plot, rows, output):
     series, places = collect(plot, rows)
     if not series:
         return None
-    blocks, drawn = (bars if plot.style == "bars" else lines)(plot, series, places)
+    blocks, drawn = (lines if plot.style == "lines" else bars)(plot, series, places)
     named = any(words for words, _, _, _ in series)
     text = HEAD % {
         "id": re.sub(r"\W", "_", plot.name), "output": quote(output), "title": quote(plot.title),
-        "height": 400 if plot.style == "bars" else 440, "xlabel": quote(plot.xlabel), "ylabel": quote(plot.ylabel),
+        "height": 440 if plot.style == "lines" else 400, "xlabel": quote(plot.xlabel), "ylabel": quote(plot.ylabel),
         "key": "outside right top Left reverse samplen 3" if named else "off",
         "low": "*" if plot.log else "0", "high": "*" if plot.log else "%g" % (1.12 * largest(series)),
         "right": len(places) - 0.4, "log": "set logscale y" if plot.log else "",
-        "box": 0.9 * 0.7 / len(series) if plot.style == "bars" else 0.5}
-    text += "set xtics (%s)\n" % ", ".join("%s %d" % (quote(place), n) for n, place in enumerate(places))
+        "box": 0.9 * 0.7 / len(series) if plot.style != "lines" else 0.5}
+    text += "set xtics (%s)\n" % ", ".join("%s %d" % (quote(tic(place)), n) for n, place in enumerate(places))
     return text + "".join(blocks) + "plot " + ", \\\n     ".join(drawn) + "\n"
 
 

@@ -30,6 +30,7 @@ nav a {{ margin-right: 1em }}
 <p>{date}, {seconds}, {status}. <code>{command}</code></p>
 {warnings}
 <nav>{links}</nav>
+{glance}
 <h2 id="setting">What was compared, on what, and how</h2>
 {setting}
 {cases}
@@ -103,6 +104,17 @@ def inlined(path):
     return re.sub(r"(id=['\"]|#)(gp\w+)", r"\g<1>%s_\g<2>" % name, text)
 
 
+def glance(results):
+    """The ratios that a reader looks for first."""
+    found = summary.headlines(results)
+    rows = [(esc(case), esc(row["title"]), esc(row["at"]), esc(row["subject"]),
+             "<b>%s</b>" % summary.number(row["median"]),
+             "%s to %s" % (summary.number(row["min"]), summary.number(row["max"])),
+             '<span class="noisy">noisy</span>' if row["noisy"] else "") for case, row in found]
+    return '<h2 id="glance">At a glance: ratios, less than 1 is less for %s</h2>\n%s' % (
+        figures.OURS, table(None, rows)) if rows else ""
+
+
 def details(title, text):
     return "<details><summary>%s</summary><pre>%s</pre></details>" % (esc(title), esc(text))
 
@@ -124,7 +136,7 @@ def write(results, images):
     """The whole page; images: paths of SVG files by case."""
     return PAGE.format(
         date=esc(results["date"]), seconds=esc(progress.span(results["seconds"])), status=esc(results["status"]),
-        command=esc(results["command"]), setting=setting(results),
+        command=esc(results["command"]), setting=setting(results), glance=glance(results),
         warnings="\n".join('<p class="warning">%s</p>' % esc(text) for text in results["warnings"]),
         links="".join('<a href="#%s">%s</a>' % (esc(c["name"]), esc(c["name"])) for c in results["cases"]),
         cases="\n".join(case_html(case, images.get(case["name"], [])) for case in results["cases"]))

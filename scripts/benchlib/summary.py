@@ -87,6 +87,23 @@ def case_text(case):
     return lines
 
 
+def headlines(results):
+    """The ratios that a reader looks for first: (case, row)."""
+    return [(case["name"], row) for case in results["cases"] for row in case["figures"]
+            if row["kind"] == "ratio" and row["measure"] in figures.HEADLINES]
+
+
+def glance_text(results):
+    """Ours to others, a line each."""
+    lines = []
+    for case, row in headlines(results):
+        name = ", ".join(filter(None, (row["title"], row["at"], row["subject"])))
+        lines.append("  %-12s %-62s %7s (%s to %s)%s" % (
+            case, name, number(row["median"]), number(row["min"]), number(row["max"]),
+            " noisy" if row["noisy"] else ""))
+    return ["", "At a glance: ratios, less than 1 is less for %s" % figures.OURS] + lines if lines else []
+
+
 def noise_text(results):
     """How far the figures can be believed."""
     repeated = [row for case in results["cases"] for row in case["figures"] if row["noisy"] is not None]
@@ -107,5 +124,5 @@ def write(results):
     lines = head(results)
     for case in results["cases"]:
         lines += case_text(case)
-    lines += noise_text(results)
+    lines += glance_text(results) + noise_text(results)
     return "\n".join(lines) + "\n"
