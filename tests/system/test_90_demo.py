@@ -58,7 +58,8 @@ class Demo:
             port, admin = one.getsockname()[1], other.getsockname()[1]
         self.here, self.admin = "http://127.0.0.1:%d" % port, "http://127.0.0.1:%d" % admin
         self.environment = dict(os.environ, FOREBAY_DEMO_PORT=str(port), FOREBAY_DEMO_ADMIN_PORT=str(admin),
-                                FOREBAY_DEMO_DATABASE=database)
+                                FOREBAY_DEMO_DATABASE=database,
+                                FOREBAY_DEMO_SOCKET=os.path.join(self.folder, "admin.sock"))
         with open(os.path.join(self.folder, "stderr"), "wb") as log:
             self.process = subprocess.Popen([FOREBAYD, "-v", "-c", CONF], env=self.environment, stderr=log)
         self.wait_until_ready()
