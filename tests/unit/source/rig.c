@@ -24,13 +24,29 @@ find_pool(void *argument, struct slice name)
 }
 
 static struct pool *
+find_same(const struct rig *prior, const struct pool_options *o)
+{
+	for (unsigned i = 0; prior && i < prior->pool_count; i++) {
+		if (pool_is_same(prior->pools[i], o))
+			return prior->pools[i];
+	}
+	return NULL;
+}
+
+static struct pool *
 make_pool(void *argument, const struct pool_options *o)
 {
 	struct rig *r = argument;
+	struct pool *p = find_same(r->prior, o);
 	int err;
-	struct pool *p = pool_new(o, &err);
 
 	ck_assert_uint_lt(r->pool_count, RIG_POOLS);
+	if (p) {
+		pool_options_free_argument(o);
+		pool_ref(p);
+	} else {
+		p = pool_new(o, &err);
+	}
 	if (p)
 		r->pools[r->pool_count++] = p;
 	return p;
@@ -74,8 +90,10 @@ rig_open(struct rig *r, const char *conf)
 void
 rig_close(struct rig *r)
 {
-	for (unsigned i = 0; i < r->pool_count; i++)
+	for (unsigned i = 0; i < r->pool_count; i++) {
+		pool_settle(r->pools[i]);
 		pool_unref(&r->pools[i]);
+	}
 	loop_turn(&r->env.loop, false);
 	loop_fini(&r->env.loop);
 	conf_free(&r->conf);

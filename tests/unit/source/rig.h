@@ -20,6 +20,7 @@ struct rig {
 	struct source_build build;
 	struct pool *pools[RIG_POOLS];
 	unsigned pool_count;
+	struct rig *prior; /* the site before: its pools are shared where they are the same */
 	char text[RIG_ERROR_BYTES];
 };
 
