@@ -224,19 +224,47 @@ START_TEST(a_thread_that_leaves_ends_what_it_keeps)
 }
 END_TEST
 
-START_TEST(forgetting_waits_for_threads_that_leave_meanwhile)
+/* What ends so slowly that whoever does not wait for it shows it. */
+struct slow {
+	struct work work;
+	atomic_uint has_ended;
+};
+
+static void
+end_slowly(void *state)
+{
+	struct slow *s = state;
+
+	sem_post(&s->work.bench->entered);
+	for (unsigned i = 0; i < 5000; i++)
+		sched_yield();
+	atomic_store(&s->has_ended, 1);
+}
+
+static int
+run_and_keep_slow(struct job *j, struct pool_thread *t)
+{
+	return pool_keep_local(t, &red, CONTAINER_OF(j, struct slow, work.job), end_slowly);
+}
+
+START_TEST(forgetting_waits_for_a_thread_that_is_leaving)
 {
 	struct shelf s;
-	struct keeping k[4];
+	struct work other;
+	struct slow slow;
 
-	open_shelf(&s, 4);
-	for (unsigned i = 0; i < 50; i++) {
-		ck_assert_int_eq(resize(&s.bench, 4), 0);
-		keep_on_all(&s, k, 4, &red);
-		ck_assert_int_eq(resize(&s.bench, 1), 0);
-		pool_forget_local(s.bench.pool, &red);
-		ck_assert_uint_eq(atomic_load(&s.ended), atomic_load(&s.made));
-	}
+	open_shelf(&s, 2);
+	/* The other thread is busy, so the same one keeps it and leaves. */
+	enter_gate(&s.bench, &other);
+	slow.has_ended = 0;
+	submit(&s.bench, &slow.work, run_and_keep_slow);
+	home_await(&s.bench.home, &s.bench.came, 1);
+	ck_assert_int_eq(resize(&s.bench, 1), 0);
+	sem_wait(&s.bench.entered);
+	leave_gate(&s.bench);
+	pool_forget_local(s.bench.pool, &red);
+	ck_assert_uint_eq(atomic_load(&slow.has_ended), 1);
+	home_await(&s.bench.home, &s.bench.came, 2);
 	close_shelf(&s);
 }
 END_TEST
@@ -394,7 +422,7 @@ suite_thread_pool_locals(void)
 	tcase_add_test(t, forgetting_where_nothing_is_kept_returns);
 	tcase_add_test(t, forgetting_waits_for_a_job_that_runs_while_others_are_served);
 	tcase_add_test(t, a_thread_that_leaves_ends_what_it_keeps);
-	tcase_add_test(t, forgetting_waits_for_threads_that_leave_meanwhile);
+	tcase_add_test(t, forgetting_waits_for_a_thread_that_is_leaving);
 	tcase_add_test(t, every_job_comes_home_once_while_threads_come_and_go);
 	suite_add_tcase(s, t);
 	return s;

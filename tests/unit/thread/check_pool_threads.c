@@ -8,10 +8,15 @@ Suite *suite_thread_pool_threads(void);
 
 /* --- threads with a state ------------------------------------------------------------- */
 
+enum { PATIENCE = 2000 }; /* turns in which whoever is wrong would show it */
+
 struct crew {
 	atomic_uint inits, finis, on_duty;
 	atomic_uint fails_from; /* how many inits succeed */
 	atomic_uint frees;
+	/* When set, an init lets so many jobs go on, and gives them time. */
+	struct bench *bench;
+	unsigned jobs;
 };
 
 static int
@@ -23,6 +28,10 @@ crew_init(struct pool_thread *t, void *argument)
 		return ERR_FAILED;
 	atomic_fetch_add(&c->on_duty, 1);
 	t->state = c;
+	for (unsigned i = 0; c->bench && i < c->jobs; i++)
+		leave_gate(c->bench);
+	for (unsigned i = 0; c->bench && i < PATIENCE; i++)
+		sched_yield();
 	return 0;
 }
 
@@ -152,6 +161,28 @@ START_TEST(a_thread_that_was_to_leave_stays_when_it_is_wanted_again)
 }
 END_TEST
 
+START_TEST(threads_that_were_to_leave_stay_while_others_still_start)
+{
+	struct pool_options o;
+	struct crew crew;
+	struct bench b;
+	struct work w[3];
+
+	o = options_of(&crew, 3);
+	open_bench_with(&b, &o);
+	for (unsigned i = 0; i < 3; i++)
+		enter_gate(&b, &w[i]);
+	ck_assert_int_eq(resize(&b, 1), 0);
+	crew.bench = &b;
+	crew.jobs = 3;
+	ck_assert_int_eq(resize(&b, 4), 0);
+	crew.bench = NULL;
+	home_await(&b.home, &b.came, 3);
+	ck_assert_uint_eq(atomic_load(&crew.on_duty), 4);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(places_of_threads_that_left_are_taken_again)
 {
 	struct pool_options o;
@@ -184,7 +215,7 @@ START_TEST(when_one_thread_cannot_start_nothing_has_changed)
 	struct pool_options o;
 	struct crew crew;
 	struct bench b;
-	struct work w;
+	struct work w, all[6];
 	struct pool_sample s;
 
 	o = options_of(&crew, 2);
@@ -205,6 +236,11 @@ START_TEST(when_one_thread_cannot_start_nothing_has_changed)
 	atomic_store(&crew.fails_from, UINT32_MAX);
 	ck_assert_int_eq(pool_resize(b.pool, &wanted), 0);
 	ck_assert_uint_eq(atomic_load(&crew.on_duty), 6);
+	for (unsigned i = 0; i < 6; i++)
+		enter_gate(&b, &all[i]);
+	for (unsigned i = 0; i < 6; i++)
+		leave_gate(&b);
+	home_await(&b.home, &b.came, 7);
 	expect_idle(&b, &s);
 	close_bench(&b);
 }
@@ -421,6 +457,7 @@ suite_thread_pool_threads(void)
 	tcase_add_test(t, threads_that_sleep_leave_at_once);
 	tcase_add_test(t, a_surplus_thread_ends_its_job_first_and_nobody_waits_for_it);
 	tcase_add_test(t, a_thread_that_was_to_leave_stays_when_it_is_wanted_again);
+	tcase_add_test(t, threads_that_were_to_leave_stay_while_others_still_start);
 	tcase_add_test(t, places_of_threads_that_left_are_taken_again);
 	tcase_add_test(t, when_one_thread_cannot_start_nothing_has_changed);
 	tcase_add_test(t, without_memory_for_a_thread_nothing_has_changed);
