@@ -169,3 +169,9 @@ address_write(const struct address *a, struct writer *w)
 	writer_char(w, ':');
 	writer_u64(w, address_port(a));
 }
+
+bool
+address_eq(const struct address *a, const struct address *b)
+{
+	return a->len == b->len && memcmp(&a->of, &b->of, a->len) == 0;
+}

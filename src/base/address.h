@@ -43,5 +43,7 @@ uint16_t address_port(const struct address *a);
 bool address_is_unix(const struct address *a);
 /* NAME of systemd:NAME, which is no address to bind or to connect to; empty for any other. */
 struct slice address_name(const struct address *a);
+/* To the last byte; two that are not set are equal. */
+bool address_eq(const struct address *a, const struct address *b);
 
 #endif

@@ -143,6 +143,17 @@ add_at(struct conf_errors *e, const struct conf_section *s, const char *key, boo
 }
 
 void
+conf_errors_add_all(struct conf_errors *e, const struct conf_errors *from)
+{
+	for (size_t i = 0; i < from->count; i++) {
+		e->errors += !from->list[i].is_warning;
+		e->warnings += from->list[i].is_warning;
+		keep(e, from->list[i], from->list[i].file, from->list[i].text);
+	}
+	e->dropped += from->dropped;
+}
+
+void
 conf_error_at(struct conf_errors *e, const struct conf_section *s, const char *key,
 	      const char *format, ...)
 {

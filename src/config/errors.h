@@ -53,6 +53,9 @@ void conf_error_at(struct conf_errors *e, const struct conf_section *s, const ch
 void conf_warning_at(struct conf_errors *e, const struct conf_section *s, const char *key,
 		     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* All of `from`, once more. */
+void conf_errors_add_all(struct conf_errors *e, const struct conf_errors *from);
+
 /* Sorts by file, line, arrival. */
 void conf_errors_sort(struct conf_errors *e);
 /* Sorts, then writes one line per message and at last "... and N more". */

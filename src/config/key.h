@@ -139,6 +139,11 @@ int conf_fill(struct conf_section *s, const struct conf_table *tables, size_t co
 void conf_dump_section(const struct conf_section *s, const struct conf_table *tables, size_t count,
 		       struct writer *w);
 
+/* Adds an error for every key with CONF_RESTART, of the section [kind] alone, whose text differs
+ * between the two. */
+void conf_check_live(const struct conf *prior, const struct conf *now, const char *kind,
+		     const struct conf_key *keys, struct conf_errors *e);
+
 /* The key of a table by its full name, families not counted; NULL if it has none. */
 const struct conf_key *conf_key_find(const struct conf_key *keys, struct slice name);
 /* For tables that are made at run time: whether the default of a line that is sound otherwise can

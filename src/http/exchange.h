@@ -25,6 +25,7 @@
 #include "http/request.h"
 
 struct exchange;
+struct lease;
 struct run;
 
 struct exchange_ops {
@@ -73,6 +74,7 @@ struct exchange {
 	void *host; /* of the application: its worker */
 	struct run *run; /* of the application */
 	const struct run *ran; /* the same, still there when it has ended; NULL: there was none */
+	struct lease *lease; /* of the application: on the site that answers it */
 	unsigned route; /* index for metrics; 0: none */
 	uint64_t begun_ns; /* when the head was complete */
 	uint64_t body_done_ns; /* when the whole body had come; begun_ns without one */

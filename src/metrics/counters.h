@@ -45,7 +45,8 @@ count_read(const struct counters *c, enum counter id)
 	return count_read_word(&c->at[id]);
 }
 
-/* A word that one thread sets and others look at. */
+/* A word that one thread sets and others look at; what was written before it was set is seen by
+ * who reads it. */
 struct gauge {
 	_Atomic uint64_t value;
 };
@@ -53,13 +54,13 @@ struct gauge {
 static inline void
 gauge_set(struct gauge *g, uint64_t value)
 {
-	atomic_store_explicit(&g->value, value, memory_order_relaxed);
+	atomic_store_explicit(&g->value, value, memory_order_release);
 }
 
 static inline uint64_t
 gauge_read(const struct gauge *g)
 {
-	return atomic_load_explicit(&g->value, memory_order_relaxed);
+	return atomic_load_explicit(&g->value, memory_order_acquire);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * What a thread with a loop gives to everything that runs on it: its loop, its
- * free lists, its counters, its randomness, and the per-thread state of every
- * source. Owned by the worker; borrowed by all else; touched by one thread.
+ * free lists, its counters, its randomness. Owned by the worker; borrowed by all
+ * else; touched by one thread.
  */
 #ifndef FOREBAY_NET_ENV_H
 #define FOREBAY_NET_ENV_H
@@ -9,7 +9,6 @@
 #include "base/random.h"
 #include "base/store.h"
 #include "metrics/counters.h"
-#include "metrics/series.h"
 #include "net/loop.h"
 
 struct env {
@@ -17,10 +16,7 @@ struct env {
 	struct store store;
 	struct random random;
 	struct counters *counters; /* owned by the worker, read by the monitor */
-	unsigned worker, workers; /* index of this one, and how many there are */
-	struct route_series *routes; /* by route index */
-	struct part_series *parts; /* by part index */
-	void **attached; /* by source index: what attach() left */
+	unsigned worker; /* its number */
 };
 
 #endif

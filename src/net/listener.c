@@ -140,6 +140,14 @@ listener_borrow(struct listener *l, int fd)
 }
 
 void
+listener_set_backlog(struct listener *l, int backlog)
+{
+	l->backlog = backlog;
+	if (!l->is_borrowed && listen(l->fd, backlog) != 0)
+		l->failed = "listen"; /* it keeps the one it had */
+}
+
+void
 listener_close(struct listener *l)
 {
 	if (l->fd < 0)

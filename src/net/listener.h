@@ -31,6 +31,8 @@ int listener_open(struct listener *l) MUST_CHECK;
  * ERR_ARGUMENT: not a stream socket that listens; ERR_SYSTEM as above.
  */
 int listener_borrow(struct listener *l, int fd) MUST_CHECK;
+/* How many may wait from now on. */
+void listener_set_backlog(struct listener *l, int backlog);
 /* Idempotent; removes a unix path, unless that was done. */
 void listener_close(struct listener *l);
 /* Somebody waits to be accepted. */

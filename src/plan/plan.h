@@ -118,7 +118,7 @@ struct plan_build {
 	struct source *(*find_source)(void *argument, const struct source_ops *ops,
 				      struct slice name);
 	void *argument;
-	unsigned parts; /* index in env->parts of the next part; counted on */
+	unsigned parts; /* index in lease->parts of the next part; counted on */
 };
 
 /*

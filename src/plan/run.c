@@ -13,9 +13,9 @@ enum { ADDRESS_BYTES = 128, NUMBER_BYTES = 24 };
 /* --- counting ------------------------------------------------------------------ */
 
 static void
-count(struct env *env, const struct plan_part *pp, enum outcome outcome)
+count(struct lease *lease, const struct plan_part *pp, enum outcome outcome)
 {
-	count_word(&env->parts[pp->part.index].by_outcome[outcome], 1);
+	count_word(&lease->parts[pp->part.index]->by_outcome[outcome], 1);
 }
 
 void
@@ -23,9 +23,9 @@ run_count(struct run_part *p, enum outcome outcome)
 {
 	p->outcome = outcome;
 	p->ended_ns = loop_now(&p->run->env->loop);
-	count(p->run->env, p->plan, outcome);
+	count(p->run->lease, p->plan, outcome);
 	if (p->began_ns)
-		histogram_add(&p->run->env->parts[p->plan->part.index].duration,
+		histogram_add(&p->run->lease->parts[p->plan->part.index]->duration,
 			      p->ended_ns - p->began_ns);
 }
 
@@ -288,6 +288,7 @@ init_part(struct run *r, struct run_part *p, const struct plan_part *pp)
 	p->plan = pp;
 	p->q.part = &pp->part;
 	p->q.env = r->env;
+	p->q.lease = r->lease;
 	p->q.arena = &r->x->arena;
 	p->q.request = &r->x->request;
 	p->q.client = r->x->client;
@@ -328,14 +329,16 @@ make_more(struct run *r)
 }
 
 static struct run *
-make_run(struct exchange *x, struct env *env, const struct plan *p, const struct run_captures *c)
+make_run(struct exchange *x, struct lease *lease, const struct plan *p,
+	 const struct run_captures *c)
 {
 	struct run *r = arena_zalloc(&x->arena, 1, sizeof(*r) + p->count * sizeof(r->part[0]));
 
 	if (!r)
 		return NULL;
 	r->x = x;
-	r->env = env;
+	r->env = lease->env;
+	r->lease = lease;
 	r->plan = p;
 	r->way = p->is_joined ? &fan_way : &pass_way;
 	r->deadline_ns = clock_after(x->begun_ns, p->conf.deadline);
@@ -345,14 +348,14 @@ make_run(struct exchange *x, struct env *env, const struct plan *p, const struct
 }
 
 void
-run_start(struct exchange *x, struct env *env, const struct plan *p,
+run_start(struct exchange *x, struct lease *lease, const struct plan *p,
 	  const struct run_captures *captures)
 {
-	struct run *r = make_run(x, env, p, captures);
+	struct run *r = make_run(x, lease, p, captures);
 
 	if (!r) {
 		for (unsigned i = 0; i < p->count; i++)
-			count(env, &p->part[i], OUTCOME_SKIPPED);
+			count(lease, &p->part[i], OUTCOME_SKIPPED);
 		exchange_abort(x, ERR_MEMORY);
 		return;
 	}

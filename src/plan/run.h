@@ -19,6 +19,7 @@
 #define FOREBAY_PLAN_RUN_H
 
 #include "http/exchange.h"
+#include "net/lease.h"
 #include "plan/plan.h"
 
 /* What the router found: values of p->param in their order, decoded, and the text
@@ -30,7 +31,7 @@ struct run_captures {
 };
 
 /* From inside begin, with x->max_body set. May answer before it returns. */
-void run_start(struct exchange *x, struct env *env, const struct plan *p,
+void run_start(struct exchange *x, struct lease *lease, const struct plan *p,
 	       const struct run_captures *captures);
 /* These do nothing (but release the body) when the run has ended. */
 void run_feed(struct exchange *x, struct chunks *body, bool is_last);

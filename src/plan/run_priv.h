@@ -54,6 +54,7 @@ struct run_scope {
 struct run {
 	struct exchange *x;
 	struct env *env;
+	struct lease *lease; /* the exchange's */
 	const struct plan *plan;
 	const struct run_way *way;
 	struct run_scope *scope; /* NULL: not needed so far */

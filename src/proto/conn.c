@@ -25,13 +25,37 @@ enum {
 static void on_expired(struct wheel_entry *e);
 
 int
+conn_host_make_room(struct conn_host *h, const struct conn_limits *limits)
+{
+	struct field *room;
+
+	if (limits->h1.max_fields <= h->field_room)
+		return 0;
+	room = mem_zalloc(limits->h1.max_fields, sizeof(*room));
+	if (!room)
+		return ERR_MEMORY;
+	/* Nobody is parsing now: a head is parsed in one go. */
+	mem_free(&h->field_scratch);
+	h->field_scratch = room;
+	h->field_room = limits->h1.max_fields;
+	return 0;
+}
+
+void
+conn_host_set_limits(struct conn_host *h, const struct conn_limits *limits)
+{
+	ASSERT(limits->h1.max_fields <= h->field_room);
+	h->limits = *limits;
+}
+
+int
 conn_host_init(struct conn_host *h, struct env *env, const struct conn_limits *limits,
 	       const struct exchange_app *app, void *app_host)
 {
-	*h = (struct conn_host){ .env = env, .app = app, .app_host = app_host, .limits = *limits };
-	h->field_scratch = mem_zalloc(limits->h1.max_fields, sizeof(struct field));
-	if (!h->field_scratch)
+	*h = (struct conn_host){ .env = env, .app = app, .app_host = app_host };
+	if (conn_host_make_room(h, limits) != 0)
 		return ERR_MEMORY;
+	conn_host_set_limits(h, limits);
 	h->next_id = random_next(&env->random);
 	wheel_init(&h->wheel, &env->loop, on_expired);
 	return 0;

@@ -33,7 +33,8 @@ struct conn_host {
 	void *app_host; /* exchange->host */
 	struct conn_limits limits;
 	struct wheel wheel; /* every open conn is in it */
-	struct field *field_scratch; /* limits.h1.max_fields of them; owned */
+	struct field *field_scratch; /* at least limits.h1.max_fields of them; owned */
+	uint32_t field_room;
 	struct conn *free_conns;
 	struct h1 *free_actives;
 	unsigned kept_conns, kept_actives;
@@ -84,6 +85,11 @@ int conn_host_init(struct conn_host *h, struct env *env, const struct conn_limit
     __attribute__((warn_unused_result));
 /* Every conn must be closed. */
 void conn_host_fini(struct conn_host *h);
+/* So that these limits can be set; harmless if they are not. ERR_MEMORY. */
+int conn_host_make_room(struct conn_host *h, const struct conn_limits *limits)
+    __attribute__((warn_unused_result));
+/* From the next head, body or time-out on. After conn_host_make_room. */
+void conn_host_set_limits(struct conn_host *h, const struct conn_limits *limits);
 
 /*
  * Takes over an accepted, non-blocking descriptor: reads and if possible

@@ -24,7 +24,7 @@ struct route {
 	struct pattern pattern;
 	const struct plan *plan; /* set by whoever compiles plans */
 	uint64_t max_body; /* bytes; of the route, else of [limits] */
-	unsigned index; /* in env->routes; 0 stands for requests without a route */
+	unsigned index; /* in lease->routes; 0 stands for requests without a route */
 };
 
 /* Fills a route from its section and conf; what is wrong is added to errors.

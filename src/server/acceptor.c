@@ -20,6 +20,7 @@ enum {
 	DRAIN_LOOKS = 20, /* at backlogs that are empty, or that cannot be emptied */
 	DRAIN_WAIT_US = 1000,
 	CLOSE_SHARE = 64, /* under pressure, 1/64 of max_connections is freed at a time */
+	ADDRESS_BYTES = 128,
 };
 
 uint64_t
@@ -28,52 +29,55 @@ acceptor_active(const struct acceptor *a)
 	uint64_t accepted = count_read(a->counters, COUNTER_ACCEPTED);
 	uint64_t closed = 0;
 
-	for (unsigned i = 0; i < a->worker_count; i++)
-		closed += count_read(&a->workers[i]->counters, COUNTER_CONN_CLOSED);
+	for (unsigned i = 0; i < gauge_read(&a->crew->places); i++)
+		closed += count_read(&a->crew->place[i]->counters, COUNTER_CONN_CLOSED);
 	return accepted > closed ? accepted - closed : 0;
 }
 
 static void
 send_pending(struct acceptor *a)
 {
-	for (unsigned i = 0; i < a->worker_count; i++) {
-		if (!a->pending[i])
+	for (unsigned i = 0; i < a->crew->serving_count; i++) {
+		struct worker *w = a->crew->serving[i];
+
+		if (!w->pending)
 			continue;
-		handover_send(a->pending[i], a->workers[i]);
-		a->pending[i] = NULL;
+		handover_send(w->pending, w);
+		w->pending = NULL;
 	}
 }
 
 static uint64_t
-conns_of(const struct acceptor *a, unsigned worker)
+conns_of(const struct worker *w)
 {
-	return a->given[worker] - count_read(&a->workers[worker]->counters, COUNTER_CONN_CLOSED);
+	return w->given - count_read(&w->counters, COUNTER_CONN_CLOSED);
 }
 
 /* In turn; or the one with the fewest conns, in turn among equals. */
-static unsigned
+static struct worker *
 choose_worker(struct acceptor *a)
 {
-	unsigned best = a->next;
+	struct worker *const *serving = a->crew->serving;
+	unsigned count = a->crew->serving_count, best = a->next;
 
-	for (unsigned i = 1; i < a->worker_count && a->is_least_active; i++) {
-		unsigned other = (a->next + i) % a->worker_count;
+	for (unsigned i = 1; i < count && a->is_least_active; i++) {
+		unsigned other = (a->next + i) % count;
 
-		if (conns_of(a, other) < conns_of(a, best))
+		if (conns_of(serving[other]) < conns_of(serving[best]))
 			best = other;
 	}
-	a->next = best + 1 == a->worker_count ? 0 : best + 1;
-	return best;
+	a->next = best + 1 == count ? 0 : best + 1;
+	return serving[best];
 }
 
 static void
 hand_over(struct acceptor *a, int fd, const struct address *peer, uint32_t flags)
 {
-	unsigned i = choose_worker(a);
-	struct handover *h = a->pending[i];
+	struct worker *w = choose_worker(a);
+	struct handover *h = w->pending;
 
 	if (!h) {
-		h = a->pending[i] = handover_new();
+		h = w->pending = handover_new();
 		if (!h) {
 			/* Counted as opened and closed nowhere: the balance must hold. */
 			count_add(a->counters, COUNTER_ACCEPT_FAILED, 1);
@@ -82,11 +86,11 @@ hand_over(struct acceptor *a, int fd, const struct address *peer, uint32_t flags
 		}
 	}
 	count_add(a->counters, COUNTER_ACCEPTED, 1);
-	a->given[i]++;
+	w->given++;
 	handover_add(h, fd, peer, flags);
 	if (h->count == HANDOVER_MAX) {
-		handover_send(h, a->workers[i]);
-		a->pending[i] = NULL;
+		handover_send(h, w);
+		w->pending = NULL;
 	}
 }
 
@@ -95,10 +99,10 @@ hand_over(struct acceptor *a, int fd, const struct address *peer, uint32_t flags
 static void
 ask_for_room(struct acceptor *a)
 {
-	unsigned share = a->max_connections / CLOSE_SHARE / a->worker_count + 1;
+	unsigned share = a->max_connections / CLOSE_SHARE / a->crew->serving_count + 1;
 
-	for (unsigned i = 0; i < a->worker_count; i++) {
-		if (worker_send(a->workers[i], WORKER_CLOSE_IDLE, share) != 0)
+	for (unsigned i = 0; i < a->crew->serving_count; i++) {
+		if (worker_send(a->crew->serving[i], WORKER_CLOSE_IDLE, share) != 0)
 			return; /* asked again at the next look */
 	}
 }
@@ -178,10 +182,8 @@ accept_ready(struct acceptor *a)
 	bool is_more = false;
 	unsigned count;
 
-	for (unsigned i = 0; i < a->gate_count && !a->is_paused; i++) {
-		struct gate *g = &a->gates[i];
-
-		if (!g->is_ready || g->listener.fd < 0)
+	for (struct gate *g = a->gates; g && !a->is_paused; g = g->next) {
+		if (!g->is_ready || g->is_new)
 			continue;
 		count = room(a);
 		if (count > 0)
@@ -224,73 +226,141 @@ on_ready(struct io *io, unsigned ready)
 
 /* --- life ------------------------------------------------------------------------------ */
 
+static struct gate *
+find_gate(const struct acceptor *a, const struct address *address)
+{
+	struct gate *g = a->gates;
+
+	while (g && !address_eq(&g->listener.address, address))
+		g = g->next;
+	return g;
+}
+
 static int
-open_gate(struct gate *g, const struct site_listener *l)
+open_gate(struct acceptor *a, const struct site_listener *l, struct conf_errors *e)
 {
 	char text[OPENING_BYTES];
 	struct writer why = writer_over(text, sizeof(text));
+	struct gate *g = mem_zalloc(1, sizeof(*g));
 	int err;
 
+	if (!g)
+		return ERR_MEMORY;
+	g->acceptor = a;
+	g->is_new = g->is_kept = true;
 	g->listener = (struct listener){
 		.address = l->address,
 		.fd = -1,
 		.backlog = (int)l->backlog,
 		.is_deferred = true,
 	};
-	g->conn_flags = l->allows_half_close ? CONN_HALF_CLOSE : 0;
 	err = opening_listen(&g->listener, &why);
-	if (err)
-		log_error("%s:%u: [listen %.*s] address: %.*s", l->file, l->line,
-			  SLICE_PRINT(l->name), SLICE_PRINT(writer_slice(&why)));
-	return err;
+	if (err) {
+		conf_error(e, l->file, l->line, "[listen %.*s] address: %.*s", SLICE_PRINT(l->name),
+			   SLICE_PRINT(writer_slice(&why)));
+		mem_free(&g);
+		return err;
+	}
+	io_init(&g->io, a->loop, g->listener.fd, on_ready);
+	g->next = a->gates;
+	a->gates = g;
+	return 0;
 }
 
 int
-acceptor_open(struct acceptor *a, struct loop *loop, const struct site *site,
-	      struct counters *counters)
+acceptor_prepare(struct acceptor *a, const struct site *site, struct conf_errors *e)
 {
 	int failed = 0;
 
-	*a = (struct acceptor){
-		.loop = loop,
-		.counters = counters,
-		.max_connections = site->max_connections,
-		.is_least_active = site->dispatch == SITE_LEAST_ACTIVE,
-		.more.run = on_more,
-	};
-	timer_init(&a->pause, on_pause_over);
-	a->gates = mem_zalloc(site->listener_count, sizeof(*a->gates));
-	if (!a->gates)
-		return ERR_MEMORY;
-	a->gate_count = site->listener_count;
-	for (unsigned i = 0; i < a->gate_count; i++) {
-		a->gates[i].acceptor = a;
-		failed |= open_gate(&a->gates[i], &site->listeners[i]);
+	for (struct gate *g = a->gates; g; g = g->next)
+		g->is_kept = false;
+	for (unsigned i = 0; i < site->listener_count; i++) {
+		struct gate *g = find_gate(a, &site->listeners[i].address);
+		int err = 0;
+
+		if (g)
+			g->is_kept = true;
+		else
+			err = open_gate(a, &site->listeners[i], e);
+		failed = failed ? failed : err;
 	}
-	return failed ? ERR_SYSTEM : 0;
+	return failed;
+}
+
+static void
+tell(const char *what, const struct gate *g)
+{
+	char text[ADDRESS_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+
+	address_write(&g->listener.address, &w);
+	log_notice("%s %.*s", what, SLICE_PRINT(writer_slice(&w)));
+}
+
+static void
+free_gate(struct gate *g)
+{
+	if (g->io.is_watched)
+		io_release(&g->io);
+	listener_close(&g->listener);
+	mem_free(&g);
+}
+
+/* Frees those that say yes. */
+static void
+close_gates(struct acceptor *a, bool (*is_wanted)(const struct gate *g))
+{
+	struct gate **at = &a->gates;
+
+	while (*at) {
+		struct gate *g = *at;
+
+		if (is_wanted(g)) {
+			*at = g->next;
+			free_gate(g);
+		} else {
+			at = &g->next;
+		}
+	}
+}
+
+static bool
+is_new(const struct gate *g)
+{
+	return g->is_new;
+}
+
+static bool
+is_not_kept(const struct gate *g)
+{
+	return !g->is_kept;
+}
+
+static bool
+is_any(const struct gate *g)
+{
+	(void)g;
+	return true;
+}
+
+void
+acceptor_forget(struct acceptor *a)
+{
+	close_gates(a, is_new);
 }
 
 int
-acceptor_start(struct acceptor *a, struct worker **workers, unsigned count)
+acceptor_watch(struct acceptor *a)
 {
-	a->pending = mem_zalloc(count, sizeof(*a->pending));
-	a->given = mem_zalloc(count, sizeof(*a->given));
-	if (!a->pending || !a->given)
-		return ERR_MEMORY;
-	a->workers = workers;
-	a->worker_count = count;
-	for (unsigned i = 0; i < a->gate_count; i++) {
-		struct gate *g = &a->gates[i];
-
-		io_init(&g->io, a->loop, g->listener.fd, on_ready);
-		if (io_watch(&g->io) != 0)
+	for (struct gate *g = a->gates; g; g = g->next) {
+		if (g->is_new && io_watch(&g->io) != 0)
 			return ERR_SYSTEM;
 	}
 	return 0;
 }
 
-/* Takes over what has begun to connect: with TCP_DEFER_ACCEPT some connections
- * only come when their first bytes do. */
+/* Takes over what has begun to connect where nobody new can: with TCP_DEFER_ACCEPT some
+ * connections only come when their first bytes do. */
 static void
 empty_backlogs(struct acceptor *a)
 {
@@ -300,9 +370,9 @@ empty_backlogs(struct acceptor *a)
 		bool is_more = false;
 
 		a->is_paused = false;
-		for (unsigned i = 0; i < a->gate_count && !a->is_paused; i++) {
-			if (a->gates[i].listener.fd >= 0)
-				is_more |= accept_batch(&a->gates[i], BATCH);
+		for (struct gate *g = a->gates; g && !a->is_paused; g = g->next) {
+			if (!g->is_kept && !g->listener.is_borrowed)
+				is_more |= accept_batch(g, BATCH);
 		}
 		send_pending(a);
 		if (is_more && !a->is_paused)
@@ -312,48 +382,87 @@ empty_backlogs(struct acceptor *a)
 	}
 }
 
-/* Others may connect to it all the time: who waits now is taken, and who comes
- * later waits for the next process. */
+/* Others may connect to a borrowed one all the time: who waits now is taken, and who comes later
+ * waits for the next process. */
 static void
-leave_borrowed(struct acceptor *a, struct gate *g)
+take_waiting(struct acceptor *a, struct gate *g)
 {
 	a->is_paused = false;
 	accept_batch(g, (unsigned)g->listener.backlog);
 	send_pending(a);
-	if (g->io.is_watched)
-		io_release(&g->io);
-	listener_close(&g->listener);
+}
+
+/* Those that are not kept. */
+static void
+drain_gates(struct acceptor *a)
+{
+	bool is_any_left = false;
+
+	for (struct gate *g = a->gates; g; g = g->next) {
+		if (g->is_kept)
+			continue;
+		tell("no longer listening on", g);
+		if (g->listener.is_borrowed) {
+			take_waiting(a, g);
+			continue;
+		}
+		is_any_left = true;
+		listener_stop_new(&g->listener);
+	}
+	if (is_any_left)
+		empty_backlogs(a);
+	close_gates(a, is_not_kept);
+}
+
+static void
+set_gate(struct gate *g, const struct site_listener *l)
+{
+	if (g->is_new)
+		tell("listening on", g);
+	g->is_new = false;
+	g->conn_flags = l->allows_half_close ? CONN_HALF_CLOSE : 0;
+	if (g->listener.backlog != (int)l->backlog)
+		listener_set_backlog(&g->listener, (int)l->backlog);
+}
+
+void
+acceptor_take_over(struct acceptor *a, const struct site *site)
+{
+	a->max_connections = site->max_connections;
+	a->is_least_active = site->dispatch == SITE_LEAST_ACTIVE;
+	a->next = a->next < a->crew->serving_count ? a->next : 0;
+	for (unsigned i = 0; i < site->listener_count; i++)
+		set_gate(find_gate(a, &site->listeners[i].address), &site->listeners[i]);
+	drain_gates(a);
+	/* What came to a new one before it was looked at. */
+	accept_ready(a);
+}
+
+void
+acceptor_init(struct acceptor *a, struct loop *loop, struct crew *crew, struct counters *counters)
+{
+	*a = (struct acceptor){
+		.loop = loop,
+		.crew = crew,
+		.counters = counters,
+		.more.run = on_more,
+	};
+	timer_init(&a->pause, on_pause_over);
 }
 
 void
 acceptor_drain(struct acceptor *a)
 {
-	for (unsigned i = 0; i < a->gate_count; i++) {
-		struct gate *g = &a->gates[i];
-
-		if (g->listener.fd >= 0 && g->listener.is_borrowed)
-			leave_borrowed(a, g);
-		else if (g->listener.fd >= 0)
-			listener_stop_new(&g->listener);
-	}
-	empty_backlogs(a);
+	for (struct gate *g = a->gates; g; g = g->next)
+		g->is_kept = false;
+	drain_gates(a);
 	acceptor_close(a);
 }
 
 void
 acceptor_close(struct acceptor *a)
 {
-	for (unsigned i = 0; i < a->gate_count; i++) {
-		struct gate *g = &a->gates[i];
-
-		if (g->io.is_watched)
-			io_release(&g->io);
-		listener_close(&g->listener);
-	}
+	close_gates(a, is_any);
 	loop_clear_timer(a->loop, &a->pause);
 	loop_forget(a->loop, &a->more);
-	mem_free(&a->gates);
-	mem_free(&a->pending);
-	mem_free(&a->given);
-	a->gate_count = 0;
 }

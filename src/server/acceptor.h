@@ -4,34 +4,37 @@
  *
  * It pauses when there are max_connections (workers are asked to close idle
  * ones first) and when descriptors run out, and goes on when there is room.
+ *
+ * Listeners change in two steps: what a new site asks for is opened beside those
+ * that are there, of which it keeps the ones it names too; then it takes over.
  */
 #ifndef FOREBAY_SERVER_ACCEPTOR_H
 #define FOREBAY_SERVER_ACCEPTOR_H
 
 #include "net/io.h"
 #include "net/listener.h"
-#include "server/worker.h"
+#include "server/crew.h"
 
-struct server;
+struct conf_errors;
+struct site;
 
 /* One listener at work. */
 struct gate {
+	struct gate *next;
 	struct io io;
 	struct listener listener;
 	struct acceptor *acceptor; /* borrowed */
 	uint32_t conn_flags;
 	bool is_ready; /* connections may wait */
+	bool is_new; /* of the site that is being prepared */
+	bool is_kept; /* by that site */
 };
 
 struct acceptor {
 	struct loop *loop; /* borrowed: main's */
-	struct worker **workers; /* borrowed */
-	unsigned worker_count;
+	struct crew *crew; /* borrowed */
 	struct gate *gates; /* owned */
-	unsigned gate_count;
-	struct handover **pending; /* owned, one for each worker; NULL: none */
 	unsigned next; /* worker whose turn it is */
-	uint64_t *given; /* owned, one for each worker: conns handed over */
 	bool
 	    is_least_active; /* [server] dispatch: the worker with the fewest conns, not the next */
 	unsigned max_connections;
@@ -42,14 +45,19 @@ struct acceptor {
 	uint64_t warn_after_ns; /* about a shortage: not at every look */
 };
 
-struct site;
-
-/* Binds the site's listeners; accepts nothing yet. Errors are logged with the
- * key to change; ERR_SYSTEM or ERR_MEMORY. */
-int acceptor_open(struct acceptor *a, struct loop *loop, const struct site *site,
-		  struct counters *counters) MUST_CHECK;
-/* Begins to accept, for these workers. */
-int acceptor_start(struct acceptor *a, struct worker **workers, unsigned count) MUST_CHECK;
+void acceptor_init(struct acceptor *a, struct loop *loop, struct crew *crew,
+		   struct counters *counters);
+/* Binds what the site asks for and is not there yet; accepts nothing on it so far. What fails is
+ * added to errors, with what to do about it. ERR_SYSTEM or ERR_MEMORY: then acceptor_forget(). */
+int acceptor_prepare(struct acceptor *a, const struct site *site,
+		     struct conf_errors *errors) MUST_CHECK;
+/* Closes what was prepared. */
+void acceptor_forget(struct acceptor *a);
+/* Accepts on what was prepared too. ERR_SYSTEM: then acceptor_forget(). */
+int acceptor_watch(struct acceptor *a) MUST_CHECK;
+/* From now on the site's: what it does not name is closed, after all that has come there was
+ * taken. */
+void acceptor_take_over(struct acceptor *a, const struct site *site);
 /* Takes what has already come, then closes the listeners. */
 void acceptor_drain(struct acceptor *a);
 void acceptor_close(struct acceptor *a);

@@ -30,7 +30,7 @@ build(const char *path)
 	if (site && site->user.len && geteuid() == 0 && privileges_drop(site->user) != 0)
 		errors.errors++; /* said in the log */
 	if (site)
-		err = site_complete(site, &errors);
+		err = site_complete(site, NULL, &errors);
 	if (site)
 		logs_check(site, &errors);
 	conf_errors_write(&errors, &w);

@@ -28,6 +28,12 @@ drain(struct server *s, struct command *c)
 }
 
 static void
+reload(struct server *s, struct command *c)
+{
+	reload_ask(&s->reload, c);
+}
+
+static void
 refuse(struct server *s, struct command *c)
 {
 	(void)s;
@@ -36,7 +42,7 @@ refuse(struct server *s, struct command *c)
 
 static const struct command_kind kinds[COMMAND_KINDS] = {
 	{ .name = SLICE_INIT("drain"), .run = drain, .is_for_draining = true },
-	{ .name = SLICE_INIT("reload"), .run = refuse },
+	{ .name = SLICE_INIT("reload"), .run = reload },
 	{ .name = SLICE_INIT("set"), .run = refuse, .is_setting = true },
 };
 

@@ -46,14 +46,13 @@ is_about_server(const struct exchange *x)
 static void
 start(struct exchange *x, struct router_match *m)
 {
-	struct worker *w = x->host;
 	struct run_captures captures = { .value = m->capture, .rest = m->rest };
 
 	if (router_decode(m, &x->arena) != 0) {
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);
 		return;
 	}
-	run_start(x, &w->env, m->route->plan, &captures);
+	run_start(x, x->lease, m->route->plan, &captures);
 }
 
 static void
@@ -64,11 +63,13 @@ begin(struct exchange *x)
 	struct router_match m;
 	int err;
 
+	x->lease = w->lease;
+	lease_take(x->lease);
 	if (is_about_server(x)) {
 		exchange_respond(x, 204, (struct slice){ 0 }, (struct slice){ 0 });
 		return;
 	}
-	err = router_find(w->site->router, q->method, q->authority, q->path, &m);
+	err = router_find(x->lease->site->router, q->method, q->authority, q->path, &m);
 	if (err == ERR_UNSUPPORTED) {
 		refuse_method(x, m.allow);
 		return;
@@ -91,14 +92,15 @@ static void
 ended(struct exchange *x)
 {
 	struct worker *w = x->host;
-	struct route_series *series = &w->env.routes[x->route];
+	struct route_series *series = x->lease->routes[x->route];
 
-	if (w->site->access_format)
-		access_log_take(&w->access, w->site, x);
-	if (!x->is_head_sent)
-		return; /* the client went before there was an answer */
-	count_word(&series->by_status[status_index(x->response.status)], 1);
-	histogram_add(&series->duration, loop_now(&w->env.loop) - x->begun_ns);
+	if (x->lease->site->access_format)
+		access_log_take(&w->access, x->lease->site, x);
+	if (x->is_head_sent) { /* else the client went before there was an answer */
+		count_word(&series->by_status[status_index(x->response.status)], 1);
+		histogram_add(&series->duration, loop_now(&w->env.loop) - x->begun_ns);
+	}
+	lease_give(x->lease);
 }
 
 /* Before a route, and so before a site: the newest one has the format. */
@@ -107,8 +109,8 @@ refused(struct exchange *x)
 {
 	struct worker *w = x->host;
 
-	if (w->site->access_format)
-		access_log_take(&w->access, w->site, x);
+	if (w->lease->site->access_format)
+		access_log_take(&w->access, w->lease->site, x);
 }
 
 const struct exchange_app dispatch_app = {

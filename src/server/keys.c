@@ -22,7 +22,7 @@ const struct conf_key server_keys[] = {
 	{ "cpu_budget", CONF_DECIMAL, CONF_FIELD(struct server_conf, cpu_budget), .def = "auto",
 	  .flags = CONF_AUTO, .min = 1, .max = 1024000,
 	  .help = "processors' worth of time this process may use, such as 1.5" },
-	{ "user", CONF_TEXT, CONF_FIELD(struct server_conf, user),
+	{ "user", CONF_TEXT, CONF_FIELD(struct server_conf, user), .flags = CONF_RESTART,
 	  .help = "who to become after the sockets are bound; only root can" },
 	{ "max_connections", CONF_UINT, CONF_FIELD(struct server_conf, max_connections),
 	  .def = "65536", .min = 1, .max = 10000000,
@@ -39,9 +39,10 @@ const struct conf_key server_keys[] = {
 };
 
 const struct conf_key admin_keys[] = {
-	{ "socket", CONF_PATH, CONF_FIELD(struct admin_conf, socket), .flags = CONF_SYSTEMD,
+	{ "socket", CONF_PATH, CONF_FIELD(struct admin_conf, socket),
+	  .flags = CONF_SYSTEMD | CONF_RESTART,
 	  .help = "unix socket for forebayctl; or systemd:NAME" },
-	{ "listen", CONF_ADDRESS, CONF_FIELD(struct admin_conf, listen),
+	{ "listen", CONF_ADDRESS, CONF_FIELD(struct admin_conf, listen), .flags = CONF_RESTART,
 	  .help = "address of /livez /readyz /metrics /status" },
 	CONF_KEYS_END
 };

@@ -14,8 +14,8 @@ enum { BASE_BYTES = 1 << 20, SERIES_BYTES = 1 << 15, NUMBER_BYTES = 24, LIMIT_BY
 size_t
 metrics_limit(const struct server *s)
 {
-	const struct site *site = s->site;
-	size_t series = site->route_count + site->part_count + site->pool_count + s->worker_count;
+	const struct site *site = s->shown;
+	size_t series = site->route_count + site->part_count + site->pools.count + CREW_MAX;
 
 	return BASE_BYTES + series * SERIES_BYTES;
 }
@@ -36,12 +36,12 @@ put_workers(struct buffer *b, const struct sample *s)
 {
 	export_family(b, "forebay_connections", EXPORT_GAUGE,
 		      "Client connections that a worker has open.");
-	for (unsigned i = 0; i < s->server->worker_count; i++) {
+	for (unsigned i = 0; i < gauge_read(&s->server->crew.places); i++) {
 		char memory[NUMBER_BYTES];
 		const struct export_label label = { "worker", number(memory, i) };
 
 		export_u64(b, "forebay_connections", &label, 1,
-			   sample_connections(&s->server->workers[i]->counters));
+			   sample_connections(&s->server->crew.place[i]->counters));
 	}
 }
 
@@ -73,7 +73,7 @@ put_statuses(struct buffer *b, struct slice route, const struct sample_route *su
 static void
 put_requests(struct buffer *b, const struct sample *s)
 {
-	const struct site *site = s->server->site;
+	const struct site *site = s->server->shown;
 	struct sample_route sum;
 
 	export_family(b, "forebay_requests_total", EXPORT_COUNTER,
@@ -87,7 +87,7 @@ put_requests(struct buffer *b, const struct sample *s)
 static void
 put_request_durations(struct buffer *b, const struct sample *s)
 {
-	const struct site *site = s->server->site;
+	const struct site *site = s->server->shown;
 	struct sample_route sum;
 
 	export_family(b, "forebay_request_duration_seconds", EXPORT_HISTOGRAM,
@@ -110,7 +110,7 @@ typedef void (*part_fn)(struct buffer *b, struct slice route, struct slice part,
 static void
 each_part(struct buffer *b, const struct sample *s, part_fn put)
 {
-	const struct site *site = s->server->site;
+	const struct site *site = s->server->shown;
 
 	for (unsigned i = 0; i < site->route_count; i++) {
 		const struct plan *plan = site->routes[i].plan;

@@ -215,7 +215,6 @@ init(struct monitor *m)
 	int err;
 
 	m->env.counters = &m->counters;
-	m->env.workers = 1;
 	m->stop.deliver = on_stop;
 	timer_init(&m->pause, on_pause_over);
 	err = loop_init(&m->env.loop, m);
@@ -258,6 +257,27 @@ monitor_start(struct monitor *m)
 	m->thread.argument = m;
 	memcpy(m->thread.name, "monitor", sizeof("monitor"));
 	return thread_start(&m->thread);
+}
+
+static void
+on_show(struct mail *mail, void *receiver)
+{
+	struct monitor *m = receiver;
+
+	m->server->shown = m->to_show;
+	mail->deliver = server_on_shown;
+	server_report(m->server, mail);
+}
+
+void
+monitor_show(struct monitor *m, const struct site *site)
+{
+	m->to_show = site;
+	m->show.deliver = on_show;
+	if (m->thread.is_running)
+		mailbox_send(&m->env.loop.mailbox, &m->show);
+	else
+		on_show(&m->show, m);
 }
 
 void

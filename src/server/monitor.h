@@ -6,8 +6,8 @@
  *   main:     monitor_open .. monitor_start ....................... monitor_stop
  *   monitor:                  accept -> conn -> exchange -> page   (by mail)
  *
- * It reads the server, its site and the counters of its workers: all of them
- * must be there from monitor_start to monitor_stop.
+ * It reads the server, the site that it was told to show, and the counters of the
+ * workers' places: all of them must be there from monitor_start to monitor_stop.
  */
 #ifndef FOREBAY_SERVER_MONITOR_H
 #define FOREBAY_SERVER_MONITOR_H
@@ -18,6 +18,7 @@
 #include "thread/thread.h"
 
 struct server;
+struct site;
 
 enum { MONITOR_LISTENERS = 2, MONITOR_CONNECTIONS = 64 };
 
@@ -38,6 +39,8 @@ struct monitor {
 	unsigned gate_count;
 	struct timer pause; /* set while no more is accepted: too many, or a shortage */
 	struct mail stop;
+	struct mail show; /* from main, and back */
+	const struct site *to_show;
 	bool has_loop, has_host; /* what monitor_open() got to */
 };
 
@@ -46,6 +49,8 @@ struct monitor {
 int monitor_open(struct monitor *m, struct server *server) MUST_CHECK;
 /* Starts its thread, unless nothing is bound. */
 int monitor_start(struct monitor *m) MUST_CHECK;
+/* From now on it shows this site; server_on_shown says when. */
+void monitor_show(struct monitor *m, const struct site *site);
 /* Waits for its thread. Idempotent, also after a failed open, and on zeroed memory. */
 void monitor_stop(struct monitor *m);
 

@@ -111,14 +111,14 @@ json_server(struct buffer *b, const struct sample *s)
 	char budget[LINE_BYTES];
 	struct writer w = writer_over(budget, sizeof(budget));
 
-	budget_explain(&s->server->site->budget, &w);
+	budget_explain(&s->server->shown->budget, &w);
 	put_text(b, "version", SLICE(PACKAGE_VERSION));
 	put_text(b, "state", slice_of(overview_state(s->server)));
 	put_number(b, "pid", (uint64_t)getpid());
 	put_milli(b, "uptime_seconds", uptime_ms(s->server));
 	put_text(b, "cpu_budget", writer_slice(&w));
 	put_milli(b, "saturation", sample_saturation_milli(s));
-	put_number(b, "max_connections", s->server->site->max_connections);
+	put_number(b, "max_connections", s->server->shown->max_connections);
 }
 
 /* null before the first reload. */
@@ -139,15 +139,34 @@ json_reload(struct buffer *b, const struct sample *s)
 	buffer_char(b, '}');
 }
 
+/* NULL: there is none in this place now. */
+static const char *
+state_of(const struct worker *w)
+{
+	switch ((enum worker_state)gauge_read(&w->state)) {
+	case WORKER_SERVING:
+		return "serving";
+	case WORKER_LEAVING:
+		return "leaving";
+	case WORKER_FREE:
+		break;
+	}
+	return NULL;
+}
+
 static void
 json_workers(struct buffer *b, const struct sample *s)
 {
 	open_list(b, "workers");
-	for (unsigned i = 0; i < s->server->worker_count; i++) {
-		const struct worker *w = s->server->workers[i];
+	for (unsigned i = 0; i < gauge_read(&s->server->crew.places); i++) {
+		const struct worker *w = s->server->crew.place[i];
+		const char *state = state_of(w);
 
+		if (!state)
+			continue;
 		open_item(b);
 		put_number(b, "worker", i);
+		put_text(b, "state", slice_of(state));
 		put_number(b, "connections", sample_connections(&w->counters));
 		put_number(b, "requests", count_read(&w->counters, COUNTER_REQUESTS));
 		buffer_char(b, '}');
@@ -191,7 +210,7 @@ address_text(const struct address *a, char *memory)
 static void
 json_listeners(struct buffer *b, const struct sample *s)
 {
-	const struct site *site = s->server->site;
+	const struct site *site = s->server->shown;
 	char memory[LINE_BYTES];
 
 	open_list(b, "listeners");
@@ -207,7 +226,7 @@ json_listeners(struct buffer *b, const struct sample *s)
 static void
 json_routes(struct buffer *b, const struct sample *s)
 {
-	const struct site *site = s->server->site;
+	const struct site *site = s->server->shown;
 	struct sample_route sum;
 
 	open_list(b, "routes");
@@ -261,7 +280,7 @@ text_server(struct buffer *b, const struct sample *s)
 		      PACKAGE_VERSION, overview_state(s->server),
 		      (unsigned long long)(seconds / 3600), (unsigned long long)(seconds / 60 % 60),
 		      (unsigned long long)(seconds % 60), (long)getpid());
-	budget_explain(&s->server->site->budget, &w);
+	budget_explain(&s->server->shown->budget, &w);
 	writer_format(&w, "\nsaturation %u.%03u\n", (unsigned)(saturation / 1000),
 		      (unsigned)(saturation % 1000));
 	buffer_wrote(b, &w);
@@ -287,7 +306,7 @@ text_reload(struct buffer *b, const struct sample *s)
 static void
 text_listeners(struct buffer *b, const struct sample *s)
 {
-	const struct site *site = s->server->site;
+	const struct site *site = s->server->shown;
 	char memory[LINE_BYTES];
 
 	put_line(b, "\nlistener                address");
@@ -302,12 +321,15 @@ static void
 text_workers(struct buffer *b, const struct sample *s)
 {
 	put_line(b, "\nworker                   connections    requests");
-	for (unsigned i = 0; i < s->server->worker_count; i++) {
-		const struct worker *w = s->server->workers[i];
+	for (unsigned i = 0; i < gauge_read(&s->server->crew.places); i++) {
+		const struct worker *w = s->server->crew.place[i];
+		const char *state = state_of(w);
 		char memory[NUMBER_BYTES];
 		struct writer name = writer_over(memory, sizeof(memory));
 
-		writer_u64(&name, i);
+		if (!state)
+			continue;
+		writer_format(&name, "%u %s", i, state);
 		put_name(b, writer_slice(&name));
 		put_column(b, sample_connections(&w->counters));
 		put_column(b, count_read(&w->counters, COUNTER_REQUESTS));
@@ -338,7 +360,7 @@ text_pools(struct buffer *b, const struct sample *s)
 static void
 text_routes(struct buffer *b, const struct sample *s)
 {
-	const struct site *site = s->server->site;
+	const struct site *site = s->server->shown;
 	struct sample_route sum;
 
 	put_line(b, "\nroute                       requests    failures  match");

@@ -11,27 +11,29 @@ take_blocks(struct sample *s)
 {
 	const struct server *server = s->server;
 
-	s->blocks = mem_zalloc(server->worker_count + 1, sizeof(*s->blocks));
+	unsigned places = (unsigned)gauge_read(&server->crew.places);
+
+	s->blocks = mem_zalloc(places + 1, sizeof(*s->blocks));
 	if (!s->blocks)
 		return ERR_MEMORY;
 	s->blocks[s->block_count++] = &server->counters;
-	for (unsigned i = 0; i < server->worker_count; i++)
-		s->blocks[s->block_count++] = &server->workers[i]->counters;
+	for (unsigned i = 0; i < places; i++)
+		s->blocks[s->block_count++] = &server->crew.place[i]->counters;
 	return 0;
 }
 
 static int
 take_pools(struct sample *s)
 {
-	const struct site *site = s->server->site;
+	const struct site *site = s->server->shown;
 
-	if (site->pool_count == 0)
+	if (site->pools.count == 0)
 		return 0;
-	s->pools = mem_zalloc(site->pool_count, sizeof(*s->pools));
+	s->pools = mem_zalloc(site->pools.count, sizeof(*s->pools));
 	if (!s->pools)
 		return ERR_MEMORY;
-	for (unsigned i = 0; i < site->pool_count; i++)
-		pool_sample(site->pools[i], &s->pools[s->pool_count++]);
+	for (unsigned i = 0; i < site->pools.count; i++)
+		pool_sample(site->pools.at[i].pool, &s->pools[s->pool_count++]);
 	return 0;
 }
 
@@ -55,15 +57,15 @@ sample_release(struct sample *s)
 void
 sample_route_sum(const struct sample *s, unsigned index, struct sample_route *sum)
 {
-	*sum = (struct sample_route){ 0 };
-	for (unsigned i = 0; i < s->server->worker_count; i++) {
-		const struct route_series *all = s->server->workers[i]->env.routes;
+	const struct ledger_page *page;
 
-		if (!all)
-			continue;
+	*sum = (struct sample_route){ 0 };
+	for (page = ledger_first(s->server->shown->route_ledgers[index]); page; page = page->next) {
+		const struct route_series *series = (const void *)page->series;
+
 		for (unsigned k = 0; k < SERIES_STATUSES; k++)
-			sum->by_status[k] += count_read_word(&all[index].by_status[k]);
-		histogram_sum_add(&sum->duration, &all[index].duration);
+			sum->by_status[k] += count_read_word(&series->by_status[k]);
+		histogram_sum_add(&sum->duration, &series->duration);
 	}
 	for (unsigned k = 0; k < SERIES_STATUSES; k++)
 		sum->requests += sum->by_status[k];
@@ -72,15 +74,15 @@ sample_route_sum(const struct sample *s, unsigned index, struct sample_route *su
 void
 sample_part_sum(const struct sample *s, unsigned index, struct sample_part *sum)
 {
-	*sum = (struct sample_part){ 0 };
-	for (unsigned i = 0; i < s->server->worker_count; i++) {
-		const struct part_series *all = s->server->workers[i]->env.parts;
+	const struct ledger_page *page;
 
-		if (!all)
-			continue;
+	*sum = (struct sample_part){ 0 };
+	for (page = ledger_first(s->server->shown->part_ledgers[index]); page; page = page->next) {
+		const struct part_series *series = (const void *)page->series;
+
 		for (unsigned k = 0; k < OUTCOME_COUNT; k++)
-			sum->by_outcome[k] += count_read_word(&all[index].by_outcome[k]);
-		histogram_sum_add(&sum->duration, &all[index].duration);
+			sum->by_outcome[k] += count_read_word(&series->by_outcome[k]);
+		histogram_sum_add(&sum->duration, &series->duration);
 	}
 }
 

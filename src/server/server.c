@@ -33,12 +33,6 @@ struct start_up {
 	struct conf_errors errors;
 };
 
-const struct site *
-server_site(const struct server *s)
-{
-	return s->site;
-}
-
 struct access_writer *
 server_log_writer(struct server *s)
 {
@@ -57,25 +51,41 @@ void
 server_on_empty(struct mail *m, void *receiver)
 {
 	struct server *s = receiver;
+	struct worker *w = CONTAINER_OF(m, struct worker, report);
 
-	(void)m;
-	if (--s->busy_workers == 0)
+	w->has_reported = true;
+	if (gauge_read(&s->state) == SERVER_DRAINING && --s->busy_workers == 0)
 		loop_stop(&s->loop);
+	if (s->reload.step == RELOAD_IDLE) /* else mail may be on its way to it */
+		crew_end_left(&s->crew);
 }
 
 void
 server_drain(struct server *s, const char *why)
 {
+	struct worker *w;
+	unsigned from = 0;
+
 	log_notice("%s: draining for up to %llu s", why,
 		   (unsigned long long)(s->site->grace_ns / CLOCK_SEC));
 	gauge_set(&s->state, SERVER_DRAINING);
 	notify_stopping("draining", clock_after(s->site->grace_ns, STOP_MARGIN_NS));
 	acceptor_drain(&s->acceptor);
-	s->busy_workers = s->worker_count;
-	for (unsigned i = 0; i < s->worker_count; i++) {
-		if (worker_send(s->workers[i], WORKER_DRAIN, s->site->grace_ns) != 0)
+	s->busy_workers = 0;
+	while ((w = crew_next(&s->crew, &from)) != NULL) {
+		s->busy_workers += !w->has_reported;
+		if (worker_send(w, WORKER_DRAIN, s->site->grace_ns) != 0)
 			loop_stop(&s->loop); /* without memory for a letter: stop at once */
 	}
+}
+
+static void
+on_hangup(struct server *s)
+{
+	if (gauge_read(&s->state) == SERVER_DRAINING)
+		log_notice("SIGHUP: not while draining");
+	else
+		reload_ask(&s->reload, NULL);
 }
 
 static void
@@ -89,7 +99,7 @@ on_signal(struct io *io, unsigned ready)
 		if (got.ssi_signo == SIGUSR1) {
 			logs_reopen(&s->logs);
 		} else if (got.ssi_signo == SIGHUP) {
-			log_notice("SIGHUP: the configuration is read at start only");
+			on_hangup(s);
 		} else if (gauge_read(&s->state) == SERVER_DRAINING) {
 			log_warning("signal %u again: stopping at once", got.ssi_signo);
 			loop_stop(&s->loop);
@@ -157,11 +167,11 @@ print_errors(struct conf_errors *e)
 static int
 start_file(struct start_up *u)
 {
-	u->server->site = site_open(u->path, &u->errors);
+	u->server->site = u->server->sites = site_open(u->path, &u->errors);
 	if (u->server->site && u->errors.errors == 0)
 		return 0;
 	/* The rest is looked at too, so that all errors come in one run. */
-	if (u->server->site && site_complete(u->server->site, &u->errors) == ERR_MEMORY)
+	if (u->server->site && site_complete(u->server->site, NULL, &u->errors) == ERR_MEMORY)
 		log_error("out of memory");
 	print_errors(&u->errors);
 	return ERR_SYNTAX;
@@ -170,15 +180,25 @@ start_file(struct start_up *u)
 static void
 stop_file(struct server *s)
 {
-	site_free(&s->site);
+	while (s->sites) {
+		struct site *site = s->sites;
+
+		s->sites = site->next;
+		site_free(&site);
+	}
+	s->site = NULL;
 }
 
 static int
 start_sockets(struct start_up *u)
 {
 	struct server *s = u->server;
-	int err = acceptor_open(&s->acceptor, &s->loop, s->site, &s->counters);
+	int err;
 
+	acceptor_init(&s->acceptor, &s->loop, &s->crew, &s->counters);
+	err = acceptor_prepare(&s->acceptor, s->site, &u->errors);
+	if (err)
+		print_errors(&u->errors);
 	if (!err)
 		err = monitor_open(&s->monitor, s);
 	if (!err)
@@ -220,7 +240,7 @@ start_site(struct start_up *u)
 	struct site *site = u->server->site;
 	char text[EXPLAIN_BYTES];
 	struct writer w = writer_over(text, sizeof(text));
-	int err = site_complete(site, &u->errors);
+	int err = site_complete(site, NULL, &u->errors);
 
 	if (!err)
 		err = logs_prepare(&u->server->logs, site, &u->errors);
@@ -244,22 +264,13 @@ static int
 start_workers(struct start_up *u)
 {
 	struct server *s = u->server;
-	unsigned count = s->site->workers;
-	int err = 0;
+	int err;
 
-	s->workers = mem_zalloc(count, sizeof(struct worker *));
-	if (!s->workers)
-		return ERR_MEMORY;
-	for (unsigned i = 0; i < count && !err; i++) {
-		struct worker *w = mem_zalloc(1, sizeof(*w));
-
-		if (!w)
-			return ERR_MEMORY;
-		s->workers[s->worker_count++] = w;
-		err = worker_init(w, s, i, count);
-	}
-	for (unsigned i = 0; i < count && !err; i++)
-		err = worker_start(s->workers[i]);
+	s->site->holders = 2; /* main, and the monitor */
+	s->shown = s->site;
+	err = crew_recruit(&s->crew, s->site);
+	if (!err)
+		crew_settle(&s->crew, s->site);
 	return err;
 }
 
@@ -267,19 +278,13 @@ start_workers(struct start_up *u)
 static void
 stop_workers(struct server *s)
 {
-	for (unsigned i = 0; i < s->worker_count; i++)
-		worker_close(s->workers[i]);
-	site_stop_pools(s->site);
-	for (unsigned i = 0; i < s->worker_count; i++)
-		worker_stop(s->workers[i]);
+	crew_close(&s->crew);
+	for (struct site *site = s->sites; site; site = site->next)
+		pools_stop(&site->pools);
+	crew_stop(&s->crew);
 	/* Their reports are parts of them. */
 	mailbox_drain(&s->loop.mailbox, s);
-	for (unsigned i = 0; i < s->worker_count; i++) {
-		worker_fini(s->workers[i]);
-		mem_free(&s->workers[i]);
-	}
-	mem_free(&s->workers);
-	s->worker_count = 0;
+	crew_fini(&s->crew);
 }
 
 static int
@@ -298,19 +303,13 @@ static int
 start_accepting(struct start_up *u)
 {
 	struct server *s = u->server;
-	int err = acceptor_start(&s->acceptor, s->workers, s->worker_count);
+	int err = acceptor_watch(&s->acceptor);
 
 	if (err)
 		return err;
 	gauge_set(&s->state, SERVER_READY);
-	for (unsigned i = 0; i < s->site->listener_count; i++) {
-		char text[128];
-		struct writer w = writer_over(text, sizeof(text));
-
-		address_write(&s->site->listeners[i].address, &w);
-		log_notice("listening on %.*s", SLICE_PRINT(writer_slice(&w)));
-	}
-	notify_serving(s->worker_count, s->site->route_count);
+	acceptor_take_over(&s->acceptor, s->site);
+	notify_serving(s->site->workers, s->site->route_count);
 	return 0;
 }
 
@@ -324,6 +323,13 @@ static void
 stop_watchdog(struct server *s)
 {
 	watchdog_stop(&s->watchdog);
+}
+
+static void
+stop_accepting(struct server *s)
+{
+	reload_stop(&s->reload);
+	reaper_stop(&s->reaper);
 }
 
 static const struct phase {
@@ -340,7 +346,7 @@ static const struct phase {
 	{ "logs", start_logs, NULL },
 	{ "workers", start_workers, stop_workers },
 	{ "monitor", start_monitor, stop_monitor },
-	{ "accepting", start_accepting, NULL },
+	{ "accepting", start_accepting, stop_accepting },
 	{ "watchdog", start_watchdog, stop_watchdog },
 };
 
@@ -374,6 +380,9 @@ server_run(const char *path)
 		return EXIT_FAILURE;
 	}
 	s->started_ns = clock_monotonic();
+	crew_init(&s->crew, s);
+	reload_init(&s->reload, s, path);
+	reaper_init(&s->reaper, &s->loop.mailbox);
 	s->signals.event.ev_fd = -1;
 	conf_errors_init(&u.errors);
 	begun = start_all(&u, &err);

@@ -9,6 +9,8 @@
 #include "server/acceptor.h"
 #include "server/logs.h"
 #include "server/monitor.h"
+#include "server/reaper.h"
+#include "server/reload.h"
 #include "server/site.h"
 #include "server/watchdog.h"
 
@@ -17,10 +19,13 @@ enum server_state { SERVER_STARTING, SERVER_READY, SERVER_DRAINING };
 struct server {
 	struct loop loop; /* main's; mail from workers comes here */
 	struct counters counters; /* main's */
-	struct site *site; /* owned */
+	struct site *site; /* what is published */
+	struct site *sites; /* owned: all that are still held */
+	const struct site *shown; /* the monitor's, while its thread runs */
+	struct reload reload;
+	struct reaper reaper;
 	struct acceptor acceptor;
-	struct worker **workers; /* owned, each alone: no cache line is shared */
-	unsigned worker_count; /* that were initialised */
+	struct crew crew;
 	unsigned busy_workers; /* still have conns while draining */
 	struct monitor monitor;
 	struct watchdog watchdog;
@@ -38,9 +43,14 @@ int server_run(const char *path);
 /* For workers: mail to the main thread. */
 void server_report(struct server *s, struct mail *m);
 void server_on_empty(struct mail *m, void *receiver);
+/* Of a tenancy: see tenancy.h. */
+void server_on_attached(struct mail *m, void *receiver);
+void server_on_switched(struct mail *m, void *receiver);
+void server_on_released(struct mail *m, void *receiver);
+/* From the monitor: it shows another site now. */
+void server_on_shown(struct mail *m, void *receiver);
 /* Main thread: as SIGTERM does. Once; `why` is for the log. */
 void server_drain(struct server *s, const char *why);
-const struct site *server_site(const struct server *s);
 struct access_writer *server_log_writer(struct server *s);
 
 #endif

@@ -11,54 +11,32 @@
 
 /* --- pools ---------------------------------------------------------------------------- */
 
-static int
-keep_pool(struct site *s, struct pool *pool)
-{
-	unsigned cap = s->pool_cap ? s->pool_cap * 2 : 8;
-	struct pool **grown;
+/* What the builder thread works with. */
+struct building {
+	struct site *site;
+	const struct site *prior; /* NULL: there is none */
+};
 
-	if (s->pool_count < s->pool_cap) {
-		s->pools[s->pool_count++] = pool;
-		return 0;
-	}
-	grown = mem_grow(s->pools, cap * sizeof(struct pool *));
-	if (!grown)
-		return ERR_MEMORY;
-	s->pools = grown;
-	s->pool_cap = cap;
-	s->pools[s->pool_count++] = pool;
-	return 0;
-}
-
-/* The site holds a reference of each of its pools, so that another site may hold one, too. */
+/* The site holds a reference of each of its pools, and shares those that the prior site has. */
 static struct pool *
 make_pool(void *argument, const struct pool_options *o)
 {
-	struct site *s = argument;
-	int err = 0;
-	struct pool *pool = pool_new(o, &err);
+	struct building *b = argument;
 
-	if (!pool)
-		return NULL;
-	if (keep_pool(s, pool) != 0)
-		pool_unref(&pool);
-	return pool;
+	return pools_make(&b->site->pools, b->prior ? &b->prior->pools : NULL, o);
 }
 
 static struct pool *
 find_pool(void *argument, struct slice name)
 {
-	struct site *s = argument;
+	struct building *b = argument;
+	struct pools_entry *entry = pools_find(&b->site->pools, name);
 
-	for (unsigned i = 0; i < s->pool_count; i++) {
-		if (slice_eq(slice_of(pool_name(s->pools[i])), name))
-			return s->pools[i];
-	}
-	return NULL;
+	return entry ? entry->pool : NULL;
 }
 
 static void
-build_pool(struct site *s, struct conf_section *section, struct conf_errors *e)
+build_pool(struct building *b, struct conf_section *section, struct conf_errors *e)
 {
 	struct pool_conf c = { 0 };
 	const struct conf_table table = { pool_keys, &c };
@@ -68,25 +46,26 @@ build_pool(struct site *s, struct conf_section *section, struct conf_errors *e)
 		return;
 	o = (struct pool_options){
 		.name = section->name.at,
-		.limits.threads = c.threads ? c.threads : s->budget.threads,
+		.limits.threads = c.threads ? c.threads : b->site->budget.threads,
 		.limits.max_queue = c.max_queue,
 		.limits.max_wait_ns = c.max_wait,
 		.nice = c.nice,
 	};
-	if (!make_pool(s, &o))
+	if (!make_pool(b, &o))
 		conf_error_at(e, section, "threads", "%u threads cannot be started",
 			      o.limits.threads);
 }
 
 static void
-build_pools(struct site *s, struct conf_errors *e)
+build_pools(struct building *b, struct conf_errors *e)
 {
+	struct conf *conf = b->site->conf;
 	struct conf_section *section = NULL;
 
-	if (!conf_need(s->conf, "pool", "compute") || !conf_need(s->conf, "pool", "blocking"))
+	if (!conf_need(conf, "pool", "compute") || !conf_need(conf, "pool", "blocking"))
 		conf_error(e, "", 0, "out of memory");
-	while ((section = conf_next(s->conf, "pool", section)) != NULL)
-		build_pool(s, section, e);
+	while ((section = conf_next(conf, "pool", section)) != NULL)
+		build_pool(b, section, e);
 }
 
 /* --- sources -------------------------------------------------------------------------- */
@@ -246,49 +225,113 @@ build_routes(struct site *s, struct source_build *source)
 static void
 check_budget(const struct site *s, struct conf_errors *e)
 {
-	struct pool *compute = find_pool((void *)(uintptr_t)s, SLICE("compute"));
-	struct pool_sample sample;
+	const struct pools_entry *compute = pools_find(&s->pools, SLICE("compute"));
+	unsigned threads = compute ? compute->wanted.threads : 0;
 
 	if (s->budget.quota_milli == 0 || !compute)
 		return;
-	pool_sample(compute, &sample);
-	if ((s->workers + sample.threads) * UINT64_C(1000) > s->budget.quota_milli)
+	if ((s->workers + threads) * UINT64_C(1000) > s->budget.quota_milli)
 		conf_warning_at(e, conf_find(s->conf, SLICE("server"), SLICE("")), "workers",
 				"%u workers and %u compute threads are more than the quota of "
 				"%.2f processors",
-				s->workers, sample.threads, (double)s->budget.quota_milli / 1000);
+				s->workers, threads, (double)s->budget.quota_milli / 1000);
+}
+
+/* --- what is counted ------------------------------------------------------------------- */
+
+/* The route's, or a part's, in the prior site: the same name is the same thing to who reads the
+ * metrics. */
+static struct ledger *
+find_route_ledger(const struct site *prior, struct slice name)
+{
+	for (unsigned i = 0; prior && i < prior->route_count; i++) {
+		if (slice_eq(prior->routes[i].name, name))
+			return prior->route_ledgers[prior->routes[i].index];
+	}
+	return NULL;
+}
+
+static struct ledger *
+find_part_ledger(const struct site *prior, const struct plan_part *part)
+{
+	const struct conf_section *section = part->part.section;
+
+	for (unsigned i = 0; prior && i < prior->part_count; i++) {
+		const struct conf_section *other = prior->parts[i]->part.section;
+
+		if (slice_eq(other->kind, section->kind) && slice_eq(other->name, section->name))
+			return prior->part_ledgers[i];
+	}
+	return NULL;
+}
+
+static struct ledger *
+keep_ledger(struct ledger *prior, size_t series_bytes)
+{
+	return prior ? ledger_ref(prior) : ledger_new(series_bytes);
+}
+
+static int
+open_ledgers(struct site *s, const struct site *prior)
+{
+	size_t bytes = sizeof(struct route_series);
+
+	s->route_ledgers = arena_zalloc(&s->arena, s->route_count + 1, sizeof(struct ledger *));
+	s->part_ledgers = arena_zalloc(&s->arena, s->part_count + 1, sizeof(struct ledger *));
+	if (!s->route_ledgers || !s->part_ledgers)
+		return ERR_MEMORY;
+	s->route_ledgers[0] = keep_ledger(prior ? prior->route_ledgers[0] : NULL, bytes);
+	if (!s->route_ledgers[0])
+		return ERR_MEMORY;
+	for (unsigned i = 1; i <= s->route_count; i++) {
+		struct slice name = s->routes[i - 1].name;
+
+		s->route_ledgers[i] = keep_ledger(find_route_ledger(prior, name), bytes);
+		if (!s->route_ledgers[i])
+			return ERR_MEMORY;
+	}
+	for (unsigned i = 0; i < s->part_count; i++) {
+		s->part_ledgers[i] =
+		    keep_ledger(find_part_ledger(prior, s->parts[i]), sizeof(struct part_series));
+		if (!s->part_ledgers[i])
+			return ERR_MEMORY;
+	}
+	return 0;
+}
+
+static void
+close_ledgers(struct site *s)
+{
+	for (unsigned i = 0; s->route_ledgers && i <= s->route_count; i++)
+		ledger_unref(&s->route_ledgers[i]);
+	for (unsigned i = 0; s->part_ledgers && i < s->part_count; i++)
+		ledger_unref(&s->part_ledgers[i]);
 }
 
 int
-site_complete(struct site *s, struct conf_errors *e)
+site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 {
+	struct building building = { s, prior };
 	struct source_build b = {
 		.arena = &s->arena,
 		.errors = e,
 		.find_pool = find_pool,
 		.make_pool = make_pool,
-		.argument = s,
+		.argument = &building,
 	};
 	int err;
 
-	build_pools(s, e);
+	build_pools(&building, e);
 	check_budget(s, e);
 	build_sources(s, &b);
 	site_build_modules(s, &b);
 	err = build_routes(s, &b);
 	if (err)
 		return err;
-	return e->errors ? ERR_SYNTAX : 0;
+	return e->errors ? ERR_SYNTAX : open_ledgers(s, prior);
 }
 
 /* --- life ------------------------------------------------------------------------------ */
-
-void
-site_stop_pools(struct site *s)
-{
-	for (unsigned i = s->pool_count; i-- > 0;)
-		pool_stop(s->pools[i]);
-}
 
 void
 site_free(struct site **site)
@@ -302,40 +345,60 @@ site_free(struct site **site)
 			s->sources[i]->ops->unload(s->sources[i]);
 	}
 	site_close_modules(s);
-	while (s->pool_count > 0)
-		pool_unref(&s->pools[--s->pool_count]);
-	mem_free(&s->pools);
+	pools_release(&s->pools);
+	close_ledgers(s);
 	arena_fini(&s->arena);
 	store_fini(&s->store);
 	conf_free(&s->conf);
 	mem_free(site);
 }
 
-int
-site_attach(const struct site *s, struct env *env)
+/* Its pages of all ledgers. */
+static int
+open_pages(const struct site *s, struct lease *l)
 {
-	int err = 0;
+	for (unsigned i = 0; i <= s->route_count; i++) {
+		l->routes[i] = ledger_series(s->route_ledgers[i], l->env->worker);
+		if (!l->routes[i])
+			return ERR_MEMORY;
+	}
+	for (unsigned i = 0; i < s->part_count; i++) {
+		l->parts[i] = ledger_series(s->part_ledgers[i], l->env->worker);
+		if (!l->parts[i])
+			return ERR_MEMORY;
+	}
+	return 0;
+}
 
-	env->routes = mem_zalloc(s->route_count + 1, sizeof(*env->routes));
-	env->parts = mem_zalloc(s->part_count, sizeof(*env->parts));
-	env->attached = mem_zalloc(s->source_count, sizeof(*env->attached));
-	if (!env->routes || !env->parts || !env->attached)
-		err = ERR_MEMORY;
+int
+site_attach(const struct site *s, struct lease *l)
+{
+	int err;
+
+	l->site = s;
+	l->routes = mem_zalloc(s->route_count + 1, sizeof(*l->routes));
+	l->parts = mem_zalloc(s->part_count, sizeof(*l->parts));
+	l->attached = mem_zalloc(s->source_count, sizeof(*l->attached));
+	if (!l->routes || !l->parts || !l->attached)
+		return ERR_MEMORY;
+	err = open_pages(s, l);
 	for (unsigned i = 0; i < s->source_count && !err; i++) {
 		if (s->sources[i]->ops->attach)
-			err = s->sources[i]->ops->attach(s->sources[i], env);
+			err = s->sources[i]->ops->attach(s->sources[i], l);
 	}
 	return err;
 }
 
 void
-site_detach(const struct site *s, struct env *env)
+site_detach(struct lease *l)
 {
-	for (unsigned i = s->source_count; env->attached && i-- > 0;) {
+	const struct site *s = l->site;
+
+	for (unsigned i = s ? s->source_count : 0; l->attached && i-- > 0;) {
 		if (s->sources[i]->ops->detach)
-			s->sources[i]->ops->detach(s->sources[i], env);
+			s->sources[i]->ops->detach(s->sources[i], l);
 	}
-	mem_free(&env->routes);
-	mem_free(&env->parts);
-	mem_free(&env->attached);
+	mem_free(&l->routes);
+	mem_free(&l->parts);
+	mem_free(&l->attached);
 }

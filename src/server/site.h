@@ -7,11 +7,14 @@
 
 #include "accesslog/access_format.h"
 #include "config/conf.h"
+#include "metrics/ledger.h"
+#include "net/lease.h"
 #include "plan/plan.h"
 #include "proto/conn.h"
 #include "route/route.h"
 #include "server/budget.h"
 #include "server/keys.h"
+#include "server/pools.h"
 
 struct site_listener {
 	struct slice name;
@@ -49,8 +52,7 @@ struct site {
 	unsigned module_count;
 	const struct job_type **jobs; /* of all modules */
 	unsigned job_count;
-	struct pool **pools; /* counted; the last made is given back first */
-	unsigned pool_count, pool_cap;
+	struct pools pools;
 	struct source **sources; /* by their index */
 	unsigned source_count, source_cap;
 	struct route *routes; /* routes[i].index is i + 1 */
@@ -58,6 +60,10 @@ struct site {
 	struct plan_part **parts; /* by part index */
 	unsigned part_count;
 	struct router *router;
+	/* What is counted: of routes by their index, of parts by theirs. Counted references. */
+	struct ledger **route_ledgers, **part_ledgers;
+	unsigned holders; /* of main: workers with a lease, the monitor, main itself */
+	struct site *next; /* of main: the one that was published before */
 };
 
 /*
@@ -70,19 +76,21 @@ struct site {
 /* Reads the file and the sections [server], [admin], [listen], [limits]. NULL without a file or
  * memory. */
 struct site *site_open(const char *path, struct conf_errors *errors) MUST_CHECK;
-/* Pools, sources, routes. 0; ERR_SYNTAX: something was added to errors; ERR_MEMORY. */
-int site_complete(struct site *site, struct conf_errors *errors) MUST_CHECK;
-/* After every worker has detached, and all jobs of the site have come home. Stops the pools that
- * no other site holds. */
+/* Pools, sources, routes. What the prior site has of the same name goes on: pools, and what is
+ * counted; NULL for none. 0; ERR_SYNTAX: something was added to errors; ERR_MEMORY. */
+int site_complete(struct site *site, const struct site *prior,
+		  struct conf_errors *errors) MUST_CHECK;
+/* Adds an error for each change that a running server cannot take. */
+void site_check_live(const struct site *site, const struct site *prior, struct conf_errors *errors);
+/* After every worker has detached, and all jobs of the site have come home. May wait for threads
+ * of pools that no other site has. */
 void site_free(struct site **site);
-/* Stops the pools, whoever else holds them: running jobs are told to stop and waited for; all jobs
- * go home, where workers must still turn. Main thread. */
-void site_stop_pools(struct site *site);
 
-/* Each worker, before and after traffic. 0 or why not. */
-int site_attach(const struct site *site, struct env *env) MUST_CHECK;
+/* Each worker, before and after traffic, or for a worker that has not started: fills the lease,
+ * of which env, worker and workers are set. 0 or why not. */
+int site_attach(const struct site *site, struct lease *l) MUST_CHECK;
 /* Idempotent, also after a failed attach. */
-void site_detach(const struct site *site, struct env *env);
+void site_detach(struct lease *l);
 
 /* The effective configuration, defaults included, as a configuration. */
 void site_dump(const struct site *site, struct writer *w);

@@ -105,12 +105,6 @@ read_limits(struct site *s, struct conf_errors *e)
 			      "a target of max_uri does not fit into a head of max_header_bytes");
 }
 
-static bool
-is_same_address(const struct address *a, const struct address *b)
-{
-	return a->len == b->len && memcmp(&a->of, &b->of, a->len) == 0;
-}
-
 static void
 check_address(const struct site *s, const struct site_listener *l, struct conf_section *section,
 	      struct conf_errors *e)
@@ -118,7 +112,7 @@ check_address(const struct site *s, const struct site_listener *l, struct conf_s
 	for (unsigned i = 0; i < s->listener_count; i++) {
 		const struct site_listener *other = &s->listeners[i];
 
-		if (l->address.len && is_same_address(&other->address, &l->address))
+		if (l->address.len && address_eq(&other->address, &l->address))
 			conf_error_at(e, section, "address", "[listen %.*s] on line %u has it",
 				      SLICE_PRINT(other->name), other->line);
 	}
@@ -178,4 +172,11 @@ site_open(const char *path, struct conf_errors *e)
 	read_limits(s, e);
 	read_listeners(s, e);
 	return s;
+}
+
+void
+site_check_live(const struct site *s, const struct site *prior, struct conf_errors *e)
+{
+	conf_check_live(prior->conf, s->conf, "server", server_keys, e);
+	conf_check_live(prior->conf, s->conf, "admin", admin_keys, e);
 }

@@ -72,9 +72,11 @@ ask_all(struct watchdog *w)
 
 	w->asked_ns = loop_now(&s->loop);
 	w->has_warned = false;
-	for (unsigned i = 0; i < s->worker_count; i++, p++) {
+	for (unsigned i = 0; i < gauge_read(&s->crew.places); i++, p++) {
+		struct worker *worker = s->crew.place[i];
+
 		p->may_wedge = true;
-		ask(w, p, &s->workers[i]->thread, &s->workers[i]->env.loop);
+		ask(w, p, &worker->thread, &worker->env.loop);
 	}
 	p->may_wedge = false;
 	ask(w, p, &s->monitor.thread, &s->monitor.env.loop);

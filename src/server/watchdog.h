@@ -11,7 +11,7 @@
 #ifndef FOREBAY_SERVER_WATCHDOG_H
 #define FOREBAY_SERVER_WATCHDOG_H
 
-#include "net/loop.h"
+#include "server/crew.h"
 
 struct server;
 struct watchdog;
@@ -26,7 +26,7 @@ struct ping {
 	bool may_wedge; /* goes to a worker: see FOREBAY_TEST_WEDGE */
 };
 
-enum { WATCHDOG_PINGS = 256 + 1 }; /* all workers that there can be, and the monitor */
+enum { WATCHDOG_PINGS = CREW_MAX + 1 }; /* all workers that there can be, and the monitor */
 
 struct watchdog {
 	struct server *server; /* borrowed */

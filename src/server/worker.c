@@ -9,6 +9,7 @@
 #include "server/dispatch.h"
 #include "server/server.h"
 #include "server/site.h"
+#include "server/tenancy.h"
 
 #include <stdio.h>
 
@@ -79,16 +80,24 @@ report_empty(struct worker *w)
 	if (w->is_empty)
 		return;
 	w->is_empty = true;
+	loop_clear_timer(&w->env.loop, &w->grace);
 	server_report(w->server, &w->report);
+}
+
+void
+worker_check_empty(struct worker *w)
+{
+	if (!w->host.is_draining || w->host.open > 0)
+		return;
+	if (w->is_leaving && !tenancy_leave_all(w))
+		return;
+	report_empty(w);
 }
 
 static void
 on_host_empty(struct conn_host *host)
 {
-	struct worker *w = CONTAINER_OF(host, struct worker, host);
-
-	if (host->is_draining)
-		report_empty(w);
+	worker_check_empty(CONTAINER_OF(host, struct worker, host));
 }
 
 static void
@@ -107,9 +116,8 @@ drain(struct worker *w, uint64_t grace_ns)
 	uint64_t last = LAST_REQUEST_MS * CLOCK_MS;
 
 	conn_host_drain(&w->host, last < grace_ns ? last : grace_ns);
-	if (w->host.open == 0)
-		report_empty(w);
-	else if (loop_set_timer(&w->env.loop, &w->grace, until) != 0)
+	worker_check_empty(w);
+	if (w->host.open > 0 && loop_set_timer(&w->env.loop, &w->grace, until) != 0)
 		conn_host_close_all(&w->host);
 }
 
@@ -121,6 +129,8 @@ on_order(struct mail *m, void *receiver)
 
 	switch (o->what) {
 	case WORKER_DRAIN:
+	case WORKER_LEAVE:
+		w->is_leaving = o->what == WORKER_LEAVE;
 		drain(w, o->value);
 		break;
 	case WORKER_CLOSE_IDLE:
@@ -150,7 +160,7 @@ run(void *argument)
 	struct worker *w = argument;
 
 	loop_run(&w->env.loop);
-	site_detach(w->site, &w->env);
+	tenancy_end_all(w);
 	/* What the last jobs and conns have deferred. */
 	loop_turn(&w->env.loop, false);
 	access_log_close(&w->access);
@@ -196,31 +206,43 @@ worker_stop(struct worker *w)
 	thread_join(&w->thread);
 }
 
-int
-worker_init(struct worker *w, struct server *server, unsigned index, unsigned workers)
+/* What another life of this place may have left. Counters stay: they never go back. */
+static void
+reset(struct worker *w, struct server *server, unsigned number)
 {
-	int err;
-
-	*w = (struct worker){ .server = server, .site = server_site(server) };
+	w->server = server;
+	w->env.worker = number;
 	w->env.counters = &w->counters;
-	w->env.worker = index;
-	w->env.workers = workers;
 	w->report.deliver = server_on_empty;
+	w->lease = NULL;
+	w->has_reported = w->is_empty = w->is_leaving = false;
+	list_init(&w->tenancies);
 	timer_init(&w->grace, on_grace_over);
 	latch_init(&w->closed);
 	store_init(&w->env.store);
 	random_init(&w->env.random, random_seed());
 	access_log_init(&w->access, &w->env, server_log_writer(server));
+}
+
+int
+worker_init(struct worker *w, struct server *server, unsigned number, struct site *site,
+	    unsigned place, unsigned count)
+{
+	struct tenancy *t;
+	int err;
+
+	reset(w, server, number);
 	err = loop_init(&w->env.loop, w);
 	if (err)
 		return err;
 	w->has_loop = true;
-	err = conn_host_init(&w->host, &w->env, &w->site->limits, &dispatch_app, w);
+	err = conn_host_init(&w->host, &w->env, &site->limits, &dispatch_app, w);
 	if (err)
 		return err;
 	w->has_host = true;
 	w->host.on_empty = on_host_empty;
-	return site_attach(w->site, &w->env);
+	t = tenancy_new(w, site, place, count);
+	return t ? tenancy_begin(t) : ERR_MEMORY;
 }
 
 int
@@ -236,12 +258,15 @@ worker_start(struct worker *w)
 void
 worker_fini(struct worker *w)
 {
-	site_detach(w->site, &w->env);
+	tenancy_end_all(w);
+	tenancy_free_all(w);
+	w->lease = NULL;
 	if (w->has_host)
 		conn_host_fini(&w->host);
 	access_log_fini(&w->access);
 	if (w->has_loop)
 		loop_fini(&w->env.loop);
+	w->has_host = w->has_loop = false;
 	store_fini(&w->env.store);
 	latch_fini(&w->closed);
 }

@@ -3,11 +3,13 @@
  * counters, its conns. Other threads send it mail and read its counters.
  *
  *   acceptor ==handover==> worker: conn_open -> ... -> conn_close
- *   main     ==order====>  worker: drain, close idle conns, stop
+ *   main     ==order====>  worker: drain, leave, close idle conns, stop
+ *   main     ==tenancy==>  worker: which site it serves (tenancy.h)
  */
 #ifndef FOREBAY_SERVER_WORKER_H
 #define FOREBAY_SERVER_WORKER_H
 
+#include "base/list.h"
 #include "proto/conn.h"
 #include "server/access_log.h"
 #include "thread/latch.h"
@@ -32,35 +34,52 @@ struct handover {
 	} item[HANDOVER_MAX];
 };
 
+struct lease;
 struct site;
+
+/* Main's view. A worker's place stays when it has ended, with all that it has counted. */
+enum worker_state {
+	WORKER_FREE, /* has no thread */
+	WORKER_SERVING,
+	WORKER_LEAVING, /* there are fewer workers now: it drains, then ends */
+};
 
 struct worker {
 	struct env env;
 	struct conn_host host;
 	struct counters counters; /* read by the monitor */
 	struct access_log access;
+	struct gauge state; /* enum worker_state; main's, read by the monitor */
+	uint64_t given; /* conns; the acceptor's */
+	struct handover *pending; /* owned; the acceptor's, sent at the end of its turn */
+	bool has_reported; /* that it is empty; main's */
 	struct thread thread;
 	struct server *server; /* borrowed: where its reports go */
-	const struct site *site; /* counted: what it serves from */
+	struct lease *lease; /* what new exchanges take: of the site that is published */
+	struct list tenancies; /* all of them */
 	struct mail report; /* to main: draining, and all conns are closed */
 	struct mail last_words; /* from main: close, stop */
 	struct latch closed; /* opened when worker_close() is done */
 	struct timer grace; /* while draining: then all is closed */
+	bool is_leaving; /* reports only when its jobs are home too */
 	bool is_empty; /* reported */
 	bool has_loop, has_host; /* what worker_init() got to */
 };
 
-/* 0 or why not. Everything but the thread; worker_fini() undoes what was done. */
-int worker_init(struct worker *w, struct server *server, unsigned index,
-		unsigned workers) MUST_CHECK;
+/* On zeroed memory, or again after worker_fini(): everything but the thread. It will serve this
+ * site, as number `place` of `count`. 0 or why not; worker_fini() undoes what was done. */
+int worker_init(struct worker *w, struct server *server, unsigned number, struct site *site,
+		unsigned place, unsigned count) MUST_CHECK;
 /* Starts its thread. */
 int worker_start(struct worker *w) MUST_CHECK;
 /* From main: closes every conn; returns when it is done. The loop turns on. */
 void worker_close(struct worker *w);
 /* From main, after the pools have stopped: ends the thread and waits for it. */
 void worker_stop(struct worker *w);
-/* After its thread has ended. */
+/* After its thread has ended. What it has counted stays. */
 void worker_fini(struct worker *w);
+/* Its own thread: tells main when nothing is left of it to do. */
+void worker_check_empty(struct worker *w);
 
 /* An empty handover, or NULL. */
 struct handover *handover_new(void) MUST_CHECK;
@@ -70,7 +89,8 @@ void handover_send(struct handover *h, struct worker *w);
 
 /* Orders, from the main thread; ERR_MEMORY: not sent. */
 enum worker_order {
-	WORKER_DRAIN, /* value: grace in ns */
+	WORKER_DRAIN, /* value: grace in ns; the server ends */
+	WORKER_LEAVE, /* value: grace in ns; this worker ends */
 	WORKER_CLOSE_IDLE, /* value: how many at most */
 };
 int worker_send(struct worker *w, enum worker_order order, uint64_t value) MUST_CHECK;

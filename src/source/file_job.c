@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 /* Reads up to j->want bytes; fewer only at the end of the file. */
@@ -62,10 +61,7 @@ file_job_open(int root, struct slice name, size_t want)
 	j->fd = -1;
 	j->want = want;
 	memcpy(j->name, name.at, name.len);
-	/* The site that owns the root may go before an abandoned job has come home. */
-	j->root = fcntl(root, F_DUPFD_CLOEXEC, 0);
-	if (j->root < 0)
-		file_job_free(&j);
+	j->root = root;
 	return j;
 }
 
@@ -90,12 +86,12 @@ file_job_release(struct file_job *j)
 {
 	if (!j)
 		return;
-	if (j->root >= 0)
-		close(j->root);
 	if (j->fd >= 0)
 		close(j->fd);
 	if (j->file)
 		chunk_file_unref(j->file);
 	mem_free(&j->memory);
+	if (j->lease)
+		lease_give(j->lease);
 	mem_free(&j);
 }

@@ -1,13 +1,14 @@
 /*
  * The parts of reading a file that may wait for a disk, as jobs of the pool
  * `blocking`: opening with the first piece, and reading one more piece. A job
- * owns all that it touches: a duplicate of the root, a reference to the
- * file, the memory it reads into. Made, sent and freed on the worker; run on a pool thread.
+ * owns what it touches - a reference to the file, the memory it reads into - and
+ * its lease keeps the root open. Made, sent and freed on the worker; run on a pool thread.
  */
 #ifndef FOREBAY_SOURCE_FILE_JOB_H
 #define FOREBAY_SOURCE_FILE_JOB_H
 
 #include "base/chunk.h"
+#include "net/lease.h"
 #include "source/file_open.h"
 #include "thread/pool.h"
 
@@ -16,7 +17,8 @@ struct file_reading;
 struct file_job {
 	struct job job;
 	struct file_reading *reading; /* borrowed, of file.c; NULL: nobody waits for it any more */
-	int root; /* of an opening: owned; else -1 */
+	struct lease *lease; /* taken when it is sent */
+	int root; /* of an opening: borrowed from the site; else -1 */
 	int fd; /* what was opened: owned until taken; -1 */
 	struct file_facts facts;
 	struct chunk_file *file; /* of a reading: counted */
@@ -27,7 +29,7 @@ struct file_job {
 	char name[]; /* below the root */
 };
 
-/* NULL without memory or descriptors. */
+/* NULL without memory. */
 struct file_job *file_job_open(int root, struct slice name, size_t want) MUST_CHECK;
 /* Takes a reference of its own to the file. */
 struct file_job *file_job_read(struct chunk_file *file, uint64_t offset, size_t want) MUST_CHECK;

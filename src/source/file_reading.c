@@ -230,6 +230,8 @@ submit(struct file_reading *r, struct file_job *j, uint64_t deadline_ns)
 		return ERR_MEMORY;
 	}
 	j->reading = r;
+	j->lease = r->q->lease;
+	lease_take(j->lease);
 	j->job.home = &r->q->env->loop.mailbox;
 	j->job.deadline_ns = deadline_ns;
 	j->job.on_home = on_home;

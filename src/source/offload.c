@@ -119,6 +119,7 @@ free_offload(struct offload *o)
 		o->ops->fini(o);
 	buffer_fini(&o->output);
 	mem_free(&o->reply);
+	lease_give(o->lease);
 	mem_free(&o);
 }
 
@@ -208,6 +209,8 @@ offload_start(struct subrequest *q)
 	}
 	o->ops = seat->ops;
 	o->q = q;
+	o->lease = q->lease;
+	lease_take(o->lease);
 	o->status = 200;
 	if (!o->type.at)
 		o->type = SLICE("text/plain");

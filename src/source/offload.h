@@ -38,6 +38,7 @@ struct offload {
 	struct job job;
 	const struct offload_ops *ops;
 	struct subrequest *q; /* NULL: nobody waits for it any more */
+	struct lease *lease; /* taken: what run() uses of the site stays until it is home */
 	struct buffer output; /* limit: the part's max_result */
 	int status;
 	struct slice type; /* static or of the site */

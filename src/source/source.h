@@ -21,7 +21,7 @@
 #include "base/err.h"
 #include "config/key.h"
 #include "http/request.h"
-#include "net/env.h"
+#include "net/lease.h"
 #include "thread/pool.h"
 
 struct job_type;
@@ -61,8 +61,10 @@ struct source_ops {
 	 * (part_value.constant). */
 	int (*prepare_part)(struct part *p, struct source_build *b);
 	void (*unload)(struct source *s); /* builder or main thread, after every worker detached */
-	int (*attach)(struct source *s, struct env *env);
-	void (*detach)(struct source *s, struct env *env);
+	/* Each worker: what it keeps goes to l->attached[s->index]. detach also follows a failed
+	 * attach. */
+	int (*attach)(struct source *s, struct lease *l);
+	void (*detach)(struct source *s, struct lease *l);
 	/* Optional: the pool in which reserve() takes one place for each subrequest; NULL when
 	 * load_part() failed. */
 	struct pool *(*pool)(const struct part *p);
@@ -91,7 +93,7 @@ struct source {
 	struct conf_section *section; /* where it was declared, for errors; NULL without */
 	void *conf; /* filled from section_keys */
 	void *state; /* of load() */
-	unsigned index; /* in env->attached */
+	unsigned index; /* in lease->attached */
 };
 
 /* How values are written into the text; see plan/template.h. */
@@ -119,7 +121,7 @@ struct part {
 	const void *choice; /* of choose() */
 	struct part_value value[PART_VALUES_MAX];
 	unsigned values;
-	unsigned index; /* in env->parts */
+	unsigned index; /* in lease->parts */
 	bool passes_through; /* the only part, streamed to the client */
 	uint64_t max_result; /* bytes: a source that builds its result as a whole stops there */
 	const struct slice

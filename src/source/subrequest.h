@@ -33,6 +33,7 @@ struct subrequest {
 	const struct part *part;
 	const struct subrequest_ops *up;
 	struct env *env; /* of this worker */
+	struct lease *lease; /* what it holds of the part's site; of the exchange */
 	struct arena *arena; /* of the exchange */
 	const struct request *request; /* the client's; borrowed until done or cancelled */
 	const struct address *client;

@@ -211,27 +211,27 @@ load_part(struct part *p, struct source_build *b)
 /* --- on a worker ------------------------------------------------------------------ */
 
 static int
-attach(struct source *s, struct env *env)
+attach(struct source *s, struct lease *lease)
 {
-	struct upstream_share *share = upstream_share_new(s->state, env);
+	struct upstream_share *share = upstream_share_new(s->state, lease);
 
-	env->attached[s->index] = share;
+	lease->attached[s->index] = share;
 	return share ? 0 : ERR_MEMORY;
 }
 
 static void
-detach(struct source *s, struct env *env)
+detach(struct source *s, struct lease *lease)
 {
-	struct upstream_share *share = env->attached[s->index];
+	struct upstream_share *share = lease->attached[s->index];
 
 	upstream_share_free(&share);
-	env->attached[s->index] = NULL;
+	lease->attached[s->index] = NULL;
 }
 
 static int
 reserve(struct subrequest *q[], size_t n)
 {
-	struct upstream_share *share = q[0]->env->attached[q[0]->part->source->index];
+	struct upstream_share *share = q[0]->lease->attached[q[0]->part->source->index];
 
 	return upstream_share_admit(share, q, n);
 }

@@ -146,7 +146,7 @@ int upstream_servers_load(struct upstream *u, struct source *s, struct source_bu
 
 /* --- upstream_share.c -------------------------------------------------------- */
 
-struct upstream_share *upstream_share_new(const struct upstream *u, struct env *env) MUST_CHECK;
+struct upstream_share *upstream_share_new(const struct upstream *u, struct lease *lease) MUST_CHECK;
 /* Nothing may be admitted; closes idle conns. */
 void upstream_share_free(struct upstream_share **share);
 /* Makes q->state of each, all or none; else ERR_SHED and each q->refusal. */

@@ -241,15 +241,15 @@ upstream_errand_end(struct upstream_errand *e, int err)
 
 /* This worker's part of a total; at least one where there is any. */
 static unsigned
-part_of(unsigned total, const struct env *env)
+part_of(unsigned total, const struct lease *l)
 {
-	unsigned part = total / env->workers + (env->worker < total % env->workers);
+	unsigned part = total / l->workers + (l->worker < total % l->workers);
 
 	return part == 0 && total > 0 ? 1 : part;
 }
 
 struct upstream_share *
-upstream_share_new(const struct upstream *u, struct env *env)
+upstream_share_new(const struct upstream *u, struct lease *lease)
 {
 	struct upstream_share *share;
 
@@ -257,11 +257,11 @@ upstream_share_new(const struct upstream *u, struct env *env)
 	if (!share)
 		return NULL;
 	share->upstream = u;
-	share->env = env;
-	share->max_connections = part_of(u->conf->max_connections, env);
-	share->max_pending = part_of(u->conf->max_pending, env);
+	share->env = lease->env;
+	share->max_connections = part_of(u->conf->max_connections, lease);
+	share->max_pending = part_of(u->conf->max_pending, lease);
 	/* Workers do not all begin with the same server. */
-	share->next = env->worker % u->count;
+	share->next = lease->worker % u->count;
 	share->serve.run = on_serve;
 	list_init(&share->waiting);
 	list_init(&share->closed);

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/err.h"
 
+#include <sched.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ int
 mailbox_init(struct mailbox *b)
 {
 	atomic_init(&b->newest, NULL);
+	atomic_init(&b->senders, 0);
 	atomic_init(&b->is_asleep, false);
 	b->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	return b->wake_fd < 0 ? ERR_SYSTEM : 0;
@@ -22,6 +24,8 @@ mailbox_init(struct mailbox *b)
 void
 mailbox_fini(struct mailbox *b)
 {
+	while (atomic_load_explicit(&b->senders, memory_order_acquire) > 0)
+		sched_yield();
 	ASSERT(atomic_load_explicit(&b->newest, memory_order_relaxed) == NULL);
 	if (b->wake_fd >= 0)
 		close(b->wake_fd);
@@ -42,8 +46,10 @@ mailbox_ring(struct mailbox *b)
 void
 mailbox_send(struct mailbox *b, struct mail *m)
 {
-	struct mail *newest = atomic_load_explicit(&b->newest, memory_order_relaxed);
+	struct mail *newest;
 
+	atomic_fetch_add_explicit(&b->senders, 1, memory_order_relaxed);
+	newest = atomic_load_explicit(&b->newest, memory_order_relaxed);
 	do {
 		m->next = newest;
 	} while (!atomic_compare_exchange_weak_explicit(
@@ -52,6 +58,7 @@ mailbox_send(struct mailbox *b, struct mail *m)
 	if (atomic_load_explicit(&b->is_asleep, memory_order_seq_cst) &&
 	    atomic_exchange_explicit(&b->is_asleep, false, memory_order_seq_cst))
 		mailbox_ring(b);
+	atomic_fetch_sub_explicit(&b->senders, 1, memory_order_release);
 }
 
 unsigned

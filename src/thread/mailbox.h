@@ -22,13 +22,14 @@ struct mail {
 
 struct mailbox {
 	_Atomic(struct mail *) newest;
+	atomic_uint senders; /* inside mailbox_send() now: they may still be ringing */
 	atomic_bool is_asleep;
 	int wake_fd; /* eventfd, watched edge-triggered by the receiver and never read */
 };
 
 /* ERR_SYSTEM when no eventfd can be had. */
 int mailbox_init(struct mailbox *b) __attribute__((warn_unused_result));
-/* No mail may be left. */
+/* No mail may be left, and nobody may begin to send. Waits for who has sent and still rings. */
 void mailbox_fini(struct mailbox *b);
 
 /* Any thread. m->deliver must be set; m belongs to the receiver now. */

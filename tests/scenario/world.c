@@ -319,9 +319,14 @@ world_open_path(const char *conf, const char *const names[], const char *const v
 	random_init(&w->env.random, 1);
 	grow_timers(&w->env.loop);
 	w->env.counters = &w->counters;
-	w->env.workers = 1;
-	w->env.parts = w->series;
-	w->env.attached = w->attached;
+	for (unsigned i = 0; i < PLAN_PARTS_MAX; i++)
+		w->parts[i] = &w->series[i];
+	w->lease = (struct lease){
+		.env = &w->env,
+		.workers = 1,
+		.parts = w->parts,
+		.attached = w->attached,
+	};
 	client_open(w);
 	return w;
 }
@@ -421,7 +426,7 @@ client_start(struct world *w)
 {
 	struct run_captures captures = { w->captures, { NULL, 0 } };
 
-	run_start(&w->client.x, &w->env, w->plan, &captures);
+	run_start(&w->client.x, &w->lease, w->plan, &captures);
 }
 
 void

@@ -82,7 +82,9 @@ struct world {
 	struct env env;
 	struct counters counters;
 	struct part_series series[PLAN_PARTS_MAX];
+	struct part_series *parts[PLAN_PARTS_MAX];
 	void *attached[4];
+	struct lease lease;
 	struct store site_store;
 	struct arena site;
 	struct conf *conf;

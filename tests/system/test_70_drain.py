@@ -3,15 +3,13 @@
 The server announces it by `Connection: close` in a response, or by its FIN. A client
 that sees neither before its bytes are sent has to get an answer to them.
 """
-import select
-import socket
-import threading
 import time
 
 import pytest
 
 from bed import FACTOR, wait_until
 from client import Client, ask
+from load import Load
 
 CONF = """
 [server]
@@ -60,79 +58,6 @@ PLAN = b"GET /plan HTTP/1.1\r\nHost: a\r\n\r\n"
 @pytest.fixture
 def daemon(start, chaos):
     return start(CONF % chaos.address)
-
-
-def has_ended(c):
-    """Whether the server's FIN, or a reset, is here already."""
-    if c.pending or not select.select([c.socket], [], [], 0)[0]:
-        return False
-    try:
-        return c.socket.recv(1, socket.MSG_PEEK) == b""
-    except ConnectionError:
-        return True
-
-
-class Load:
-    """Threads that ask until nobody listens any more."""
-
-    def __init__(self, address, threads, requests, count, is_kept, pause=0.0):
-        self.address, self.requests, self.count = address, requests, count
-        self.is_kept, self.pause = is_kept, pause
-        self.answered, self.unsure, self.lost = 0, 0, []
-        self.threads = [threading.Thread(target=self.run) for _ in range(threads)]
-        for thread in self.threads:
-            thread.start()
-
-    def connect(self):
-        """None when nobody listens."""
-        try:
-            return Client(self.address, timeout=15)
-        except (ConnectionRefusedError, FileNotFoundError, socket.timeout):
-            return None
-
-    def turn(self, c, since):
-        """One write, and the answers to all of it. False when the connection is used up."""
-        if has_ended(c):
-            return False
-        try:
-            c.send(self.requests)
-            # The FIN may have crossed our bytes; and a thread that slept between connecting
-            # and sending may have come when the listener was gone.
-            if has_ended(c) or (since and time.monotonic() - since > 0.005):
-                self.unsure += 1
-                return False
-            for place in range(self.count):
-                r = c.response()
-                assert r.status == 200, r
-                assert not r.closes() or place == self.count - 1, "closing was announced before the last answer"
-                self.answered += 1
-            if r.closes():
-                assert c.is_closed()
-                return False
-        except (AssertionError, OSError) as err:
-            self.lost.append(repr(err))
-            return False
-        return self.is_kept
-
-    def run(self):
-        """One thread."""
-        while True:
-            since = time.monotonic()
-            c = self.connect()
-            if not c:
-                return
-            since = time.monotonic()
-            while self.turn(c, since):
-                since = None
-                if self.pause:
-                    time.sleep(self.pause)
-            c.close()
-
-    def join(self):
-        """Waits for the end of all threads, and judges."""
-        for thread in self.threads:
-            thread.join()
-        assert not self.lost, (len(self.lost), self.lost[:5])
 
 
 LOADS = {

@@ -174,7 +174,6 @@ stand_open(struct stand *b)
 	b->heard = malloc(STAND_HEARD_BYTES + 1);
 	b->heard[0] = '\0';
 	b->env.counters = &b->counters;
-	b->env.workers = 1;
 	store_init(&b->env.store);
 	random_init(&b->env.random, 7);
 	ck_assert_int_eq(loop_init(&b->env.loop, b), 0);

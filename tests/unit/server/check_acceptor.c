@@ -24,6 +24,8 @@ enum { WORKERS = 2, CROWD = 600 };
 static struct server *server;
 static struct site site;
 static struct site_listener listener;
+static struct ledger *ledger;
+static struct conf_errors errors;
 static struct worker *workers[WORKERS];
 static struct acceptor *acceptor;
 static int clients[CROWD];
@@ -51,25 +53,36 @@ set_up(void)
 			    .idle_timeout_ns = 3600 * CLOCK_SEC },
 	};
 	server = mem_zalloc(1, sizeof(*server));
+	site.route_ledgers = &ledger;
+	site.workers = WORKERS;
 	server->site = &site;
-	server->workers = workers;
-	server->worker_count = WORKERS;
+	crew_init(&server->crew, server);
+	reload_init(&server->reload, server, "");
 	acceptor = &server->acceptor;
 	client_count = 0;
 	passed_ns = 0;
 	ck_assert_int_eq(loop_init(&server->loop, server), 0);
+	ledger = ledger_new(sizeof(struct route_series));
+	ck_assert_ptr_nonnull(ledger);
+	conf_errors_init(&errors);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		workers[i] = mem_zalloc(1, sizeof(*workers[i]));
-		ck_assert_int_eq(worker_init(workers[i], server, i, WORKERS), 0);
+		ck_assert_int_eq(worker_init(workers[i], server, i, &site, i, WORKERS), 0);
+		server->crew.place[i] = server->crew.serving[i] = workers[i];
 	}
+	gauge_set(&server->crew.places, WORKERS);
+	server->crew.serving_count = WORKERS;
+	site.holders++; /* the test: it is not freed */
 }
 
 /* After what a test has changed of the site. */
 static void
 start(void)
 {
-	ck_assert_int_eq(acceptor_open(acceptor, &server->loop, &site, &server->counters), 0);
-	ck_assert_int_eq(acceptor_start(acceptor, workers, WORKERS), 0);
+	acceptor_init(acceptor, &server->loop, &server->crew, &server->counters);
+	ck_assert_int_eq(acceptor_prepare(acceptor, &site, &errors), 0);
+	ck_assert_int_eq(acceptor_watch(acceptor), 0);
+	acceptor_take_over(acceptor, &site);
 }
 
 static void
@@ -82,6 +95,8 @@ tear_down(void)
 		worker_fini(workers[i]);
 		mem_free(&workers[i]);
 	}
+	ledger_unref(&ledger);
+	conf_errors_fini(&errors);
 	loop_fini(&server->loop);
 	mem_free(&server);
 	for (unsigned i = 0; i < client_count; i++)
@@ -250,7 +265,7 @@ START_TEST(a_drain_takes_what_has_come_though_it_is_paused_and_full)
 	acceptor_drain(acceptor);
 	turn();
 	ck_assert_uint_eq(count_read(&server->counters, COUNTER_ACCEPTED), 50);
-	ck_assert_uint_eq(acceptor->gate_count, 0);
+	ck_assert_ptr_null(acceptor->gates);
 }
 END_TEST
 

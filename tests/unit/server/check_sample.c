@@ -17,26 +17,33 @@ enum { WORKERS = 2, SERIES = 3 };
 static struct server *server;
 static struct site site;
 static struct worker *workers[WORKERS];
-static struct route_series route[WORKERS][SERIES];
-static struct part_series part[WORKERS][SERIES];
+static struct ledger *routes[SERIES], *parts[SERIES];
+static struct route_series *route[WORKERS][SERIES];
+static struct part_series *part[WORKERS][SERIES];
 
 static void
 set_up(void)
 {
 	memset(&site, 0, sizeof(site));
-	memset(route, 0, sizeof(route));
-	memset(part, 0, sizeof(part));
 	server = mem_zalloc(1, sizeof(*server));
 	ck_assert_ptr_nonnull(server);
 	for (unsigned i = 0; i < WORKERS; i++) {
 		workers[i] = mem_zalloc(1, sizeof(*workers[i]));
 		ck_assert_ptr_nonnull(workers[i]);
-		workers[i]->env.routes = route[i];
-		workers[i]->env.parts = part[i];
+		server->crew.place[i] = workers[i];
 	}
-	server->site = &site;
-	server->workers = workers;
-	server->worker_count = WORKERS;
+	gauge_set(&server->crew.places, WORKERS);
+	for (unsigned i = 0; i < SERIES; i++) {
+		routes[i] = ledger_new(sizeof(struct route_series));
+		parts[i] = ledger_new(sizeof(struct part_series));
+		for (unsigned k = 0; k < WORKERS; k++) {
+			route[k][i] = ledger_series(routes[i], k);
+			part[k][i] = ledger_series(parts[i], k);
+		}
+	}
+	site.route_ledgers = routes;
+	site.part_ledgers = parts;
+	server->shown = &site;
 }
 
 static void
@@ -45,6 +52,10 @@ tear_down(void)
 	mem_fail_at(0, false);
 	for (unsigned i = 0; i < WORKERS; i++)
 		mem_free(&workers[i]);
+	for (unsigned i = 0; i < SERIES; i++) {
+		ledger_unref(&routes[i]);
+		ledger_unref(&parts[i]);
+	}
 	mem_free(&server);
 }
 
@@ -68,11 +79,11 @@ START_TEST(routes_and_parts_are_summed_over_the_workers)
 	struct sample s;
 
 	for (unsigned i = 0; i < WORKERS; i++) {
-		count_word(&route[i][1].by_status[status_index(200)], 2);
-		count_word(&route[i][1].by_status[0], 1);
-		histogram_add(&route[i][1].duration, CLOCK_MS);
-		count_word(&part[i][2].by_outcome[OUTCOME_SHED], 4);
-		histogram_add(&part[i][2].duration, CLOCK_SEC);
+		count_word(&route[i][1]->by_status[status_index(200)], 2);
+		count_word(&route[i][1]->by_status[0], 1);
+		histogram_add(&route[i][1]->duration, CLOCK_MS);
+		count_word(&part[i][2]->by_outcome[OUTCOME_SHED], 4);
+		histogram_add(&part[i][2]->duration, CLOCK_SEC);
 	}
 	ck_assert_int_eq(sample_take(&s, server), 0);
 	sample_route_sum(&s, 1, &of_route);
@@ -84,24 +95,6 @@ START_TEST(routes_and_parts_are_summed_over_the_workers)
 	sample_part_sum(&s, 2, &of_part);
 	ck_assert_uint_eq(of_part.by_outcome[OUTCOME_SHED], 8);
 	ck_assert_uint_eq(histogram_sum_count(&of_part.duration), 2);
-	sample_release(&s);
-}
-END_TEST
-
-START_TEST(a_worker_that_has_not_attached_counts_nothing)
-{
-	struct sample_route of_route;
-	struct sample_part of_part;
-	struct sample s;
-
-	workers[0]->env.routes = NULL;
-	workers[0]->env.parts = NULL;
-	count_word(&route[1][0].by_status[0], 1);
-	ck_assert_int_eq(sample_take(&s, server), 0);
-	sample_route_sum(&s, 0, &of_route);
-	sample_part_sum(&s, 0, &of_part);
-	ck_assert_uint_eq(of_route.requests, 1);
-	ck_assert_uint_eq(histogram_sum_count(&of_part.duration), 0);
 	sample_release(&s);
 }
 END_TEST
@@ -171,7 +164,6 @@ suite_server_sample(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, counters_of_main_and_of_every_worker_add_up);
 	tcase_add_test(t, routes_and_parts_are_summed_over_the_workers);
-	tcase_add_test(t, a_worker_that_has_not_attached_counts_nothing);
 	tcase_add_test(t, open_connections_are_never_negative);
 	tcase_add_test(t, saturation_is_that_of_the_fullest_pool);
 	tcase_add_test(t, without_memory_there_is_no_sample_and_no_text);

@@ -143,7 +143,7 @@ END_TEST
 static void
 put_before(struct bed *b, struct slice address)
 {
-	struct upstream_share *share = bed_env(b)->attached[0];
+	struct upstream_share *share = bed_share(b);
 	struct upstream_server *server = &share->upstream->servers[0];
 
 	server->addresses[1] = server->addresses[0];
@@ -166,7 +166,7 @@ START_TEST(an_address_that_refuses_is_passed_over_and_remembered)
 		ck_assert_int_eq(a->err, 0);
 		bed_hang_up(fd);
 		ck_assert_uint_eq(
-		    ((struct upstream_share *)bed_env(b)->attached[0])->peers[0].address, 1);
+		    ((struct upstream_share *)bed_share(b))->peers[0].address, 1);
 	}
 	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_CONNECT_FAILED), 0);
 	bed_close(b);

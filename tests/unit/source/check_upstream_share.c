@@ -129,7 +129,7 @@ END_TEST
 START_TEST(bytes_that_came_before_the_next_request_cost_the_connection)
 {
 	struct bed *b = bed_open("", "", BED_JOINED);
-	struct upstream_share *share = bed_env(b)->attached[0];
+	struct upstream_share *share = bed_share(b);
 	int fd = warm(b), second;
 	struct ask *a = bed_ask(b);
 

@@ -21,6 +21,7 @@ static struct arena site;
 static struct conf *conf;
 static struct conf_errors errors;
 static struct source source = { .ops = &source_file };
+static struct lease lease = { .env = &env };
 
 /* --- the fake run ------------------------------------------------------------------ */
 
@@ -118,6 +119,7 @@ ask(const char *method, const char *path, const char *value)
 	asked.q = (struct subrequest){ .part = &part,
 				       .up = &up,
 				       .env = &env,
+				       .lease = &lease,
 				       .arena = &asked.arena,
 				       .request = &asked.request,
 				       .value = asked.values,

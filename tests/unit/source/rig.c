@@ -262,6 +262,8 @@ rig_ask_open(struct rig *r, struct rig_ask *a, const struct part *p)
 	a->q.part = p;
 	a->q.up = &up;
 	a->q.env = &r->env;
+	r->lease.env = &r->env;
+	a->q.lease = &r->lease;
 	a->q.arena = &a->arena;
 	a->q.value = a->value;
 	a->q.deadline_ns = CLOCK_NEVER;

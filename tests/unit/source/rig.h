@@ -13,6 +13,7 @@ enum { RIG_POOLS = 8, RIG_BODY_BYTES = 1 << 17, RIG_ERROR_BYTES = 4096 };
 
 struct rig {
 	struct env env;
+	struct lease lease;
 	struct store site_store;
 	struct arena site; /* what a site's memory is */
 	struct conf *conf;

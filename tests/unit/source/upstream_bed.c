@@ -22,6 +22,7 @@ struct bed {
 	struct env env;
 	struct counters counters;
 	void *attached[1];
+	struct lease lease;
 	struct conf_errors errors;
 	struct conf *conf;
 	struct store site_store;
@@ -167,8 +168,7 @@ bed_open_worker(const char *section, const char *part, int kind, unsigned worker
 	arena_init(&b->site, &b->site_store, 1 << 20);
 	random_init(&b->env.random, 1);
 	b->env.counters = &b->counters;
-	b->env.workers = workers;
-	b->env.attached = b->attached;
+	b->lease = (struct lease){ .env = &b->env, .workers = workers, .attached = b->attached };
 	b->part.passes_through = kind == BED_PASSED;
 	listen_somewhere(b);
 	snprintf(text, sizeof(text), "[upstream u]\n%s%u\n%s\n[route u]\n%s\n",
@@ -176,7 +176,7 @@ bed_open_worker(const char *section, const char *part, int kind, unsigned worker
 		 section, part);
 	load(b, text);
 	ck_assert_uint_eq(b->errors.errors, 0);
-	ck_assert_int_eq(source_upstream.attach(&b->source, &b->env), 0);
+	ck_assert_int_eq(source_upstream.attach(&b->source, &b->lease), 0);
 	return b;
 }
 
@@ -197,7 +197,7 @@ bed_close(struct bed *b)
 		mem_free(&a->body);
 		mem_free(&a);
 	}
-	source_upstream.detach(&b->source, &b->env);
+	source_upstream.detach(&b->source, &b->lease);
 	bed_turn(b);
 	ck_assert_uint_eq(b->env.loop.timers.count, 0);
 	close(b->listener);
@@ -209,6 +209,12 @@ bed_close(struct bed *b)
 	arena_fini(&b->site);
 	store_fini(&b->site_store);
 	mem_free(&b);
+}
+
+struct upstream_share *
+bed_share(struct bed *b)
+{
+	return b->attached[0];
 }
 
 struct env *
@@ -232,13 +238,13 @@ bed_port(struct bed *b)
 unsigned
 bed_open_conns(struct bed *b)
 {
-	return ((struct upstream_share *)b->attached[0])->open;
+	return bed_share(b)->open;
 }
 
 unsigned
 bed_admitted(struct bed *b)
 {
-	return ((struct upstream_share *)b->attached[0])->admitted;
+	return bed_share(b)->admitted;
 }
 
 /* --- subrequests -------------------------------------------------------------------- */
@@ -268,6 +274,7 @@ bed_prepare(struct bed *b)
 		.part = &b->part,
 		.up = &ups,
 		.env = &b->env,
+		.lease = &b->lease,
 		.arena = &a->arena,
 		.request = &a->request,
 		.client = &a->client,

@@ -20,6 +20,7 @@
 enum { BED_JOINED, BED_PASSED };
 
 struct bed;
+struct upstream_share;
 
 /* One subrequest and what came of it. */
 struct ask {
@@ -48,6 +49,7 @@ void bed_close(struct bed *b);
 /* What loading says is wrong with these lines: one line each, "" for nothing. Static memory. */
 const char *bed_complaint(const char *section, const char *part, int kind);
 struct env *bed_env(struct bed *b);
+struct upstream_share *bed_share(struct bed *b);
 uint64_t bed_count(struct bed *b, enum counter id);
 unsigned bed_port(struct bed *b);
 /* Open upstream connections as the worker counts them, and subrequests admitted. */

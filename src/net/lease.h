@@ -1,0 +1,45 @@
+/*
+ * A lease: what one worker holds of one site - its share of every source, its
+ * pages of the ledgers, and how many exchanges and jobs still need the site.
+ * While a site is replaced a worker has two: new exchanges take the new one, and
+ * the old one ends when its last user has left. Of one thread; no user touches
+ * a line that threads share.
+ */
+#ifndef FOREBAY_NET_LEASE_H
+#define FOREBAY_NET_LEASE_H
+
+#include "base/assert.h"
+#include "metrics/series.h"
+#include "net/env.h"
+
+struct site;
+
+struct lease {
+	struct env *env; /* borrowed: of the worker */
+	const struct site *site; /* borrowed: there until the lease has been given up */
+	unsigned worker, workers; /* which one of those that serve the site, and how many */
+	struct route_series **routes; /* owned array; by route index */
+	struct part_series **parts; /* owned array; by part index */
+	void **attached; /* owned array; by source index: what attach() left */
+	unsigned users; /* exchanges, and jobs on their way */
+	bool is_over; /* takes no new exchanges */
+	void (*on_unused)(struct lease *l); /* over, and the last user has left: may come late */
+};
+
+static inline void
+lease_take(struct lease *l)
+{
+	l->users++;
+}
+
+/* May call on_unused, which frees nothing before the end of the turn. */
+static inline void
+lease_give(struct lease *l)
+{
+	ASSERT(l->users > 0);
+	l->users--;
+	if (l->users == 0 && l->is_over)
+		l->on_unused(l);
+}
+
+#endif

@@ -1,0 +1,440 @@
+/*
+ * Reload; see reload.h for the way.
+ */
+#include "server/reload.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/command.h"
+#include "server/notify.h"
+#include "server/server.h"
+#include "server/tenancy.h"
+
+#include <string.h>
+#include <time.h>
+
+static void begin(struct reload *r);
+
+/* --- who asked --------------------------------------------------------------------------- */
+
+static struct command *
+command_of(struct mail *m)
+{
+	return CONTAINER_OF(m, struct command, mail);
+}
+
+/* With what was wrong, or odd, for each. */
+static void
+answer_askers(struct reload *r, int status, const char *message)
+{
+	while (r->askers) {
+		struct command *c = command_of(r->askers);
+
+		r->askers = c->mail.next;
+		conf_errors_add_all(&c->reply.errors, &r->errors);
+		command_answer(c, status, "%s", message);
+	}
+}
+
+static void
+log_errors(struct conf_errors *e)
+{
+	conf_errors_sort(e);
+	for (size_t i = 0; i < e->count; i++) {
+		if (e->list[i].is_warning)
+			log_warning("%s", e->list[i].text);
+		else
+			log_error("%s", e->list[i].text);
+	}
+}
+
+/* --- the end of it ------------------------------------------------------------------------- */
+
+/* If somebody asked meanwhile, the next begins. */
+static void
+finish(struct reload *r, bool is_taken)
+{
+	struct server *s = r->server;
+
+	conf_errors_fini(&r->errors);
+	r->step = RELOAD_IDLE;
+	r->site = r->prior = NULL;
+	gauge_set(&s->reload_failed, !is_taken);
+	gauge_set(&s->reloaded_at, (uint64_t)time(NULL));
+	/* Workers that left meanwhile could have been sent mail. */
+	crew_end_left(&s->crew);
+	if (r->is_asked_again && !r->is_stopping)
+		begin(r);
+}
+
+void
+reload_release(struct reload *r, struct site *site)
+{
+	struct site **at = &r->server->sites;
+
+	/* At the end all of them are freed, by whoever started. */
+	if (--site->holders > 0 || r->is_stopping)
+		return;
+	while (*at != site)
+		at = &(*at)->next;
+	*at = site->next;
+	reaper_take(&r->server->reaper, site);
+}
+
+static bool
+is_given_up(const struct reload *r)
+{
+	return r->is_stopping || gauge_read(&r->server->state) == SERVER_DRAINING;
+}
+
+/* The first error, for a line that stands alone. */
+static const char *
+first_error(const struct reload *r)
+{
+	for (size_t i = 0; i < r->errors.count; i++) {
+		if (!r->errors.list[i].is_warning)
+			return r->errors.list[i].text;
+	}
+	return err_text(r->outcome ? r->outcome : ERR_SHUTDOWN);
+}
+
+/* Nothing has changed. */
+static void
+refuse(struct reload *r)
+{
+	struct server *s = r->server;
+	char message[REPLY_MESSAGE_BYTES];
+	struct writer w = writer_over(message, sizeof(message) - 1);
+
+	log_errors(&r->errors);
+	writer_format(&w, "reload refused, nothing has changed: %u errors", r->errors.errors);
+	if (r->errors.errors < 2) {
+		w.len = 0;
+		writer_format(&w, "reload refused, nothing has changed: %s", first_error(r));
+	}
+	message[w.len] = '\0';
+	log_error("%s", message);
+	if (!is_given_up(r))
+		notify_ready(message);
+	answer_askers(r, r->errors.errors ? 422 : 503, message);
+	acceptor_forget(&s->acceptor);
+	logs_cancel(&s->logs);
+	crew_dismiss_recruits(&s->crew);
+	if (r->site)
+		reload_release(r, r->site);
+	finish(r, false);
+}
+
+static void
+on_shortage(struct reload *r, int err)
+{
+	r->outcome = err;
+	conf_error(&r->errors, r->path, 0, "cannot reload: %s", err_text(err));
+}
+
+static void
+succeed(struct reload *r)
+{
+	const struct site *site = r->site;
+	uint64_t took = clock_monotonic() - r->began_ns;
+	char message[REPLY_MESSAGE_BYTES];
+	struct writer w = writer_over(message, sizeof(message) - 1);
+
+	writer_format(&w, "reloaded: %u workers, %u routes, in %llu ms", site->workers,
+		      site->route_count, (unsigned long long)(took / CLOCK_MS));
+	message[w.len] = '\0';
+	log_errors(&r->errors);
+	log_notice("%s", message);
+	notify_serving(site->workers, site->route_count);
+	answer_askers(r, 200, message);
+	finish(r, true);
+}
+
+/* --- the builder ---------------------------------------------------------------------------- */
+
+static void
+build(void *argument)
+{
+	struct reload *r = argument;
+
+	r->site = site_open(r->path, &r->errors);
+	if (r->site) {
+		site_check_live(r->site, r->prior, &r->errors);
+		/* Also after errors: so that all of them come in one run. */
+		r->outcome = site_complete(r->site, r->prior, &r->errors);
+	}
+	mailbox_send(&r->server->loop.mailbox, &r->mail);
+}
+
+static void
+resize(void *argument)
+{
+	struct reload *r = argument;
+
+	r->outcome = pools_resize(&r->site->pools, r->path, &r->errors);
+	mailbox_send(&r->server->loop.mailbox, &r->mail);
+}
+
+static int
+start_builder(struct reload *r, void (*run)(void *), void (*on_done)(struct mail *, void *))
+{
+	r->mail.deliver = on_done;
+	r->thread = (struct thread){
+		.role = THREAD_BUILDER,
+		.name = "builder",
+		.run = run,
+		.argument = r,
+	};
+	return thread_start(&r->thread);
+}
+
+/* --- switching ------------------------------------------------------------------------------ */
+
+static void
+count_switched(struct reload *r)
+{
+	if (--r->awaited == 0 && !r->is_stopping)
+		succeed(r);
+}
+
+/* Mail goes out in this order: no worker gets a connection of a listener that its site does not
+ * know. */
+static void
+publish(struct reload *r)
+{
+	struct server *s = r->server;
+
+	r->step = RELOAD_SWITCHING;
+	r->awaited = r->tenancies + 1;
+	for (unsigned i = 0; i < r->tenancies; i++)
+		tenancy_switch(r->tenancy[i]);
+	r->site->holders++; /* the monitor */
+	monitor_show(&s->monitor, r->site);
+	s->site = r->site;
+	logs_commit(&s->logs);
+	crew_settle(&s->crew, r->site);
+	acceptor_take_over(&s->acceptor, r->site);
+	reload_release(r, r->prior);
+}
+
+void
+server_on_switched(struct mail *m, void *receiver)
+{
+	struct server *s = receiver;
+
+	(void)m;
+	count_switched(&s->reload);
+}
+
+void
+server_on_shown(struct mail *m, void *receiver)
+{
+	struct server *s = receiver;
+
+	(void)m;
+	reload_release(&s->reload, s->reload.prior);
+	count_switched(&s->reload);
+}
+
+/* --- attaching ------------------------------------------------------------------------------ */
+
+static void
+forget_tenancies(struct reload *r)
+{
+	for (unsigned i = 0; i < r->tenancies; i++)
+		tenancy_forget(r->tenancy[i]);
+	r->tenancies = 0;
+}
+
+static void
+on_resized(struct mail *m, void *receiver)
+{
+	struct reload *r = CONTAINER_OF(m, struct reload, mail);
+
+	(void)receiver;
+	thread_join(&r->thread);
+	if (!r->outcome && !is_given_up(r)) {
+		publish(r);
+		return;
+	}
+	forget_tenancies(r);
+	refuse(r);
+}
+
+static void
+attached(struct reload *r)
+{
+	r->step = RELOAD_RESIZING;
+	if (!r->outcome && !is_given_up(r)) {
+		r->outcome = start_builder(r, resize, on_resized);
+		if (!r->outcome)
+			return;
+		on_shortage(r, r->outcome);
+	}
+	forget_tenancies(r);
+	refuse(r);
+}
+
+void
+server_on_attached(struct mail *m, void *receiver)
+{
+	struct tenancy *t = CONTAINER_OF(m, struct tenancy, mail);
+	struct server *s = receiver;
+	struct reload *r = &s->reload;
+
+	if (t->outcome && !r->outcome)
+		on_shortage(r, t->outcome);
+	if (--r->awaited == 0 && !r->is_stopping)
+		attached(r);
+}
+
+void
+server_on_released(struct mail *m, void *receiver)
+{
+	struct tenancy *t = CONTAINER_OF(m, struct tenancy, farewell);
+
+	(void)receiver;
+	tenancy_free(&t);
+}
+
+/* A tenancy for each worker that turns; those that were started for the site have theirs. */
+static int
+make_tenancies(struct reload *r)
+{
+	struct worker *w;
+	unsigned from = 0;
+
+	while ((w = crew_next(&r->server->crew, &from)) != NULL) {
+		unsigned place = crew_place(&r->server->crew, w);
+		struct tenancy *t = tenancy_new(w, r->site, place, r->site->workers);
+
+		if (!t)
+			return ERR_MEMORY;
+		r->tenancy[r->tenancies++] = t;
+	}
+	return 0;
+}
+
+static void
+free_tenancies(struct reload *r)
+{
+	while (r->tenancies > 0)
+		tenancy_free(&r->tenancy[--r->tenancies]);
+}
+
+/* Everything that main can find out to be impossible. */
+static int
+prepare(struct reload *r)
+{
+	struct server *s = r->server;
+	int err = acceptor_prepare(&s->acceptor, r->site, &r->errors);
+
+	if (!err)
+		err = acceptor_watch(&s->acceptor);
+	if (!err)
+		err = logs_prepare(&s->logs, r->site, &r->errors);
+	if (!err)
+		err = crew_recruit(&s->crew, r->site);
+	if (!err)
+		err = make_tenancies(r);
+	if (err && r->errors.errors == 0)
+		on_shortage(r, err);
+	return err;
+}
+
+static void
+attach_all(struct reload *r)
+{
+	r->step = RELOAD_ATTACHING;
+	r->awaited = r->tenancies;
+	for (unsigned i = 0; i < r->tenancies; i++)
+		tenancy_attach(r->tenancy[i]);
+}
+
+/* From now on it is in the list of all sites; main holds it, and will for as long as it is
+ * published. */
+static void
+adopt(struct reload *r)
+{
+	r->site->holders = 1;
+	r->site->next = r->server->sites;
+	r->server->sites = r->site;
+}
+
+static void
+on_built(struct mail *m, void *receiver)
+{
+	struct reload *r = CONTAINER_OF(m, struct reload, mail);
+
+	(void)receiver;
+	thread_join(&r->thread);
+	if (r->site)
+		adopt(r);
+	if (r->outcome == ERR_MEMORY)
+		on_shortage(r, r->outcome);
+	if (!r->site || r->errors.errors || is_given_up(r)) {
+		refuse(r);
+	} else if (prepare(r) != 0) {
+		free_tenancies(r);
+		refuse(r);
+	} else {
+		attach_all(r);
+	}
+}
+
+/* --- the beginning --------------------------------------------------------------------------- */
+
+static void
+begin(struct reload *r)
+{
+	r->step = RELOAD_BUILDING;
+	r->askers = r->next_askers;
+	r->next_askers = NULL;
+	r->is_asked_again = false;
+	r->prior = r->server->site;
+	r->site = NULL;
+	r->tenancies = 0;
+	r->outcome = 0;
+	r->began_ns = clock_monotonic();
+	conf_errors_init(&r->errors);
+	log_notice("reloading %s", r->path);
+	notify_reloading();
+	r->outcome = start_builder(r, build, on_built);
+	if (r->outcome) {
+		on_shortage(r, r->outcome);
+		refuse(r);
+	}
+}
+
+void
+reload_init(struct reload *r, struct server *s, const char *path)
+{
+	*r = (struct reload){ .server = s, .path = path };
+}
+
+void
+reload_ask(struct reload *r, struct command *c)
+{
+	if (c) {
+		c->mail.next = r->next_askers;
+		r->next_askers = &c->mail;
+	}
+	r->is_asked_again = true;
+	if (r->step == RELOAD_IDLE)
+		begin(r);
+}
+
+void
+reload_stop(struct reload *r)
+{
+	r->is_stopping = true;
+	thread_join(&r->thread);
+	/* What the builder has made, if it was there. */
+	mailbox_drain(&r->server->loop.mailbox, r->server);
+	answer_askers(r, 503, "the server ends");
+	r->askers = r->next_askers;
+	r->next_askers = NULL;
+	answer_askers(r, 503, "the server ends");
+	conf_errors_fini(&r->errors);
+}
