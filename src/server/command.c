@@ -34,16 +34,15 @@ reload(struct server *s, struct command *c)
 }
 
 static void
-refuse(struct server *s, struct command *c)
+set(struct server *s, struct command *c)
 {
-	(void)s;
-	command_answer(c, 501, "the configuration is read at start only");
+	setting_change(&s->setting, c);
 }
 
 static const struct command_kind kinds[COMMAND_KINDS] = {
 	{ .name = SLICE_INIT("drain"), .run = drain, .is_for_draining = true },
 	{ .name = SLICE_INIT("reload"), .run = reload },
-	{ .name = SLICE_INIT("set"), .run = refuse, .is_setting = true },
+	{ .name = SLICE_INIT("set"), .run = set, .is_setting = true },
 };
 
 const struct command_kind *

@@ -51,6 +51,13 @@ log_errors(struct conf_errors *e)
 
 /* --- the end of it ------------------------------------------------------------------------- */
 
+static void
+begin_next(struct reload *r)
+{
+	if (r->is_asked_again && !r->is_stopping)
+		begin(r);
+}
+
 /* If somebody asked meanwhile, the next begins. */
 static void
 finish(struct reload *r, bool is_taken)
@@ -64,8 +71,7 @@ finish(struct reload *r, bool is_taken)
 	gauge_set(&s->reloaded_at, (uint64_t)time(NULL));
 	/* Workers that left meanwhile could have been sent mail. */
 	crew_end_left(&s->crew);
-	if (r->is_asked_again && !r->is_stopping)
-		begin(r);
+	begin_next(r);
 }
 
 void
@@ -423,6 +429,23 @@ reload_ask(struct reload *r, struct command *c)
 	r->is_asked_again = true;
 	if (r->step == RELOAD_IDLE)
 		begin(r);
+}
+
+bool
+reload_take_turn(struct reload *r)
+{
+	if (r->step != RELOAD_IDLE || r->is_stopping)
+		return false;
+	r->step = RELOAD_RESIZING;
+	return true;
+}
+
+void
+reload_end_turn(struct reload *r)
+{
+	r->step = RELOAD_IDLE;
+	crew_end_left(&r->server->crew);
+	begin_next(r);
 }
 
 void

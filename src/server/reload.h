@@ -54,6 +54,10 @@ void reload_init(struct reload *r, struct server *s, const char *path);
 /* Reads the file again and takes what it says, if all of it can be. `c` (NULL: a signal) is
  * answered when it is done. */
 void reload_ask(struct reload *r, struct command *c);
+/* For another change that must not meet a reload: true, and no reload begins before
+ * reload_end_turn(); or false, one is under way. */
+bool reload_take_turn(struct reload *r);
+void reload_end_turn(struct reload *r);
 /* The server ends: what is under way is waited for and dropped. Idempotent. */
 void reload_stop(struct reload *r);
 

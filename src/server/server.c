@@ -82,10 +82,12 @@ server_drain(struct server *s, const char *why)
 static void
 on_hangup(struct server *s)
 {
-	if (gauge_read(&s->state) == SERVER_DRAINING)
+	if (gauge_read(&s->state) == SERVER_DRAINING) {
 		log_notice("SIGHUP: not while draining");
-	else
-		reload_ask(&s->reload, NULL);
+		return;
+	}
+	log_notice("SIGHUP: asked to reload");
+	reload_ask(&s->reload, NULL);
 }
 
 static void
@@ -328,6 +330,7 @@ stop_watchdog(struct server *s)
 static void
 stop_accepting(struct server *s)
 {
+	setting_stop(&s->setting);
 	reload_stop(&s->reload);
 	reaper_stop(&s->reaper);
 }
@@ -383,6 +386,7 @@ server_run(const char *path)
 	crew_init(&s->crew, s);
 	reload_init(&s->reload, s, path);
 	reaper_init(&s->reaper, &s->loop.mailbox);
+	setting_init(&s->setting, &s->reload);
 	s->signals.event.ev_fd = -1;
 	conf_errors_init(&u.errors);
 	begun = start_all(&u, &err);

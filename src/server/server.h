@@ -11,6 +11,7 @@
 #include "server/monitor.h"
 #include "server/reaper.h"
 #include "server/reload.h"
+#include "server/setting.h"
 #include "server/site.h"
 #include "server/watchdog.h"
 
@@ -24,6 +25,7 @@ struct server {
 	const struct site *shown; /* the monitor's, while its thread runs */
 	struct reload reload;
 	struct reaper reaper;
+	struct setting setting;
 	struct acceptor acceptor;
 	struct crew crew;
 	unsigned busy_workers; /* still have conns while draining */

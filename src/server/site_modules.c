@@ -124,8 +124,8 @@ forget_module(const struct site *s, const struct module *m)
 	for (unsigned i = 0; i < module_job_count(m); i++) {
 		const void *local = module_job_local(m, i);
 
-		for (unsigned k = 0; local && k < s->pool_count; k++)
-			pool_forget_local(s->pools[k], local);
+		for (unsigned k = 0; local && k < s->pools.count; k++)
+			pool_forget_local(s->pools.at[k].pool, local);
 	}
 }
 

@@ -41,7 +41,7 @@ def test_sigint_ends_it_too(start):
 def test_sighup_does_not_end_it(start):
     daemon = start(HELLO)
     daemon.signal(signal.SIGHUP)
-    wait_until(lambda: "SIGHUP" in daemon.stderr())
+    wait_until(lambda: "reloaded" in daemon.stderr())
     assert ask(daemon.address, "/hello").status == 200
 
 
@@ -233,7 +233,7 @@ def test_a_busy_port_is_named_with_what_to_do(tmp_path):
         write(tmp_path, "[listen a]\naddress = %s\n" % where + HELLO)
         code, out, said = run_forebayd("-c", "f.conf", folder=tmp_path)
     assert (code, out) == (1, "")
-    assert ("error f.conf:2: [listen a] address: cannot listen on %s: bind: Address already in use; "
+    assert ("f.conf:2: [listen a] address: cannot listen on %s: bind: Address already in use; "
             "end who listens there, or choose another address\n" % where) in said
 
 

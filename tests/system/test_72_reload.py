@@ -219,6 +219,43 @@ def test_many_who_ask_at_once_are_all_answered(server):
     assert len(answers) == 8 and set(answers) <= {200, 503} and answers.count(200) >= 4
 
 
+def set_limit(server, name, value):
+    """POST /set: the response."""
+    with Client(server.socket, timeout=30) as c:
+        return c.ask("/set?name=%s&value=%s" % (name, value), method="POST")
+
+
+def pool(server, name="compute"):
+    """What /status says of a pool."""
+    return {p["name"]: p for p in server.status()["pools"]}[name]
+
+
+def test_a_limit_of_a_pool_is_set_until_the_next_reload(server):
+    assert set_limit(server, "pool.compute.threads", "6").status == 200
+    assert pool(server)["threads"] == 6
+    assert set_limit(server, "pool.compute.max_queue", "7").status == 200
+    assert pool(server)["max_queue"] == 7 and pool(server)["threads"] == 6
+    assert set_limit(server, "pool.compute.threads", "1").status == 200
+    wait_until(lambda: pool(server)["threads"] == 1)
+    assert ask(server.address, "/plan").status == 200
+    server.take(threads=3)
+    assert pool(server)["threads"] == 3 and pool(server)["max_queue"] == 256
+
+
+@pytest.mark.parametrize("name, value, message", [
+    ("pool.compute.threads", "0", "threads"), ("pool.compute.threads", "2000", "threads"),
+    ("pool.compute.threads", "many", "threads"), ("pool.compute.thread", "2", "did you mean"),
+    ("pool.compuet.threads", "2", "did you mean"), ("pool.compute.nice", "2", "cannot be set"),
+    ("workers", "2", "pool.NAME.threads"), ("pool.threads", "2", "pool.NAME.threads"),
+    ("pool.compute.threads", "2%0Amax_queue=9", "one line"),
+])
+def test_what_cannot_be_set_is_said_and_changes_nothing(server, name, value, message):
+    before = pool(server)
+    r = set_limit(server, name, value)
+    assert r.status == 422 and message in r.body.decode(), r
+    assert pool(server) == before
+
+
 def test_sigterm_in_the_middle_of_reloads_ends_in_peace(start, chaos):
     for pause in (0.0, 0.002, 0.01):
         server = Reloaded(start, chaos)

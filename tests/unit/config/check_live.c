@@ -54,10 +54,9 @@ END_TEST
 
 START_TEST(what_may_not_is_named_with_its_line_and_what_it_is)
 {
-	ck_assert_str_eq(
-	    complaint("[thing]\nfixed = a\n", "[thing]\n\nfixed = b\nnumber = 5\n"),
-	    "new:3: [thing] fixed: only a restart can change it; it is \"a\"\n"
-	    "new:4: [thing] number: only a restart can change it; it is \"4\"\n");
+	ck_assert_str_eq(complaint("[thing]\nfixed = a\n", "[thing]\n\nfixed = b\nnumber = 5\n"),
+			 "new:3: [thing] fixed: only a restart can change it; it is \"a\"\n"
+			 "new:4: [thing] number: only a restart can change it; it is \"4\"\n");
 }
 END_TEST
 
