@@ -119,7 +119,7 @@ crew_next(const struct crew *c, unsigned *from)
 	while (*from < places) {
 		struct worker *w = c->place[(*from)++];
 
-		if (!is_in(w, WORKER_FREE))
+		if (!is_in(w, WORKER_FREE) && !w->is_ending)
 			return w;
 	}
 	return NULL;
@@ -143,8 +143,17 @@ crew_end_left(struct crew *c)
 
 	while ((w = crew_next(c, &from)) != NULL) {
 		if (is_in(w, WORKER_LEAVING) && w->has_reported)
-			end_worker(w);
+			worker_end(w);
 	}
+}
+
+void
+crew_bury(struct crew *c, struct worker *w)
+{
+	(void)c;
+	/* Else it is stopped with all others, or a recruit that was dismissed. */
+	if (is_in(w, WORKER_LEAVING))
+		end_worker(w);
 }
 
 /* --- the end ----------------------------------------------------------------------------- */

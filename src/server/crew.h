@@ -33,11 +33,14 @@ int crew_recruit(struct crew *c, struct site *site) MUST_CHECK;
 void crew_dismiss_recruits(struct crew *c);
 /* As many as the site wants serve; the others leave. */
 void crew_settle(struct crew *c, const struct site *site);
-/* After a worker that leaves has reported, or later: joins its thread. */
+/* After a worker that leaves has reported, or later: tells it to end. Nothing waits for that: its
+ * last lines of the log may. */
 void crew_end_left(struct crew *c);
+/* Its thread has ended. */
+void crew_bury(struct crew *c, struct worker *w);
 /* Its place among those that serve; for others, behind them. */
 unsigned crew_place(const struct crew *c, const struct worker *w);
-/* The first at or after `from` that has a thread, recruits not counted; NULL: no more. */
+/* The first at or after `from` that reads its mail, recruits not counted; NULL: no more. */
 struct worker *crew_next(const struct crew *c, unsigned *from);
 
 /* The end, in this order, with the pools stopped in between. */

@@ -14,6 +14,11 @@
 #include <string.h>
 #include <time.h>
 
+enum { PATIENCE_S = 10 };
+
+#define OVERDUE                                                                                    \
+	"a worker has not turned for 10 s; nothing has changed, and nothing will until it does"
+
 static void begin(struct reload *r);
 
 /* --- who asked --------------------------------------------------------------------------- */
@@ -213,12 +218,12 @@ publish(struct reload *r)
 
 	r->step = RELOAD_SWITCHING;
 	r->awaited = r->tenancies + 1;
+	logs_commit(&s->logs);
 	for (unsigned i = 0; i < r->tenancies; i++)
 		tenancy_switch(r->tenancy[i]);
 	r->site->holders++; /* the monitor */
 	monitor_show(&s->monitor, r->site);
 	s->site = r->site;
-	logs_commit(&s->logs);
 	crew_settle(&s->crew, r->site);
 	acceptor_take_over(&s->acceptor, r->site);
 	reload_release(r, r->prior);
@@ -271,6 +276,8 @@ on_resized(struct mail *m, void *receiver)
 static void
 attached(struct reload *r)
 {
+	loop_clear_timer(&r->server->loop, &r->patience);
+	r->is_overdue = false;
 	r->step = RELOAD_RESIZING;
 	if (!r->outcome && !is_given_up(r)) {
 		r->outcome = start_builder(r, resize, on_resized);
@@ -350,8 +357,33 @@ prepare(struct reload *r)
 }
 
 static void
+answer_all(struct reload *r, int status, const char *message)
+{
+	answer_askers(r, status, message);
+	r->askers = r->next_askers;
+	r->next_askers = NULL;
+	answer_askers(r, status, message);
+}
+
+/* When the worker turns again, the reload is refused. */
+static void
+on_impatience(struct timer *t)
+{
+	struct reload *r = CONTAINER_OF(t, struct reload, patience);
+
+	r->is_overdue = true;
+	on_shortage(r, ERR_TIMEOUT);
+	log_error("reload: %s", OVERDUE);
+	answer_all(r, 503, OVERDUE);
+}
+
+static void
 attach_all(struct reload *r)
 {
+	struct loop *l = &r->server->loop;
+
+	if (loop_set_timer(l, &r->patience, clock_after(loop_now(l), PATIENCE_S * CLOCK_SEC)) != 0)
+		log_warning("reload: %s", err_text(ERR_MEMORY)); /* it has to be without */
 	r->step = RELOAD_ATTACHING;
 	r->awaited = r->tenancies;
 	for (unsigned i = 0; i < r->tenancies; i++)
@@ -417,11 +449,16 @@ void
 reload_init(struct reload *r, struct server *s, const char *path)
 {
 	*r = (struct reload){ .server = s, .path = path };
+	timer_init(&r->patience, on_impatience);
 }
 
 void
 reload_ask(struct reload *r, struct command *c)
 {
+	if (c && r->is_overdue) {
+		command_answer(c, 503, "%s", OVERDUE);
+		return;
+	}
 	if (c) {
 		c->mail.next = r->next_askers;
 		r->next_askers = &c->mail;
@@ -455,9 +492,7 @@ reload_stop(struct reload *r)
 	thread_join(&r->thread);
 	/* What the builder has made, if it was there. */
 	mailbox_drain(&r->server->loop.mailbox, r->server);
-	answer_askers(r, 503, "the server ends");
-	r->askers = r->next_askers;
-	r->next_askers = NULL;
-	answer_askers(r, 503, "the server ends");
+	answer_all(r, 503, "the server ends");
+	loop_clear_timer(&r->server->loop, &r->patience);
 	conf_errors_fini(&r->errors);
 }

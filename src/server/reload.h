@@ -48,6 +48,8 @@ struct reload {
 	struct mail *next_askers; /* that the next one answers */
 	bool is_asked_again;
 	bool is_stopping;
+	struct timer patience; /* while ATTACHING: a worker that does not turn holds up no asker */
+	bool is_overdue;
 };
 
 void reload_init(struct reload *r, struct server *s, const char *path);

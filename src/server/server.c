@@ -61,6 +61,14 @@ server_on_empty(struct mail *m, void *receiver)
 }
 
 void
+server_on_gone(struct mail *m, void *receiver)
+{
+	struct server *s = receiver;
+
+	crew_bury(&s->crew, CONTAINER_OF(m, struct worker, gone));
+}
+
+void
 server_drain(struct server *s, const char *why)
 {
 	struct worker *w;

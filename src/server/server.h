@@ -45,6 +45,7 @@ int server_run(const char *path);
 /* For workers: mail to the main thread. */
 void server_report(struct server *s, struct mail *m);
 void server_on_empty(struct mail *m, void *receiver);
+void server_on_gone(struct mail *m, void *receiver);
 /* Of a tenancy: see tenancy.h. */
 void server_on_attached(struct mail *m, void *receiver);
 void server_on_switched(struct mail *m, void *receiver);

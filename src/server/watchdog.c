@@ -75,6 +75,8 @@ ask_all(struct watchdog *w)
 	for (unsigned i = 0; i < gauge_read(&s->crew.places); i++, p++) {
 		struct worker *worker = s->crew.place[i];
 
+		if (worker->is_ending)
+			continue; /* reads no mail any more */
 		p->may_wedge = true;
 		ask(w, p, &worker->thread, &worker->env.loop);
 	}

@@ -164,6 +164,7 @@ run(void *argument)
 	/* What the last jobs and conns have deferred. */
 	loop_turn(&w->env.loop, false);
 	access_log_close(&w->access);
+	server_report(w->server, &w->gone);
 }
 
 static void
@@ -189,7 +190,7 @@ on_stop(struct mail *m, void *receiver)
 void
 worker_close(struct worker *w)
 {
-	if (!w->thread.is_running)
+	if (!w->thread.is_running || w->is_ending)
 		return;
 	w->last_words = (struct mail){ .deliver = on_close };
 	mailbox_send(&w->env.loop.mailbox, &w->last_words);
@@ -197,12 +198,19 @@ worker_close(struct worker *w)
 }
 
 void
-worker_stop(struct worker *w)
+worker_end(struct worker *w)
 {
-	if (!w->thread.is_running)
+	if (!w->thread.is_running || w->is_ending)
 		return;
+	w->is_ending = true;
 	w->last_words = (struct mail){ .deliver = on_stop };
 	mailbox_send(&w->env.loop.mailbox, &w->last_words);
+}
+
+void
+worker_stop(struct worker *w)
+{
+	worker_end(w);
 	thread_join(&w->thread);
 }
 
@@ -215,7 +223,8 @@ reset(struct worker *w, struct server *server, unsigned number)
 	w->env.counters = &w->counters;
 	w->report.deliver = server_on_empty;
 	w->lease = NULL;
-	w->has_reported = w->is_empty = w->is_leaving = false;
+	w->has_reported = w->is_ending = w->is_empty = w->is_leaving = false;
+	w->gone.deliver = server_on_gone;
 	list_init(&w->tenancies);
 	timer_init(&w->grace, on_grace_over);
 	latch_init(&w->closed);

@@ -53,12 +53,14 @@ struct worker {
 	uint64_t given; /* conns; the acceptor's */
 	struct handover *pending; /* owned; the acceptor's, sent at the end of its turn */
 	bool has_reported; /* that it is empty; main's */
+	bool is_ending; /* was told to; main's */
 	struct thread thread;
 	struct server *server; /* borrowed: where its reports go */
 	struct lease *lease; /* what new exchanges take: of the site that is published */
 	struct list tenancies; /* all of them */
 	struct mail report; /* to main: draining, and all conns are closed */
 	struct mail last_words; /* from main: close, stop */
+	struct mail gone; /* to main: its thread does nothing more */
 	struct latch closed; /* opened when worker_close() is done */
 	struct timer grace; /* while draining: then all is closed */
 	bool is_leaving; /* reports only when its jobs are home too */
@@ -74,7 +76,11 @@ int worker_init(struct worker *w, struct server *server, unsigned number, struct
 int worker_start(struct worker *w) MUST_CHECK;
 /* From main: closes every conn; returns when it is done. The loop turns on. */
 void worker_close(struct worker *w);
-/* From main, after the pools have stopped: ends the thread and waits for it. */
+/* From main, when all its jobs are home: ends the thread, without waiting; server_on_gone says when
+ * it has. */
+void worker_end(struct worker *w);
+/* worker_end(), unless that was done, and waits for it: the last lines of its log are written
+ * then. */
 void worker_stop(struct worker *w);
 /* After its thread has ended. What it has counted stays. */
 void worker_fini(struct worker *w);
