@@ -60,13 +60,13 @@ class Daemon:
     """One forebayd. `conf` is all of it but [listen test], which is added unless listen is None.
 
     `before` are words of a command that executes it, `environ` is added to the environment, `inherit`
-    are descriptors that it is given.
+    are descriptors that it is given, `log` is where [log] target leads if that is not standard error.
     """
 
     running = []
 
     def __init__(self, folder, conf, listen="", files=None, arguments=(), before=(), environ=None,
-                 inherit=()):
+                 inherit=(), log=None):
         self.folder = str(folder)
         self.port = free_port()
         self.path = os.path.join(self.folder, "forebay.conf")
@@ -75,10 +75,11 @@ class Daemon:
             conf = "[listen test]\naddress = 127.0.0.1:%d\n%s\n%s" % (self.port, listen, conf)
         with open(self.path, "w", encoding="utf-8") as file:
             file.write(conf)
-        self.log = os.path.join(self.folder, "stderr")
+        stderr = os.path.join(self.folder, "stderr")
+        self.log = log or stderr
         limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([*before, FOREBAYD, "-v", "-c", self.path, *arguments], stderr=log,
+        with open(stderr, "wb") as file:
+            self.process = subprocess.Popen([*before, FOREBAYD, "-v", "-c", self.path, *arguments], stderr=file,
                                             stdin=subprocess.DEVNULL, preexec_fn=limit, pass_fds=inherit,
                                             env=dict(os.environ, **(environ or {})))
         Daemon.running.append(self)
@@ -97,6 +98,8 @@ class Daemon:
 
     def stderr(self):
         """Everything it has said so far."""
+        if not os.path.exists(self.log):
+            return ""
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return file.read()
 
