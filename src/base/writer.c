@@ -8,7 +8,8 @@
 
 enum { DIGITS_MAX = 21 }; /* of 64 bits in decimal, and a sign */
 
-static void
+/* Inlined, so that dividing by a base that is known is a multiplication. */
+__attribute__((always_inline)) static inline void
 put_digits(struct writer *w, bool is_negative, uint64_t value, unsigned base)
 {
 	char digits[DIGITS_MAX];
