@@ -7,8 +7,6 @@
 #include "base/clock.h"
 #include "base/json.h"
 
-enum { HEX_BYTES = 17 };
-
 struct line {
 	struct writer *w;
 	const struct access_entry *e;
@@ -90,23 +88,23 @@ text_hex(struct line *l, const struct access_value *v)
 	writer_hex(l->w, v->number);
 }
 
-/* value / unit, and so many digits behind the point. */
+/* The last so many decimal digits. */
 static void
-put_fraction(struct writer *w, uint64_t value, uint64_t unit, unsigned digits)
+put_padded(struct writer *w, unsigned value, unsigned digits)
 {
-	writer_u64(w, value / unit);
-	writer_char(w, '.');
-	for (value %= unit; digits > 0; digits--) {
-		unit /= 10;
-		writer_char(w, (char)('0' + value / unit));
-		value %= unit;
-	}
+	char text[8];
+
+	for (unsigned i = digits; i-- > 0; value /= 10)
+		text[i] = (char)('0' + value % 10);
+	writer_put(w, slice_make(text, digits));
 }
 
 static void
 put_seconds(struct writer *w, uint64_t ns)
 {
-	put_fraction(w, ns, CLOCK_SEC, 6);
+	writer_u64(w, ns / CLOCK_SEC);
+	writer_char(w, '.');
+	put_padded(w, (unsigned)(ns % CLOCK_SEC / CLOCK_US), 6);
 }
 
 static void
@@ -124,14 +122,10 @@ text_flag(struct line *l, const struct access_value *v)
 static void
 text_time(struct line *l, const struct access_value *v)
 {
-	uint64_t ms = l->e->wall_ns / CLOCK_MS % 1000;
-
 	(void)v;
 	writer_put(l->w, access_clock_rfc(l->clock, l->e->wall_ns));
 	writer_char(l->w, '.');
-	writer_char(l->w, (char)('0' + ms / 100));
-	writer_char(l->w, (char)('0' + ms / 10 % 10));
-	writer_char(l->w, (char)('0' + ms % 10));
+	put_padded(l->w, (unsigned)(l->e->wall_ns % CLOCK_SEC / CLOCK_MS), 3);
 	writer_char(l->w, 'Z');
 }
 
@@ -146,7 +140,9 @@ static void
 text_time_unix(struct line *l, const struct access_value *v)
 {
 	(void)v;
-	put_fraction(l->w, l->e->wall_ns, CLOCK_SEC, 3);
+	writer_u64(l->w, l->e->wall_ns / CLOCK_SEC);
+	writer_char(l->w, '.');
+	put_padded(l->w, (unsigned)(l->e->wall_ns % CLOCK_SEC / CLOCK_MS), 3);
 }
 
 static void
