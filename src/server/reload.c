@@ -276,14 +276,16 @@ on_resized(struct mail *m, void *receiver)
 static void
 attached(struct reload *r)
 {
+	int err;
+
 	loop_clear_timer(&r->server->loop, &r->patience);
 	r->is_overdue = false;
 	r->step = RELOAD_RESIZING;
 	if (!r->outcome && !is_given_up(r)) {
-		r->outcome = start_builder(r, resize, on_resized);
-		if (!r->outcome)
+		err = start_builder(r, resize, on_resized);
+		if (!err)
 			return;
-		on_shortage(r, r->outcome);
+		on_shortage(r, err);
 	}
 	forget_tenancies(r);
 	refuse(r);
@@ -426,6 +428,8 @@ on_built(struct mail *m, void *receiver)
 static void
 begin(struct reload *r)
 {
+	int err;
+
 	r->step = RELOAD_BUILDING;
 	r->askers = r->next_askers;
 	r->next_askers = NULL;
@@ -438,9 +442,9 @@ begin(struct reload *r)
 	conf_errors_init(&r->errors);
 	log_notice("reloading %s", r->path);
 	notify_reloading();
-	r->outcome = start_builder(r, build, on_built);
-	if (r->outcome) {
-		on_shortage(r, r->outcome);
+	err = start_builder(r, build, on_built); /* r->outcome is the builder's now */
+	if (err) {
+		on_shortage(r, err);
 		refuse(r);
 	}
 }

@@ -143,6 +143,8 @@ on_done(struct mail *m, void *receiver)
 static void
 start(struct setting *s, struct command *c, struct pool *pool, struct pool_limits limits)
 {
+	int err;
+
 	if (!reload_take_turn(s->reload)) {
 		command_answer(c, 409, "another change is under way; try again");
 		return;
@@ -157,9 +159,11 @@ start(struct setting *s, struct command *c, struct pool *pool, struct pool_limit
 		.run = run,
 		.argument = s,
 	};
-	s->outcome = thread_start(&s->thread);
-	if (s->outcome)
+	err = thread_start(&s->thread);
+	if (err) {
+		s->outcome = err;
 		on_done(&s->mail, NULL);
+	}
 }
 
 void
