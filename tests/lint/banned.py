@@ -38,7 +38,7 @@ def calls(tree, file, words):
 
 def functions(tree):
     """Unbounded, hidden or fatal library functions are not called."""
-    for file in tree.c_files("src") + tree.c_files("tests"):
+    for file in tree.c_files("src") + tree.c_files("modules") + tree.c_files("tests"):
         yield from calls(tree, file, EVERYWHERE)
     for file in tree.c_files("src"):
         if not file.startswith("src/base/"):

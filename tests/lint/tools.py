@@ -28,7 +28,7 @@ def c_format(tree):
     tool = next(filter(shutil.which, ("clang-format-" + FORMAT_VERSION, "clang-format")), None)
     if not tool or "version %s." % FORMAT_VERSION not in run(tool, "--version")[1]:
         raise Skip("there is no clang-format %s" % FORMAT_VERSION)
-    files = tree.c_files("src") + tree.c_files("tests")
+    files = tree.c_files("src") + tree.c_files("modules") + tree.c_files("tests")
     _, said = run(tool, "--style=file", "--dry-run", "-Werror", *map(tree.path, files))
     for file in files:
         if tree.path(file) + ":" in said:

@@ -8,7 +8,7 @@ class Skip(Exception):
 
 
 # Folders that hold sources. Anything else at the top may be a build.
-TOPS = ["src", "tests", "scripts", "conf", "man", ".ci"]
+TOPS = ["src", "modules", "tests", "scripts", "conf", "man", ".ci"]
 C_TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 
 
