@@ -94,7 +94,6 @@ struct pool_thread {
 	bool is_dismissed; /* it is not: ends at once */
 	atomic_bool is_gone; /* has left, or never came: its place can be joined and taken */
 	atomic_bool is_busy; /* runs a job: will look by itself for what is to be forgotten */
-	atomic_uint sends; /* odd while it sends a job home: it may touch the mailbox */
 	bool is_called; /* under the lock: woken to forget, and has not come yet */
 	unsigned forgets; /* the last pool_forget_local that it has heard of */
 };
@@ -137,10 +136,6 @@ void pool_stop(struct pool *p);
  * ERR_SHUTDOWN after pool_stop. Jobs may come and go meanwhile.
  */
 int pool_resize(struct pool *p, const struct pool_limits *l) __attribute__((warn_unused_result));
-/* Before the mailbox of somebody who has left ends while the pool lives on: returns when no thread
- * of the pool touches it any more, if all its jobs have come home. A matter of microseconds; waits
- * for no job. Never on a worker. */
-void pool_settle(const struct pool *p);
 /* The limits in force. Any thread. */
 struct pool_limits pool_limits(const struct pool *p);
 unsigned pool_threads(const struct pool *p);

@@ -15,7 +15,6 @@
 #include "thread/pool_priv.h"
 
 #include <errno.h>
-#include <sched.h>
 
 enum { AVERAGE_OVER = 64 }; /* jobs that the moving average remembers */
 
@@ -118,16 +117,6 @@ why_not_run(struct pool *p, const struct job *j, uint64_t now)
 	return 0;
 }
 
-static void
-send_from(struct pool_thread *t, struct job *j, int outcome)
-{
-	unsigned sends = atomic_load_explicit(&t->sends, memory_order_relaxed);
-
-	atomic_store_explicit(&t->sends, sends + 1, memory_order_relaxed);
-	send_home(t->pool, j, outcome);
-	atomic_store_explicit(&t->sends, sends + 2, memory_order_release);
-}
-
 void
 pool_run_job(struct pool_thread *t, struct job *j)
 {
@@ -138,7 +127,7 @@ pool_run_job(struct pool_thread *t, struct job *j)
 	if (outcome != ERR_CANCELLED)
 		histogram_add(&t->wait, now - j->submitted_ns);
 	if (outcome) {
-		send_from(t, j, outcome);
+		send_home(p, j, outcome);
 		return;
 	}
 	j->started_ns = now;
@@ -148,23 +137,7 @@ pool_run_job(struct pool_thread *t, struct job *j)
 	j->ended_ns = clock_monotonic();
 	histogram_add(&t->run, j->ended_ns - j->started_ns);
 	learn_run_time(p, j->ended_ns - j->started_ns, outcome);
-	send_from(t, j, outcome);
-}
-
-/* Whoever knows that a job has come home sees at least the odd number of its sending. */
-void
-pool_settle(const struct pool *p)
-{
-	unsigned places = atomic_load_explicit(&p->places, memory_order_acquire);
-
-	for (unsigned i = 0; i < places; i++) {
-		const struct pool_thread *t = pool_thread_at(p, i);
-		unsigned sends = atomic_load_explicit(&t->sends, memory_order_acquire);
-
-		while (sends % 2 == 1 &&
-		       atomic_load_explicit(&t->sends, memory_order_acquire) == sends)
-			sched_yield();
-	}
+	send_home(p, j, outcome);
 }
 
 /* Submitters may abandon meanwhile: each job is taken by one of both. */

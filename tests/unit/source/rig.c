@@ -90,10 +90,8 @@ rig_open(struct rig *r, const char *conf)
 void
 rig_close(struct rig *r)
 {
-	for (unsigned i = 0; i < r->pool_count; i++) {
-		pool_settle(r->pools[i]);
+	for (unsigned i = 0; i < r->pool_count; i++)
 		pool_unref(&r->pools[i]);
-	}
 	loop_turn(&r->env.loop, false);
 	loop_fini(&r->env.loop);
 	conf_free(&r->conf);

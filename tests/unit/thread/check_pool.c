@@ -409,31 +409,6 @@ START_TEST(pool_threads_give_way_to_workers)
 }
 END_TEST
 
-/* Under the thread sanitizer: the mailbox ends while a thread that rang it lives. */
-START_TEST(a_home_can_end_before_its_pool)
-{
-	struct bench b;
-	struct work w;
-
-	open_bench(&b, 2, 4);
-	for (unsigned i = 0; i < 500; i++) {
-		struct home home;
-		struct pool_refusal refusal;
-
-		home_open(&home, &b);
-		b.came = 0;
-		make_work(&b, &w, run_and_note);
-		w.job.home = &home.mailbox;
-		ck_assert_int_eq(reserve(&b, 1, &refusal), 0);
-		pool_submit(b.pool, &w.job);
-		home_await(&home, &b.came, 1);
-		pool_settle(b.pool);
-		home_close(&home);
-	}
-	close_bench(&b);
-}
-END_TEST
-
 START_TEST(waits_and_runs_are_counted_in_histograms)
 {
 	struct bench b;
@@ -573,7 +548,6 @@ suite_thread_pool(void)
 	tcase_add_test(t, a_thread_that_cannot_start_fails_the_pool);
 	tcase_add_test(t, no_memory_or_too_long_a_name_is_an_error);
 	tcase_add_test(t, pool_threads_give_way_to_workers);
-	tcase_add_test(t, a_home_can_end_before_its_pool);
 	tcase_add_test(t, waits_and_runs_are_counted_in_histograms);
 	tcase_add_test(t, every_job_comes_home_once_whatever_happens_at_the_same_time);
 	suite_add_tcase(s, t);

@@ -402,11 +402,10 @@ START_TEST(every_job_comes_home_once_while_threads_come_and_go)
 	/* Nobody uses it any more, so it can be forgotten. */
 	pool_forget_local(s.bench.pool, &blue);
 	ck_assert_uint_eq(atomic_load(&s.ended), atomic_load(&s.made));
-	/* The pool goes on: its threads may still be ringing after their mail was read. */
-	pool_settle(s.bench.pool);
+	close_shelf(&s);
+	/* Only now: a pool thread may still be ringing after its mail was read. */
 	for (unsigned i = 0; i < SUBMITTERS; i++)
 		home_close(&submitters[i].bench.home);
-	close_shelf(&s);
 }
 END_TEST
 
