@@ -356,11 +356,19 @@ count_places(const struct plan *p, uint64_t parts, const struct pool *pool, unsi
 	return count;
 }
 
+static unsigned
+room_of(const struct compiling *c, const struct pool *pool)
+{
+	const struct source_build *b = c->build->source;
+
+	return b->pool_room ? b->pool_room(b->argument, pool) : pool_capacity(pool);
+}
+
 /* A batch is admitted as one, so that all of it must find room in an empty pool. */
 static void
 check_room(const struct compiling *c, const struct plan_batch *b)
 {
-	unsigned i, count, first = 0;
+	unsigned i, count, room, first = 0;
 	uint64_t keep;
 
 	PLAN_EACH(i, keep, b->parts)
@@ -370,13 +378,13 @@ check_room(const struct compiling *c, const struct plan_batch *b)
 		if (!pool)
 			continue;
 		count = count_places(c->plan, b->parts, pool, &first);
-		if (i == first && count > pool_capacity(pool))
+		room = room_of(c, pool);
+		if (i == first && count > room)
 			conf_error_at(
 			    c->errors, c->plan->section, NULL,
 			    "%u %s parts need pool %s at once, which has room for %u jobs: "
 			    "they would always be refused; give it more max_queue",
-			    count, b->is_optional ? "optional" : "required", pool_name(pool),
-			    pool_capacity(pool));
+			    count, b->is_optional ? "optional" : "required", pool_name(pool), room);
 	}
 }
 

@@ -35,6 +35,15 @@ find_pool(void *argument, struct slice name)
 	return entry ? entry->pool : NULL;
 }
 
+static unsigned
+pool_room(void *argument, const struct pool *pool)
+{
+	struct building *b = argument;
+	const struct pools_entry *entry = pools_find(&b->site->pools, slice_of(pool_name(pool)));
+
+	return entry->wanted.threads + entry->wanted.max_queue;
+}
+
 static void
 build_pool(struct building *b, struct conf_section *section, struct conf_errors *e)
 {
@@ -317,6 +326,7 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 		.errors = e,
 		.find_pool = find_pool,
 		.make_pool = make_pool,
+		.pool_room = pool_room,
 		.argument = &building,
 	};
 	int err;

@@ -42,6 +42,9 @@ struct source_build {
 	const struct job_type *const *jobs;
 	unsigned job_count;
 	bool lacks_modules; /* one could not be loaded, which was said: its jobs are not known */
+	/* Jobs that a pool will hold once the site is published: one that it shares with the site
+	 * before has that one's limits until then. NULL: what it holds now. */
+	unsigned (*pool_room)(void *argument, const struct pool *p);
 	void *argument;
 };
 

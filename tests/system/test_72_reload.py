@@ -28,6 +28,7 @@ address = 127.0.0.1:%(port)d
 %(more)s
 [pool compute]
 threads = %(threads)d
+%(queue)s
 [upstream chaos]
 servers = http://%(chaos)s
 [route hello]
@@ -59,7 +60,7 @@ class Reloaded:
     """A daemon whose configuration is a few values, changed and taken as one."""
 
     def __init__(self, start, chaos):
-        self.values = dict(workers=2, threads=1, body="one", more="", chaos=chaos.address, port=free_port(),
+        self.values = dict(workers=2, threads=1, body="one", more="", queue="", chaos=chaos.address, port=free_port(),
                            admin=free_port())
         self.daemon = start(CONF % self.values, listen=None)
         self.address = ("127.0.0.1", self.values["port"])
@@ -207,6 +208,22 @@ def test_what_was_counted_is_never_forgotten(server):
     for name, value in before.items():
         if name[0].endswith("_total") or name[0].endswith("_bucket"):
             assert seen.get(name, 0) >= value, name
+
+
+WIDE = "[route wide]\nmatch = GET /wide\n" + "".join(
+    "[subrequest wide.p%d]\nsource = compute digest\ninput = x\n" % i for i in range(8))
+
+
+def test_a_fan_out_and_the_room_for_it_come_together(server):
+    narrow = "max_queue = 1"
+    server.take(queue=narrow)
+    server.write(queue=narrow, more=WIDE)
+    assert server.ask().status == 422
+    server.take(queue="max_queue = 8", more=WIDE)
+    assert ask(server.address, "/wide").status == 200
+    server.write(queue=narrow, more=WIDE)
+    r = server.ask()
+    assert r.status == 422 and "room for 2 jobs" in r.body.decode(), r
 
 
 def test_many_who_ask_at_once_are_all_answered(server):
