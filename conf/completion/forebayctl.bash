@@ -10,7 +10,7 @@ _forebayctl_settings()
 	"$program" --timeout 500ms "$@" status 2>/dev/null |
 		awk '/^pool / { inside = 1; next }
 		     !NF { inside = 0 }
-		     inside && $1 !~ /\./ { print "pool." $1 ".threads" }'
+		     inside { print "pool." $1 ".threads pool." $1 ".max_queue pool." $1 ".max_wait" }'
 }
 
 _forebayctl()

@@ -79,5 +79,7 @@ def test_names_to_set_are_those_of_the_running_server(start, tmp_path):
           "[route a]\nmatch = GET /\nsource = fixed\nbody = a\n" % path)
     assert control("-s", path, "ready")[0] == 0
     assert "pool.heavy.threads" in offers(FOREBAYCTL, "-s", path, "set", "")
-    assert offers(FOREBAYCTL, "-s", path, "set", "pool.hea") == ["pool.heavy.threads"]
+    assert offers(FOREBAYCTL, "-s", path, "set", "pool.hea") == [
+        "pool.heavy.threads", "pool.heavy.max_queue", "pool.heavy.max_wait"]
+    assert offers(FOREBAYCTL, "-s", path, "set", "pool.heavy.t") == ["pool.heavy.threads"]
     assert offers(FOREBAYCTL, "-s", str(tmp_path / "none"), "set", "") == []
