@@ -1,7 +1,7 @@
 /*
  * Start-up, waiting for signals, drain and the end; see server.h.
  *
- *   signals -> file -> sockets -> privileges -> site -> logs -> workers -> monitor -> accept
+ *   signals -> file -> sockets -> privileges -> site and logs -> workers -> monitor -> accept
  */
 #include "server/server.h"
 
@@ -257,16 +257,10 @@ start_site(struct start_up *u)
 	print_errors(&u->errors);
 	if (err)
 		return err;
+	logs_commit(&u->server->logs);
 	budget_explain(&site->budget, &w);
 	log_notice("%.*s", SLICE_PRINT(writer_slice(&w)));
 	raise_file_limit(site);
-	return 0;
-}
-
-static int
-start_logs(struct start_up *u)
-{
-	logs_commit(&u->server->logs);
 	return 0;
 }
 
@@ -354,7 +348,6 @@ static const struct phase {
 	{ "listeners", start_sockets, stop_sockets },
 	{ "privileges", start_privileges, NULL },
 	{ "site", start_site, NULL },
-	{ "logs", start_logs, NULL },
 	{ "workers", start_workers, stop_workers },
 	{ "monitor", start_monitor, stop_monitor },
 	{ "accepting", start_accepting, stop_accepting },

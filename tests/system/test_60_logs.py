@@ -172,6 +172,7 @@ def test_client_that_went_in_the_middle_is_cut(json_log):
     def ask(c):
         c.get("/proxy/big/50000000")
         c.head()
+        c.exactly(1)
         c.reset()
     _, line = ask_and_read(json_log, ask)
     assert (line["status"], line["cut"]) == (200, True)

@@ -226,7 +226,7 @@ START_TEST(no_bytes_forge_a_line_a_quote_or_a_member)
 	random_init(&r, 11);
 	for (unsigned f = 0; f < 3; f++) {
 		bench_read(&b, formats[f]);
-		for (unsigned i = 0; i < 20000; i++) {
+		for (unsigned i = 0; i < 5000; i++) {
 			const char *line;
 
 			b.x.request.method_name = make_noise(&r, noise[0], 16);
@@ -251,6 +251,8 @@ suite_accesslog_access_line(void)
 {
 	Suite *s = suite_create("accesslog_access_line");
 	TCase *t = tcase_create("line");
+
+	tcase_set_timeout(t, 60);
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, every_field_has_its_text);
