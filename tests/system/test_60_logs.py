@@ -58,11 +58,11 @@ NAMES = ("time client_address request_method request_target request_version stat
 class Logged:
     """A daemon with an access log."""
 
-    def __init__(self, start, path, chaos, access, server="", **how):
+    def __init__(self, start, path, chaos, access, server="", flush="5ms", **how):
         self.admin = ("127.0.0.1", free_port())
         self.path = str(path)
         self.daemon = start(CONF % {"admin": self.admin[1], "chaos": chaos.port, "server": server,
-                                    "access": "path = %s\nflush = 5ms\n%s" % (path, access)}, **how)
+                                    "access": "path = %s\nflush = %s\n%s" % (path, flush, access)}, **how)
 
     def client(self):
         return Client(self.daemon.address)
@@ -298,7 +298,7 @@ def test_sigusr1_under_load_loses_no_line_and_no_request(start, chaos, tmp_path)
 
 
 def test_last_lines_are_written_before_the_end(start, chaos, tmp_path):
-    logged = Logged(start, tmp_path / "log", chaos, "format = {request.query}")
+    logged = Logged(start, tmp_path / "log", chaos, "format = {request.query}", flush="1h")
     with logged.client() as c:
         for i in range(50):
             c.ask("/hello?%d" % i)
