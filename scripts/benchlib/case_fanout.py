@@ -115,6 +115,7 @@ def fanout(s):
                         **{"more.forebay": configuration(s.scale)})
     s.note("the peers compose nothing: compared is a client that asks for the parts one after another, over one "
            "connection: from the upstream itself, or compute parts from a route of one part")
+    s.note("the slowest part alone is measured once a round and stands beside each number of parts")
     s.note("upstream: %d requests/s, part i of N takes i/N of %d ms; compute: %d requests/s, PBKDF2 with %d "
            "iterations in each part, %d threads" % (UPSTREAM_RATE, SLOWEST_US // 1000, COMPUTE_RATE,
                                                     COMPUTE_ITERATIONS, s.options.workers))

@@ -11,7 +11,7 @@ COUNTED = ("forebay", "floor")  # servers of one process
 
 def seconds(scale, each, servers):
     """(once, per round)"""
-    return 2, len(COUNTED) * 2 * (3 + scale.instructions[1] / 1000)
+    return 2, len(COUNTED) * 2 * (1 + scale.instructions[1] / 1000)
 
 
 def count(s, one, requests):

@@ -6,7 +6,7 @@ from benchlib import load
 
 CONNS = 32
 DEPTH = 16
-AB_SECONDS = 5
+AB_SECONDS = 3
 
 
 def seconds(scale, each, servers):

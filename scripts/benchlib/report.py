@@ -109,7 +109,7 @@ def glance(results):
     found = summary.headlines(results)
     rows = [(esc(case), esc(row["title"]), esc(row["at"]), esc(row["subject"]),
              "<b>%s</b>" % summary.number(row["median"]),
-             "%s to %s" % (summary.number(row["min"]), summary.number(row["max"])),
+             summary.extent(row),
              '<span class="noisy">noisy</span>' if row["noisy"] else "") for case, row in found]
     return '<h2 id="glance">At a glance: ratios, less than 1 is less for %s</h2>\n%s' % (
         figures.OURS, table(None, rows)) if rows else ""

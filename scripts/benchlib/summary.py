@@ -87,6 +87,11 @@ def case_text(case):
     return lines
 
 
+def extent(row):
+    """From the smallest to the largest round."""
+    return "%s to %s" % (number(row["min"]), number(row["max"])) if row["rounds"] > 1 else "one round"
+
+
 def headlines(results):
     """The ratios that a reader looks for first: (case, row)."""
     return [(case["name"], row) for case in results["cases"] for row in case["figures"]
@@ -98,9 +103,8 @@ def glance_text(results):
     lines = []
     for case, row in headlines(results):
         name = ", ".join(filter(None, (row["title"], row["at"], row["subject"])))
-        lines.append("  %-12s %-62s %7s (%s to %s)%s" % (
-            case, name, number(row["median"]), number(row["min"]), number(row["max"]),
-            " noisy" if row["noisy"] else ""))
+        lines.append("  %-12s %-62s %7s (%s)%s" % (
+            case, name, number(row["median"]), extent(row), " noisy" if row["noisy"] else ""))
     return ["", "At a glance: ratios, less than 1 is less for %s" % figures.OURS] + lines if lines else []
 
 

@@ -23,14 +23,14 @@ sys.path.insert(0, os.path.join(TOP, "scripts"))
 from benchlib import cases, compare, figures, plots, report, results  # noqa: E402
 
 needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="there is no wrk (package wrk)")
-needs_plain_build = pytest.mark.skipif(bed.FACTOR > 1, reason="a sanitized build is not measured")
+needs_plain_build = pytest.mark.skipif(bed.guess_factor() > 1, reason="a sanitized build is not measured")
 VOID = {"meta", "path", "rect", "use", "circle", "stop", "polygon"}
 
 
 def run(*words, status=0):
     """What scripts/bench says, both streams."""
     ended = subprocess.run([BENCH, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, timeout=600, check=False)
+                           stderr=subprocess.STDOUT, text=True, timeout=3600, check=False)
     assert ended.returncode == status, ended.stdout
     return ended.stdout
 
@@ -138,7 +138,7 @@ class Balanced(html.parser.HTMLParser):
 def make_quick(tmp_path_factory):
     """The folder that one quick run of all cases leaves, and what it printed."""
     out = tmp_path_factory.mktemp("bench") / "out"
-    said = run("all", "--quick", "--build", BUILD, "--out", str(out))
+    said = run("all", "--quick", "--minutes", "60", "--build", BUILD, "--out", str(out))  # slow machines may be slow
     return out, said
 
 
@@ -187,7 +187,7 @@ def test_csv_has_a_line_for_each_figure(quick):
 def test_summary_is_printed_and_says_what_on_what_and_how(quick):
     text = (quick[0] / "summary.txt").read_text(encoding="utf-8")
     assert text in quick[1]
-    for word in ("Machine", "Compared", "Command", "scripts/bench all --quick", "fanout:", "$ wrk -t1"):
+    for word in ("Machine", "Compared", "Command", "scripts/bench all --quick", "At a glance", "fanout:", "$ wrk -t1"):
         assert word in text
 
 
@@ -260,9 +260,9 @@ def test_report_escapes_what_it_is_given():
     assert "<b>" not in report.figure_row(row) and "a&amp;b" in report.figure_row(row)
 
 
+@needs_wrk
+@needs_plain_build
 def test_a_killed_run_leaves_no_server_behind(tmp_path):
-    if not shutil.which("wrk") or bed.FACTOR > 1:
-        pytest.skip("needs wrk and a build that is not sanitized")
     log = tmp_path / "log"
     with open(log, "wb") as stream:
         process = subprocess.Popen([BENCH, "plain", "--seconds", "1", "--build", BUILD, "--out", str(tmp_path / "out")],
