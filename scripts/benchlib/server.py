@@ -8,12 +8,13 @@ import socket
 import subprocess
 import time
 
-from benchlib import client
+from benchlib import client, interrupt
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 START_SECONDS = 10
 STOP_SECONDS = 10
+spawned = []  # what has not been ended yet
 
 
 class Unavailable(Exception):
@@ -34,24 +35,39 @@ def free_port():
 
 def detach():
     """In the child: out of reach of the terminal's Ctrl-C, but not outliving this process."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupt.SIGNALS)
     os.setsid()
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def spawn(command, **more):
-    """A process that ends with this one, whatever happens."""
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=detach, **more)
+    """A process that ends with this one, whatever happens; no signal comes before it is listed."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, interrupt.SIGNALS)
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=detach, **more)
+        spawned.append(process)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, interrupt.SIGNALS)
+    return process
 
 
 def end(process):
-    """SIGTERM, and SIGKILL if that does not do; by process id."""
+    """SIGTERM, and SIGKILL for it and its children if that does not do; by process id."""
     if process and process.poll() is None:
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # it leads a group of its own: see detach()
             process.wait()
+    if process in spawned:
+        spawned.remove(process)
+
+
+def end_all():
+    """Everything that an interruption has left without an owner, too."""
+    for process in list(spawned):
+        end(process)
 
 
 class Server:

@@ -33,6 +33,7 @@ class Session:
         """Ends every server and takes the folder away."""
         for one in self.running:
             one.stop()
+        server.end_all()
         self.scratch.cleanup()
 
     def note(self, text):
