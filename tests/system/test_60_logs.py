@@ -15,10 +15,11 @@ from client import Client
 
 CONF = """
 [server]
-workers = 2
+workers = %(workers)d
 %(server)s
 [admin]
 listen = 127.0.0.1:%(admin)d
+socket = admin.sock
 [access_log]
 %(access)s
 [upstream chaos]
@@ -60,9 +61,23 @@ class Logged:
 
     def __init__(self, start, path, chaos, access, server="", flush="5ms", **how):
         self.admin = ("127.0.0.1", free_port())
+        self.values = {"admin": self.admin[1], "chaos": chaos.port, "server": server, "workers": 2}
+        self.flush = flush
+        self.daemon = start(self.text(path, access), **how)
+
+    def text(self, path, access):
+        """The configuration, without [listen]."""
         self.path = str(path)
-        self.daemon = start(CONF % {"admin": self.admin[1], "chaos": chaos.port, "server": server,
-                                    "access": "path = %s\nflush = %s\n%s" % (path, flush, access)}, **how)
+        return CONF % dict(self.values, access="path = %s\nflush = %s\n%s" % (path, self.flush, access))
+
+    def reload(self, path, access, more="", workers=2):
+        """Another configuration: the response to POST /reload."""
+        self.values["workers"] = workers
+        text = self.text(path, access)
+        with open(self.daemon.path, "w", encoding="utf-8") as file:
+            file.write("[listen test]\naddress = 127.0.0.1:%d\n%s%s" % (self.daemon.port, more, text))
+        with Client(os.path.join(self.daemon.folder, "admin.sock"), timeout=30) as c:
+            return c.ask("/reload", method="POST")
 
     def client(self):
         return Client(self.daemon.address)
@@ -243,10 +258,11 @@ def test_check_makes_no_log(tmp_path):
 class Load:
     """Clients that ask as fast as they get answers, each request with a number of its own."""
 
-    def __init__(self, logged, clients=4):
+    def __init__(self, logged, clients=4, keep=True):
         self.logged, self.is_over, self.failed = logged, threading.Event(), []
         self.asked = [0] * clients
-        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(clients)]
+        run = self.run if keep else self.run_afresh
+        self.threads = [threading.Thread(target=run, args=(i,)) for i in range(clients)]
         for thread in self.threads:
             thread.start()
 
@@ -262,6 +278,20 @@ class Load:
                     self.asked[who] += 10
         except Exception as error:  # pylint: disable=broad-except
             self.failed.append(error)
+
+    def run_afresh(self, who):
+        """A connection for each request."""
+        try:
+            while not self.is_over.is_set():
+                with self.logged.client() as c:
+                    assert c.ask("/hello?%d.%d" % (who, self.asked[who]), "Connection: close").status == 200
+                self.asked[who] += 1
+        except Exception as error:  # pylint: disable=broad-except
+            self.failed.append(error)
+
+    def expected(self):
+        """What stands behind the question mark of each."""
+        return {"%d.%d" % (who, n) for who, count in enumerate(self.asked) for n in range(count)}
 
     def wait_for(self, more):
         """Until so many more have been answered."""
@@ -292,9 +322,56 @@ def test_sigusr1_under_load_loses_no_line_and_no_request(start, chaos, tmp_path)
         lines = logged.lines(path="%s.%d" % (logged.path, i))
         assert lines, "nothing went to file %d" % i
         seen.update(lines)
-    expected = {"%d.%d" % (who, n) for who, count in enumerate(load.asked) for n in range(count)}
-    assert set(seen) == expected
+    assert set(seen) == load.expected()
     assert set(seen.values()) == {1}
+
+
+def test_reload_under_load_loses_no_line(start, chaos, tmp_path):
+    """Path, format, buffers and workers change; those that leave have lines, too."""
+    logged = Logged(start, tmp_path / "a", chaos, "format = {request.query}", flush="1h")
+    kept, fresh = Load(logged, 2), Load(logged, 2, keep=False)
+    for i in range(10):
+        fresh.wait_for(50)
+        if i == 5:
+            kept.stop()  # workers leave from now on
+        r = logged.reload(tmp_path / "ab"[i % 2], "format = %s{request.query}\nbuffer = %dk" % (("x", "")[i % 2], 4 + i),
+                          workers=(1 + i % 3) if i >= 5 else 2)
+        assert r.status == 200, r
+    fresh.stop()
+    logged.daemon.stop()
+    seen = collections.Counter(line.lstrip("x") for name in "ab" for line in logged.lines(path=tmp_path / name))
+    assert seen == collections.Counter(kept.expected()) + collections.Counter(fresh.expected())
+
+
+def test_reload_takes_logs_with_all_else_or_not_at_all(start, chaos, tmp_path):
+    logged = Logged(start, tmp_path / "a", chaos, "format = {request.query}")
+    old = str(tmp_path / "a")
+    r = logged.reload(tmp_path / "b", "format = {stats}")
+    assert r.status == 422 and b"there is no field" in r.body, r
+    r = logged.reload(tmp_path / "no" / "b", "")
+    assert r.status == 422 and b"No such file or directory" in r.body, r
+    r = logged.reload(tmp_path / "b", "format = {request.query}", more="[log]\ntarget = no/such/log\n")
+    assert r.status == 422 and b"no/such/log" in r.body, r
+    with logged.client() as c:
+        c.ask("/hello?1")
+    assert logged.lines(1, old) == ["1"]
+    r = logged.reload(tmp_path / "b", "format = {status}", more="[log]\ntarget = %s\nformat = json\n" % (tmp_path / "error"))
+    assert r.status == 200, r
+    with logged.client() as c:
+        c.ask("/hello?2")
+    assert logged.lines(1) == ["200"]
+    assert any("reloaded" in json.loads(line)["message"] for line in (tmp_path / "error").read_text().splitlines())
+    # None any more.
+    with open(logged.daemon.path, encoding="utf-8") as file:
+        text = re.sub(r"(?s)\[access_log\].*?\[", "[", file.read(), count=1)
+    with open(logged.daemon.path, "w", encoding="utf-8") as file:
+        file.write(text)
+    with Client(os.path.join(logged.daemon.folder, "admin.sock")) as c:
+        assert c.ask("/reload", method="POST").status == 200
+    with logged.client() as c:
+        c.ask("/hello?3")
+    logged.daemon.stop()
+    assert logged.lines() == ["200"]
 
 
 def test_last_lines_are_written_before_the_end(start, chaos, tmp_path):
