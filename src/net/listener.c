@@ -5,13 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEFER_SECONDS = 5, TCP_FLAGS_AT = 13, TCP_SYN = 2 };
+enum { DEFER_SECONDS = 5, TCP_FLAGS_AT = 13, TCP_SYN = 2, NO_INTERFACE = INT_MAX };
 
 static int
 set_option(const struct listener *l, int level, int name, int value)
@@ -173,10 +174,10 @@ listener_accept(const struct listener *l, struct address *peer)
 	return accept4(l->fd, &peer->of.any, &peer->len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-void
-listener_stop_new(struct listener *l)
+/* A socket filter sees the TCP header: a SYN is dropped, all else passes. */
+static int
+drop_syns(const struct listener *l)
 {
-	/* A socket filter sees the TCP header: a SYN is dropped, all else passes. */
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS_AT),
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, TCP_SYN, 0, 1),
@@ -185,10 +186,25 @@ listener_stop_new(struct listener *l)
 	};
 	struct sock_fprog program = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
 
+	return setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+/* Where only root may have filters: bound to an interface that does not exist, the
+ * socket is found by no SYN, which is refused. A handshake that has begun is found
+ * by its addresses and ports; not so one by SYN cookie, hence the filter first. */
+static void
+hide(const struct listener *l)
+{
+	set_option(l, SOL_SOCKET, SO_BINDTOIFINDEX, NO_INTERFACE);
+}
+
+void
+listener_stop_new(struct listener *l)
+{
 	if (l->is_borrowed)
 		return;
 	if (address_is_unix(&l->address))
 		remove_path(l);
-	else
-		setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+	else if (drop_syns(l) != 0)
+		hide(l);
 }

@@ -163,6 +163,43 @@ START_TEST(stopped_for_new_ones_still_accepts_those_who_began)
 }
 END_TEST
 
+/* Where only root may have socket filters, and the daemon seldom is. */
+START_TEST(stopped_by_a_user_without_rights_too)
+{
+	struct listener l = on_tcp("127.0.0.1:0");
+	struct address peer;
+	char byte = 0;
+	int before, after, fd;
+
+	if (getenv("CK_FORK") && strcmp(getenv("CK_FORK"), "no") == 0)
+		return; /* all later tests would be that user's */
+	if (geteuid() == 0)
+		ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+	l.is_deferred = true;
+	ck_assert_int_eq(listener_open(&l), 0);
+	learn_port(&l);
+	before = client_of(&l);
+	listener_stop_new(&l);
+	after = client_of(&l);
+	ck_assert_int_eq(send(before, "x", 1, 0), 1);
+	fd = listener_accept(&l, &peer);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(recv(fd, &byte, 1, 0), 1);
+	ck_assert_int_eq(byte, 'x');
+	ck_assert_int_eq(send(fd, "y", 1, 0), 1);
+	ck_assert_int_eq(recv(before, &byte, 1, 0), 1);
+	/* Refused, or still shaking hands. */
+	if (after >= 0) {
+		ck_assert_int_eq(send(after, "x", 1, MSG_NOSIGNAL), -1);
+		close(after);
+	}
+	ck_assert_int_eq(listener_accept(&l, &peer), -1);
+	close(fd);
+	close(before);
+	listener_close(&l);
+}
+END_TEST
+
 START_TEST(a_path_has_its_mode_from_the_first_moment)
 {
 	struct listener l;
@@ -349,6 +386,7 @@ suite_net_listener(void)
 	tcase_add_test(t, a_busy_port_is_told);
 	tcase_add_test(t, a_deferred_connection_comes_with_its_first_bytes);
 	tcase_add_test(t, stopped_for_new_ones_still_accepts_those_who_began);
+	tcase_add_test(t, stopped_by_a_user_without_rights_too);
 	tcase_add_test(t, a_path_has_its_mode_from_the_first_moment);
 	tcase_add_test(t, a_path_that_nobody_serves_is_replaced);
 	tcase_add_test(t, a_path_that_somebody_serves_is_busy);
