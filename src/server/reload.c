@@ -110,6 +110,22 @@ first_error(const struct reload *r)
 	return err_text(r->outcome ? r->outcome : ERR_SHUTDOWN);
 }
 
+/* One line of systemctl status: the place of the first error is worth more there than how many
+ * there are. */
+static void
+tell_refused(const struct reload *r)
+{
+	char text[REPLY_MESSAGE_BYTES];
+	struct writer w = writer_over(text, sizeof(text) - 1);
+
+	writer_text(&w, "reload refused: ");
+	if (r->errors.errors > 1)
+		writer_format(&w, "%u errors; ", r->errors.errors);
+	writer_text(&w, first_error(r));
+	text[w.len] = '\0';
+	notify_ready(text);
+}
+
 /* Nothing has changed. */
 static void
 refuse(struct reload *r)
@@ -127,7 +143,7 @@ refuse(struct reload *r)
 	message[w.len] = '\0';
 	log_error("%s", message);
 	if (!is_given_up(r))
-		notify_ready(message);
+		tell_refused(r);
 	answer_askers(r, r->errors.errors ? 422 : 503, message);
 	acceptor_forget(&s->acceptor);
 	logs_cancel(&s->logs);
