@@ -21,6 +21,7 @@ attach(struct tenancy *t)
 	struct worker *w = t->worker;
 	int err = conn_host_make_room(&w->host, &t->lease.site->limits);
 
+	t->is_undecided = true;
 	list_append(&w->tenancies, &t->link);
 	return err ? err : site_attach(t->lease.site, &t->lease);
 }
@@ -68,6 +69,7 @@ become_current(struct tenancy *t)
 	struct worker *w = t->worker;
 	struct lease *old = w->lease;
 
+	t->is_undecided = false;
 	w->lease = &t->lease;
 	conn_host_set_limits(&w->host, &t->lease.site->limits);
 	if (old)
@@ -116,8 +118,13 @@ tenancy_end_all(struct worker *w)
 bool
 tenancy_leave_all(struct worker *w)
 {
-	for (struct list *i = w->tenancies.next; i != &w->tenancies; i = i->next)
-		end(&CONTAINER_OF(i, struct tenancy, link)->lease);
+	for (struct list *i = w->tenancies.next; i != &w->tenancies; i = i->next) {
+		struct tenancy *t = CONTAINER_OF(i, struct tenancy, link);
+
+		/* Main's mail about that one is still to come. */
+		if (!t->is_undecided)
+			end(&t->lease);
+	}
 	return list_is_empty(&w->tenancies);
 }
 

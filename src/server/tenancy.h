@@ -34,6 +34,7 @@ struct tenancy {
 	struct mail farewell; /* may follow `mail` before main has read that */
 	struct deferred end;
 	int outcome; /* of attaching */
+	bool is_undecided; /* attached, and main will still say switch or forget; the worker's */
 };
 
 /* Main. The worker is number `place` of `count` that will serve the site. NULL without memory. */
@@ -54,7 +55,7 @@ void tenancy_end_all(struct worker *w);
 /* Main, after that. */
 void tenancy_free_all(struct worker *w);
 /* The worker's thread, when it has no conns and will get none: each tenancy ends when the last job
- * is home. Whether all have. */
+ * is home, and main has decided about it. Whether all have. */
 bool tenancy_leave_all(struct worker *w);
 
 #endif
