@@ -46,16 +46,23 @@ arena_fini(struct arena *a)
 }
 
 static void *
+fail(struct arena *a)
+{
+	a->is_short = true;
+	return NULL;
+}
+
+static void *
 take_large(struct arena *a, size_t bytes)
 {
 	struct large *l;
 	size_t total;
 
 	if (!mem_add(bytes, sizeof(*l), &total) || total > a->limit - a->used)
-		return NULL;
+		return fail(a);
 	l = mem_alloc(total);
 	if (!l)
-		return NULL;
+		return fail(a);
 	a->used += total;
 	l->next = a->large;
 	a->large = l;
@@ -70,10 +77,10 @@ arena_extend(struct arena *a, size_t bytes)
 	if (bytes > (STORE_PAGE_BYTES - sizeof(*p)) / 4)
 		return take_large(a, bytes);
 	if (STORE_PAGE_BYTES > a->limit - a->used)
-		return NULL;
+		return fail(a);
 	p = store_take_page(a->store);
 	if (!p)
-		return NULL;
+		return fail(a);
 	a->used += STORE_PAGE_BYTES;
 	p->next = a->pages;
 	a->pages = p;
@@ -89,7 +96,7 @@ arena_zalloc(struct arena *a, size_t count, size_t size)
 	void *at;
 
 	if (!mem_multiply(count, size, &bytes))
-		return NULL;
+		return fail(a);
 	at = arena_alloc(a, bytes);
 	if (at)
 		memset(at, 0, bytes);

@@ -27,6 +27,7 @@ struct arena {
 	struct arena_cleanup *cleanups;
 	struct store *store; /* borrowed */
 	size_t used, limit; /* bytes, pages counted whole */
+	bool is_short; /* something could not be had: for who builds a whole of many pieces */
 };
 
 enum { ARENA_ALIGN = 16 };

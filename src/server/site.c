@@ -336,6 +336,8 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	build_sources(s, &b);
 	site_build_modules(s, &b);
 	err = build_routes(s, &b);
+	if (!err && site_is_short(s))
+		err = ERR_MEMORY;
 	if (err)
 		return err;
 	return e->errors ? ERR_SYNTAX : open_ledgers(s, prior);

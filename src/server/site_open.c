@@ -150,6 +150,12 @@ read_listeners(struct site *s, struct conf_errors *e)
 	}
 }
 
+bool
+site_is_short(const struct site *s)
+{
+	return s->arena.is_short || s->conf->arena.is_short;
+}
+
 struct site *
 site_open(const char *path, struct conf_errors *e)
 {
@@ -171,6 +177,8 @@ site_open(const char *path, struct conf_errors *e)
 	read_access_log(s, e);
 	read_limits(s, e);
 	read_listeners(s, e);
+	if (site_is_short(s))
+		conf_error(e, path, 0, "out of memory");
 	return s;
 }
 
