@@ -202,8 +202,8 @@ forebay_printf(struct forebay_call *c, const char *format, ...)
 }
 
 /* To write into the output without a copy: room for at least `least` bytes, *bytes says how much;
- * NULL when there is not so much. Then forebay_wrote() with what was filled, before anything else
- * is written. */
+ * NULL when there is not so much. Then forebay_wrote() with what was filled; writing anything
+ * else takes the room back. */
 static inline void *
 forebay_room(struct forebay_call *c, size_t least, size_t *bytes)
 {
@@ -216,7 +216,8 @@ forebay_wrote(struct forebay_call *c, size_t bytes)
 	return c->host->wrote(c, bytes);
 }
 
-/* Status of the answer, 200 to 599; 200 unless set. */
+/* Status of the answer, 200 to 599; 200 unless set. 204, 205 and 304 are for runs without output.
+ */
 static inline int
 forebay_set_status(struct forebay_call *c, int status)
 {
@@ -225,7 +226,7 @@ forebay_set_status(struct forebay_call *c, int status)
 
 /* A header field of the answer; copied. At most 15, 4 KiB in all; none that belongs to the
  * connection or to the server (Content-Length, Connection, Date, ...). FOREBAY_ARGUMENT,
- * FOREBAY_NO_MEMORY. */
+ * FOREBAY_TOO_LARGE, FOREBAY_NO_MEMORY. */
 static inline int
 forebay_set_field(struct forebay_call *c, const char *name, const char *value)
 {

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "http/status.h"
 #include "module/module_priv.h"
 
 #include <stdio.h>
@@ -43,6 +44,7 @@ result_of(int err)
 	case 0:
 		return FOREBAY_OK;
 	case ERR_TOO_LARGE:
+	case ERR_TOO_MANY:
 		return FOREBAY_TOO_LARGE;
 	case ERR_MEMORY:
 		return FOREBAY_NO_MEMORY;
@@ -83,8 +85,10 @@ alloc_scratch(struct forebay_call *c, size_t bytes)
 static int
 write_bytes(struct forebay_call *c, const void *at, size_t len)
 {
-	struct buffer *b = host_call_of(c)->job_call->output;
+	struct host_call *h = host_call_of(c);
+	struct buffer *b = h->job_call->output;
 
+	h->room = 0; /* it may have moved */
 	buffer_put(b, slice_make(at, len));
 	return result_of(b->err);
 }
@@ -279,6 +283,22 @@ run_job(struct host_call *h)
 	return host_err(job->run(&h->call));
 }
 
+/* RFC 9110 15.3.5, 15.3.6, 15.4.5: such an answer ends with its head. */
+static int
+check_body(struct host_call *h)
+{
+	struct job_call *c = h->job_call;
+
+	if (status_has_body(c->status))
+		return 0;
+	c->media = SLICE("");
+	if (c->output->len == 0)
+		return 0;
+	writer_format(&h->why, "a response with status %d has no body, but %zu bytes were written",
+		      c->status, c->output->len);
+	return ERR_FAILED;
+}
+
 int
 host_run(struct job_call *c)
 {
@@ -302,6 +322,8 @@ host_run(struct job_call *c)
 	arena_init(&h.scratch, &h.store,
 		   j->module->conf.scratch + TABLE_CONF_BYTES + STORE_PAGE_BYTES);
 	err = run_job(&h);
+	if (!err)
+		err = check_body(&h);
 	arena_fini(&h.scratch);
 	store_fini(&h.store);
 	if (err && h.why.len > 0)

@@ -153,6 +153,8 @@ check_range(const struct reading *r, const struct forebay_param *p)
 		return refuse(r, p, "its min is negative");
 	if (has_max && p->max < p->min)
 		return refuse(r, p, "its max is below its min");
+	if ((p->flags & FOREBAY_OPTIONAL) && p->type != FOREBAY_TEMPLATE)
+		return refuse(r, p, "FOREBAY_OPTIONAL is for templates");
 	if (p->flags & ~(uint32_t)(FOREBAY_REQUIRED | FOREBAY_SECRET | FOREBAY_OPTIONAL))
 		return refuse(r, p, "its flags 0x%x are none of ABI %d", p->flags,
 			      FOREBAY_MODULE_ABI);

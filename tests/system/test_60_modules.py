@@ -83,26 +83,34 @@ def test_the_header_is_fit_for_cplusplus(newcomer):
     assert run_forebayd("-t", "-c", str(newcomer / "plus.conf"))[0] == 0
 
 
-# What is changed in the example; what -t says. Numbers and names are the example's.
+# What is changed in the example; what -t says; the words of it that the manual explains.
 MISTAKES = [
     ([("FOREBAY_UINT", "FOREBAY_DURATION")],
-     "job caesar, parameter shift: it goes to a uint64_t, and the field has 1 bytes"),
+     "job caesar, parameter shift: it goes to a uint64_t, and the field has 1 bytes",
+     "and the field has"),
     ([("sizeof(struct caesar)", "sizeof(uint8_t)")],
-     "job caesar, parameter sign: its field is not inside params_size, which is 1"),
-    ([("FOREBAY_MODULE_HEAD", ".abi = 2")], "it was built for ABI 2 of modules, and this server has 1: compile it"),
-    ([("FOREBAY_MODULE_HEAD", ".abi = 1")], "its sizes (0, 0, 0) are not those of ABI 1: begin the table with"),
-    ([("forebay_module = {", "other = {")], "it does not export forebay_module"),
+     "job caesar, parameter sign: its field is not inside params_size, which is 1",
+     "its field is not inside params_size, which is"),
+    ([("FOREBAY_MODULE_HEAD", ".abi = 2")], "it was built for ABI 2 of modules, and this server has 1: compile it",
+     "it was built for ABI 2 of modules, and this server has 1"),
+    ([("FOREBAY_MODULE_HEAD", ".abi = 1")], "its sizes (0, 0, 0) are not those of ABI 1: begin the table with",
+     "are not those of ABI 1: begin the table with FOREBAY_MODULE_HEAD"),
+    ([("forebay_module = {", "other = {")], "it does not export forebay_module",
+     "it does not export forebay_module"),
     ([('.name = "caesar", .params', '.name = "digest", .params')],
+     "its job digest has the name of another, which is built in",
      "its job digest has the name of another, which is built in"),
     ([('.def = "13"', '.def = "thirteen"')],
-     'job caesar, parameter shift: its default: "thirteen" is not a whole number'),
+     'job caesar, parameter shift: its default: "thirteen" is not a whole number',
+     "its default"),
     ([("return FOREBAY_CANCELLED;", "return missing();"), ("\nstruct", "\nint missing(void);\nstruct")],
-     "undefined symbol: missing"),
+     "undefined symbol: missing",
+     "undefined symbol"),
 ]
 
 
-@pytest.mark.parametrize("changes,told", MISTAKES)
-def test_a_mistake_of_a_newcomer_is_told_at_the_path(newcomer, changes, told):
+@pytest.mark.parametrize("changes,told,explained", MISTAKES)
+def test_a_mistake_of_a_newcomer_is_told_at_the_path(newcomer, changes, told, explained):
     text = example("caesar.c")
     for old, new in changes:
         assert old in text
@@ -113,6 +121,8 @@ def test_a_mistake_of_a_newcomer_is_told_at_the_path(newcomer, changes, told):
     code, _, said = run_forebayd("-t", "-c", "caesar.conf", folder=newcomer)
     assert code == 1
     assert said.startswith("caesar.conf:5: [module caesar] path: " + told), said
+    with open(os.path.join(ROOT, "man/forebay-module.7"), encoding="utf-8") as page:
+        assert explained in page.read()
 
 
 def test_what_is_no_shared_object_is_told_at_the_path(newcomer):
@@ -214,6 +224,10 @@ source = compute keep
 match = GET /reply
 source = compute reply
 
+[route status]
+match = GET /status
+source = compute status
+
 [route fail]
 match = POST /fail
 source = compute fail
@@ -256,6 +270,8 @@ def test_jobs_answer_as_parts_and_as_routes(good):
     r = ask(good.address, "/all")
     assert r.status == 200 and json.loads(r.body) == {"reply": [-5] * 6, "fill": None}
     assert "too-large" in r.field("forebay-parts")
+    r = ask(good.address, "/status")
+    assert (r.status, r.body, r.field("content-type"), r.field("content-length")) == (204, b"", None, None)
 
 
 def test_output_above_the_bound_is_a_502_and_the_server_goes_on(good):

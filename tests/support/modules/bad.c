@@ -109,6 +109,11 @@ static const struct forebay_param faulty[] = {
 #elif defined(BAD_repeated)
 	{ .name = "n", .type = FOREBAY_UINT, FOREBAY_FIELD(struct bad, number) },
 	{ .name = "n", .type = FOREBAY_UINT, FOREBAY_FIELD(struct bad, number) },
+#elif defined(BAD_optional)
+	{ .name = "n",
+	  .type = FOREBAY_UINT,
+	  FOREBAY_FIELD(struct bad, number),
+	  .flags = FOREBAY_OPTIONAL },
 #elif defined(BAD_taken)
 	{ .name = "timeout", .type = FOREBAY_UINT, FOREBAY_FIELD(struct bad, number) },
 #endif

@@ -255,6 +255,46 @@ reply(struct forebay_call *c)
 	    forebay_set_field(c, "", "x"), forebay_set_field(c, "Forebay-Parts", "x"));
 }
 
+struct status {
+	uint32_t status, bytes;
+};
+
+static const struct forebay_param status_params[] = { { .name = "status",
+							.type = FOREBAY_UINT,
+							FOREBAY_FIELD(struct status, status),
+							.def = "204",
+							.help = "which" },
+						      { .name = "bytes",
+							.type = FOREBAY_SIZE,
+							FOREBAY_FIELD(struct status, bytes),
+							.def = "0",
+							.help = "of output" },
+						      FOREBAY_PARAMS_END };
+
+static int
+status(struct forebay_call *c)
+{
+	const struct status *p = c->params;
+
+	forebay_set_status(c, (int)p->status);
+	return forebay_printf(c, "%.*s", (int)p->bytes, "xxxxxxxx");
+}
+
+/* What was written in between has moved the room. */
+static int
+astray(struct forebay_call *c)
+{
+	size_t room;
+	char *at = forebay_room(c, 1, &room);
+
+	if (!at)
+		return FOREBAY_TOO_LARGE;
+	for (int i = 0; i < 1000; i++)
+		forebay_write(c, "0123456789", 10);
+	forebay_wrote(c, room);
+	return 0;
+}
+
 static int
 scratch(struct forebay_call *c)
 {
@@ -334,6 +374,12 @@ static const struct forebay_job jobs[] = {
 	  .params_size = sizeof(struct nap),
 	  .run = nap },
 	{ .name = "reply", .help = "sets all of a head", .run = reply },
+	{ .name = "status",
+	  .help = "sets a status",
+	  .params = status_params,
+	  .params_size = sizeof(struct status),
+	  .run = status },
+	{ .name = "astray", .help = "writes into room that has gone", .run = astray },
 	{ .name = "scratch", .help = "takes all scratch memory", .run = scratch },
 	{ .name = "fail", .help = "fails with a message", .run = fail },
 	{ .name = "left", .help = "says what is left", .run = left },

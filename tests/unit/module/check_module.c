@@ -148,6 +148,7 @@ static const struct {
 	{ "bad-repeated.so", AT "job bad, parameter n: it is there twice" },
 	{ "bad-taken.so",
 	  AT "job bad, parameter timeout: routes or parts have a key of that name" },
+	{ "bad-optional.so", AT "job bad, parameter n: FOREBAY_OPTIONAL is for templates" },
 	{ "bad-template.so", AT "module, parameter n: templates are for jobs: they are evaluated "
 				"for each request" },
 	{ "bad-twice.so", AT "job other: it is there twice" },
@@ -312,6 +313,43 @@ START_TEST(a_job_says_status_type_and_fields_but_not_those_of_the_connection)
 	f = fields_find(&a.q.response.fields, FIELD_CACHE_CONTROL);
 	ck_assert(f && slice_eq(f->value, SLICE("no-store")));
 	rig_ask_close(&a);
+	close_bench(&b);
+}
+END_TEST
+
+static const struct {
+	const char *part;
+	int err;
+} statuses[] = {
+	{ "status\n", 0 },
+	{ "status\nbytes = 1\n", ERR_FAILED },
+	{ "status\nstatus = 304\nbytes = 1\n", ERR_FAILED },
+	{ "status\nstatus = 422\nbytes = 3\n", 0 },
+};
+
+START_TEST(a_status_without_a_body_is_for_runs_without_output)
+{
+	static struct rig_ask a;
+	static struct bench b;
+	struct part *p = open_good(&b, "", statuses[_i].part);
+
+	rig_ask_open(&b.rig, &a, p);
+	ck_assert_int_eq(rig_ask_run(&b.rig, &a), statuses[_i].err);
+	if (_i == 0) {
+		ck_assert_int_eq(a.status, 204);
+		ck_assert_uint_eq(a.q.response.fields.count, 0);
+	}
+	rig_ask_close(&a);
+	close_bench(&b);
+}
+END_TEST
+
+START_TEST(room_is_taken_back_by_other_output)
+{
+	static struct bench b;
+	struct part *p = open_good(&b, "", "astray\n");
+
+	expect_run(&b, p, ERR_TOO_LARGE, NULL);
 	close_bench(&b);
 }
 END_TEST
@@ -545,6 +583,9 @@ suite_module_module(void)
 	tcase_add_test(t, defaults_and_absent_values_arrive);
 	tcase_add_loop_test(t, output_ends_at_max_result, 0, sizeof(ways) / sizeof(ways[0]));
 	tcase_add_test(t, a_job_says_status_type_and_fields_but_not_those_of_the_connection);
+	tcase_add_loop_test(t, a_status_without_a_body_is_for_runs_without_output, 0,
+			    sizeof(statuses) / sizeof(statuses[0]));
+	tcase_add_test(t, room_is_taken_back_by_other_output);
 	tcase_add_test(t, scratch_memory_is_bounded);
 	tcase_add_test(t, a_failed_run_fails_the_part);
 	tcase_add_test(t, a_job_stops_when_nobody_waits);
