@@ -169,9 +169,9 @@ set_status(struct forebay_call *c, int status)
 static int
 set_field(struct forebay_call *c, const char *name, const char *value)
 {
-	struct reply **reply = &host_call_of(c)->job_call->reply;
+	struct heading **heading = &host_call_of(c)->job_call->heading;
 
-	return name && value ? result_of(reply_set_field(reply, slice_of(name), slice_of(value)))
+	return name && value ? result_of(heading_set(heading, slice_of(name), slice_of(value)))
 			     : FOREBAY_ARGUMENT;
 }
 

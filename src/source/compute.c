@@ -199,7 +199,7 @@ run(struct offload *o, struct pool_thread *t)
 	err = c->call.type->run(&c->call);
 	o->status = c->call.status;
 	o->type = c->call.media;
-	o->reply = c->call.reply;
+	o->heading = c->call.heading;
 	return err;
 }
 

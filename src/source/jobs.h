@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 #include "config/key.h"
-#include "source/reply.h"
+#include "source/heading.h"
 #include "thread/pool.h"
 
 enum { JOB_TEXTS_MAX = 8 };
@@ -30,7 +30,7 @@ struct job_call {
 	/* About the answer; for the job to change. */
 	int status; /* 200 */
 	struct slice media; /* "text/plain"; static, or as long as the job's table lives */
-	struct reply *reply; /* NULL; of reply_set_field. The caller frees it */
+	struct heading *heading; /* NULL; of heading_set. The caller frees it */
 };
 
 struct job_type {

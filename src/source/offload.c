@@ -118,7 +118,7 @@ free_offload(struct offload *o)
 	if (o->ops->fini)
 		o->ops->fini(o);
 	buffer_fini(&o->output);
-	mem_free(&o->reply);
+	mem_free(&o->heading);
 	lease_give(o->lease);
 	mem_free(&o);
 }
@@ -131,8 +131,8 @@ answer(struct subrequest *q, struct offload *o)
 	size_t len;
 	char *text = buffer_take(&o->output, &len);
 
-	if (o->reply) {
-		err = reply_copy(o->reply, type, q->arena, &q->response.fields);
+	if (o->heading) {
+		err = heading_copy(o->heading, type, q->arena, &q->response.fields);
 		type = SLICE("");
 	}
 	free_offload(o);

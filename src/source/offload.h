@@ -16,7 +16,7 @@
 #define FOREBAY_SOURCE_OFFLOAD_H
 
 #include "base/buffer.h"
-#include "source/reply.h"
+#include "source/heading.h"
 #include "source/subrequest.h"
 
 struct offload;
@@ -27,7 +27,7 @@ struct offload_ops {
 	/* Worker: a new offload, first in its memory (mem_zalloc), with all that run() needs
 	 * copied from q. NULL without memory. */
 	struct offload *(*make)(const struct subrequest *q);
-	/* Pool thread: fills output, and status, type and reply where 200 and text are not all. 0
+	/* Pool thread: fills output, and status, type and heading where 200 and text are not all. 0
 	 * or enum err. Polls job_is_cancelled(&o->job) in long loops. */
 	int (*run)(struct offload *o, struct pool_thread *t);
 	/* What make() made beside the block itself; may be NULL. Worker. */
@@ -42,7 +42,7 @@ struct offload {
 	struct buffer output; /* limit: the part's max_result */
 	int status;
 	struct slice type; /* static or of the site */
-	struct reply *reply; /* more header fields, or NULL; owned */
+	struct heading *heading; /* more header fields, or NULL; owned */
 };
 
 /* For source_ops.reserve, release, start and cancel. offload_start needs a reservation. */

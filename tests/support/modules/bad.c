@@ -81,12 +81,6 @@ construct(void)
 }
 #endif
 
-#define JOB(job_name, ...)                                                                         \
-	{                                                                                          \
-		.name = job_name, .params = sound, .params_size = sizeof(struct bad), .run = run,  \
-		.thread_init = thread_init, ##__VA_ARGS__                                          \
-	}
-
 static const struct forebay_param faulty[] = {
 #if defined(BAD_width)
 	{ .name = "n", .type = FOREBAY_UINT, .width = 3 },
@@ -120,21 +114,20 @@ static const struct forebay_param faulty[] = {
 	FOREBAY_PARAMS_END
 };
 
-__attribute__((unused)) static const struct forebay_job jobs[] = { { .name = "bad",
-								     .params = faulty,
-								     .params_size =
-									 sizeof(struct bad),
-								     .run = run,
-								     .thread_init = thread_init },
+static const struct forebay_job jobs[] __attribute__((unused)) = {
+	{ .name = "bad",
+	  .params = faulty,
+	  .params_size = sizeof(struct bad),
+	  .run = run,
+	  .thread_init = thread_init },
 #if defined(BAD_twice)
-								   JOB("other"),
-								   JOB("other"),
-#elif defined(BAD_builtin)
-								   JOB("digest"),
+	{ .name = "other", .params = sound, .params_size = sizeof(struct bad), .run = run },
+	{ .name = "other", .run = run },
 #elif defined(BAD_norun)
-								   { .name = "other" },
+	{ .name = "other" },
 #endif
-								   FOREBAY_JOBS_END };
+	FOREBAY_JOBS_END
+};
 
 #if defined(BAD_bare)
 const struct forebay_module *fore_bay_module(void);

@@ -1,16 +1,16 @@
 /*
- * Header fields of an answer that a job makes; see reply.h.
+ * Header fields of an answer that a job makes; see heading.h.
  */
-#include "source/reply.h"
+#include "source/heading.h"
 
 #include "base/mem.h"
 
 /* The slices are in text[]. */
-struct reply {
-	struct field at[REPLY_FIELDS_MAX];
+struct heading {
+	struct field at[HEADING_FIELDS_MAX];
 	struct fields fields; /* over at[] */
 	struct writer text;
-	char memory[REPLY_BYTES];
+	char memory[HEADING_BYTES];
 };
 
 /* Those that the connection writes, or that say something about this server. */
@@ -25,7 +25,7 @@ is_ours(struct slice name)
 }
 
 static struct slice
-keep(struct reply *r, struct slice s)
+keep(struct heading *r, struct slice s)
 {
 	size_t from = r->text.len;
 
@@ -33,20 +33,20 @@ keep(struct reply *r, struct slice s)
 	return slice_make(r->memory + from, r->text.len - from);
 }
 
-static struct reply *
+static struct heading *
 make(void)
 {
-	struct reply *r = mem_alloc(sizeof(*r));
+	struct heading *r = mem_alloc(sizeof(*r));
 
 	if (!r)
 		return NULL;
-	r->fields = (struct fields){ .at = r->at, .cap = REPLY_FIELDS_MAX - 1 };
+	r->fields = (struct fields){ .at = r->at, .cap = HEADING_FIELDS_MAX - 1 };
 	r->text = writer_over(r->memory, sizeof(r->memory));
 	return r;
 }
 
 static struct field *
-find(struct reply *r, struct slice name)
+find(struct heading *r, struct slice name)
 {
 	for (unsigned i = 0; i < r->fields.count; i++) {
 		if (slice_eq_nocase(r->at[i].name, name))
@@ -56,15 +56,15 @@ find(struct reply *r, struct slice name)
 }
 
 int
-reply_set_field(struct reply **reply, struct slice name, struct slice value)
+heading_set(struct heading **heading, struct slice name, struct slice value)
 {
-	struct reply *r = *reply;
+	struct heading *r = *heading;
 	struct field *old;
 
 	if (!field_is_token(name) || !field_is_value(value) || is_ours(name))
 		return ERR_ARGUMENT;
 	if (!r)
-		r = *reply = make();
+		r = *heading = make();
 	if (!r)
 		return ERR_MEMORY;
 	old = find(r, name);
@@ -76,15 +76,15 @@ reply_set_field(struct reply **reply, struct slice name, struct slice value)
 	return 0;
 }
 
-/* From the reply's memory to its copy. */
+/* From the heading's memory to its copy. */
 static struct slice
-rebase(const struct reply *r, const char *copy, struct slice s)
+rebase(const struct heading *r, const char *copy, struct slice s)
 {
 	return slice_make(copy + (s.at - r->memory), s.len);
 }
 
 int
-reply_copy(const struct reply *r, struct slice type, struct arena *a, struct fields *fields)
+heading_copy(const struct heading *r, struct slice type, struct arena *a, struct fields *fields)
 {
 	struct slice copy = arena_copy(a, writer_slice(&r->text));
 	int err = 0;
