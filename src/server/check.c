@@ -27,8 +27,12 @@ build(const char *path)
 	conf_errors_init(&errors);
 	site = site_open(path, &errors);
 	/* As root, what is readable is judged as the user who will serve. */
-	if (site && site->user.len && geteuid() == 0 && privileges_drop(site->user) != 0)
-		errors.errors++; /* said in the log */
+	if (site && site->user.len && geteuid() == 0) {
+		if (privileges_drop(site) != 0)
+			errors.errors++; /* said in the log */
+		else
+			privileges_check_files(site, &errors);
+	}
 	if (site)
 		err = site_complete(site, NULL, &errors);
 	if (site)

@@ -17,8 +17,10 @@ advice_for(int code, const struct address *a)
 	case EADDRNOTAVAIL:
 		return "; choose an address that this machine has, or 0.0.0.0 or [::] for all";
 	case EACCES:
-		return address_is_unix(a) ? "; choose a directory in which this user may make files"
-					  : "; choose a port from 1024 on, or start as root";
+		return address_is_unix(a)
+			   ? "; choose a directory in which this user may make files"
+			   : "; choose a port from 1024 on, or start as root or with "
+			     "CAP_NET_BIND_SERVICE";
 	case ENOENT:
 	case ENOTDIR:
 		return "; make its directory first";

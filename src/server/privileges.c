@@ -4,12 +4,18 @@
 #include "server/privileges.h"
 
 #include "base/log.h"
+#include "server/site.h"
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+enum { FIRST_FREE_PORT = 1024 };
 
 struct identity {
 	const char *name; /* whose groups; NULL: a number that nobody bears, and no groups */
@@ -44,28 +50,115 @@ become(const struct identity *who)
 	return failed || setgid(who->gid) != 0 || setuid(who->uid) != 0 ? ERR_SYSTEM : 0;
 }
 
-int
-privileges_drop(struct slice user)
+/* --- the one capability ------------------------------------------------------------------ */
+
+static bool
+is_low(const struct address *a)
+{
+	uint16_t port = address_port(a);
+
+	return port > 0 && port < FIRST_FREE_PORT;
+}
+
+static bool
+has_low_port(const struct site *s)
+{
+	bool is_any = is_low(&s->admin_listen);
+
+	for (unsigned i = 0; i < s->listener_count; i++)
+		is_any |= is_low(&s->listeners[i].address);
+	return is_any;
+}
+
+/* The C library knows nothing of these two. */
+static int
+read_sets(struct __user_cap_data_struct set[2])
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+
+	return syscall(SYS_capget, &head, set) == 0 ? 0 : ERR_SYSTEM;
+}
+
+static int
+write_sets(const struct __user_cap_data_struct set[2])
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+
+	return syscall(SYS_capset, &head, set) == 0 ? 0 : ERR_SYSTEM;
+}
+
+/* `others`: the capabilities besides it that stay as they are. Out of the inheritable set
+ * is out of the ambient one: programs that are started do not get it. */
+static int
+limit_capabilities(bool keeps_ports, uint32_t others)
+{
+	const uint32_t bind = UINT32_C(1) << CAP_NET_BIND_SERVICE;
+	uint32_t kept = keeps_ports ? others | bind : others & ~bind;
+	struct __user_cap_data_struct set[2];
+
+	if (read_sets(set) != 0)
+		return ERR_SYSTEM;
+	set[0].permitted &= kept;
+	set[0].effective = (set[0].effective & kept) | (set[0].permitted & kept & bind);
+	set[0].inheritable &= others & ~bind;
+	if (others == 0)
+		set[1] = (struct __user_cap_data_struct){ 0 };
+	return write_sets(set);
+}
+
+/* --- as a whole -------------------------------------------------------------------------- */
+
+/* Permitted capabilities outlive the change of user, effective ones do not. */
+static int
+become_user(const struct site *site)
 {
 	struct identity who;
+	bool keeps_ports = has_low_port(site);
 
-	if (geteuid() != 0) {
-		if (user.len)
-			log_notice("not root: [server] user = %.*s is ignored", SLICE_PRINT(user));
-		return 0;
-	}
-	if (user.len == 0) {
-		log_warning("running as root: set [server] user");
-		return 0;
-	}
-	if (find_user(user, &who) != 0) {
-		log_error("[server] user: there is no user %.*s", SLICE_PRINT(user));
+	if (find_user(site->user, &who) != 0) {
+		log_error("[server] user: there is no user %.*s", SLICE_PRINT(site->user));
 		return ERR_NOT_FOUND;
 	}
-	if (become(&who) != 0) {
-		log_error("[server] user: cannot become %.*s: %s", SLICE_PRINT(user),
+	if (prctl(PR_SET_KEEPCAPS, keeps_ports, 0, 0, 0) != 0 || become(&who) != 0) {
+		log_error("[server] user: cannot become %.*s: %s", SLICE_PRINT(site->user),
 			  strerror(errno));
 		return ERR_SYSTEM;
 	}
-	return 0;
+	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+	if (who.uid == 0 || limit_capabilities(keeps_ports, 0) == 0)
+		return 0;
+	log_error("[server] user: cannot give up capabilities: %s", strerror(errno));
+	return ERR_SYSTEM;
+}
+
+int
+privileges_drop(const struct site *site)
+{
+	if (geteuid() != 0) {
+		if (site->user.len)
+			log_notice("not root: [server] user = %.*s is ignored",
+				   SLICE_PRINT(site->user));
+		/* A sandbox that allows no capset: what was given stays, and does no harm. */
+		if (limit_capabilities(has_low_port(site), UINT32_MAX) != 0)
+			log_notice("capset: %s: CAP_NET_BIND_SERVICE stays", strerror(errno));
+		return 0;
+	}
+	if (site->user.len == 0) {
+		log_warning("running as root: set [server] user");
+		return 0;
+	}
+	return become_user(site);
+}
+
+void
+privileges_check_files(const struct site *site, struct conf_errors *e)
+{
+	const struct conf_section *server = conf_find(site->conf, SLICE("server"), SLICE(""));
+
+	for (const struct conf_file *f = site->conf->files; f; f = f->next) {
+		if (access(f->name, R_OK) != 0)
+			conf_warning_at(e, server, "user",
+					"%s cannot read %s (%s): a reload will fail", site->user.at,
+					f->name, strerror(errno));
+	}
 }

@@ -226,7 +226,7 @@ stop_sockets(struct server *s)
 static int
 start_privileges(struct start_up *u)
 {
-	return privileges_drop(u->server->site->user);
+	return privileges_drop(u->server->site);
 }
 
 /* Conns, upstreams and files all want descriptors: as many as the kernel gives. */

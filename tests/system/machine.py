@@ -58,10 +58,10 @@ def install(folder):
             for where, _, names in os.walk(folder) for name in names]
 
 
-def libraries(program, tree):
-    """What it needs and the tree does not have."""
-    said = subprocess.run(["ldd", program], stdout=subprocess.PIPE, check=True, timeout=30).stdout.decode()
-    paths = re.findall(r"=> (/\S+)", said)
+def libraries(programs, tree):
+    """What they need and the tree does not have."""
+    said = subprocess.run(["ldd", *programs], stdout=subprocess.PIPE, check=True, timeout=30).stdout.decode()
+    paths = sorted(set(re.findall(r"=> (/\S+)", said)))
     full = [os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) for path in paths]
     return [path for path in full if not os.path.lexists(tree + path)]
 
@@ -75,7 +75,8 @@ class Machine:
         dest = os.path.join(self.folder, "dest")
         files = install(dest)
         binds = ["--bind-ro=%s:%s" % (dest + path, path) for path in files if not path.endswith(".conf")]
-        binds += ["--bind-ro=" + path for path in libraries(FOREBAYD, tree)]
+        programs = [FOREBAYD] + [dest + path for path in files if path.endswith(".so")]
+        binds += ["--bind-ro=" + path for path in libraries(programs, tree)]
         conf = next(path for path in files if path.endswith("/forebay/forebay.conf"))
         self.conf = dest + conf
         with open(self.conf, encoding="utf-8") as file:

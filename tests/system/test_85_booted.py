@@ -1,4 +1,5 @@
 """The service in a booted systemd: started, reloaded, watched, stopped and killed by it."""
+import gzip
 import re
 import threading
 import time
@@ -7,8 +8,8 @@ import pytest
 
 from bed import wait_until
 from client import Client
+from load import Load
 from machine import Machine, seconds_of, why_not
-from test_70_drain import Load
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -81,9 +82,39 @@ def test_the_first_day(machine):
     status = machine.proc("status")
     assert int(re.search(r"Uid:\t(\d+)", status).group(1)) > 60000  # nobody's but this service's
     assert "NoNewPrivs:\t1\n" in status and "Seccomp:\t2\n" in status
+    assert "CapPrm:\t0000000000000000\n" in status  # what the unit gives is given up
     assert machine.status()["state"] == "ready"
     machine.systemctl("stop", "forebay")
     assert machine.show("Result") == "success"
+
+
+def test_a_port_below_1024_needs_no_other_unit(machine):
+    """And a reload can take another one."""
+    machine.configure(conf(address="127.0.0.1:80"))
+    machine.systemctl("start", "forebay")
+    assert ask(machine, address=("127.0.0.1", 80)).status == 200
+    status = machine.proc("status")
+    assert "CapPrm:\t0000000000000400\n" in status and "CapAmb:\t0000000000000000\n" in status
+    machine.configure(conf(address="127.0.0.1:81"))
+    machine.systemctl("reload", "forebay")
+    assert ask(machine, address=("127.0.0.1", 81)).status == 200
+
+
+def test_a_module_works_in_the_sandbox(machine):
+    """MemoryDenyWriteExecute and the rest: it is tried, loaded, run, and loaded again."""
+    machine.configure(conf() + """
+[module compress]
+path = compress.so
+[route zip]
+match = POST /zip
+source = compute gzip
+""")
+    machine.systemctl("start", "forebay")
+    for _ in range(2):
+        with machine.network(), Client(WEB) as client:
+            answer = client.ask("/zip", method="POST", body=b"a" * 5000)
+        assert answer.status == 200 and gzip.decompress(answer.body) == b"a" * 5000
+        machine.systemctl("reload", "forebay")
 
 
 def test_a_start_that_fails_says_why(machine):
