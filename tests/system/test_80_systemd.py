@@ -243,6 +243,31 @@ def test_a_given_socket_goes_on_with_the_next_process(tmp_path):
         daemon.stop()
 
 
+def test_a_reload_that_comes_back_to_a_name_gets_the_same_socket(tmp_path):
+    """Dropped, it waits unanswered; and who waited is answered when the name is there again."""
+    other = "[listen other]\naddress = 127.0.0.1:%d\n" % free_port()
+
+    def reload(conf):
+        before = daemon.stderr().count("notice reloaded: ")
+        with open(daemon.path, "w", encoding="ascii") as file:
+            file.write(conf)
+        daemon.signal(signal.SIGHUP)
+        wait_until(lambda: daemon.stderr().count("notice reloaded: ") > before, 5, "the reload")
+
+    with listening() as web:
+        daemon = Daemon(tmp_path, WEB + other + CONF, **passing(web=web))
+        for _ in range(3):
+            reload(other + CONF)
+            waiting = Client(web.getsockname())
+            waiting.get("/", "Connection: close")
+            assert waiting.is_quiet()
+            reload(WEB + other + CONF)
+            assert waiting.response().status == 200
+            waiting.close()
+            assert ask(web.getsockname()) == 200
+        daemon.stop()
+
+
 def test_who_waited_at_the_drain_is_served(tmp_path):
     """What is in the backlog when the drain begins is taken; it may have waited for long."""
     with listening() as web:
