@@ -17,8 +17,8 @@ enum {
 	BATCH = 256, /* accepted per listener and turn */
 	PAUSE_MS = 10, /* between looks whether there is room again */
 	WARN_MS = 10000, /* between warnings about one shortage */
-	DRAIN_LOOKS = 20, /* at backlogs that are empty, or that cannot be emptied */
-	DRAIN_WAIT_US = 1000,
+	CLOSING_LOOKS = 20, /* at a backlog that is empty, or that cannot be emptied */
+	CLOSING_WAIT_US = 1000, /* between two of them */
 	CLOSE_SHARE = 64, /* under pressure, 1/64 of max_connections is freed at a time */
 	ADDRESS_BYTES = 128,
 };
@@ -183,7 +183,7 @@ accept_ready(struct acceptor *a)
 	unsigned count;
 
 	for (struct gate *g = a->gates; g && !a->is_paused; g = g->next) {
-		if (!g->is_ready || g->is_new)
+		if (!g->is_ready || g->is_new || g->is_closing)
 			continue;
 		count = room(a);
 		if (count > 0)
@@ -226,12 +226,13 @@ on_ready(struct io *io, unsigned ready)
 
 /* --- life ------------------------------------------------------------------------------ */
 
+/* One that stays open. */
 static struct gate *
 find_gate(const struct acceptor *a, const struct address *address)
 {
 	struct gate *g = a->gates;
 
-	while (g && !address_eq(&g->listener.address, address))
+	while (g && (g->is_closing || !address_eq(&g->listener.address, address)))
 		g = g->next;
 	return g;
 }
@@ -265,26 +266,6 @@ open_gate(struct acceptor *a, const struct site_listener *l, struct conf_errors 
 	g->next = a->gates;
 	a->gates = g;
 	return 0;
-}
-
-int
-acceptor_prepare(struct acceptor *a, const struct site *site, struct conf_errors *e)
-{
-	int failed = 0;
-
-	for (struct gate *g = a->gates; g; g = g->next)
-		g->is_kept = false;
-	for (unsigned i = 0; i < site->listener_count; i++) {
-		struct gate *g = find_gate(a, &site->listeners[i].address);
-		int err = 0;
-
-		if (g)
-			g->is_kept = true;
-		else
-			err = open_gate(a, &site->listeners[i], e);
-		failed = failed ? failed : err;
-	}
-	return failed;
 }
 
 static void
@@ -331,9 +312,9 @@ is_new(const struct gate *g)
 }
 
 static bool
-is_not_kept(const struct gate *g)
+is_closed(const struct gate *g)
 {
-	return !g->is_kept;
+	return g->is_closing && g->looks >= CLOSING_LOOKS;
 }
 
 static bool
@@ -341,6 +322,126 @@ is_any(const struct gate *g)
 {
 	(void)g;
 	return true;
+}
+
+/* --- closing ----------------------------------------------------------------------------- */
+
+/* Takes over what has begun to connect where nobody new can: with TCP_DEFER_ACCEPT some
+ * connections only come when their first bytes do. */
+static void
+look_at(struct gate *g)
+{
+	struct acceptor *a = g->acceptor;
+	bool was_paused = a->is_paused;
+
+	a->is_paused = false;
+	/* A whole batch is no such look: nobody new can come, so that has an end. */
+	if (!accept_batch(g, BATCH) || a->is_paused)
+		g->looks++;
+	a->is_paused |= was_paused;
+}
+
+/* True: some want another look. */
+static bool
+look_at_closing(struct acceptor *a)
+{
+	bool is_any_left = false;
+
+	for (struct gate *g = a->gates; g; g = g->next) {
+		if (g->is_closing && !is_closed(g))
+			look_at(g);
+		is_any_left |= g->is_closing && !is_closed(g);
+	}
+	send_pending(a);
+	close_gates(a, is_closed);
+	return is_any_left;
+}
+
+/* Without going back to the loop. */
+static void
+finish_closing(struct acceptor *a)
+{
+	loop_clear_timer(a->loop, &a->closing);
+	while (look_at_closing(a))
+		usleep(CLOSING_WAIT_US);
+}
+
+static void
+go_on_closing(struct acceptor *a)
+{
+	uint64_t until = clock_after(loop_now(a->loop), CLOSING_WAIT_US * CLOCK_US);
+
+	if (look_at_closing(a) && loop_set_timer(a->loop, &a->closing, until) != 0)
+		finish_closing(a);
+}
+
+static void
+on_closing(struct timer *t)
+{
+	go_on_closing(CONTAINER_OF(t, struct acceptor, closing));
+}
+
+/* Others may connect to a borrowed one all the time: who waits now is taken, and who comes later
+ * waits for the next process. */
+static void
+take_waiting(struct acceptor *a, struct gate *g)
+{
+	accept_batch(g, (unsigned)g->listener.backlog);
+	send_pending(a);
+	g->looks = CLOSING_LOOKS;
+}
+
+/* Those that are not kept. */
+static void
+begin_closing(struct acceptor *a)
+{
+	for (struct gate *g = a->gates; g; g = g->next) {
+		if (g->is_kept || g->is_closing)
+			continue;
+		if (!g->is_new)
+			tell("no longer listening on", g);
+		g->is_closing = true;
+		if (g->io.is_watched)
+			io_release(&g->io);
+		if (g->listener.is_borrowed)
+			take_waiting(a, g);
+		else
+			listener_stop_new(&g->listener);
+	}
+}
+
+/* --- the gates of a site -------------------------------------------------------------------- */
+
+static bool
+is_being_closed(const struct acceptor *a, const struct address *address)
+{
+	const struct gate *g = a->gates;
+
+	while (g && !(g->is_closing && address_eq(&g->listener.address, address)))
+		g = g->next;
+	return g != NULL;
+}
+
+int
+acceptor_prepare(struct acceptor *a, const struct site *site, struct conf_errors *e)
+{
+	int failed = 0;
+
+	for (struct gate *g = a->gates; g; g = g->next)
+		g->is_kept = false;
+	for (unsigned i = 0; i < site->listener_count; i++) {
+		struct gate *g = find_gate(a, &site->listeners[i].address);
+		int err = 0;
+
+		if (is_being_closed(a, &site->listeners[i].address))
+			finish_closing(a);
+		if (g)
+			g->is_kept = true;
+		else
+			err = open_gate(a, &site->listeners[i], e);
+		failed = failed ? failed : err;
+	}
+	return failed;
 }
 
 void
@@ -357,61 +458,6 @@ acceptor_watch(struct acceptor *a)
 			return ERR_SYSTEM;
 	}
 	return 0;
-}
-
-/* Takes over what has begun to connect where nobody new can: with TCP_DEFER_ACCEPT some
- * connections only come when their first bytes do. */
-static void
-empty_backlogs(struct acceptor *a)
-{
-	unsigned looks = 0;
-
-	while (looks < DRAIN_LOOKS) {
-		bool is_more = false;
-
-		a->is_paused = false;
-		for (struct gate *g = a->gates; g && !a->is_paused; g = g->next) {
-			if (!g->is_kept && !g->listener.is_borrowed)
-				is_more |= accept_batch(g, BATCH);
-		}
-		send_pending(a);
-		if (is_more && !a->is_paused)
-			continue; /* nobody new can come: it has an end */
-		usleep(DRAIN_WAIT_US);
-		looks++;
-	}
-}
-
-/* Others may connect to a borrowed one all the time: who waits now is taken, and who comes later
- * waits for the next process. */
-static void
-take_waiting(struct acceptor *a, struct gate *g)
-{
-	a->is_paused = false;
-	accept_batch(g, (unsigned)g->listener.backlog);
-	send_pending(a);
-}
-
-/* Those that are not kept. */
-static void
-drain_gates(struct acceptor *a)
-{
-	bool is_any_left = false;
-
-	for (struct gate *g = a->gates; g; g = g->next) {
-		if (g->is_kept)
-			continue;
-		tell("no longer listening on", g);
-		if (g->listener.is_borrowed) {
-			take_waiting(a, g);
-			continue;
-		}
-		is_any_left = true;
-		listener_stop_new(&g->listener);
-	}
-	if (is_any_left)
-		empty_backlogs(a);
-	close_gates(a, is_not_kept);
 }
 
 static void
@@ -433,7 +479,8 @@ acceptor_take_over(struct acceptor *a, const struct site *site)
 	a->next = a->next < a->crew->serving_count ? a->next : 0;
 	for (unsigned i = 0; i < site->listener_count; i++)
 		set_gate(find_gate(a, &site->listeners[i].address), &site->listeners[i]);
-	drain_gates(a);
+	begin_closing(a);
+	go_on_closing(a);
 	/* What came to a new one before it was looked at. */
 	accept_ready(a);
 }
@@ -448,6 +495,7 @@ acceptor_init(struct acceptor *a, struct loop *loop, struct crew *crew, struct c
 		.more.run = on_more,
 	};
 	timer_init(&a->pause, on_pause_over);
+	timer_init(&a->closing, on_closing);
 }
 
 void
@@ -455,7 +503,8 @@ acceptor_drain(struct acceptor *a)
 {
 	for (struct gate *g = a->gates; g; g = g->next)
 		g->is_kept = false;
-	drain_gates(a);
+	begin_closing(a);
+	finish_closing(a);
 	acceptor_close(a);
 }
 
@@ -464,5 +513,6 @@ acceptor_close(struct acceptor *a)
 {
 	close_gates(a, is_any);
 	loop_clear_timer(a->loop, &a->pause);
+	loop_clear_timer(a->loop, &a->closing);
 	loop_forget(a->loop, &a->more);
 }

@@ -7,6 +7,7 @@
  *
  * Listeners change in two steps: what a new site asks for is opened beside those
  * that are there, of which it keeps the ones it names too; then it takes over.
+ * Those that nobody names any more close over some turns, while all others go on.
  */
 #ifndef FOREBAY_SERVER_ACCEPTOR_H
 #define FOREBAY_SERVER_ACCEPTOR_H
@@ -28,6 +29,9 @@ struct gate {
 	bool is_ready; /* connections may wait */
 	bool is_new; /* of the site that is being prepared */
 	bool is_kept; /* by that site */
+	bool is_closing; /* nobody new can come; who has begun to is still taken */
+	unsigned
+	    looks; /* while closing: at a backlog that was empty, or that could not be emptied */
 };
 
 struct acceptor {
@@ -42,23 +46,25 @@ struct acceptor {
 	struct deferred more; /* a batch was full: go on next turn */
 	struct timer pause;
 	bool is_paused;
+	struct timer closing; /* set while gates are */
 	uint64_t warn_after_ns; /* about a shortage: not at every look */
 };
 
 void acceptor_init(struct acceptor *a, struct loop *loop, struct crew *crew,
 		   struct counters *counters);
 /* Binds what the site asks for and is not there yet; accepts nothing on it so far. What fails is
- * added to errors, with what to do about it. ERR_SYSTEM or ERR_MEMORY: then acceptor_forget(). */
+ * added to errors, with what to do about it. ERR_SYSTEM or ERR_MEMORY: then acceptor_forget().
+ * Waits, for milliseconds, for an address that is still being closed. */
 int acceptor_prepare(struct acceptor *a, const struct site *site,
 		     struct conf_errors *errors) MUST_CHECK;
 /* Closes what was prepared. */
 void acceptor_forget(struct acceptor *a);
 /* Accepts on what was prepared too. ERR_SYSTEM: then acceptor_forget(). */
 int acceptor_watch(struct acceptor *a) MUST_CHECK;
-/* From now on the site's: what it does not name is closed, after all that has come there was
- * taken. */
+/* From now on the site's: what it does not name lets nobody begin to connect, and is closed when
+ * all who had begun were taken. */
 void acceptor_take_over(struct acceptor *a, const struct site *site);
-/* Takes what has already come, then closes the listeners. */
+/* Takes what has already come, waiting some milliseconds for it, then closes the listeners. */
 void acceptor_drain(struct acceptor *a);
 void acceptor_close(struct acceptor *a);
 /* Connections open now: accepted and not yet closed. */

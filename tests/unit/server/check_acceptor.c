@@ -28,7 +28,7 @@ static struct ledger *ledger;
 static struct conf_errors errors;
 static struct worker *workers[WORKERS];
 static struct acceptor *acceptor;
-static int clients[CROWD];
+static int clients[CROWD + 8];
 static unsigned client_count;
 static uint64_t passed_ns; /* beyond what the clock says */
 static char dir[] = "/tmp/check_acceptor_XXXXXX";
@@ -294,6 +294,138 @@ START_TEST(a_drain_waits_for_descriptors)
 }
 END_TEST
 
+/* --- those that a reload closes ----------------------------------------------------------- */
+
+enum { CLOSING_MS = 30 }; /* more than it takes */
+
+static struct site_listener other;
+static struct site next;
+
+/* The next site listens elsewhere. */
+static void
+prepare_elsewhere(void)
+{
+	char text[sizeof(dir) + 16];
+
+	snprintf(text, sizeof(text), "unix:%s/o", dir);
+	other = (struct site_listener){ .backlog = 16 };
+	ck_assert_int_eq(address_parse(&other.address, slice_of(text)), 0);
+	next = site;
+	next.listeners = &other;
+	ck_assert_int_eq(acceptor_prepare(acceptor, &next, &errors), 0);
+	ck_assert_int_eq(acceptor_watch(acceptor), 0);
+}
+
+static unsigned
+count_gates(void)
+{
+	unsigned count = 0;
+
+	for (struct gate *g = acceptor->gates; g; g = g->next)
+		count++;
+	return count;
+}
+
+static int
+try_to_connect(const struct site_listener *l)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int failed;
+
+	ck_assert_int_ge(fd, 0);
+	failed = connect(fd, &l->address.of.any, l->address.len) == 0 ? 0 : errno;
+	clients[client_count++] = fd;
+	return failed;
+}
+
+START_TEST(who_came_to_a_listener_that_closes_is_taken_and_nobody_waits_for_it)
+{
+	site.max_connections = 1;
+	start();
+	connect_clients(CROWD);
+	prepare_elsewhere();
+	acceptor_take_over(acceptor, &next);
+	ck_assert_uint_eq(count_gates(), 2); /* it is gone on with later */
+	ck_assert_int_eq(try_to_connect(&listener), ENOENT);
+	for (unsigned i = 0; i < CLOSING_MS; i++)
+		pass(CLOCK_MS);
+	ck_assert_uint_eq(count_gates(), 1);
+	ck_assert(!timer_is_set(&acceptor->closing));
+	ck_assert_uint_eq(count_read(&server->counters, COUNTER_ACCEPTED), CROWD);
+	acceptor->max_connections = 2 * CROWD;
+	ck_assert_int_eq(try_to_connect(&other), 0);
+	pass(CLOCK_MS);
+	ck_assert_uint_eq(count_read(&server->counters, COUNTER_ACCEPTED), CROWD + 1);
+}
+END_TEST
+
+START_TEST(an_address_that_is_being_closed_can_be_had_again_at_once)
+{
+	start();
+	prepare_elsewhere();
+	connect_clients(3);
+	acceptor_take_over(acceptor, &next);
+	ck_assert_int_eq(acceptor_prepare(acceptor, &site, &errors), 0);
+	ck_assert_int_eq(acceptor_watch(acceptor), 0);
+	acceptor_take_over(acceptor, &site);
+	connect_clients(2);
+	for (unsigned i = 0; i < CLOSING_MS; i++)
+		pass(CLOCK_MS);
+	ck_assert_uint_eq(count_gates(), 1);
+	ck_assert_uint_eq(open_conns(), 5);
+}
+END_TEST
+
+START_TEST(a_drain_ends_what_is_being_closed)
+{
+	start();
+	prepare_elsewhere();
+	connect_clients(3);
+	acceptor_take_over(acceptor, &next);
+	acceptor_drain(acceptor);
+	turn();
+	ck_assert_ptr_null(acceptor->gates);
+	ck_assert_uint_eq(open_conns(), 3);
+}
+END_TEST
+
+START_TEST(without_memory_for_its_timer_it_closes_too)
+{
+	start();
+	prepare_elsewhere();
+	connect_clients(3);
+	loop_turn(&server->loop, false);
+	mem_fail_at(1, true);
+	acceptor_take_over(acceptor, &next);
+	mem_fail_at(0, false);
+	for (unsigned i = 0; i < CLOSING_MS; i++)
+		pass(CLOCK_MS);
+	ck_assert_uint_eq(count_gates(), 1);
+}
+END_TEST
+
+START_TEST(without_descriptors_a_listener_closes_all_the_same)
+{
+	struct rlimit limit, few;
+	int last;
+
+	start();
+	prepare_elsewhere();
+	connect_clients(3);
+	last = dup(0);
+	close(last);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = (rlim_t)last;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	acceptor_take_over(acceptor, &next);
+	for (unsigned i = 0; i < CLOSING_MS; i++)
+		pass(CLOCK_MS);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_uint_eq(count_gates(), 1);
+}
+END_TEST
+
 Suite *
 suite_server_acceptor(void)
 {
@@ -312,5 +444,10 @@ suite_server_acceptor(void)
 	tcase_add_test(t, without_memory_for_a_handover_the_balance_holds);
 	tcase_add_test(t, a_drain_takes_what_has_come_though_it_is_paused_and_full);
 	tcase_add_test(t, a_drain_waits_for_descriptors);
+	tcase_add_test(t, who_came_to_a_listener_that_closes_is_taken_and_nobody_waits_for_it);
+	tcase_add_test(t, an_address_that_is_being_closed_can_be_had_again_at_once);
+	tcase_add_test(t, a_drain_ends_what_is_being_closed);
+	tcase_add_test(t, without_memory_for_its_timer_it_closes_too);
+	tcase_add_test(t, without_descriptors_a_listener_closes_all_the_same);
 	return s;
 }
