@@ -241,6 +241,18 @@ module_section(const struct module *m)
 	return m->section;
 }
 
+struct slice
+module_title(const struct module *m)
+{
+	return slice_of(m->table.module.name);
+}
+
+struct slice
+module_version(const struct module *m)
+{
+	return m->table.module.version ? slice_of(m->table.module.version) : SLICE("");
+}
+
 const struct conf_key *
 module_own_keys(const struct module *m)
 {

@@ -37,6 +37,9 @@ struct module *module_open(struct conf_section *s, const struct module_options *
 void module_close(struct module *m);
 
 struct conf_section *module_section(const struct module *m);
+/* What its table says; the version may be empty. */
+struct slice module_title(const struct module *m);
+struct slice module_version(const struct module *m);
 /* What its section may say beside module_keys. */
 const struct conf_key *module_own_keys(const struct module *m);
 unsigned module_job_count(const struct module *m);

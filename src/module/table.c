@@ -70,6 +70,18 @@ is_name(const char *name, const char *more)
 	return true;
 }
 
+static bool
+is_version(const char *text)
+{
+	size_t len = text ? strnlen(text, NAME_BYTES + 1) : 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	}
+	return len <= NAME_BYTES;
+}
+
 static const char *
 quote(const char *name, struct conf_quoted *q)
 {
@@ -419,6 +431,10 @@ table_read(const struct table_reader *reader, const void *symbol, struct table *
 		return err;
 	if (!is_name(t->module.name, "_-")) {
 		writer_format(why, "%s is no name for a module", quote(t->module.name, &q));
+		return ERR_SYNTAX;
+	}
+	if (!is_version(t->module.version)) {
+		writer_text(why, "its version is not a short text of ASCII");
 		return ERR_SYNTAX;
 	}
 	r.size = t->module.params_size;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "config.h"
 #include "http/status.h"
+#include "module/module.h"
 #include "server/sample.h"
 #include "server/server.h"
 
@@ -198,6 +199,29 @@ json_pools(struct buffer *b, const struct sample *s)
 	buffer_char(b, ']');
 }
 
+static void
+json_modules(struct buffer *b, const struct sample *s)
+{
+	const struct site *site = s->server->shown;
+
+	open_list(b, "modules");
+	for (unsigned i = 0; i < site->module_count; i++) {
+		const struct module *m = site->modules[i];
+
+		open_item(b);
+		put_text(b, "name", module_section(m)->name);
+		put_text(b, "module", module_title(m));
+		put_text(b, "version", module_version(m));
+		open_list(b, "jobs");
+		for (unsigned k = 0; k < module_job_count(m); k++) {
+			buffer_text(b, k ? "," : "");
+			buffer_json_string(b, slice_of(module_job(m, k)->name));
+		}
+		buffer_text(b, "]}");
+	}
+	buffer_char(b, ']');
+}
+
 static struct slice
 address_text(const struct address *a, char *memory)
 {
@@ -358,6 +382,26 @@ text_pools(struct buffer *b, const struct sample *s)
 }
 
 static void
+text_modules(struct buffer *b, const struct sample *s)
+{
+	const struct site *site = s->server->shown;
+
+	if (site->module_count > 0)
+		put_line(b, "\nmodule                  version                 jobs");
+	for (unsigned i = 0; i < site->module_count; i++) {
+		const struct module *m = site->modules[i];
+
+		put_name(b, module_section(m)->name);
+		put_name(b, module_version(m));
+		for (unsigned k = 0; k < module_job_count(m); k++) {
+			buffer_text(b, k ? ", " : "");
+			buffer_text(b, module_job(m, k)->name);
+		}
+		buffer_char(b, '\n');
+	}
+}
+
+static void
 text_routes(struct buffer *b, const struct sample *s)
 {
 	const struct site *site = s->server->shown;
@@ -379,11 +423,10 @@ text_routes(struct buffer *b, const struct sample *s)
 
 typedef void (*section_fn)(struct buffer *b, const struct sample *s);
 
-static const section_fn json_sections[] = { json_server,    json_reload, json_workers, json_pools,
-					    json_listeners, json_routes, NULL };
-static const section_fn text_sections[] = { text_server,  text_reload, text_listeners,
-					    text_workers, text_pools,  text_routes,
-					    NULL };
+static const section_fn json_sections[] = { json_server,  json_reload,    json_workers, json_pools,
+					    json_modules, json_listeners, json_routes,  NULL };
+static const section_fn text_sections[] = { text_server, text_reload,  text_listeners, text_workers,
+					    text_pools,  text_modules, text_routes,    NULL };
 
 static void
 put_sections(struct buffer *b, const struct server *server, const section_fn *section)

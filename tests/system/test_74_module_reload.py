@@ -1,4 +1,5 @@
 """Modules and reload: another file, other code, and whatever runs ends with what it began with."""
+import json
 import os
 import shutil
 import threading
@@ -95,6 +96,13 @@ class Server:
         """Which code answers."""
         return ask(self.address, "/nap").body.decode()
 
+    def modules(self):
+        """What /status says of them."""
+        with Client(os.path.join(self.daemon.folder, "admin.sock")) as c:
+            status = json.loads(c.ask("/status").body)
+        assert all("nap" in m["jobs"] for m in status["modules"])
+        return [(m["name"], m["module"], m["version"]) for m in status["modules"]]
+
     def count(self, line):
         """How often the line is in the ledger."""
         return self.ledger_path.read_text().splitlines().count(line)
@@ -115,6 +123,7 @@ def test_a_file_that_changes_while_jobs_run_is_picked_up_by_a_reload(server, how
     assert server.version() == "version 1"
     assert server.reload().status == 200
     assert server.version() == "version 2"
+    assert server.modules() == [("good", "good", "2")]
     assert server.count("init") == 2 and server.count("fini") == 2  # of the trials
     for c in clients:
         assert c.response().body == b"version 1"
@@ -151,6 +160,7 @@ def test_a_faulty_file_fails_the_reload_and_the_old_code_serves_on(server, name,
 def test_a_module_that_is_left_out_ends_and_can_come_back(server):
     assert ask(server.address, "/keep").status == 200
     assert server.reload(PLAIN).status == 200
+    assert server.modules() == []
     assert ask(server.address, "/nap").status == 404
     wait_until(lambda: server.count("fini") == 2, what="its end")
     assert server.count("thread_fini") == 1 + server.count("thread_init")

@@ -158,6 +158,9 @@ const struct forebay_module forebay_module = {
 	FOREBAY_MODULE_HEAD,
 #endif
 	.name = "bad",
+#if defined(BAD_version)
+	.version = "1\n2",
+#endif
 	.params = PARAMS,
 	.params_size = sizeof(struct bad),
 	.init = init,

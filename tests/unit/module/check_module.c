@@ -148,6 +148,7 @@ static const struct {
 	{ "bad-repeated.so", AT "job bad, parameter n: it is there twice" },
 	{ "bad-taken.so",
 	  AT "job bad, parameter timeout: routes or parts have a key of that name" },
+	{ "bad-version.so", AT "its version is not a short text of ASCII" },
 	{ "bad-optional.so", AT "job bad, parameter n: FOREBAY_OPTIONAL is for templates" },
 	{ "bad-template.so", AT "module, parameter n: templates are for jobs: they are evaluated "
 				"for each request" },
