@@ -14,9 +14,12 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { PIPE_WAIT_MS = 5000 }; /* for what writes into a pipe; the server must be able to end */
 
 struct loader {
 	struct conf *conf;
@@ -219,6 +222,24 @@ begin_file(struct loader *l, const char *name)
 	return l->file ? 0 : fail_memory(l);
 }
 
+/* As read(2); a pipe that stays empty is ETIMEDOUT. */
+static ssize_t
+read_some(int fd, char *memory, size_t cap)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	ssize_t got;
+	int ready = 1;
+
+	do {
+		got = read(fd, memory, cap);
+		if (got < 0 && errno == EAGAIN)
+			ready = poll(&p, 1, PIPE_WAIT_MS);
+	} while (got < 0 && (errno == EINTR || errno == EAGAIN) && ready != 0);
+	if (ready == 0)
+		errno = ETIMEDOUT;
+	return got;
+}
+
 /* *text is owned by the caller. 0, ERR_SYSTEM with errno, ERR_TOO_LARGE, ERR_MEMORY. */
 static int
 read_all(int fd, char **text, size_t *len)
@@ -230,9 +251,7 @@ read_all(int fd, char **text, size_t *len)
 	if (!memory)
 		return ERR_MEMORY;
 	while (got != 0 && at < cap) {
-		got = read(fd, memory + at, cap - at);
-		if (got < 0 && errno == EINTR)
-			continue;
+		got = read_some(fd, memory + at, cap - at);
 		if (got < 0) {
 			mem_free(&memory);
 			return ERR_SYSTEM;
@@ -284,7 +303,7 @@ explain(int err)
 static int
 read_file(struct loader *l, const struct conf_section *s, char **text, size_t *len)
 {
-	int fd = open(l->file->name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = open(l->file->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int err = fd < 0 ? ERR_SYSTEM : note_identity(l, fd);
 	const char *why;
 

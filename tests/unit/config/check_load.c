@@ -194,6 +194,32 @@ START_TEST(folder_in_place_of_a_file_is_said)
 }
 END_TEST
 
+START_TEST(pipe_that_nobody_writes_to_is_not_waited_for)
+{
+	ck_assert_int_eq(mkfifo("main.conf", 0600), 0);
+	ck_assert_str_eq(loaded("main.conf"), "");
+}
+END_TEST
+
+START_TEST(pipe_is_read_to_its_end)
+{
+	struct slice text = SLICE("[server]\nk = 1\n");
+	char name[32];
+	struct writer w = writer_over(name, sizeof(name) - 1);
+	int pair[2];
+
+	ck_assert_int_eq(pipe(pair), 0);
+	ck_assert_int_eq(write(pair[1], text.at, text.len), (ssize_t)text.len);
+	close(pair[1]);
+	writer_format(&w, "/dev/fd/%d", pair[0]);
+	name[w.len] = '\0';
+	conf = conf_load(name, NULL, &errors);
+	close(pair[0]);
+	ck_assert_ptr_nonnull(conf);
+	ck_assert_uint_eq(conf->section_count, 1);
+}
+END_TEST
+
 START_TEST(missing_main_file_gives_no_tree)
 {
 	conf = conf_load("none.conf", &include, &errors);
@@ -293,6 +319,8 @@ suite_config_load(void)
 	tcase_add_test(t, includes_go_one_level_deep);
 	tcase_add_test(t, file_that_includes_itself_is_refused);
 	tcase_add_test(t, folder_in_place_of_a_file_is_said);
+	tcase_add_test(t, pipe_that_nobody_writes_to_is_not_waited_for);
+	tcase_add_test(t, pipe_is_read_to_its_end);
 	tcase_add_test(t, missing_main_file_gives_no_tree);
 	tcase_add_test(t, largest_file_is_taken_and_one_byte_more_is_not);
 	tcase_add_test(t, folder_of_a_file_is_absolute);
