@@ -56,10 +56,28 @@ log_errors(struct conf_errors *e)
 
 /* --- the end of it ------------------------------------------------------------------------- */
 
+static bool
+is_given_up(const struct reload *r)
+{
+	return r->is_stopping || gauge_read(&r->server->state) == SERVER_DRAINING;
+}
+
+/* Those who asked last, too. */
+static void
+answer_all(struct reload *r, int status, const char *message)
+{
+	answer_askers(r, status, message);
+	r->askers = r->next_askers;
+	r->next_askers = NULL;
+	answer_askers(r, status, message);
+}
+
 static void
 begin_next(struct reload *r)
 {
-	if (r->is_asked_again && !r->is_stopping)
+	if (is_given_up(r))
+		answer_all(r, 503, "the server ends");
+	else if (r->is_asked_again)
 		begin(r);
 }
 
@@ -91,12 +109,6 @@ reload_release(struct reload *r, struct site *site)
 		at = &(*at)->next;
 	*at = site->next;
 	reaper_take(&r->server->reaper, site);
-}
-
-static bool
-is_given_up(const struct reload *r)
-{
-	return r->is_stopping || gauge_read(&r->server->state) == SERVER_DRAINING;
 }
 
 /* The first error, for a line that stands alone. */
@@ -173,7 +185,8 @@ succeed(struct reload *r)
 	message[w.len] = '\0';
 	log_errors(&r->errors);
 	log_notice("%s", message);
-	notify_serving(site->workers, site->route_count);
+	if (!is_given_up(r))
+		notify_serving(site->workers, site->route_count);
 	answer_askers(r, 200, message);
 	finish(r, true);
 }
@@ -354,6 +367,21 @@ free_tenancies(struct reload *r)
 		tenancy_free(&r->tenancy[--r->tenancies]);
 }
 
+static int
+recruit(struct reload *r)
+{
+	const struct conf_section *section = conf_find(r->site->conf, SLICE("server"), SLICE(""));
+	int err = crew_recruit(&r->server->crew, r->site);
+
+	if (err)
+		conf_error_at(&r->errors, section, "workers", "%u workers cannot be had: %s",
+			      r->site->workers,
+			      err == ERR_FULL ? "too many that have left still serve their last "
+						"connections; try again"
+					      : "memory, descriptors or threads are out");
+	return err;
+}
+
 /* Everything that main can find out to be impossible. */
 static int
 prepare(struct reload *r)
@@ -366,21 +394,12 @@ prepare(struct reload *r)
 	if (!err)
 		err = logs_prepare(&s->logs, r->site, &r->errors);
 	if (!err)
-		err = crew_recruit(&s->crew, r->site);
+		err = recruit(r);
 	if (!err)
 		err = make_tenancies(r);
 	if (err && r->errors.errors == 0)
 		on_shortage(r, err);
 	return err;
-}
-
-static void
-answer_all(struct reload *r, int status, const char *message)
-{
-	answer_askers(r, status, message);
-	r->askers = r->next_askers;
-	r->next_askers = NULL;
-	answer_askers(r, status, message);
 }
 
 /* When the worker turns again, the reload is refused. */
