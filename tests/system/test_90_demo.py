@@ -223,6 +223,7 @@ def test_what_the_sample_has_in_comments_is_all_right_too(tmp_path):
     with open(os.path.join(TOP, "conf/forebay.conf"), encoding="utf-8") as stream:
         text = stream.read()
     for before, after in (("/var/lib/forebay/shop.db", str(tmp_path / "shop.db")), ("/srv/www", str(tmp_path)),
+                          ("/var/log/forebay", str(tmp_path)),
                           ("#user = forebay", "")):
         assert before in text
         text = text.replace(before, after)
