@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "server/site.h"
+#include "server/server.h"
 
 void
 crew_init(struct crew *c, struct server *server)
@@ -141,6 +141,10 @@ crew_end_left(struct crew *c)
 	unsigned from = 0;
 	struct worker *w;
 
+	/* At the end of all, they report with jobs still out: these come home when the pools stop.
+	 */
+	if (gauge_read(&c->server->state) == SERVER_DRAINING)
+		return;
 	while ((w = crew_next(c, &from)) != NULL) {
 		if (is_in(w, WORKER_LEAVING) && w->has_reported)
 			worker_end(w);

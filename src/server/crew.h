@@ -34,7 +34,7 @@ void crew_dismiss_recruits(struct crew *c);
 /* As many as the site wants serve; the others leave. */
 void crew_settle(struct crew *c, const struct site *site);
 /* After a worker that leaves has reported, or later: tells it to end. Nothing waits for that: its
- * last lines of the log may. */
+ * last lines of the log may. Nothing while the server drains. */
 void crew_end_left(struct crew *c);
 /* Its thread has ended. */
 void crew_bury(struct crew *c, struct worker *w);

@@ -258,14 +258,21 @@ START_TEST(a_worker_that_has_left_can_take_part_and_leaves_again)
 }
 END_TEST
 
-START_TEST(the_end_of_the_server_needs_no_lease_to_end)
+START_TEST(at_the_end_a_worker_that_leaves_waits_for_its_jobs_without_a_conn)
 {
-	lease_take(worker->lease);
+	lease_take(worker->lease); /* a job that nobody waits for */
 	tell_to_leave();
 	ck_assert(!worker->has_reported);
+	server->reload.step = RELOAD_IDLE;
+	gauge_set(&server->state, SERVER_DRAINING);
+	server->busy_workers = 2;
+	worker->thread.is_running = true; /* so it could be told to end */
 	ck_assert_int_eq(worker_send(worker, WORKER_DRAIN, 3600 * CLOCK_SEC), 0);
 	turn();
 	ck_assert(worker->has_reported);
+	ck_assert_uint_eq(server->busy_workers, 1);
+	ck_assert(!worker->is_ending); /* the job comes home when the pools are stopped */
+	worker->thread.is_running = false;
 	lease_give(worker->lease);
 }
 END_TEST
@@ -286,6 +293,6 @@ suite_server_tenancy(void)
 	tcase_add_test(t, a_worker_that_leaves_keeps_what_main_has_not_decided_about);
 	tcase_add_test(t, or_gives_it_up_when_main_forgets_it);
 	tcase_add_test(t, a_worker_that_has_left_can_take_part_and_leaves_again);
-	tcase_add_test(t, the_end_of_the_server_needs_no_lease_to_end);
+	tcase_add_test(t, at_the_end_a_worker_that_leaves_waits_for_its_jobs_without_a_conn);
 	return s;
 }
