@@ -1,0 +1,39 @@
+/*
+ * What one kind of job costs: moving averages of its run time and of how far
+ * runs are from it, learned from the jobs themselves.
+ *
+ * Threads that learn at the same time may lose one of two samples, which does
+ * no harm: each word is stored whole, and nothing is derived from two of them
+ * that a torn pair could break.
+ */
+#ifndef FOREBAY_THREAD_COST_H
+#define FOREBAY_THREAD_COST_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cost {
+	_Atomic uint64_t mean_ns; /* 0: nothing is known */
+	_Atomic uint64_t dev_ns; /* mean distance from the mean */
+	atomic_uint samples; /* that the averages remember, up to some */
+};
+
+/* prior_ns: what it is said to cost, or 0. */
+void cost_init(struct cost *c, uint64_t prior_ns);
+/* Any thread. was_cut: it was told to stop, and would have taken longer. */
+void cost_learn(struct cost *c, uint64_t took_ns, bool was_cut);
+
+static inline uint64_t
+cost_mean(const struct cost *c)
+{
+	return atomic_load_explicit(&c->mean_ns, memory_order_relaxed);
+}
+
+static inline uint64_t
+cost_dev(const struct cost *c)
+{
+	return atomic_load_explicit(&c->dev_ns, memory_order_relaxed);
+}
+
+#endif

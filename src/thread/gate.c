@@ -1,0 +1,355 @@
+/*
+ * The gate of a pool; see gate.h.
+ */
+#include "thread/gate.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/list.h"
+
+/* A margin of 3/2 deviations; a standing queue may take 1/4 of the time, or be 4 jobs long. */
+enum { MARGIN_HALVES = 3, STANDING_SHARE = 4, STANDING_JOBS = 4 };
+
+/* What is before a job. */
+struct ahead {
+	uint64_t work_ns;
+	unsigned jobs;
+};
+
+void
+gate_init(struct gate *g, enum gate_order order)
+{
+	*g = (struct gate){ .order = order };
+	cost_init(&g->mix, 0);
+	for (unsigned i = 0; i < CLASSES; i++)
+		edf_init(&g->line[i].queue);
+}
+
+/* --- numbers ------------------------------------------------------------------------ */
+
+/* First come, first served knows no classes. */
+static struct gate_line *
+line_of(struct gate *g, enum gate_class priority)
+{
+	return &g->line[g->order == ORDER_FIFO ? 0 : priority];
+}
+
+static unsigned
+threads_of(const struct gate *g)
+{
+	unsigned threads = atomic_load_explicit(&g->threads, memory_order_relaxed);
+
+	return threads ? threads : 1;
+}
+
+static uint64_t
+minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static uint64_t
+times(uint64_t a, uint64_t b)
+{
+	uint64_t product;
+
+	return __builtin_mul_overflow(a, b, &product) ? CLOCK_NEVER : product;
+}
+
+/* Rounded down. */
+static uint64_t
+square_root(uint64_t of)
+{
+	uint64_t root = 0, bit = UINT64_C(1) << 62;
+
+	while (bit > of)
+		bit >>= 2;
+	for (; bit; bit >>= 2) {
+		bool fits = of >= root + bit;
+		of -= fits ? root + bit : 0;
+		root = (root >> 1) + (fits ? bit : 0);
+	}
+	return root;
+}
+
+/* 3/2 sqrt(own^2 + others^2 jobs / threads^2); in microseconds inside, where an hour's square fits.
+ */
+static uint64_t
+margin(uint64_t own_ns, uint64_t others_ns, unsigned jobs, unsigned threads)
+{
+	const uint64_t most = 3600 * (CLOCK_SEC / CLOCK_US);
+	uint64_t own = own_ns / CLOCK_US, each = others_ns / CLOCK_US / threads, others;
+
+	own = own < most ? own : most;
+	others = times(times(each, each), jobs);
+	others = others < most * most ? others : most * most;
+	return square_root(own * own + others) * CLOCK_US * MARGIN_HALVES / 2;
+}
+
+/* --- asking ---------------------------------------------------------------------------- */
+
+uint64_t
+gate_expect(const struct gate *g, const struct cost *c)
+{
+	uint64_t own = c ? cost_mean(c) : 0;
+
+	return own ? own : cost_mean(&g->mix);
+}
+
+uint64_t
+gate_ask_more(const struct gate *g, struct gate_ask *a, const struct cost *c, uint64_t deadline_ns)
+{
+	uint64_t expected = gate_expect(g, c);
+	uint64_t dev = c && cost_mean(c) ? cost_dev(c) : cost_dev(&g->mix);
+
+	a->jobs++;
+	a->work_ns += expected;
+	if (expected > a->longest_ns)
+		a->longest_ns = expected;
+	if (dev > a->dev_ns)
+		a->dev_ns = dev;
+	if (deadline_ns < a->deadline_ns)
+		a->deadline_ns = deadline_ns;
+	return expected;
+}
+
+/* All of its own class and of those above. */
+static struct ahead
+ahead_at_most(const struct gate *g, enum gate_class priority)
+{
+	struct ahead all = { 0, 0 };
+
+	for (unsigned i = 0; i <= priority; i++) {
+		all.work_ns += atomic_load_explicit(&g->line[i].work_ns, memory_order_relaxed);
+		all.jobs += atomic_load_explicit(&g->line[i].jobs, memory_order_relaxed);
+	}
+	return all;
+}
+
+/* Less those of its class that are filed behind it. What is not filed yet counts as before it:
+ * nobody knows. */
+static struct ahead
+ahead_exactly(const struct gate *g, const struct gate_ask *a)
+{
+	const struct edf *queue = &g->line[a->priority].queue;
+	struct ahead ahead = ahead_at_most(g, a->priority);
+	struct edf_sum all = edf_all(queue), before = edf_ahead(queue, a->deadline_ns);
+
+	ahead.work_ns = minus(ahead.work_ns, all.work_ns - before.work_ns);
+	ahead.jobs = (unsigned)minus(ahead.jobs, all.count - before.count);
+	return ahead;
+}
+
+/* The next thread is free when the first of those that run has ended, a c-th of their work from
+ * now, if they are alike. */
+static uint64_t
+predicted_wait(const struct gate *g, const struct ahead *ahead, unsigned threads)
+{
+	uint64_t running = atomic_load_explicit(&g->running_ns, memory_order_relaxed);
+
+	return (ahead->work_ns + running / threads) / threads;
+}
+
+/* The longest wait that a standing queue may mean. */
+static uint64_t
+standing_limit(const struct gate *g, uint64_t horizon_ns, unsigned ahead, unsigned threads)
+{
+	uint64_t mean = cost_mean(&g->mix), dev = cost_dev(&g->mix);
+	uint64_t rest = minus(horizon_ns, mean + margin(dev, dev, ahead + 1, threads));
+	uint64_t jobs = times(mean, STANDING_JOBS) / threads;
+
+	rest /= STANDING_SHARE;
+	return rest > jobs ? rest : jobs;
+}
+
+static enum gate_verdict
+judge_adaptive(const struct gate *g, const struct gate_ask *a, bool is_locked)
+{
+	unsigned threads = threads_of(g);
+	struct ahead ahead = is_locked ? ahead_exactly(g, a) : ahead_at_most(g, a->priority);
+	uint64_t max_wait = atomic_load_explicit(&g->max_wait_ns, memory_order_relaxed);
+	uint64_t idle = atomic_load_explicit(&g->idle_ns, memory_order_relaxed);
+	uint64_t wait = predicted_wait(g, &ahead, threads);
+	uint64_t share = a->work_ns / threads;
+	uint64_t takes = share > a->longest_ns ? share : a->longest_ns;
+	uint64_t left =
+	    a->deadline_ns == CLOCK_NEVER ? CLOCK_NEVER : minus(a->deadline_ns, a->now_ns);
+	uint64_t horizon = max_wait && max_wait < left ? max_wait : left;
+
+	if (left != CLOCK_NEVER &&
+	    wait + takes + margin(a->dev_ns, cost_dev(&g->mix), ahead.jobs + 1, threads) > left)
+		return GATE_WAIT;
+	if (max_wait && wait > max_wait)
+		return GATE_WAIT;
+	if (minus(a->now_ns, idle) > horizon / 2 &&
+	    wait > standing_limit(g, horizon, ahead.jobs, threads))
+		return GATE_STANDING;
+	return GATE_OPEN;
+}
+
+/* The last of the n starts when all but `threads` of those before it have ended, each after the
+ * mean. */
+static enum gate_verdict
+judge_fifo(const struct gate *g, const struct gate_ask *a, unsigned admitted)
+{
+	unsigned threads = threads_of(g);
+	uint64_t max_wait = atomic_load_explicit(&g->max_wait_ns, memory_order_relaxed);
+	uint64_t left = minus(a->deadline_ns, a->now_ns);
+	uint64_t all = times(cost_mean(&g->mix), admitted + a->jobs - threads);
+	uint64_t wait = all == CLOCK_NEVER ? all : all / threads;
+
+	return wait > left || (max_wait && wait > max_wait) ? GATE_WAIT : GATE_OPEN;
+}
+
+/*
+ * Nobody is refused for his wait while a thread has nothing to do: costs change
+ * only by jobs that run, so that one whose cost is thought too high would be
+ * kept out of an idle pool for good.
+ */
+static enum gate_verdict
+judge(struct gate *g, const struct gate_ask *a, unsigned admitted, bool is_locked)
+{
+	unsigned threads = threads_of(g);
+	unsigned capacity = threads + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
+
+	if (a->jobs > capacity || admitted > capacity - a->jobs)
+		return GATE_FULL;
+	if (admitted < threads) {
+		atomic_store_explicit(&g->idle_ns, a->now_ns, memory_order_relaxed);
+		return GATE_OPEN;
+	}
+	return g->order == ORDER_FIFO ? judge_fifo(g, a, admitted)
+				      : judge_adaptive(g, a, is_locked);
+}
+
+enum gate_verdict
+gate_reserve(struct gate *g, const struct gate_ask *a, bool is_locked)
+{
+	struct gate_line *line = line_of(g, a->priority);
+	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
+	enum gate_verdict verdict;
+
+	do {
+		verdict = judge(g, a, admitted, is_locked);
+		if (verdict != GATE_OPEN)
+			return verdict;
+	} while (!atomic_compare_exchange_weak_explicit(&g->admitted, &admitted, admitted + a->jobs,
+							memory_order_acquire,
+							memory_order_relaxed));
+	atomic_fetch_add_explicit(&line->work_ns, a->work_ns, memory_order_relaxed);
+	atomic_fetch_add_explicit(&line->jobs, a->jobs, memory_order_relaxed);
+	return GATE_OPEN;
+}
+
+/* --- a job's way ------------------------------------------------------------------------- */
+
+static void
+uncount(struct gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
+{
+	struct gate_line *line = line_of(g, priority);
+
+	atomic_fetch_sub_explicit(&line->work_ns, work_ns, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&line->jobs, jobs, memory_order_relaxed);
+}
+
+void
+gate_release(struct gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
+{
+	unsigned before = atomic_fetch_sub_explicit(&g->admitted, jobs, memory_order_relaxed);
+
+	ASSERT(before >= jobs);
+	uncount(g, priority, jobs, work_ns);
+}
+
+void
+gate_submitted(struct gate *g)
+{
+	atomic_fetch_add_explicit(&g->waiting, 1, memory_order_relaxed);
+}
+
+/* First come, first served: all have the same deadline. */
+void
+gate_file(struct gate *g, struct gate_job *j)
+{
+	j->node.deadline_ns = g->order == ORDER_FIFO ? 0 : j->deadline_ns;
+	edf_insert(&line_of(g, j->priority)->queue, &j->node);
+}
+
+void
+gate_remove(struct gate *g, struct gate_job *j)
+{
+	edf_remove(&line_of(g, j->priority)->queue, &j->node);
+	uncount(g, j->priority, 1, j->node.work_ns);
+	atomic_fetch_sub_explicit(&g->waiting, 1, memory_order_relaxed);
+}
+
+static struct gate_job *
+job_of(struct edf_node *n)
+{
+	return CONTAINER_OF(n, struct gate_job, node);
+}
+
+struct gate_job *
+gate_take(struct gate *g)
+{
+	for (unsigned i = 0; i < CLASSES; i++) {
+		struct edf_node *first = edf_first(&g->line[i].queue);
+		if (!first)
+			continue;
+		gate_remove(g, job_of(first));
+		return job_of(first);
+	}
+	return NULL;
+}
+
+struct gate_job *
+gate_spare(const struct gate *g, enum gate_class priority)
+{
+	for (unsigned i = CLASSES; i-- > (unsigned)priority + 1;) {
+		struct edf_node *last = edf_last(&g->line[i].queue);
+		if (last)
+			return job_of(last);
+	}
+	return NULL;
+}
+
+bool
+gate_is_hopeless(const struct gate *g, const struct gate_job *j, uint64_t now_ns)
+{
+	uint64_t expected = gate_expect(g, j->cost);
+
+	return g->order == ORDER_ADAPTIVE && clock_after(now_ns, expected) > j->deadline_ns &&
+	       clock_after(j->submitted_ns, expected) <= j->deadline_ns;
+}
+
+void
+gate_start(struct gate *g, const struct gate_job *j)
+{
+	atomic_fetch_add_explicit(&g->running_ns, j->node.work_ns, memory_order_relaxed);
+}
+
+void
+gate_end(struct gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns, bool was_cut)
+{
+	atomic_fetch_sub_explicit(&g->running_ns, j->node.work_ns, memory_order_relaxed);
+	cost_learn(&g->mix, took_ns, was_cut);
+	if (j->cost)
+		cost_learn(j->cost, took_ns, was_cut);
+	if (atomic_load_explicit(&g->waiting, memory_order_relaxed) == 0)
+		atomic_store_explicit(&g->idle_ns, now_ns, memory_order_relaxed);
+}
+
+void
+gate_leave(struct gate *g)
+{
+	atomic_fetch_sub_explicit(&g->admitted, 1, memory_order_release);
+}
+
+uint64_t
+gate_drain_ns(const struct gate *g)
+{
+	struct ahead all = ahead_at_most(g, CLASSES - 1);
+	uint64_t running = atomic_load_explicit(&g->running_ns, memory_order_relaxed);
+
+	return (all.work_ns + running) / threads_of(g);
+}

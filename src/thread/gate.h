@@ -1,0 +1,121 @@
+/*
+ * The gate of a pool: who is let in, and who comes next. Decisions only: no
+ * thread, no clock, no memory of its own; pool.c and pool_jobs.c call it, and a
+ * simulation in the tests does, with a clock of its own.
+ *
+ *   ask --reserve--> (its work counts from here) --file--> queue --take--> run --end-->
+ *          | no: full, wait, standing              | evict, remove   | hopeless: unrun
+ *
+ * ORDER_FIFO: first come, first served; refused when the mean run time of all
+ * jobs says that the wait would be too long.
+ *
+ * ORDER_ADAPTIVE: strict classes, the earliest deadline first within each. One
+ * that would not end in time is refused when it comes: W, the predicted wait, is
+ * the expected work before it over the threads; the margin is 1.5 deviations of
+ * its own cost and of what lies before it. When no thread has been idle for a
+ * while the queue is standing: it is mere delay, so it is held at a quarter of
+ * the time that jobs have (the test of Nichols and Jacobson, "Controlling queue
+ * delay", CACM 55(7) 2012, made a limit of admission). And one that waiting has
+ * made hopeless is not run.
+ *
+ * Who may call what: reserve without the lock, release, submitted, end, and the
+ * averages: any thread. All else under the pool's lock. Without the lock the work
+ * before a job is taken to be all of its class and of those above, filed or not:
+ * exact when deadlines come in order, else too much; so a "no" is asked once more
+ * under the lock if that can be had at once. Asking and counting are two steps:
+ * threads that reserve in the same instant may each overlook the others' work (one
+ * ask each); the number of jobs is one compare-and-swap and never passes its limit.
+ */
+#ifndef FOREBAY_THREAD_GATE_H
+#define FOREBAY_THREAD_GATE_H
+
+#include "thread/cost.h"
+#include "thread/edf.h"
+
+enum gate_order { ORDER_FIFO, ORDER_ADAPTIVE };
+/* In the order in which they are served. */
+enum gate_class { CLASS_CRITICAL, CLASS_NORMAL, CLASS_SHEDDABLE, CLASSES };
+enum gate_verdict {
+	GATE_OPEN,
+	GATE_FULL, /* max_queue */
+	GATE_WAIT, /* longer than max_wait, or past the deadline */
+	GATE_STANDING, /* the queue has not been empty for long, and must not grow */
+};
+
+/* What is asked for: n jobs, admitted as one. Made with gate_ask(), gate_ask_more(). */
+struct gate_ask {
+	enum gate_class priority;
+	unsigned jobs;
+	uint64_t now_ns;
+	uint64_t deadline_ns; /* the earliest of theirs; absolute, CLOCK_NEVER: none */
+	uint64_t work_ns; /* expected, of all */
+	uint64_t longest_ns; /* of the one that takes longest */
+	uint64_t dev_ns; /* the largest of their deviations */
+};
+
+/* In struct job. */
+struct gate_job {
+	struct edf_node node; /* deadline and expected work */
+	enum gate_class priority;
+	struct cost *cost; /* of its kind, beside that of all jobs; or NULL */
+	uint64_t deadline_ns, submitted_ns;
+};
+
+/* Jobs of one class: reserved, submitted or filed. */
+struct gate_line {
+	_Atomic uint64_t work_ns;
+	atomic_uint jobs;
+	struct edf queue; /* those that are filed */
+};
+
+struct gate {
+	enum gate_order order;
+	/* Limits; whoever reads an old one beside a new one decides as if a moment earlier. */
+	atomic_uint threads, max_queue;
+	_Atomic uint64_t max_wait_ns; /* 0: none */
+	atomic_uint admitted; /* reserved, waiting and running */
+	atomic_uint waiting; /* submitted and not taken */
+	_Atomic uint64_t running_ns; /* expected work of those that run */
+	_Atomic uint64_t idle_ns; /* when a thread was last seen without work */
+	struct cost mix; /* of all jobs */
+	struct gate_line line[CLASSES];
+};
+
+void gate_init(struct gate *g, enum gate_order order);
+
+/* What a job of that kind is expected to take; 0 when nothing is known. NULL: as all jobs do. */
+uint64_t gate_expect(const struct gate *g, const struct cost *c);
+/* Adds one job to an ask, which begins as { .priority, .now_ns, .deadline_ns = CLOCK_NEVER }.
+ * Returns what it is expected to take, which is its share of the reservation. */
+uint64_t gate_ask_more(const struct gate *g, struct gate_ask *a, const struct cost *c,
+		       uint64_t deadline_ns);
+
+/* All jobs of the ask, or none. */
+enum gate_verdict gate_reserve(struct gate *g, const struct gate_ask *a, bool is_locked)
+    __attribute__((warn_unused_result));
+/* Gives reserved places back. */
+void gate_release(struct gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
+/* A reserved job is handed over. */
+void gate_submitted(struct gate *g);
+/* It takes its place in the queue. */
+void gate_file(struct gate *g, struct gate_job *j);
+/* The next one; NULL when none is filed. */
+struct gate_job *gate_take(struct gate *g);
+/* A filed one leaves the queue. */
+void gate_remove(struct gate *g, struct gate_job *j);
+/* The one that can best be spared for a job of that class: of a lower class, the lowest, the
+ * latest deadline; NULL: none. It stays in the queue. */
+struct gate_job *gate_spare(const struct gate *g, enum gate_class priority);
+/* Whether a job that was taken waited so long that it cannot be expected to end in time. One that
+ * never could be was let in by an idle thread: it runs, or its cost would never be known better. */
+bool gate_is_hopeless(const struct gate *g, const struct gate_job *j, uint64_t now_ns);
+void gate_start(struct gate *g, const struct gate_job *j);
+/* One that was started has ended. */
+void gate_end(struct gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns,
+	      bool was_cut);
+/* The job is no longer the gate's: its place is free. After end, or when it will not run. */
+void gate_leave(struct gate *g);
+/* How long until all that is known of now has ended. */
+uint64_t gate_drain_ns(const struct gate *g);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * A pool under load, simulated: the gate's own code, a clock that jumps from
+ * event to event, threads that take as long as drawn, and clients that come at
+ * random (Poisson) and may come again when they were refused. Seeded: the same
+ * run each time.
+ */
+#ifndef FOREBAY_TESTS_GATE_SIM_H
+#define FOREBAY_TESTS_GATE_SIM_H
+
+#include "base/random.h"
+#include "thread/gate.h"
+
+enum { SIM_THREADS_MAX = 8, SIM_STREAMS_MAX = 4, SIM_RESPONSE_MS = 4096 };
+
+/* Clients of one kind. What is above the line may change between two sim_run(). */
+struct sim_stream {
+	enum gate_class priority;
+	double per_s; /* asks; 0: none */
+	uint64_t mean_ns; /* of a job */
+	bool is_fixed; /* all take the mean; else exponential */
+	unsigned jobs; /* of an ask; 0 stands for 1 */
+	uint64_t deadline_ns; /* from its coming */
+	bool hides_deadline; /* the gate is not told: the plain bounded queue */
+	unsigned attempts; /* 0 stands for 1 */
+	struct cost *cost;
+	/* --- counted ------------------------------------------------------------------ */
+	unsigned asked, refused, good; /* attempts; good: every job ended in time */
+	uint64_t good_ns; /* what the threads spent on good ones */
+	unsigned unrun; /* jobs dropped by their thread */
+	unsigned response[SIM_RESPONSE_MS]; /* of jobs that ended, by milliseconds */
+	uint64_t next_ns; /* arrival */
+};
+
+struct sim_event;
+struct sim_job;
+
+struct sim {
+	struct gate gate;
+	struct random random;
+	uint64_t now_ns;
+	struct sim_stream stream[SIM_STREAMS_MAX];
+	struct sim_job *running[SIM_THREADS_MAX];
+	struct sim_event *again; /* retries to come, soonest first */
+	unsigned longest; /* queue ever seen */
+	bool drops_expired; /* with hides_deadline: what has expired is not run */
+};
+
+void sim_init(struct sim *s, enum gate_order order, unsigned threads, unsigned max_queue,
+	      uint64_t seed);
+/* Goes on for that long. */
+void sim_run(struct sim *s, uint64_t duration_ns);
+/* Forgets what was counted. */
+void sim_reset(struct sim *s);
+/* In milliseconds, rounded up. */
+unsigned sim_p99_ms(const struct sim_stream *t);
+/* Drops what waits and runs, and sees that the gate has forgotten all of it. */
+void sim_fini(struct sim *s);
+
+#endif

@@ -1,0 +1,300 @@
+/*
+ * The gate under load, by simulation: two threads, jobs of 20 ms, half a second
+ * to answer. Goodput is a share of what the threads can do at most. The runs are
+ * seeded; FOREBAY_SHOW=1 shows their figures.
+ */
+#include "base/clock.h"
+#include "gate_sim.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+Suite *suite_scenario_gate(void);
+
+enum {
+	THREADS = 2,
+	MEAN_MS = 20,
+	DEADLINE_MS = 500,
+	SEED = 1,
+	BOUNDED = 128,
+	UNBOUNDED = 1000000,
+	LONG_S = 200
+};
+
+static const struct sim_stream usual = {
+	.priority = CLASS_NORMAL,
+	.mean_ns = MEAN_MS * CLOCK_MS,
+	.deadline_ns = DEADLINE_MS * CLOCK_MS,
+};
+
+/* Asks a second that are `load` times what the threads can do. */
+static double
+rate(double load, const struct sim_stream *t)
+{
+	return load * THREADS * 1e9 / (double)t->mean_ns / (t->jobs ? t->jobs : 1);
+}
+
+static void
+begin(struct sim *s, enum gate_order order, unsigned max_queue, double load)
+{
+	sim_init(s, order, THREADS, max_queue, SEED);
+	s->stream[0] = usual;
+	s->stream[0].per_s = rate(load, &usual);
+}
+
+/* Answers in time, as a share of those that the threads could give. */
+static double
+goodput(const struct sim_stream *t, double seconds)
+{
+	return t->good / seconds / rate(1, t);
+}
+
+/* The share of the threads' time that went into answers in time: for kinds that are not alike. */
+static double
+worth(const struct sim_stream *t, double seconds)
+{
+	return (double)t->good_ns / 1e9 / seconds / THREADS;
+}
+
+/* The share of its asks that were answered in time. */
+static double
+success(const struct sim_stream *t)
+{
+	return (double)t->good / t->asked;
+}
+
+/* For whoever wants to see the figures. */
+static void
+show(const char *what, const struct sim *s, double load, double seconds)
+{
+	const struct sim_stream *t = &s->stream[0];
+
+	if (getenv("FOREBAY_SHOW"))
+		fprintf(stderr, "%-26s load %5.2f  goodput %.3f  p99 %4u ms  unrun %u\n", what,
+			load, goodput(t, seconds), sim_p99_ms(t), t->unrun);
+}
+
+/* Five seconds to learn, then that many that count. */
+static void
+settle(struct sim *s, uint64_t seconds)
+{
+	sim_run(s, 5 * CLOCK_SEC);
+	sim_reset(s);
+	sim_run(s, seconds * CLOCK_SEC);
+}
+
+/* --- the table ----------------------------------------------------------------------- */
+
+enum { LOADS = 4 };
+static const double loads[LOADS] = { 0.8, 1.2, 2, 10 };
+
+struct policy {
+	const char *name;
+	enum gate_order order;
+	unsigned max_queue;
+	bool is_blind; /* deadlines are not told to the gate */
+	bool drops_expired;
+	double goodput[LOADS]; /* within 0.03 */
+};
+
+/* Published figures for queues of this kind; the last row is what the gate is for. */
+static const struct policy policies[] = {
+	{ "no bound", ORDER_FIFO, UNBOUNDED, true, false, { 0.8, 0, 0, 0 } },
+	{ "bound of 128", ORDER_FIFO, 128, true, true, { 0.8, 0.71, 0.33, 0.4 } },
+	{ "adaptive", ORDER_ADAPTIVE, 256, false, false, { 0.79, 0.98, 1, 1 } },
+};
+
+START_TEST(goodput_at_every_load_is_that_of_the_table)
+{
+	const struct policy *policy = &policies[_i];
+
+	for (unsigned i = 0; i < LOADS; i++) {
+		struct sim s;
+		begin(&s, policy->order, policy->max_queue, loads[i]);
+		s.stream[0].hides_deadline = policy->is_blind;
+		s.drops_expired = policy->drops_expired;
+		settle(&s, LONG_S);
+		show(policy->name, &s, loads[i], LONG_S);
+		ck_assert_double_eq_tol(goodput(&s.stream[0], LONG_S), policy->goodput[i], 0.03);
+		sim_fini(&s);
+	}
+}
+END_TEST
+
+/* What waits for half of its time leaves the rest for the run and for the unforeseen. */
+START_TEST(adaptive_answers_within_half_the_deadline)
+{
+	for (unsigned i = 0; i < LOADS; i++) {
+		struct sim s;
+		begin(&s, ORDER_ADAPTIVE, 256, loads[i]);
+		settle(&s, LONG_S);
+		ck_assert_uint_le(sim_p99_ms(&s.stream[0]), DEADLINE_MS / 2);
+		ck_assert_uint_le(s.longest, 40);
+		sim_fini(&s);
+	}
+}
+END_TEST
+
+START_TEST(fixed_run_times_keep_it_too)
+{
+	for (unsigned i = 0; i < LOADS; i++) {
+		struct sim s;
+		begin(&s, ORDER_ADAPTIVE, 256, loads[i]);
+		s.stream[0].is_fixed = true;
+		settle(&s, LONG_S);
+		show("fixed", &s, loads[i], LONG_S);
+		ck_assert_double_eq_tol(goodput(&s.stream[0], LONG_S), i ? 1 : 0.8, 0.02);
+		sim_fini(&s);
+	}
+}
+END_TEST
+
+/* --- changes ----------------------------------------------------------------------------- */
+
+START_TEST(a_longer_run_time_is_learned_within_a_second)
+{
+	struct sim s;
+
+	begin(&s, ORDER_ADAPTIVE, 256, 1.5);
+	settle(&s, 10);
+	s.stream[0].mean_ns = 50 * CLOCK_MS; /* the same rate is 3.75 times the capacity now */
+	sim_run(&s, CLOCK_SEC);
+	sim_reset(&s);
+	sim_run(&s, 10 * CLOCK_SEC);
+	show("20 ms became 50", &s, 3.75, 10);
+	ck_assert_double_ge(goodput(&s.stream[0], 10), 0.95);
+	sim_fini(&s);
+}
+END_TEST
+
+START_TEST(a_spike_with_retries_leaves_nothing_behind_after_a_second)
+{
+	struct sim s;
+
+	begin(&s, ORDER_ADAPTIVE, 256, 0.8);
+	s.stream[0].attempts = 3;
+	settle(&s, 10);
+	s.stream[0].per_s = rate(4, &usual);
+	sim_run(&s, 5 * CLOCK_SEC);
+	s.stream[0].per_s = rate(0.8, &usual);
+	sim_run(&s, CLOCK_SEC);
+	sim_reset(&s);
+	sim_run(&s, 10 * CLOCK_SEC);
+	show("after a spike", &s, 0.8, 10);
+	ck_assert_double_ge(success(&s.stream[0]), 0.97);
+	sim_fini(&s);
+}
+END_TEST
+
+/* --- who is served --------------------------------------------------------------------------- */
+
+START_TEST(critical_requests_are_in_time_at_five_times_the_load)
+{
+	struct sim s;
+
+	begin(&s, ORDER_ADAPTIVE, 256, 0);
+	for (unsigned i = 0; i < CLASSES; i++) {
+		s.stream[i] = usual;
+		s.stream[i].priority = (enum gate_class)i;
+		s.stream[i].per_s = rate(i == CLASS_CRITICAL ? 0.5 : 2.25, &usual);
+	}
+	settle(&s, LONG_S);
+	show("critical", &s, 0.5, LONG_S);
+	ck_assert_double_ge(success(&s.stream[CLASS_CRITICAL]), 0.99);
+	ck_assert_double_ge(goodput(&s.stream[CLASS_CRITICAL], LONG_S) +
+				goodput(&s.stream[CLASS_NORMAL], LONG_S) +
+				goodput(&s.stream[CLASS_SHEDDABLE], LONG_S),
+			    0.96);
+	ck_assert_double_le(success(&s.stream[CLASS_SHEDDABLE]), 0.05);
+	sim_fini(&s);
+}
+END_TEST
+
+/* Short deadlines go first, so that both kinds are served. */
+START_TEST(mixed_deadlines_share_one_queue)
+{
+	struct sim s;
+
+	begin(&s, ORDER_ADAPTIVE, 256, 1);
+	s.stream[1] = usual;
+	s.stream[1].per_s = rate(1, &usual);
+	s.stream[1].deadline_ns = 2 * CLOCK_SEC;
+	settle(&s, LONG_S);
+	show("half a second", &s, 1, LONG_S);
+	ck_assert_double_ge(worth(&s.stream[0], LONG_S) + worth(&s.stream[1], LONG_S), 0.95);
+	ck_assert_double_ge(success(&s.stream[0]), 0.3);
+	ck_assert_double_ge(success(&s.stream[1]), 0.2);
+	sim_fini(&s);
+}
+END_TEST
+
+START_TEST(cheap_and_costly_kinds_are_told_apart)
+{
+	struct cost cheap, costly;
+	struct sim s;
+
+	cost_init(&cheap, 0);
+	cost_init(&costly, 0);
+	begin(&s, ORDER_ADAPTIVE, 256, 2);
+	s.stream[0].mean_ns = 5 * CLOCK_MS;
+	s.stream[0].cost = &cheap;
+	s.stream[1] = usual;
+	s.stream[1].mean_ns = 100 * CLOCK_MS;
+	s.stream[1].cost = &costly;
+	s.stream[1].per_s = rate(1, &s.stream[1]);
+	settle(&s, LONG_S);
+	show("cheap of two kinds", &s, 2, LONG_S);
+	ck_assert_uint_ge(cost_mean(&cheap), 3 * CLOCK_MS);
+	ck_assert_uint_le(cost_mean(&cheap), 8 * CLOCK_MS);
+	ck_assert_uint_ge(cost_mean(&costly), 60 * CLOCK_MS);
+	/* Of exponential run times around a fifth of the deadline, a tenth of the work is in jobs
+	 * that would not end in time if they never waited. */
+	ck_assert_double_ge(worth(&s.stream[0], LONG_S) + worth(&s.stream[1], LONG_S), 0.87);
+	sim_fini(&s);
+}
+END_TEST
+
+/* Each is eight jobs: admitted as one, nearly all of what is begun is finished. */
+START_TEST(whole_fan_outs_are_admitted_or_refused)
+{
+	struct sim s;
+
+	begin(&s, ORDER_ADAPTIVE, 256, 0);
+	s.stream[0].jobs = 8;
+	s.stream[0].mean_ns = 10 * CLOCK_MS;
+	s.stream[0].per_s = rate(3, &s.stream[0]);
+	settle(&s, LONG_S);
+	show("fan-outs of eight", &s, 3, LONG_S);
+	ck_assert_double_ge(goodput(&s.stream[0], LONG_S), 0.95);
+	ck_assert_uint_le(s.stream[0].unrun, s.stream[0].good / 50);
+	sim_fini(&s);
+}
+END_TEST
+
+static void
+add_changes(TCase *t)
+{
+	tcase_add_test(t, a_longer_run_time_is_learned_within_a_second);
+	tcase_add_test(t, a_spike_with_retries_leaves_nothing_behind_after_a_second);
+	tcase_add_test(t, critical_requests_are_in_time_at_five_times_the_load);
+	tcase_add_test(t, mixed_deadlines_share_one_queue);
+	tcase_add_test(t, cheap_and_costly_kinds_are_told_apart);
+	tcase_add_test(t, whole_fan_outs_are_admitted_or_refused);
+}
+
+Suite *
+suite_scenario_gate(void)
+{
+	Suite *s = suite_create("scenario_gate");
+	TCase *t = tcase_create("gate");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, goodput_at_every_load_is_that_of_the_table, 0,
+			    sizeof(policies) / sizeof(*policies));
+	tcase_add_test(t, adaptive_answers_within_half_the_deadline);
+	tcase_add_test(t, fixed_run_times_keep_it_too);
+	add_changes(t);
+	suite_add_tcase(s, t);
+	return s;
+}

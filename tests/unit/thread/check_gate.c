@@ -1,0 +1,419 @@
+/*
+ * The gate's decisions, one at a time; what they amount to under load is in
+ * tests/scenario/scenario_gate.c.
+ */
+#include "base/clock.h"
+#include "base/list.h"
+#include "thread/gate.h"
+
+#include <check.h>
+
+Suite *suite_thread_gate(void);
+
+enum { JOBS_MAX = 64 };
+
+static const uint64_t ms = CLOCK_MS;
+static const uint64_t start = CLOCK_SEC;
+
+struct bench {
+	struct gate gate;
+	struct cost cost; /* 10 ms, without deviation */
+	struct gate_job job[JOBS_MAX];
+	unsigned jobs;
+	unsigned running;
+};
+
+static void
+open_gate(struct bench *b, enum gate_order order, unsigned threads, unsigned max_queue)
+{
+	*b = (struct bench){ .jobs = 0 };
+	gate_init(&b->gate, order);
+	b->gate.threads = threads;
+	b->gate.max_queue = max_queue;
+	cost_init(&b->cost, 10 * ms);
+	b->cost.dev_ns = 0;
+	cost_init(&b->gate.mix, 10 * ms);
+	b->gate.mix.dev_ns = 0;
+}
+
+static enum gate_verdict
+ask_many(struct bench *b, enum gate_class priority, unsigned n, uint64_t left)
+{
+	struct gate_ask ask = { .priority = priority, .now_ns = start, .deadline_ns = CLOCK_NEVER };
+
+	for (unsigned i = 0; i < n; i++)
+		gate_ask_more(&b->gate, &ask, &b->cost, clock_after(start, left));
+	return gate_reserve(&b->gate, &ask, true);
+}
+
+/* One that was let in is filed. */
+static enum gate_verdict
+ask(struct bench *b, enum gate_class priority, uint64_t left)
+{
+	enum gate_verdict verdict = ask_many(b, priority, 1, left);
+	struct gate_job *j = &b->job[b->jobs];
+
+	if (verdict != GATE_OPEN)
+		return verdict;
+	*j = (struct gate_job){ .priority = priority, .cost = &b->cost };
+	j->node.work_ns = gate_expect(&b->gate, &b->cost);
+	j->submitted_ns = start;
+	j->deadline_ns = clock_after(start, left);
+	b->jobs++;
+	gate_submitted(&b->gate);
+	gate_file(&b->gate, j);
+	return verdict;
+}
+
+static struct gate_job *
+take(struct bench *b)
+{
+	struct gate_job *j = gate_take(&b->gate);
+
+	if (j)
+		gate_start(&b->gate, j);
+	return j;
+}
+
+/* A thread of the only two or fewer is busy from here on. */
+static void
+occupy(struct bench *b, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		ck_assert_int_eq(ask(b, CLASS_CRITICAL, CLOCK_SEC), GATE_OPEN);
+		ck_assert_ptr_nonnull(take(b));
+	}
+}
+
+/* --- costs ------------------------------------------------------------------------------ */
+
+START_TEST(a_cost_is_learned_and_follows_a_change)
+{
+	struct cost c;
+
+	cost_init(&c, 0);
+	ck_assert_uint_eq(cost_mean(&c), 0);
+	cost_learn(&c, 20 * ms, false);
+	ck_assert_uint_eq(cost_mean(&c), 20 * ms);
+	ck_assert_uint_eq(cost_dev(&c), 10 * ms);
+	for (unsigned i = 0; i < 200; i++)
+		cost_learn(&c, 20 * ms, false);
+	ck_assert_uint_le(cost_dev(&c), 1 * ms);
+	for (unsigned i = 0; i < 128; i++)
+		cost_learn(&c, 50 * ms, false);
+	ck_assert_uint_ge(cost_mean(&c), 45 * ms);
+	ck_assert_uint_le(cost_mean(&c), 50 * ms);
+}
+END_TEST
+
+START_TEST(a_declared_cost_gives_way_to_what_is_seen)
+{
+	struct cost c;
+
+	cost_init(&c, 100 * ms);
+	ck_assert_uint_eq(cost_mean(&c), 100 * ms);
+	for (unsigned i = 0; i < 100; i++)
+		cost_learn(&c, 10 * ms, false);
+	ck_assert_uint_le(cost_mean(&c), 25 * ms);
+}
+END_TEST
+
+START_TEST(a_run_that_was_cut_short_says_only_that_it_is_longer)
+{
+	struct cost c;
+
+	cost_init(&c, 20 * ms);
+	cost_learn(&c, 5 * ms, true);
+	ck_assert_uint_eq(cost_mean(&c), 20 * ms);
+	cost_learn(&c, 65 * ms, true);
+	ck_assert_uint_gt(cost_mean(&c), 20 * ms);
+}
+END_TEST
+
+/* --- who is let in ------------------------------------------------------------------------ */
+
+START_TEST(the_hard_cap_holds_in_both_orders)
+{
+	for (int order = ORDER_FIFO; order <= ORDER_ADAPTIVE; order++) {
+		struct bench b;
+		open_gate(&b, (enum gate_order)order, 2, 3);
+		for (unsigned i = 0; i < 5; i++)
+			ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_NEVER), GATE_OPEN);
+		ck_assert_int_eq(ask(&b, CLASS_CRITICAL, CLOCK_NEVER), GATE_FULL);
+		ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 6, CLOCK_NEVER), GATE_FULL);
+	}
+}
+END_TEST
+
+START_TEST(one_that_would_end_too_late_is_refused_when_it_comes)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	/* The one that runs, two that wait, and its own: 40 ms. */
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_SEC), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_SEC), GATE_OPEN);
+	b.job[1].deadline_ns = b.job[2].deadline_ns = start;
+	ck_assert_int_eq(ask_many(&b, CLASS_SHEDDABLE, 1, 40 * ms - 1), GATE_WAIT);
+	ck_assert_int_eq(ask_many(&b, CLASS_SHEDDABLE, 1, 40 * ms), GATE_OPEN);
+}
+END_TEST
+
+START_TEST(an_uncertain_cost_wants_a_margin)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	b.cost.dev_ns = 10 * ms;
+	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 1, 34 * ms), GATE_WAIT);
+	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 1, 35 * ms), GATE_OPEN);
+}
+END_TEST
+
+START_TEST(an_early_deadline_waits_for_earlier_ones_only)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_SEC), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 20 * ms), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 29 * ms), GATE_WAIT);
+	ck_assert_ptr_eq(take(&b), &b.job[11]);
+	ck_assert_ptr_eq(take(&b), &b.job[1]);
+}
+END_TEST
+
+START_TEST(without_the_lock_the_whole_class_counts_as_before_it)
+{
+	struct bench b;
+	struct gate_ask a = { .priority = CLASS_NORMAL, .now_ns = start };
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_SEC), GATE_OPEN);
+	a.deadline_ns = CLOCK_NEVER;
+	gate_ask_more(&b.gate, &a, &b.cost, start + 20 * ms);
+	ck_assert_int_eq(gate_reserve(&b.gate, &a, false), GATE_WAIT);
+	ck_assert_int_eq(gate_reserve(&b.gate, &a, true), GATE_OPEN);
+}
+END_TEST
+
+START_TEST(classes_are_strict_in_who_waits_for_whom)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_SEC), GATE_OPEN);
+	ck_assert_int_eq(ask_many(&b, CLASS_SHEDDABLE, 1, 30 * ms), GATE_WAIT);
+	ck_assert_int_eq(ask(&b, CLASS_CRITICAL, 30 * ms), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_SHEDDABLE, CLOCK_SEC), GATE_OPEN);
+	ck_assert_ptr_eq(take(&b), &b.job[6]);
+	ck_assert_ptr_eq(take(&b), &b.job[1]);
+}
+END_TEST
+
+START_TEST(a_batch_must_end_as_a_whole)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 2, 64);
+	occupy(&b, 2);
+	/* 5 ms until a thread is free, and 80 ms of work for two. */
+	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 8, 44 * ms), GATE_WAIT);
+	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 8, 45 * ms), GATE_OPEN);
+	ck_assert_uint_eq(b.gate.admitted, 10);
+	gate_release(&b.gate, CLASS_NORMAL, 8, 80 * ms);
+	ck_assert_uint_eq(b.gate.line[CLASS_NORMAL].work_ns, 0);
+}
+END_TEST
+
+START_TEST(max_wait_bounds_the_wait_whatever_the_deadline)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	b.gate.max_wait_ns = 20 * ms;
+	occupy(&b, 1);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_NEVER), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_NEVER), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_NEVER), GATE_WAIT);
+}
+END_TEST
+
+START_TEST(an_idle_thread_takes_one_whatever_is_known)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 1), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 1), GATE_WAIT);
+	/* It never could be in time: it is run all the same. */
+	ck_assert(!gate_is_hopeless(&b.gate, take(&b), start));
+}
+END_TEST
+
+/* --- standing queues ------------------------------------------------------------------------- */
+
+START_TEST(a_queue_that_stands_must_not_grow)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	/* A burst may fill the time there is: 40 jobs and more. */
+	for (unsigned i = 0; i < 20; i++)
+		ck_assert_int_eq(ask(&b, CLASS_NORMAL, 400 * ms), GATE_OPEN);
+	/* Half of the time later, no thread has been idle since. */
+	b.gate.idle_ns = start - 201 * ms;
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 400 * ms), GATE_STANDING);
+	b.gate.idle_ns = start - 200 * ms;
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 400 * ms), GATE_OPEN);
+}
+END_TEST
+
+START_TEST(a_standing_queue_may_take_a_quarter_of_the_time_or_four_jobs)
+{
+	struct bench b;
+	unsigned let_in = 0;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	b.gate.idle_ns = 0;
+	/* (400 - 10) / 4 = 97 ms: 10 ms that run, and 8 jobs before the last. */
+	while (ask(&b, CLASS_NORMAL, 400 * ms) == GATE_OPEN)
+		let_in++;
+	ck_assert_uint_eq(let_in, 9);
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	b.gate.idle_ns = 0;
+	for (let_in = 0; ask(&b, CLASS_NORMAL, 60 * ms) == GATE_OPEN; let_in++)
+		continue;
+	ck_assert_uint_eq(let_in, 4);
+}
+END_TEST
+
+START_TEST(the_end_of_a_job_with_none_waiting_is_idleness)
+{
+	struct bench b;
+	struct gate_job *j;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_SEC), GATE_OPEN);
+	gate_end(&b.gate, &b.job[0], start + 10 * ms, 10 * ms, false);
+	gate_leave(&b.gate);
+	ck_assert_uint_eq(b.gate.idle_ns, start);
+	j = take(&b);
+	gate_end(&b.gate, j, start + 20 * ms, 10 * ms, false);
+	gate_leave(&b.gate);
+	ck_assert_uint_eq(b.gate.idle_ns, start + 20 * ms);
+	ck_assert_uint_eq(b.gate.admitted, 0);
+	ck_assert_uint_eq(b.gate.running_ns, 0);
+}
+END_TEST
+
+/* --- who comes next -----------------------------------------------------------------------------
+ */
+
+START_TEST(one_that_waiting_made_hopeless_is_known)
+{
+	struct bench b;
+	struct gate_job *j;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 30 * ms), GATE_OPEN);
+	j = take(&b);
+	ck_assert(!gate_is_hopeless(&b.gate, j, start + 20 * ms));
+	ck_assert(gate_is_hopeless(&b.gate, j, start + 20 * ms + 1));
+}
+END_TEST
+
+START_TEST(fifo_knows_neither_classes_nor_deadlines_in_its_order)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_FIFO, 1, 64);
+	occupy(&b, 1);
+	for (unsigned i = 0; i < 6; i++)
+		ck_assert_int_eq(ask(&b, (enum gate_class)((8 - i) % CLASSES), CLOCK_SEC - i * ms),
+				 GATE_OPEN);
+	ck_assert_ptr_null(gate_spare(&b.gate, CLASS_CRITICAL));
+	for (unsigned i = 1; i <= 6; i++)
+		ck_assert_ptr_eq(take(&b), &b.job[i]);
+	ck_assert_ptr_null(take(&b));
+}
+END_TEST
+
+START_TEST(the_lowest_class_and_latest_deadline_is_spared_first)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 900 * ms), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_SHEDDABLE, 600 * ms), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_SHEDDABLE, 700 * ms), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_SHEDDABLE, 650 * ms), GATE_OPEN);
+	ck_assert_ptr_eq(gate_spare(&b.gate, CLASS_CRITICAL), &b.job[3]);
+	gate_remove(&b.gate, &b.job[3]);
+	gate_remove(&b.gate, &b.job[4]);
+	gate_remove(&b.gate, &b.job[2]);
+	ck_assert_ptr_null(gate_spare(&b.gate, CLASS_NORMAL));
+	ck_assert_ptr_eq(gate_spare(&b.gate, CLASS_CRITICAL), &b.job[1]);
+}
+END_TEST
+
+START_TEST(the_drain_time_is_all_work_over_the_threads)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 2, 64);
+	occupy(&b, 2);
+	for (unsigned i = 0; i < 6; i++)
+		ck_assert_int_eq(ask(&b, (enum gate_class)(i % CLASSES), CLOCK_SEC), GATE_OPEN);
+	ck_assert_uint_eq(gate_drain_ns(&b.gate), 40 * ms);
+}
+END_TEST
+
+static void
+add_admission(TCase *t)
+{
+	tcase_add_test(t, the_hard_cap_holds_in_both_orders);
+	tcase_add_test(t, one_that_would_end_too_late_is_refused_when_it_comes);
+	tcase_add_test(t, an_uncertain_cost_wants_a_margin);
+	tcase_add_test(t, an_early_deadline_waits_for_earlier_ones_only);
+	tcase_add_test(t, without_the_lock_the_whole_class_counts_as_before_it);
+	tcase_add_test(t, classes_are_strict_in_who_waits_for_whom);
+	tcase_add_test(t, a_batch_must_end_as_a_whole);
+	tcase_add_test(t, max_wait_bounds_the_wait_whatever_the_deadline);
+	tcase_add_test(t, an_idle_thread_takes_one_whatever_is_known);
+}
+
+Suite *
+suite_thread_gate(void)
+{
+	Suite *s = suite_create("thread_gate");
+	TCase *t = tcase_create("gate");
+
+	tcase_add_test(t, a_cost_is_learned_and_follows_a_change);
+	tcase_add_test(t, a_declared_cost_gives_way_to_what_is_seen);
+	tcase_add_test(t, a_run_that_was_cut_short_says_only_that_it_is_longer);
+	add_admission(t);
+	tcase_add_test(t, a_queue_that_stands_must_not_grow);
+	tcase_add_test(t, a_standing_queue_may_take_a_quarter_of_the_time_or_four_jobs);
+	tcase_add_test(t, the_end_of_a_job_with_none_waiting_is_idleness);
+	tcase_add_test(t, one_that_waiting_made_hopeless_is_known);
+	tcase_add_test(t, fifo_knows_neither_classes_nor_deadlines_in_its_order);
+	tcase_add_test(t, the_lowest_class_and_latest_deadline_is_spared_first);
+	tcase_add_test(t, the_drain_time_is_all_work_over_the_threads);
+	suite_add_tcase(s, t);
+	return s;
+}
