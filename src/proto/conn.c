@@ -20,6 +20,11 @@ enum {
 	LINGER_READ_BYTES = 16384,
 };
 
+/* The first one is spoken where nothing says otherwise. */
+static const struct conn_protocol *const protocols[] = { &h1_protocol };
+
+enum { PROTOCOLS = sizeof(protocols) / sizeof(protocols[0]) };
+
 /* --- the host ---------------------------------------------------------------------- */
 
 static void on_expired(struct wheel_entry *e);
@@ -71,10 +76,9 @@ conn_host_fini(struct conn_host *h)
 		h->free_conns = c->peer.next;
 		mem_free(&c);
 	}
-	while (h->free_actives) {
-		struct h1 *a = h->free_actives;
-		h->free_actives = a->next;
-		mem_free(&a);
+	for (unsigned i = 0; i < PROTOCOLS; i++) {
+		if (protocols[i]->fini_host)
+			protocols[i]->fini_host(h);
 	}
 	mem_free(&h->field_scratch);
 }
@@ -119,7 +123,7 @@ conn_close(struct conn *c)
 {
 	struct conn_host *h = c->host;
 
-	h1_free(c);
+	c->protocol->stop(c);
 	wheel_clear(&h->wheel, &c->timeout);
 	io_close(&c->io);
 	count_add(h->env->counters, COUNTER_CONN_CLOSED, 1);
@@ -156,7 +160,7 @@ drop_input(struct conn *c)
 static void
 linger(struct conn *c)
 {
-	h1_free(c);
+	c->protocol->stop(c);
 	io_shut(&c->io);
 	c->flags |= CONN_LINGERING;
 	c->lingered = 0;
@@ -175,7 +179,7 @@ rest(struct conn *c)
 	uint64_t ns =
 	    c->flags & CONN_SERVED ? h->limits.idle_timeout_ns : h->limits.header_timeout_ns;
 
-	h1_free(c);
+	c->protocol->stop(c);
 	/* Its head was sent before the drain began, and did not say that we close. */
 	if (h->is_draining && ns > h->drain_idle_ns)
 		ns = h->drain_idle_ns;
@@ -184,18 +188,18 @@ rest(struct conn *c)
 
 /* Carries out what the protocol decided. False when the conn is gone. */
 static bool
-obey(struct conn *c, enum h1_verdict verdict)
+obey(struct conn *c, enum conn_next next)
 {
-	switch (verdict) {
-	case H1_OPEN:
+	switch (next) {
+	case CONN_NEXT_WAIT:
 		return true;
-	case H1_IDLE:
+	case CONN_NEXT_REST:
 		rest(c);
 		return true;
-	case H1_LINGER:
+	case CONN_NEXT_LINGER:
 		linger(c);
 		return false;
-	case H1_CLOSE:
+	case CONN_NEXT_CLOSE:
 		break;
 	}
 	conn_close(c);
@@ -206,13 +210,13 @@ static bool
 advance(struct conn *c)
 {
 	if (!c->active)
-		c->active = h1_new(c);
+		c->active = c->protocol->start(c);
 	if (!c->active) {
 		count_add(c->host->env->counters, COUNTER_CLOSE_MEMORY, 1);
 		conn_close(c);
 		return false;
 	}
-	return obey(c, h1_advance(c->active));
+	return obey(c, c->protocol->advance(c->active));
 }
 
 void
@@ -281,6 +285,7 @@ conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t flag
 		return;
 	}
 	c->host = h;
+	c->protocol = protocols[0];
 	c->active = NULL;
 	c->flags = flags | CONN_READABLE;
 	c->lingered = 0;
@@ -322,7 +327,7 @@ on_expired(struct wheel_entry *e)
 	if (c->flags & CONN_LINGERING)
 		conn_close(c);
 	else if (c->active)
-		obey(c, h1_expire(c->active));
+		obey(c, c->protocol->expire(c->active));
 	else
 		expire_idle(c);
 }
@@ -333,8 +338,12 @@ drain_one(struct wheel_entry *e, void *argument)
 	struct conn *c = CONTAINER_OF(e, struct conn, timeout);
 	const uint64_t *until = argument;
 
-	if (!c->active && !(c->flags & CONN_LINGERING))
+	if (c->flags & CONN_LINGERING)
+		return;
+	if (!c->active)
 		conn_expire_at(c, *until);
+	else if (c->protocol->drain)
+		c->protocol->drain(c->active);
 }
 
 void
@@ -365,13 +374,19 @@ struct quota {
 	unsigned left, closed;
 };
 
+static bool
+is_busy(const struct conn *c)
+{
+	return c->active && !(c->protocol->is_idle && c->protocol->is_idle(c->active));
+}
+
 static void
 close_if_idle(struct wheel_entry *e, void *argument)
 {
 	struct conn *c = CONTAINER_OF(e, struct conn, timeout);
 	struct quota *quota = argument;
 
-	if (quota->left == 0 || c->active || (c->flags & CONN_LINGERING))
+	if (quota->left == 0 || is_busy(c) || (c->flags & CONN_LINGERING))
 		return;
 	quota->left--;
 	quota->closed++;

@@ -17,7 +17,40 @@
 #include "net/wheel.h"
 #include "wire/h1_head.h"
 
+struct conn;
+struct conn_host;
 struct h1;
+
+/* What a protocol wants done with its conn. */
+enum conn_next {
+	CONN_NEXT_WAIT, /* go on waiting */
+	CONN_NEXT_REST, /* nothing is pending: the active state may go */
+	CONN_NEXT_CLOSE, /* close now */
+	CONN_NEXT_LINGER, /* written; the peer may still be sending: half-close and drop its bytes
+			   */
+};
+
+/*
+ * A protocol version, as conn.c sees it: one row each, and a conn points at its
+ * own. `active` is the protocol's state, which hangs on conn->active.
+ */
+struct conn_protocol {
+	struct slice name; /* as ALPN has it (RFC 7301 6) */
+	/* The active state of a conn that has none. NULL without memory. */
+	void *(*start)(struct conn *c);
+	/* Cancels what runs and gives everything back; harmless without an active state. */
+	void (*stop)(struct conn *c);
+	/* Reads, parses, answers, writes, as far as it goes without waiting. */
+	enum conn_next (*advance)(void *active);
+	/* A time-out of the conn's wheel. */
+	enum conn_next (*expire)(void *active);
+	/* Optional: the host has begun to drain. */
+	void (*drain)(void *active);
+	/* Optional: an active state that may be closed under pressure; without it, none may. */
+	bool (*is_idle)(const void *active);
+	/* Optional: frees what it keeps for reuse with the host. */
+	void (*fini_host)(struct conn_host *h);
+};
 
 struct conn_limits {
 	struct h1_limits h1;
@@ -69,7 +102,8 @@ struct conn {
 	struct io io;
 	struct wheel_entry timeout;
 	struct conn_host *host; /* borrowed */
-	struct h1 *active; /* owned; NULL while idle */
+	const struct conn_protocol *protocol;
+	void *active; /* owned: the protocol's; NULL while idle */
 	union {
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;

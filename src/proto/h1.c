@@ -40,8 +40,8 @@ set_client(struct h1 *h, const struct conn *c)
 	}
 }
 
-struct h1 *
-h1_new(struct conn *c)
+static void *
+start(struct conn *c)
 {
 	struct conn_host *host = c->host;
 	struct h1 *h = host->free_actives;
@@ -102,8 +102,8 @@ is_cut_short(const struct h1 *h)
 	       ((h->flags & H1_CUT) || h->state == H1_RUNNING || h1_queued(h) > 0);
 }
 
-void
-h1_free(struct conn *c)
+static void
+stop(struct conn *c)
 {
 	struct conn_host *host = c->host;
 	struct h1 *h = c->active;
@@ -306,32 +306,34 @@ is_gone(const struct h1 *h)
 	return (flags & (CONN_PEER_CLOSED | CONN_EOF)) && !(flags & CONN_HALF_CLOSE);
 }
 
-static enum h1_verdict
+static enum conn_next
 judge(struct h1 *h)
 {
 	if (is_gone(h)) {
 		count_add(h->conn->host->env->counters, COUNTER_CLIENT_GONE, 1);
-		return H1_CLOSE;
+		return CONN_NEXT_CLOSE;
 	}
 	if (h->flags & H1_BROKEN)
-		return H1_CLOSE;
+		return CONN_NEXT_CLOSE;
 	if ((h->conn->flags & CONN_EOF) && (h->state == H1_HEAD || h->state == H1_DRAINING))
 		h->state = H1_CLOSING;
 	if (h->state == H1_CLOSING && h1_queued(h) == 0) {
 		bool is_due = (h->flags & H1_LINGER_DUE) && !(h->conn->flags & CONN_EOF);
 
-		return is_due && !is_cut_short(h) ? H1_LINGER : H1_CLOSE;
+		return is_due && !is_cut_short(h) ? CONN_NEXT_LINGER : CONN_NEXT_CLOSE;
 	}
 	if (h->state == H1_HEAD && h1_queued(h) == 0 && h1_pending(h).len == 0 &&
 	    !(h->conn->flags & CONN_READABLE))
-		return H1_IDLE;
+		return CONN_NEXT_REST;
 	set_timeout(h);
-	return H1_OPEN;
+	return CONN_NEXT_WAIT;
 }
 
-enum h1_verdict
-h1_advance(struct h1 *h)
+static enum conn_next
+advance(void *active)
 {
+	struct h1 *h = active;
+
 	h->flags |= H1_INSIDE;
 	run(h);
 	h->flags &= ~(unsigned)H1_INSIDE;
@@ -362,18 +364,41 @@ refuse_late(struct h1 *h)
 		exchange_refuse(x, 408);
 }
 
-enum h1_verdict
-h1_expire(struct h1 *h)
+/* 408 where it is due. */
+static enum conn_next
+expire(void *active)
 {
+	struct h1 *h = active;
+
 	if (h->wait <= H1_WAIT_NONE)
-		return H1_OPEN;
+		return CONN_NEXT_WAIT;
 	if (h->wait == H1_WAIT_SEND) {
 		count_add(h->conn->host->env->counters, COUNTER_CLOSE_SEND, 1);
 		io_reset_on_close(&h->conn->io);
-		return H1_CLOSE;
+		return CONN_NEXT_CLOSE;
 	}
 	h->flags |= H1_INSIDE;
 	refuse_late(h);
 	h->flags &= ~(unsigned)H1_INSIDE;
-	return h1_advance(h);
+	return advance(h);
 }
+
+static void
+fini_host(struct conn_host *host)
+{
+	while (host->free_actives) {
+		struct h1 *h = host->free_actives;
+
+		host->free_actives = h->next;
+		mem_free(&h);
+	}
+}
+
+const struct conn_protocol h1_protocol = {
+	.name = SLICE_INIT("http/1.1"),
+	.start = start,
+	.stop = stop,
+	.advance = advance,
+	.expire = expire,
+	.fini_host = fini_host,
+};

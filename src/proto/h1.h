@@ -6,7 +6,7 @@
  *                                        '-> flush: write
  *
  * h1.c is the machine, h1_in.c the request's way in, h1_out.c the response's
- * way out (exchange_ops). Only conn.c calls this.
+ * way out (exchange_ops). Only conn.c calls this, through h1_protocol.
  */
 #ifndef FOREBAY_PROTO_H1_H
 #define FOREBAY_PROTO_H1_H
@@ -75,21 +75,6 @@ struct h1 {
 /* One active state, the first memory of its exchanges included. */
 enum { H1_BYTES = 4096 };
 
-/* Makes the conn's active state. NULL without memory. */
-struct h1 *h1_new(struct conn *c) __attribute__((warn_unused_result));
-/* Cancels what runs and gives everything back. */
-void h1_free(struct conn *c);
-
-enum h1_verdict {
-	H1_OPEN, /* go on waiting */
-	H1_IDLE, /* nothing is pending: the active state may go */
-	H1_CLOSE, /* close now */
-	H1_LINGER, /* written; the peer may still be sending: half-close and drop its bytes */
-};
-
-/* Reads, parses, answers, writes, as far as it goes without waiting. */
-enum h1_verdict h1_advance(struct h1 *h);
-/* A time-out of the conn's wheel: answers 408 where it is due. */
-enum h1_verdict h1_expire(struct h1 *h);
+extern const struct conn_protocol h1_protocol;
 
 #endif
