@@ -278,11 +278,13 @@ start_workers(struct start_up *u)
 	return err;
 }
 
-/* Pools first: their last jobs go home to workers that still turn. */
+/* Pools first: their last jobs go home to workers that still turn. The reaper may wait for a job
+ * that runs: it is told to stop with the exchange that it is for. */
 static void
 stop_workers(struct server *s)
 {
 	crew_close(&s->crew);
+	reaper_stop(&s->reaper);
 	for (struct site *site = s->sites; site; site = site->next)
 		pools_stop(&site->pools);
 	crew_stop(&s->crew);
@@ -334,7 +336,6 @@ stop_accepting(struct server *s)
 {
 	setting_stop(&s->setting);
 	reload_stop(&s->reload);
-	reaper_stop(&s->reaper);
 }
 
 static const struct phase {
