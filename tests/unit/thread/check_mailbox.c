@@ -183,6 +183,48 @@ START_TEST(no_wake_up_is_lost_between_two_senders_and_a_sleepy_receiver)
 }
 END_TEST
 
+/* --- the end ---------------------------------------------------------------------- */
+
+/* Has sent, and is about to ring. */
+struct ringer {
+	struct thread thread;
+	struct mailbox *to;
+	atomic_bool is_ending; /* the receiver begins to wait for it */
+	atomic_bool has_rung;
+};
+
+static void
+ring_late(void *argument)
+{
+	struct ringer *r = argument;
+
+	while (!atomic_load(&r->is_ending))
+		sched_yield();
+	for (unsigned i = 0; i < 1000; i++)
+		sched_yield();
+	atomic_store(&r->has_rung, true);
+	atomic_fetch_sub_explicit(&r->to->senders, 1, memory_order_release);
+}
+
+START_TEST(the_end_waits_for_who_has_sent_and_still_rings)
+{
+	static struct ringer ringer;
+	struct mailbox mailbox;
+
+	ck_assert_int_eq(mailbox_init(&mailbox), 0);
+	ringer = (struct ringer){ .to = &mailbox };
+	ringer.thread = (struct thread){
+		.role = THREAD_POOL, .name = "ringer", .run = ring_late, .argument = &ringer
+	};
+	atomic_fetch_add(&mailbox.senders, 1);
+	ck_assert_int_eq(thread_start(&ringer.thread), 0);
+	atomic_store(&ringer.is_ending, true);
+	mailbox_fini(&mailbox);
+	ck_assert(atomic_load(&ringer.has_rung));
+	thread_join(&ringer.thread);
+}
+END_TEST
+
 Suite *
 suite_thread_mailbox(void)
 {
@@ -195,6 +237,7 @@ suite_thread_mailbox(void)
 	tcase_add_test(t, only_a_sleeping_receiver_is_rung_and_only_once);
 	tcase_add_test(t, a_ring_wakes_without_mail);
 	tcase_add_test(t, no_wake_up_is_lost_between_two_senders_and_a_sleepy_receiver);
+	tcase_add_test(t, the_end_waits_for_who_has_sent_and_still_rings);
 	suite_add_tcase(s, t);
 	return s;
 }
