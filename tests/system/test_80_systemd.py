@@ -103,6 +103,23 @@ def test_the_watchdog_is_fed_in_time(tmp_path, manager):
 
 
 @needs_libsystemd
+def test_the_watchdog_follows_workers_that_come_and_go(tmp_path, manager):
+    """A ping every few milliseconds, while reloads change the number of workers: all come home."""
+    daemon = Daemon(tmp_path, CONF, environ={"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "20000"})
+    with open(daemon.path, encoding="ascii") as file:
+        conf = file.read()
+    for round_ in range(40):
+        workers = 1 + round_ % 5
+        with open(daemon.path, "w", encoding="ascii") as file:
+            file.write(conf.replace("workers = 2", "workers = %d" % workers))
+        daemon.signal(signal.SIGHUP)
+        manager.hears("RELOADING")
+        assert manager.hears("READY")["STATUS"] == "serving: %d worker%s, 1 route" % (workers, "s" * (workers > 1))
+        manager.hears("WATCHDOG")
+    daemon.stop()
+
+
+@needs_libsystemd
 def test_a_worker_that_does_not_turn_is_not_covered_up(tmp_path, manager):
     """One of two workers stands still: no more signs of life, and the log says which."""
     path = tmp_path / "wedge"
