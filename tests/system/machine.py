@@ -66,6 +66,10 @@ def libraries(programs, tree):
     return [path for path in full if not os.path.lexists(tree + path)]
 
 
+class DoesNotBoot(Exception):
+    """No fault of what is tested: nothing of it has been started."""
+
+
 class Machine:
     """Booted by its construction; stop() ends it."""
 
@@ -94,7 +98,7 @@ class Machine:
             wait_until(self.is_booted, 60, "booting")
         except AssertionError:
             self.stop()
-            raise AssertionError("it did not boot:\n" + self.console()) from None
+            raise DoesNotBoot("systemd does not boot here: " + " / ".join(self.console().split("\n")[-4:])) from None
 
     def console(self):
         """What the boot has said."""
@@ -103,7 +107,7 @@ class Machine:
 
     def is_booted(self):
         """Whether its systemd has started all that there is."""
-        assert self.process.poll() is None, "systemd-nspawn ended:\n" + self.console()
+        assert self.process.poll() is None, "systemd-nspawn ended"
         with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid), encoding="ascii") as file:
             children = file.read().split()
         if not children:
