@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "server/opening.h"
 #include "server/page.h"
+#include "server/privileges.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -125,6 +126,8 @@ open_gate(struct monitor *m, const char *key, const struct address *address)
 		return err;
 	}
 	m->gate_count++;
+	if (g->listener.owns_path)
+		privileges_give(m->server->site, address->of.path.sun_path);
 	announce(g);
 	return 0;
 }

@@ -131,6 +131,18 @@ become_user(const struct site *site)
 	return ERR_SYSTEM;
 }
 
+void
+privileges_give(const struct site *site, const char *path)
+{
+	struct identity who;
+
+	if (geteuid() != 0 || site->user.len == 0 || find_user(site->user, &who) != 0)
+		return; /* if there is no such user, dropping says so */
+	if (lchown(path, who.uid, who.gid) != 0)
+		log_warning("%s: cannot be given to user %.*s: %s", path, SLICE_PRINT(site->user),
+			    strerror(errno));
+}
+
 int
 privileges_drop(const struct site *site)
 {

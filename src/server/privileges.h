@@ -20,6 +20,8 @@ struct site;
  */
 int privileges_drop(const struct site *site) MUST_CHECK;
 
+/* Before it: makes a path that root has made the user's who will serve. */
+void privileges_give(const struct site *site, const char *path);
 /* After it: warns of files of the configuration that only root can read, since a
  * reload will not be root's. */
 void privileges_check_files(const struct site *site, struct conf_errors *errors);

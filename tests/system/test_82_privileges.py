@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 
 import pytest
@@ -65,6 +66,19 @@ def low_ports():
 def listen(name, port):
     """A section."""
     return "[listen %s]\naddress = 127.0.0.1:%d\n" % (name, port)
+
+
+def test_the_admin_socket_is_the_users(folder):
+    """Who serves may give commands, and that takes connecting."""
+    daemon = Daemon(folder, "[admin]\nsocket = admin.sock\n" + CONF % "nobody")
+    seen = os.stat(folder / "admin.sock")
+    assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o777) == (65534, 65534, 0o600)
+    ctl = os.path.join(os.path.dirname(FOREBAYD), "forebayctl")
+    asked = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ctl, "-s",
+                            str(folder / "admin.sock"), "reload"], check=False, capture_output=True, text=True)
+    # The file is root's alone to read here or not: what matters is that the command was taken.
+    assert asked.returncode in (0, 1) and "reload" in asked.stdout + asked.stderr, asked
+    daemon.stop()
 
 
 def test_nothing_is_left_of_root(folder):
