@@ -48,6 +48,8 @@ logs_prepare(struct logs *l, const struct site *site, struct conf_errors *e)
 		complain_access(site, errno, e);
 		of_access = ERR_SYNTAX;
 	}
+	l->is_prepared = true;
+	l->is_stale = false;
 	if (err || of_access)
 		logs_cancel(l);
 	return err ? err : of_access;
@@ -58,6 +60,10 @@ logs_commit(struct logs *l)
 {
 	error_log_commit(&l->error);
 	access_writer_commit(&l->access);
+	l->is_prepared = false;
+	if (l->is_stale)
+		logs_reopen(l);
+	l->is_stale = false;
 }
 
 void
@@ -65,11 +71,13 @@ logs_cancel(struct logs *l)
 {
 	error_log_cancel(&l->error);
 	access_writer_cancel(&l->access);
+	l->is_prepared = l->is_stale = false;
 }
 
 void
 logs_reopen(struct logs *l)
 {
+	l->is_stale = l->is_prepared;
 	error_log_reopen(&l->error);
 	access_writer_reopen(&l->access);
 	log_notice("SIGUSR1: logs are opened again");

@@ -18,6 +18,8 @@ struct site;
 struct logs {
 	struct error_log error;
 	struct access_writer access;
+	bool is_prepared; /* files are open that are not taken yet */
+	bool is_stale; /* and have been renamed since */
 };
 
 /* Before anything is logged. ERR_SYSTEM. */
@@ -34,7 +36,7 @@ int logs_prepare(struct logs *l, const struct site *site, struct conf_errors *e)
 void logs_commit(struct logs *l);
 /* Forgets what was prepared. */
 void logs_cancel(struct logs *l);
-/* SIGUSR1: opens the files anew, under their names. */
+/* SIGUSR1: opens the files anew, under their names; what is prepared too, when it is taken. */
 void logs_reopen(struct logs *l);
 
 #endif
