@@ -8,11 +8,15 @@
 #include "base/err.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 /* Rounds of `soon` in one turn: a chain of completions may not hold the loop. */
 enum { SOON_ROUNDS = 64 };
+
+/* A base takes three, and libevent ends the process when it has the first but not the others. */
+enum { SPARE_FDS = 8 };
 
 static void
 on_ring(evutil_socket_t fd, short what, void *argument)
@@ -40,6 +44,23 @@ queue_init(struct deferred_queue *q)
 	q->tail = &q->head;
 }
 
+/* Whether there are more descriptors than a base takes. Other threads may take some meanwhile, so
+ * there have to be several more. */
+static bool
+has_spare_fds(int any)
+{
+	int fds[SPARE_FDS], count = 0, fd = 0;
+
+	while (count < SPARE_FDS && fd >= 0) {
+		fd = fcntl(any, F_DUPFD_CLOEXEC, 0);
+		if (fd >= 0)
+			fds[count++] = fd;
+	}
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+	return count == SPARE_FDS;
+}
+
 static struct event_base *
 new_base(void)
 {
@@ -60,6 +81,8 @@ new_base(void)
 int
 loop_init(struct loop *l, void *receiver)
 {
+	int err = ERR_SYSTEM;
+
 	*l = (struct loop){ .receiver = receiver, .alarm_ns = CLOCK_NEVER };
 	queue_init(&l->soon);
 	queue_init(&l->last);
@@ -67,8 +90,11 @@ loop_init(struct loop *l, void *receiver)
 	if (mailbox_init(&l->mailbox) != 0)
 		return ERR_SYSTEM;
 	l->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (l->alarm_fd < 0 || !has_spare_fds(l->alarm_fd))
+		goto fail;
+	err = ERR_MEMORY;
 	l->base = new_base();
-	if (l->alarm_fd < 0 || !l->base)
+	if (!l->base)
 		goto fail;
 	l->wake = event_new(l->base, l->mailbox.wake_fd, EV_READ | EV_PERSIST | EV_ET, on_ring, l);
 	l->alarm = event_new(l->base, l->alarm_fd, EV_READ | EV_PERSIST | EV_ET, on_alarm, l);
@@ -78,7 +104,7 @@ loop_init(struct loop *l, void *receiver)
 	return 0;
 fail:
 	loop_fini(l);
-	return ERR_MEMORY;
+	return err;
 }
 
 void
