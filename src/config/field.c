@@ -162,6 +162,10 @@ parse_uint(struct field *f, struct slice text)
 	uint64_t value = 0;
 	int err = value_uint(text, &value);
 
+	/* -3 is a whole number, only none of these. */
+	if (err == ERR_SYNTAX && slice_has_prefix(text, SLICE("-")) &&
+	    value_uint(slice_after(text, 1), &value) == 0)
+		err = ERR_ARGUMENT;
 	return take_unsigned(f, text, err, value);
 }
 

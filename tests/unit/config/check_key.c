@@ -218,6 +218,8 @@ END_TEST
 START_TEST(value_out_of_range_says_the_range_in_its_unit)
 {
 	expect_wrong("threads = 0\n", "\"0\" is out of range: 1 to 1024");
+	expect_wrong("threads = -3\n", "\"-3\" is out of range: 1 to 1024");
+	expect_wrong("threads = -\n", "\"-\" is not a whole number, nor auto");
 	expect_wrong("threads = 1025\n", "\"1025\" is out of range: 1 to 1024");
 	expect_wrong("nice = 20\n", "\"20\" is out of range: -20 to 19");
 	expect_wrong("nice = -21\n", "\"-21\" is out of range: -20 to 19");
