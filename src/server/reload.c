@@ -147,11 +147,12 @@ refuse(struct reload *r)
 	struct writer w = writer_over(message, sizeof(message) - 1);
 
 	log_errors(&r->errors);
-	writer_format(&w, "reload refused, nothing has changed: %u errors", r->errors.errors);
-	if (r->errors.errors < 2) {
-		w.len = 0;
-		writer_format(&w, "reload refused, nothing has changed: %s", first_error(r));
-	}
+	writer_text(&w, "reload refused, nothing has changed: ");
+	/* Errors follow in full, each with its place; without any there is only the reason. */
+	if (r->errors.errors > 0)
+		writer_format(&w, "%u error%s", r->errors.errors, r->errors.errors > 1 ? "s" : "");
+	else
+		writer_text(&w, first_error(r));
 	message[w.len] = '\0';
 	log_error("%s", message);
 	if (!is_given_up(r))

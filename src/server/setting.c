@@ -13,6 +13,8 @@
 enum { TEXT_BYTES = 512 };
 
 #define PREFIX "pool."
+/* The section that a value is read in; nobody sees it. */
+#define SECTION "[pool x]"
 
 static const char *const words[] = { "threads", "max_queue", "max_wait" };
 
@@ -84,7 +86,7 @@ read_value(struct slice word, struct slice value, struct pool_conf *conf, struct
 			return ERR_SYNTAX;
 		}
 	}
-	writer_format(&w, "[pool x]\n%.*s = %.*s\n", SLICE_PRINT(word), SLICE_PRINT(value));
+	writer_format(&w, SECTION "\n%.*s = %.*s\n", SLICE_PRINT(word), SLICE_PRINT(value));
 	if (w.is_full) {
 		conf_error(e, "", 0, "the value is too long");
 		return ERR_SYNTAX;
@@ -94,6 +96,20 @@ read_value(struct slice word, struct slice value, struct pool_conf *conf, struct
 		err = conf_fill(conf_find(tree, SLICE("pool"), SLICE("x")), &table, 1, e);
 	conf_free(&tree);
 	return err;
+}
+
+/* What read_value found, without the place, which is none of the user's. */
+static void
+refuse_value(struct command *c, struct slice word, const struct conf_errors *e)
+{
+	struct slice text = SLICE("out of memory");
+	size_t place = sizeof(SECTION " : ") - 1 + word.len;
+
+	if (e->count > 0)
+		text = slice_of(e->list[0].text + e->list[0].message);
+	if (slice_has_prefix(text, SLICE(SECTION)) && text.len > place)
+		text = slice_after(text, place);
+	command_answer(c, 422, "%.*s: %.*s", SLICE_PRINT(c->name), SLICE_PRINT(text));
 }
 
 static struct pool_limits
@@ -177,6 +193,7 @@ setting_change(struct setting *s, struct command *c)
 {
 	const struct site *site = s->reload->server->site;
 	struct pool_conf conf = { 0 };
+	struct conf_errors errors;
 	struct pools_entry *entry;
 	struct slice pool, word;
 
@@ -185,17 +202,18 @@ setting_change(struct setting *s, struct command *c)
 			       conf_quote(c->name).text);
 		return;
 	}
+	conf_errors_init(&errors);
 	entry = pools_find(&site->pools, pool);
 	if (!entry)
 		refuse_pool(c, &site->pools, pool);
 	else if (!is_word(word))
 		refuse_word(c, word);
-	else if (read_value(word, c->value, &conf, &c->reply.errors) != 0)
-		command_answer(c, 422, "%.*s cannot be %s", SLICE_PRINT(c->name),
-			       conf_quote(c->value).text);
+	else if (read_value(word, c->value, &conf, &errors) != 0)
+		refuse_value(c, word, &errors);
 	else
 		start(s, c, entry->pool,
 		      limits_with(pool_limits(entry->pool), word, &conf, site->budget.threads));
+	conf_errors_fini(&errors);
 }
 
 void

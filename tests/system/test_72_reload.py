@@ -260,8 +260,11 @@ def test_a_limit_of_a_pool_is_set_until_the_next_reload(server):
 
 
 @pytest.mark.parametrize("name, value, message", [
-    ("pool.compute.threads", "0", "threads"), ("pool.compute.threads", "2000", "threads"),
-    ("pool.compute.threads", "many", "threads"), ("pool.compute.thread", "2", "did you mean"),
+    ("pool.compute.threads", "0", 'pool.compute.threads: "0" is out of range: 1 to 1024\n'),
+    ("pool.compute.threads", "2000", "out of range"),
+    ("pool.compute.threads", "many", 'pool.compute.threads: "many" is not a whole number, nor auto\n'),
+    ("pool.compute.max_wait", "5", 'pool.compute.max_wait: "5" is not a duration such as 250ms, 2s or 5m\n'),
+    ("pool.compute.thread", "2", "did you mean"),
     ("pool.compuet.threads", "2", "did you mean"), ("pool.compute.nice", "2", "cannot be set"),
     ("workers", "2", "pool.NAME.threads"), ("pool.threads", "2", "pool.NAME.threads"),
     ("pool.compute.threads", "2%0Amax_queue=9", "one line"),
@@ -269,7 +272,7 @@ def test_a_limit_of_a_pool_is_set_until_the_next_reload(server):
 def test_what_cannot_be_set_is_said_and_changes_nothing(server, name, value, message):
     before = pool(server)
     r = set_limit(server, name, value)
-    assert r.status == 422 and message in r.body.decode(), r
+    assert r.status == 422 and message in r.body.decode() and r.body.count(b"\n") == 1, r
     assert pool(server) == before
 
 

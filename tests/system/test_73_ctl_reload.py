@@ -71,6 +71,15 @@ def test_a_broken_file_is_refused_with_every_line_and_the_old_one_serves(admin):
     assert "\nlast reload 20" in control("-s", admin.socket, "status")[1]
 
 
+def test_one_mistake_is_said_once_on_a_line_of_its_own(admin):
+    line = rewrite(admin, "threads = 1", "threads = none")
+    code, _, wrong = control("-s", admin.socket, "reload")
+    assert (code, wrong) == (1, "forebayctl: reload: the server says no (422): "
+                                "reload refused, nothing has changed: 1 error\n"
+                                '%s:%d: [pool compute] threads: "none" is not a whole number, nor auto\n'
+                                % (admin.daemon.path, line))
+
+
 def test_a_file_that_has_been_mended_is_taken(admin):
     rewrite(admin, "body = Hello.", "bodi = Hello.")
     assert control("-s", admin.socket, "reload")[0] == 1

@@ -163,12 +163,12 @@ static const struct {
 	{ "pool.compute.thread", "1", "did you mean" },
 	{ "pool.compote.threads", "1", "there is no pool \"compote\"" },
 	{ "pool.database.a.threads", "1", "there is no pool" },
-	{ "pool.compute.threads", "", "cannot be \"\"" },
-	{ "pool.compute.threads", "-1", "threads" },
+	{ "pool.compute.threads", "", "pool.compute.threads: a value is missing" },
+	{ "pool.compute.threads", "-1", "pool.compute.threads: \"-1\" is out of range" },
 	{ "pool.compute.threads", "1\nnice = 3", "one line" },
 	{ "pool.compute.threads", "99999999999999999999", "threads" },
 	{ "pool.compute.threads", "${HOME}", "threads" },
-	{ "pool.compute.max_wait", "5", "max_wait" },
+	{ "pool.compute.max_wait", "5", "pool.compute.max_wait: \"5\" is not a duration" },
 };
 
 START_TEST(what_is_wrong_is_said_and_changes_nothing)
