@@ -93,6 +93,9 @@ find_pool(struct part *p, struct source_build *b, struct compute_conf *conf)
 	conf->pool = b->find_pool(b->argument, conf->pool_name);
 	if (conf->pool)
 		return 0;
+	/* It is there, and what is wrong with it has been said. */
+	if (conf_find(p->section->conf, SLICE("pool"), conf->pool_name))
+		return ERR_NOT_FOUND;
 	suggest_init(&near, conf->pool_name);
 	for (s = conf_next(p->section->conf, "pool", NULL); s;
 	     s = conf_next(p->section->conf, "pool", s))

@@ -92,6 +92,7 @@ def test_version_and_help():
     code, out, said = run_forebayd("--help")
     assert code == 0 and said == ""
     assert all(word in out for word in ("-c FILE", "-t", "--dump", "--match", "--version"))
+    assert max(map(len, out.split("\n"))) <= 80
 
 
 @pytest.mark.parametrize("arguments, sentence", [
@@ -419,6 +420,9 @@ MALFORMED = [
      'f.conf:9: [subrequest r.b] after: this route has no part "alhpa"; did you mean "alpha"?\n'),
     ("a pool that is not declared", LISTEN + JOINED + "source = compute digest\npool = compte\n",
      'f.conf:6: [route r] pool: there is no pool "compte"; did you mean "compute"?\n'),
+    ("a pool that is declared, but wrongly", LISTEN + "[pool heavy]\nthreads = -1\n" + JOINED +
+     "source = compute digest\npool = heavy\n",
+     'f.conf:4: [pool heavy] threads: "-1" is out of range: 1 to 1024\n'),
     ("a fan-out that fits no pool",
      LISTEN + "[pool compute]\nthreads = 1\nmax_queue = 1\n" + JOINED +
      "".join("[subrequest r.%s]\nsource = compute digest\n" % name for name in "abc"),
