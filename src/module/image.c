@@ -34,8 +34,12 @@ open_file(const char *file, off_t *bytes, struct writer *why)
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 
-	if (fd < 0)
-		return say_errno(why, file);
+	if (fd < 0) {
+		bool is_missing = errno == ENOENT;
+
+		say_errno(why, file);
+		return is_missing ? ERR_NOT_FOUND : ERR_SYSTEM;
+	}
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= IMAGE_MAX_BYTES) {
 		*bytes = st.st_size;
 		return fd;

@@ -156,8 +156,12 @@ bring_in(struct module *m, const struct module_options *o, struct slice path, st
 	char file[FILE_BYTES];
 	int err = find_file(o, path, file);
 
-	if (!err)
+	if (!err) {
 		err = image_copy(&m->image, file, why);
+		/* Whoever expected it beside the configuration is told where it was looked for. */
+		if (err == ERR_NOT_FOUND && path.at[0] != '/')
+			writer_text(why, "; a relative path is in the folder of modules");
+	}
 	if (!err)
 		err = trial_run(&m->image, m->section, o->trial_ns, why);
 	return err ? err : module_load(m, &reader, why);

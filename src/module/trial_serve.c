@@ -18,6 +18,9 @@
 
 enum { INPUT_BYTES = 1 << 20, LINE_BYTES = 700, WHY_BYTES = 600, ARENA_BYTES = 16 << 20 };
 
+/* The path is not looked at, but a section needs one. */
+#define BY_HAND "[module trial]\npath = by-hand\n"
+
 struct serving {
 	int out; /* where verdicts go */
 	struct store store;
@@ -71,11 +74,9 @@ read_section(struct serving *v, const char *name)
 	}
 	if (!memory)
 		return NULL;
-	conf = conf_read(slice_make(memory, len), name, &v->errors);
-	mem_free(&memory);
 	/* By hand, without any section, the defaults are tried. */
-	if (conf && !conf_next(conf, "module", NULL))
-		return conf_need(conf, "module", "trial");
+	conf = conf_read(len > 0 ? slice_make(memory, len) : SLICE(BY_HAND), name, &v->errors);
+	mem_free(&memory);
 	return conf ? conf_next(conf, "module", NULL) : NULL;
 }
 
@@ -128,6 +129,8 @@ try_module(struct serving *v, struct conf_section *s)
 	/* With values that are wrong it cannot be tried further; they are told elsewhere. */
 	if (module_fill(m, &v->arena, &v->errors) == 0)
 		err = try_life(v);
+	else
+		say_step(v, "not tried further: a value is missing or wrong", "");
 	say_step(v, "while it was unloaded", "");
 	image_close(&m->image);
 	return err;

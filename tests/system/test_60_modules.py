@@ -135,6 +135,15 @@ def test_what_is_no_shared_object_is_told_at_the_path(newcomer):
         assert told in run_forebayd("-t", "-c", "caesar.conf", folder=newcomer)[2]
 
 
+def test_a_module_is_tried_by_hand_as_the_manual_says():
+    file, nothing = "%s/bad-abort.so" % GOOD, subprocess.DEVNULL
+    by_hand = subprocess.run([FOREBAYD, "--try-module", file], stdin=nothing, stdout=subprocess.PIPE, timeout=30)
+    assert by_hand.returncode == -6 and by_hand.stdout.splitlines()[-1] == b"> in init"
+    by_hand = subprocess.run([FOREBAYD, "--try-module", file], input=b"[module a]\npath = x\ntxet = y\n",
+                             stdout=subprocess.PIPE, timeout=30)
+    assert by_hand.returncode == 0 and b"\n> not tried further: a value is missing or wrong\n" in by_hand.stdout
+
+
 # --- faulty modules ------------------------------------------------------------------------
 
 

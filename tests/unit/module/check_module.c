@@ -188,8 +188,15 @@ START_TEST(what_is_no_shared_object_is_an_error)
 	char conf[CONF_BYTES], error[CONF_BYTES];
 
 	open_bench(&b, "[module m]\npath = nothing.so\n", MODULE_TRIAL_NS);
-	snprintf(error, sizeof(error), AT "%s/nothing.so: No such file or directory", folder());
+	snprintf(
+	    error, sizeof(error),
+	    AT
+	    "%s/nothing.so: No such file or directory; a relative path is in the folder of modules",
+	    folder());
 	ck_assert_str_eq(rig_errors(&b.rig), error);
+	close_bench(&b);
+	open_bench(&b, "[module m]\npath = /nowhere/nothing.so\n", MODULE_TRIAL_NS);
+	ck_assert_str_eq(rig_errors(&b.rig), AT "/nowhere/nothing.so: No such file or directory");
 	close_bench(&b);
 	open_bench(&b, "[module m]\npath = /\n", MODULE_TRIAL_NS);
 	ck_assert_str_eq(rig_errors(&b.rig), AT "/ is no file, or larger than 256 MiB");
