@@ -139,12 +139,13 @@ check_words(const struct control *c, const struct errand *e, unsigned count, cha
 		return control_complain("there is no JSON of", e->name, NULL);
 	if (c->waits && !e->can_wait)
 		return control_complain("--wait is for drain, not for", e->name, NULL);
-	if (count > e->arguments)
-		return control_complain(e->arguments ? "one argument too many"
-						     : "one command at a time, without",
-					arguments[e->arguments], NULL);
 	if (count == e->arguments)
 		return CONTROL_OK;
+	if (count > e->arguments) {
+		snprintf(what, sizeof(what), "%s takes %s%s", e->name,
+			 e->words ? e->words : "no argument", e->words ? " and no more" : "");
+		return control_complain(what, arguments[e->arguments], NULL);
+	}
 	snprintf(what, sizeof(what), "%s needs %s", e->name, e->words);
 	return control_complain(what, NULL, NULL);
 }
@@ -292,6 +293,7 @@ control_run(int argc, char **argv)
 			print_help();
 			return CONTROL_OK;
 		default:
+			fprintf(stderr, "forebayctl: see forebayctl --help\n");
 			return CONTROL_USAGE;
 		}
 	}

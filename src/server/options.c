@@ -18,22 +18,17 @@
 void
 options_print_help(void)
 {
-	printf(
-	    "forebayd: answers HTTP requests by concurrent subrequests, and stays fast under load\n"
-	    "\n"
-	    "  forebayd [-v] [-c FILE]              run in the foreground; SIGTERM drains and ends "
-	    "it\n"
-	    "  forebayd -t [-c FILE]                check the configuration: every error, exit 1 "
-	    "if any\n"
-	    "  forebayd --dump [-c FILE]            print it with all defaults, as a "
-	    "configuration\n"
-	    "  forebayd --match 'GET /x' [-c FILE]  which route would answer, and what it "
-	    "captures\n"
-	    "  forebayd --version                   version, and what it was built with\n"
-	    "\n"
-	    "  -c, --config FILE   default " FOREBAY_SYSCONFDIR "/forebay.conf\n"
-	    "  -v, --verbose       log what clients and peers do wrong, too\n"
-	    "  -h, --help          this text\n");
+	printf("forebayd: an asynchronous HTTP request engine\n"
+	       "\n"
+	       "  forebayd [-v] [-c FILE]              run in the foreground; SIGTERM drains it\n"
+	       "  forebayd -t [-c FILE]                check the configuration, name all errors\n"
+	       "  forebayd --dump [-c FILE]            print it, with all defaults\n"
+	       "  forebayd --match 'GET /x' [-c FILE]  which route answers, what it captures\n"
+	       "  forebayd --version                   version, and what it was built with\n"
+	       "\n"
+	       "  -c, --config FILE   default " FOREBAY_SYSCONFDIR "/forebay.conf\n"
+	       "  -v, --verbose       log what clients and peers do wrong, too\n"
+	       "  -h, --help          this text\n");
 }
 
 #ifndef COMPRESS_BUILT_WITH

@@ -412,7 +412,7 @@ def test_ctl_shows_metrics_and_takes_a_name_for_the_address(admin):
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["dance"], ["status", "ready"], ["--json", "ready"], ["--nothing"], ["-t", "5", "ready"],
+    [], ["dance"], ["status", "ready"], ["--json", "ready"], ["-t", "5", "ready"],
     ["-t", "0", "ready"], ["-a", "localhost", "ready"], ["-a", ":80", "ready"], ["-a", "a:99999", "ready"],
     ["-a", "127.0.0.1:80", "-s", "/a", "ready"], ["-s", "/" + "a" * 200, "ready"],
 ])
@@ -420,6 +420,15 @@ def test_ctl_says_what_is_wrong_with_its_arguments(arguments):
     code, said, wrong = control(*arguments)
     assert code == 2 and said == ""
     assert "forebayctl: " in wrong and wrong.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--nothing"], "unrecognized option '--nothing'\n"), (["-t"], "option requires an argument -- 't'\n"),
+])
+def test_ctl_says_where_to_read_about_options(arguments, said):
+    code, out, wrong = control(*arguments)
+    assert (code, out) == (2, "")
+    assert wrong.endswith(said + "forebayctl: see forebayctl --help\n")
 
 
 def test_ctl_help_fits_a_screen():
