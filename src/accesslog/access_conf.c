@@ -9,7 +9,7 @@ const struct conf_key access_keys[] = {
 	{ "path", CONF_PATH, CONF_FIELD(struct access_conf, path), .words = streams,
 	  .help = "where lines go; without it there is no access log" },
 	{ "format", CONF_TEXT, CONF_FIELD(struct access_conf, format), .def = "combined",
-	  .help = "combined, json, or a text with {fields}" },
+	  .help = "what a line is: combined, json, or a text with {fields}" },
 	{ "fields", CONF_LIST, CONF_FIELD(struct access_conf, fields),
 	  .help = "of format = json: which members a line has" },
 	{ "buffer", CONF_SIZE, CONF_FIELD(struct access_conf, buffer_bytes), .def = "64k",

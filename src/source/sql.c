@@ -75,7 +75,7 @@ static const struct conf_key section_keys[] = {
 	  CONF_FIELD(struct database_conf, statement_timeout_ns), .def = "2s",
 	  .min = (int64_t)CLOCK_MS, .help = "longest time that a statement may run" },
 	{ "mode", CONF_WORD, CONF_FIELD(struct database_conf, mode), .def = "rw", .words = modes,
-	  .help = "ro: opened for reading alone; statements that write are errors" },
+	  .help = "with ro it is opened for reading alone; statements that write are errors" },
 	CONF_KEYS_END
 };
 
