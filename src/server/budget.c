@@ -151,7 +151,7 @@ budget_explain(const struct budget *b, struct writer *w)
 		writer_text(w, ", no quota");
 	}
 	writer_text(w, is_bound_by_quota(b) ? "; shared by workers and compute threads" : "");
-	writer_text(w, "; workers = ");
+	writer_text(w, "; auto means workers = ");
 	writer_u64(w, b->workers);
 	writer_text(w, ", compute threads = ");
 	writer_u64(w, b->threads);

@@ -97,24 +97,24 @@ expect_quota(uint64_t milli)
 
 START_TEST(without_groups_all_processors_are_the_budget)
 {
-	expect(0,
-	       "cpu budget 8.0: 8 online, affinity 8, no quota; workers = 8, compute threads = 8");
+	expect(0, "cpu budget 8.0: 8 online, affinity 8, no quota; auto means workers = 8, compute "
+		  "threads = 8");
 }
 END_TEST
 
 START_TEST(affinity_bounds_the_budget)
 {
 	put_processors("0-7\n", "1,3-4,6");
-	expect(0,
-	       "cpu budget 4.0: 8 online, affinity 4, no quota; workers = 4, compute threads = 4");
+	expect(0, "cpu budget 4.0: 8 online, affinity 4, no quota; auto means workers = 4, compute "
+		  "threads = 4");
 }
 END_TEST
 
 START_TEST(processors_that_are_offline_do_not_count)
 {
 	put_processors("0,2\n", "0-7");
-	expect(0,
-	       "cpu budget 2.0: 2 online, affinity 8, no quota; workers = 2, compute threads = 2");
+	expect(0, "cpu budget 2.0: 2 online, affinity 8, no quota; auto means workers = 2, compute "
+		  "threads = 2");
 }
 END_TEST
 
@@ -163,7 +163,7 @@ START_TEST(version_2_quota_is_shared_by_workers_and_threads)
 	put("/proc/self/mountinfo", HEAD_2);
 	put("/sys/fs/cgroup/system.slice/forebay.service/cpu.max", "350000 100000\n");
 	expect(0, "cpu budget 3.5: 8 online, affinity 8, quota 3.5; shared by workers and compute "
-		  "threads; workers = 1, compute threads = 2");
+		  "threads; auto means workers = 1, compute threads = 2");
 }
 END_TEST
 
@@ -196,8 +196,8 @@ START_TEST(max_is_no_quota)
 	put("/proc/self/cgroup", "0::/a\n");
 	put("/proc/self/mountinfo", HEAD_2);
 	put("/sys/fs/cgroup/a/cpu.max", "max 100000\n");
-	expect(0,
-	       "cpu budget 8.0: 8 online, affinity 8, no quota; workers = 8, compute threads = 8");
+	expect(0, "cpu budget 8.0: 8 online, affinity 8, no quota; auto means workers = 8, compute "
+		  "threads = 8");
 }
 END_TEST
 
@@ -299,7 +299,7 @@ START_TEST(version_1_quota_is_that_of_the_cpu_controller)
 	put("/sys/fs/cgroup/cpu/docker/f00/cpu.cfs_period_us", "100000\n");
 	put("/sys/fs/cgroup/cpuset/wrong/cpu.cfs_quota_us", "100000\n");
 	expect(0, "cpu budget 6.0: 8 online, affinity 8, quota 6.0; shared by workers and compute "
-		  "threads; workers = 3, compute threads = 3");
+		  "threads; auto means workers = 3, compute threads = 3");
 }
 END_TEST
 
@@ -339,7 +339,7 @@ START_TEST(less_than_one_processor_is_one_worker_and_one_thread)
 	put("/proc/self/mountinfo", HEAD_2);
 	put("/sys/fs/cgroup/cpu.max", "12500 100000\n");
 	expect(0, "cpu budget 0.125: 8 online, affinity 8, quota 0.125; shared by workers and "
-		  "compute threads; workers = 1, compute threads = 1");
+		  "compute threads; auto means workers = 1, compute threads = 1");
 }
 END_TEST
 
@@ -349,22 +349,23 @@ START_TEST(a_quota_above_the_processors_does_not_bound)
 	put("/proc/self/cgroup", "0::/\n");
 	put("/proc/self/mountinfo", HEAD_2);
 	put("/sys/fs/cgroup/cpu.max", "1600000 100000\n");
-	expect(
-	    0,
-	    "cpu budget 2.0: 2 online, affinity 2, quota 16.0; workers = 2, compute threads = 2");
+	expect(0, "cpu budget 2.0: 2 online, affinity 2, quota 16.0; auto means workers = 2, "
+		  "compute threads = 2");
 }
 END_TEST
 
 START_TEST(a_declared_budget_stands)
 {
-	expect(1500, "cpu budget 1.5 as declared: 8 online, affinity 8, no quota; workers = 1, "
-		     "compute threads = 1");
+	expect(
+	    1500,
+	    "cpu budget 1.5 as declared: 8 online, affinity 8, no quota; auto means workers = 1, "
+	    "compute threads = 1");
 	put("/proc/self/cgroup", "0::/\n");
 	put("/proc/self/mountinfo", HEAD_2);
 	put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
 	expect(4000,
 	       "cpu budget 4.0 as declared: 8 online, affinity 8, quota 2.0; shared by workers "
-	       "and compute threads; workers = 2, compute threads = 2");
+	       "and compute threads; auto means workers = 2, compute threads = 2");
 }
 END_TEST
 
