@@ -16,8 +16,7 @@
 
 enum { PATIENCE_S = 10 };
 
-#define OVERDUE                                                                                    \
-	"a worker has not turned for 10 s; nothing has changed, and nothing will until it does"
+#define OVERDUE "a worker has not turned for 10 s; "
 
 static void begin(struct reload *r);
 
@@ -230,13 +229,54 @@ start_builder(struct reload *r, void (*run)(void *), void (*on_done)(struct mail
 	return thread_start(&r->thread);
 }
 
+/* --- waiting for workers -------------------------------------------------------------------- */
+
+static const char *
+overdue(const struct reload *r)
+{
+	return r->step == RELOAD_SWITCHING
+		   ? OVERDUE "all others have the new configuration, and it will when it does"
+		   : OVERDUE "nothing has changed, and nothing will until it does";
+}
+
+/* While ATTACHING: when the worker turns again, the reload is refused. */
+static void
+on_impatience(struct timer *t)
+{
+	struct reload *r = CONTAINER_OF(t, struct reload, patience);
+
+	r->is_overdue = true;
+	if (r->step == RELOAD_ATTACHING)
+		on_shortage(r, ERR_TIMEOUT);
+	log_error("reload: %s", overdue(r));
+	answer_all(r, 503, overdue(r));
+}
+
+static void
+be_patient(struct reload *r)
+{
+	struct loop *l = &r->server->loop;
+
+	if (loop_set_timer(l, &r->patience, clock_after(loop_now(l), PATIENCE_S * CLOCK_SEC)) != 0)
+		log_warning("reload: %s", err_text(ERR_MEMORY)); /* it has to be without */
+}
+
+static void
+stop_waiting(struct reload *r)
+{
+	loop_clear_timer(&r->server->loop, &r->patience);
+	r->is_overdue = false;
+}
+
 /* --- switching ------------------------------------------------------------------------------ */
 
 static void
 count_switched(struct reload *r)
 {
-	if (--r->awaited == 0 && !r->is_stopping)
-		succeed(r);
+	if (--r->awaited > 0 || r->is_stopping)
+		return;
+	stop_waiting(r);
+	succeed(r);
 }
 
 /* Mail goes out in this order: no worker gets a connection of a listener that its site does not
@@ -246,6 +286,7 @@ publish(struct reload *r)
 {
 	struct server *s = r->server;
 
+	be_patient(r);
 	r->step = RELOAD_SWITCHING;
 	r->awaited = r->tenancies + 1;
 	logs_commit(&s->logs);
@@ -308,8 +349,7 @@ attached(struct reload *r)
 {
 	int err;
 
-	loop_clear_timer(&r->server->loop, &r->patience);
-	r->is_overdue = false;
+	stop_waiting(r);
 	r->step = RELOAD_RESIZING;
 	if (!r->outcome && !is_given_up(r)) {
 		err = start_builder(r, resize, on_resized);
@@ -403,25 +443,10 @@ prepare(struct reload *r)
 	return err;
 }
 
-/* When the worker turns again, the reload is refused. */
-static void
-on_impatience(struct timer *t)
-{
-	struct reload *r = CONTAINER_OF(t, struct reload, patience);
-
-	r->is_overdue = true;
-	on_shortage(r, ERR_TIMEOUT);
-	log_error("reload: %s", OVERDUE);
-	answer_all(r, 503, OVERDUE);
-}
-
 static void
 attach_all(struct reload *r)
 {
-	struct loop *l = &r->server->loop;
-
-	if (loop_set_timer(l, &r->patience, clock_after(loop_now(l), PATIENCE_S * CLOCK_SEC)) != 0)
-		log_warning("reload: %s", err_text(ERR_MEMORY)); /* it has to be without */
+	be_patient(r);
 	r->step = RELOAD_ATTACHING;
 	r->awaited = r->tenancies;
 	for (unsigned i = 0; i < r->tenancies; i++)
@@ -496,7 +521,7 @@ void
 reload_ask(struct reload *r, struct command *c)
 {
 	if (c && r->is_overdue) {
-		command_answer(c, 503, "%s", OVERDUE);
+		command_answer(c, 503, "%s", overdue(r));
 		return;
 	}
 	if (c) {

@@ -48,7 +48,7 @@ struct reload {
 	struct mail *next_askers; /* that the next one answers */
 	bool is_asked_again;
 	bool is_stopping;
-	struct timer patience; /* while ATTACHING: a worker that does not turn holds up no asker */
+	struct timer patience; /* a worker that does not turn holds up no asker */
 	bool is_overdue;
 };
 
