@@ -17,7 +17,6 @@ Measures this server, side by side with the peers that are installed.
 
 %(cases)s
   %(all)-13s every case
-
   --quick       small and few: whether it works, not how fast (a minute)
   --rounds N    of each case; each round measures every server in turn
   --seconds N   of each load (3)

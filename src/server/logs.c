@@ -80,5 +80,5 @@ logs_reopen(struct logs *l)
 	l->is_stale = l->is_prepared;
 	error_log_reopen(&l->error);
 	access_writer_reopen(&l->access);
-	log_notice("SIGUSR1: logs are opened again");
+	log_notice("SIGUSR1: opening the log files again");
 }

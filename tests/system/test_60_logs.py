@@ -492,7 +492,7 @@ def test_error_log_in_a_file_as_json_opened_again(start, tmp_path):
         c.response()
     os.rename(log, log + ".1")
     daemon.signal(signal.SIGUSR1)
-    wait_until(lambda: "opened again" in daemon.stderr(), 5, "the new file")
+    wait_until(lambda: "opening the log files again" in daemon.stderr(), 5, "the new file")
     daemon.stop()
     seen = []
     for path in (log + ".1", log):
