@@ -5,8 +5,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
-#include "server/opening.h"
 #include "server/site.h"
 
 #include <errno.h>
@@ -20,7 +18,6 @@ enum {
 	CLOSING_LOOKS = 20, /* at a backlog that is empty, or that cannot be emptied */
 	CLOSING_WAIT_US = 1000, /* between two of them */
 	CLOSE_SHARE = 64, /* under pressure, 1/64 of max_connections is freed at a time */
-	ADDRESS_BYTES = 128,
 };
 
 uint64_t
@@ -240,51 +237,15 @@ find_gate(const struct acceptor *a, const struct address *address)
 static int
 open_gate(struct acceptor *a, const struct site_listener *l, struct conf_errors *e)
 {
-	char text[OPENING_BYTES];
-	struct writer why = writer_over(text, sizeof(text));
-	struct gate *g = mem_zalloc(1, sizeof(*g));
 	int err;
+	struct gate *g = gate_open(l, a->loop, on_ready, e, &err);
 
 	if (!g)
-		return ERR_MEMORY;
-	g->acceptor = a;
-	g->is_new = g->is_kept = true;
-	g->listener = (struct listener){
-		.address = l->address,
-		.fd = -1,
-		.backlog = (int)l->backlog,
-		.is_deferred = true,
-	};
-	err = opening_listen(&g->listener, &why);
-	if (err) {
-		conf_error(e, l->file, l->line, "[listen %.*s] address: %.*s", SLICE_PRINT(l->name),
-			   SLICE_PRINT(writer_slice(&why)));
-		mem_free(&g);
 		return err;
-	}
-	io_init(&g->io, a->loop, g->listener.fd, on_ready);
+	g->acceptor = a;
 	g->next = a->gates;
 	a->gates = g;
 	return 0;
-}
-
-static void
-tell(const char *what, const struct gate *g)
-{
-	char text[ADDRESS_BYTES];
-	struct writer w = writer_over(text, sizeof(text));
-
-	address_write(&g->listener.address, &w);
-	log_notice("%s %.*s", what, SLICE_PRINT(writer_slice(&w)));
-}
-
-static void
-free_gate(struct gate *g)
-{
-	if (g->io.is_watched)
-		io_release(&g->io);
-	listener_close(&g->listener);
-	mem_free(&g);
 }
 
 /* Frees those that say yes. */
@@ -298,7 +259,7 @@ close_gates(struct acceptor *a, bool (*is_wanted)(const struct gate *g))
 
 		if (is_wanted(g)) {
 			*at = g->next;
-			free_gate(g);
+			gate_free(&g);
 		} else {
 			at = &g->next;
 		}
@@ -399,14 +360,10 @@ begin_closing(struct acceptor *a)
 		if (g->is_kept || g->is_closing)
 			continue;
 		if (!g->is_new)
-			tell("no longer listening on", g);
-		g->is_closing = true;
-		if (g->io.is_watched)
-			io_release(&g->io);
+			gate_tell(g, "no longer listening on");
+		gate_begin_closing(g);
 		if (g->listener.is_borrowed)
 			take_waiting(a, g);
-		else
-			listener_stop_new(&g->listener);
 	}
 }
 
@@ -464,7 +421,7 @@ static void
 set_gate(struct gate *g, const struct site_listener *l)
 {
 	if (g->is_new)
-		tell("listening on", g);
+		gate_tell(g, "listening on");
 	g->is_new = false;
 	g->conn_flags = l->allows_half_close ? CONN_HALF_CLOSE : 0;
 	if (g->listener.backlog != (int)l->backlog)

@@ -12,27 +12,11 @@
 #ifndef FOREBAY_SERVER_ACCEPTOR_H
 #define FOREBAY_SERVER_ACCEPTOR_H
 
-#include "net/io.h"
-#include "net/listener.h"
 #include "server/crew.h"
+#include "server/gate.h"
 
 struct conf_errors;
 struct site;
-
-/* One listener at work. */
-struct gate {
-	struct gate *next;
-	struct io io;
-	struct listener listener;
-	struct acceptor *acceptor; /* borrowed */
-	uint32_t conn_flags;
-	bool is_ready; /* connections may wait */
-	bool is_new; /* of the site that is being prepared */
-	bool is_kept; /* by that site */
-	bool is_closing; /* nobody new can come; who has begun to is still taken */
-	unsigned
-	    looks; /* while closing: at a backlog that was empty, or that could not be emptied */
-};
 
 struct acceptor {
 	struct loop *loop; /* borrowed: main's */
