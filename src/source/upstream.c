@@ -11,10 +11,17 @@
 
 #define FIELD_OF(field) CONF_FIELD(struct upstream_conf, field)
 
+static const char *const balances[] = { "round-robin", "least-requests", "p2c", "hash", NULL };
+
 static const struct conf_key section_keys[] = {
 	{ "servers", CONF_LIST, FIELD_OF(servers), .flags = CONF_REQUIRED,
-	  .help = "asked in turn, each as http://HOST[:PORT] or unix:/PATH; names are resolved at "
-		  "start" },
+	  .help = "each as http://HOST[:PORT] or unix:/PATH, and weight=N behind it where shares "
+		  "differ (1 to 256); names are resolved at start" },
+	{ "balance", CONF_WORD, FIELD_OF(balance), .def = "round-robin", .words = balances,
+	  .help =
+	      "which server is asked, by weight, decided by each worker for itself: in turn; the "
+	      "one with the fewest requests under way; the better of two drawn at random; by "
+	      "the part's hash_key" },
 	{ "connect_timeout", CONF_DURATION, FIELD_OF(connect_timeout), .def = "1s", .min = 1,
 	  .help = "for a connection to be made" },
 	{ "first_byte_timeout", CONF_DURATION, FIELD_OF(first_byte_timeout), .def = "5s", .min = 1,
@@ -50,6 +57,9 @@ static const struct conf_key part_keys[] = {
 	  .help = "a field to send: header.NAME = TEMPLATE" },
 	{ "host", CONF_WORD, FIELD_OF(host), .def = "upstream", .words = hosts,
 	  .help = "whose name Host bears" },
+	{ "hash_key", CONF_TEMPLATE, FIELD_OF(hash_key), .flags = CONF_MAY_LACK,
+	  .help = "for upstreams with balance = hash: equal keys go to the same server; without a "
+		  "value at run time, servers take turns" },
 	CONF_KEYS_END
 };
 
@@ -165,6 +175,22 @@ want(struct part *p, struct slice text, enum value_coding coding, const char *ke
 	return index;
 }
 
+/* A request without a value for the key is still answered. */
+static int
+want_key(struct part *p, struct slice text, int *err)
+{
+	int index;
+
+	if (text.len == 0)
+		return UPSTREAM_NO_VALUE;
+	index = part_want_optional(p, text, VALUE_RAW, "hash_key");
+	if (index < 0) {
+		*err = index;
+		return UPSTREAM_NO_VALUE;
+	}
+	return index;
+}
+
 static int
 load_headers(struct part *p, struct source_build *b, struct upstream_part *u)
 {
@@ -186,6 +212,22 @@ load_headers(struct part *p, struct source_build *b, struct upstream_part *u)
 	return err;
 }
 
+/* A key and `balance = hash` need one another. */
+static int
+check_hash(struct part *p, struct source_build *b, const struct upstream_part *u)
+{
+	const struct upstream_conf *conf = p->source->conf;
+	bool is_hashed = conf->balance == UPSTREAM_HASH;
+
+	if (is_hashed == (u->hash_key.len > 0))
+		return 0;
+	conf_error_at(b->errors, p->section, "hash_key",
+		      is_hashed ? "upstream %s has balance = hash: say by which hash_key"
+				: "upstream %s has no balance = hash",
+		      conf_quote(p->source->name).text);
+	return ERR_SYNTAX;
+}
+
 static int
 load_part(struct part *p, struct source_build *b)
 {
@@ -199,9 +241,12 @@ load_part(struct part *p, struct source_build *b)
 	u->path_value = want(p, u->path, VALUE_PATH, "path", &err);
 	u->query_value = want(p, u->query, VALUE_QUERY, "query", &err);
 	u->body_value = want(p, u->body, VALUE_RAW, "body", &err);
+	u->hash_value = want_key(p, u->hash_key, &err);
 	failed = load_headers(p, b, u);
 	if (failed)
 		err = failed;
+	if (check_hash(p, b, u) != 0)
+		err = ERR_SYNTAX;
 	if (err == ERR_TOO_MANY)
 		conf_error_at(b->errors, p->section, NULL, "more than %d templates",
 			      PART_VALUES_MAX);

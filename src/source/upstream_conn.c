@@ -92,21 +92,23 @@ upstream_conn_close(struct upstream_conn *c)
 		upstream_share_serve(c->share);
 }
 
-static struct upstream_errand *
-let_go(struct upstream_conn *c)
+struct upstream_errand *
+upstream_conn_let_go(struct upstream_conn *c)
 {
 	struct upstream_errand *e = c->errand;
 
+	if (!e)
+		return NULL;
 	c->errand = NULL;
-	if (e)
-		e->conn = NULL;
+	c->peer->active--;
+	e->conn = NULL;
 	return e;
 }
 
 void
 upstream_conn_fail(struct upstream_conn *c, int err)
 {
-	struct upstream_errand *e = let_go(c);
+	struct upstream_errand *e = upstream_conn_let_go(c);
 
 	log_debug("upstream server %.*s: %s", SLICE_PRINT(c->peer->server->authority),
 		  err_text(err));
@@ -481,6 +483,7 @@ static void
 take_errand(struct upstream_conn *c, struct upstream_errand *e)
 {
 	c->errand = e;
+	c->peer->active++;
 	e->conn = c;
 }
 
@@ -564,7 +567,7 @@ park(struct upstream_conn *c)
 void
 upstream_conn_finish(struct upstream_conn *c)
 {
-	struct upstream_errand *e = let_go(c);
+	struct upstream_errand *e = upstream_conn_let_go(c);
 
 	if (can_be_kept(c))
 		park(c);
@@ -577,7 +580,7 @@ upstream_conn_finish(struct upstream_conn *c)
 void
 upstream_conn_cancel(struct upstream_conn *c)
 {
-	let_go(c);
+	upstream_conn_let_go(c);
 	/* After a complete response upstream_conn_finish is to come yet. */
 	if (!c->is_complete)
 		upstream_conn_close(c);

@@ -10,6 +10,7 @@
  *   upstream.c           the source: keys, loading, one errand per subrequest
  *   upstream_servers.c   the list of servers: parsed and resolved by the builder
  *   upstream_share.c     a worker's share: admission, waiting list, idle conns
+ *   upstream_balance.c   which server is asked next
  *   upstream_conn.c      one connection: connecting, sending, time-outs, its end
  *   upstream_request.c   the request's head
  *   upstream_response.c  the response: head and body, read strictly
@@ -31,6 +32,7 @@ enum {
 	UPSTREAM_HEAD_BYTES = STORE_BLOCK_BYTES, /* of a response's head */
 	UPSTREAM_FIELDS = 128, /* in a response's head */
 	UPSTREAM_INTERIMS = 8, /* 1xx responses before the final one */
+	UPSTREAM_WEIGHT_MAX = 256, /* of a server */
 };
 
 /* --- read only, of the site ------------------------------------------------- */
@@ -39,11 +41,21 @@ struct upstream_server {
 	struct slice authority; /* as declared: for Host and the log */
 	struct address *addresses; /* in the order to try */
 	unsigned address_count;
+	unsigned weight; /* 1 to UPSTREAM_WEIGHT_MAX */
+	uint64_t identity; /* hash of its text, without the weight: the same in every process */
+};
+
+enum upstream_balance {
+	UPSTREAM_ROUND_ROBIN,
+	UPSTREAM_LEAST_REQUESTS,
+	UPSTREAM_P2C,
+	UPSTREAM_HASH,
 };
 
 /* [upstream NAME] */
 struct upstream_conf {
 	struct conf_list servers;
+	enum upstream_balance balance;
 	uint64_t connect_timeout, first_byte_timeout, read_idle_timeout, send_idle_timeout;
 	uint64_t keepalive_timeout; /* ns; 0: connections are not kept */
 	unsigned max_connections, max_pending; /* of all workers together */
@@ -62,11 +74,11 @@ enum { UPSTREAM_NO_VALUE = -1 };
 
 /* The keys of a part, and where their values stand in q->value[]. */
 struct upstream_part {
-	struct slice path, query, method, body;
+	struct slice path, query, method, body, hash_key;
 	struct conf_list forward;
 	struct conf_family headers;
 	enum upstream_host host;
-	int path_value, query_value, body_value; /* or UPSTREAM_NO_VALUE */
+	int path_value, query_value, body_value, hash_value; /* or UPSTREAM_NO_VALUE */
 	int header_value; /* the first of headers.count in a row */
 };
 
@@ -77,6 +89,8 @@ struct upstream_peer {
 	const struct upstream_server *server; /* borrowed */
 	struct list idle; /* of upstream_conn.link, newest first */
 	unsigned address; /* the one that worked last */
+	unsigned active; /* errands on its connections */
+	int64_t credit; /* of smooth weighted round-robin */
 };
 
 struct upstream_share {
@@ -85,7 +99,7 @@ struct upstream_share {
 	unsigned max_connections, max_pending;
 	unsigned open; /* conns, idle and connecting ones included */
 	unsigned admitted; /* subrequests reserved, waiting or in flight */
-	unsigned next; /* peer whose turn it is */
+	unsigned first; /* of the peers in this worker's order */
 	uint64_t mean_ns; /* of an errand on a connection, smoothed */
 	struct list waiting; /* of upstream_errand.link, oldest first */
 	struct list closed; /* of upstream_conn.link: freed at the end of the turn */
@@ -163,6 +177,16 @@ void upstream_errand_end(struct upstream_errand *e, int err);
 /* The same without a call-back. */
 void upstream_errand_drop(struct upstream_errand *e);
 
+/* --- upstream_balance.c ------------------------------------------------------ */
+
+/* A hash for what is not secret, the same in every process. */
+uint64_t upstream_balance_hash(struct slice text);
+/* The server that this errand is to ask. */
+struct upstream_peer *upstream_balance_pick(struct upstream_share *share,
+					    const struct upstream_errand *e);
+/* No other server will do, only because it has a connection at hand. */
+bool upstream_balance_is_strict(const struct upstream_errand *e);
+
 /* --- upstream_conn.c --------------------------------------------------------- */
 
 /* Opens a connection for an errand. ERR_MEMORY, ERR_CONNECT, ERR_SYSTEM: there is none. */
@@ -176,6 +200,8 @@ void upstream_conn_cancel(struct upstream_conn *c);
 /* For upstream_response.c: the response is complete; the conn is kept or closed, the errand ends.
  */
 void upstream_conn_finish(struct upstream_conn *c);
+/* Parts the two; the errand, or NULL. */
+struct upstream_errand *upstream_conn_let_go(struct upstream_conn *c);
 /* Closes the conn and ends its errand with err. */
 void upstream_conn_fail(struct upstream_conn *c, int err);
 /* Closes; the memory goes at the end of the turn. Idempotent. */

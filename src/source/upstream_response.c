@@ -270,8 +270,7 @@ take_end(struct upstream_conn *c, long err)
 	c->is_peer_done = true;
 	if (can_be_replaced(c)) {
 		/* It was closing while it was idle: RFC 9112 9.3.1. */
-		c->errand = NULL;
-		e->conn = NULL;
+		upstream_conn_let_go(c);
 		upstream_conn_close(c);
 		upstream_share_replace(e);
 	} else if (c->state == UPSTREAM_BODY && c->receiving == BODY_UNTIL_CLOSE && err == 0) {

@@ -1,7 +1,7 @@
 /*
  * The servers of an upstream, as they stand in `servers`:
  *
- *   http://10.0.0.1:9001, http://[::1]:9001, http://users.internal, unix:/run/users.sock
+ *   http://10.0.0.1:9001, http://[::1]:9001, http://users.internal, unix:/run/users.sock weight=2
  *
  * Names are resolved here, once, on the builder thread.
  */
@@ -13,15 +13,28 @@
 
 enum { HTTP_PORT = 80 };
 
-/* What is wrong with the text of a server, or NULL. */
+/* What stands behind the address. What is wrong with it, or NULL. */
 static const char *
-split(struct slice text, struct slice *authority)
+read_weight(struct slice text, unsigned *weight)
 {
-	struct slice rest = text;
-	struct slice url = slice_cut(&rest, ' ');
+	uint64_t number;
 
-	if (!slice_is_empty(slice_trim(rest)))
-		return "nothing may follow the address of a server in this version";
+	*weight = 1;
+	if (slice_is_empty(text))
+		return NULL;
+	if (!slice_has_prefix(text, SLICE("weight=")))
+		return "behind the address of a server only weight=N may stand";
+	if (slice_to_u64(slice_after(text, 7), &number) != 0 || number < 1 ||
+	    number > UPSTREAM_WEIGHT_MAX)
+		return "a weight is a number from 1 to 256";
+	*weight = (unsigned)number;
+	return NULL;
+}
+
+/* What is wrong with the address of a server, or NULL. */
+static const char *
+split(struct slice url, struct slice *authority)
+{
 	if (slice_has_prefix(url, SLICE("https://")))
 		return "https to upstreams is not in this version";
 	if (!slice_has_prefix(url, SLICE("http://")))
@@ -88,20 +101,23 @@ static int
 load_server(struct upstream_server *server, struct slice text, struct source *s,
 	    struct source_build *b)
 {
-	const char *wrong;
+	struct slice rest = text, url = slice_cut(&rest, ' ');
+	const char *wrong = read_weight(slice_trim(rest), &server->weight);
 
+	server->identity = upstream_balance_hash(url);
 	server->addresses = arena_zalloc(b->arena, UPSTREAM_ADDRESSES, sizeof(*server->addresses));
 	if (!server->addresses)
 		return ERR_MEMORY;
-	if (slice_has_prefix(text, SLICE("unix:")))
-		return load_unix(server, text, s, b);
-	wrong = split(text, &server->authority);
+	if (!wrong && slice_has_prefix(url, SLICE("unix:")))
+		return load_unix(server, url, s, b);
+	if (!wrong)
+		wrong = split(url, &server->authority);
 	if (wrong) {
 		conf_error_at(b->errors, s->section, "servers", "%s: %s", conf_quote(text).text,
 			      wrong);
 		return ERR_SYNTAX;
 	}
-	return resolve(server, text, s, b);
+	return resolve(server, url, s, b);
 }
 
 int

@@ -82,15 +82,6 @@ any_idle(struct upstream_share *share)
 	return c;
 }
 
-static struct upstream_peer *
-take_turn(struct upstream_share *share)
-{
-	struct upstream_peer *p = &share->peers[share->next];
-
-	share->next = (share->next + 1) % share->upstream->count;
-	return p;
-}
-
 static void
 begin(struct upstream_errand *e)
 {
@@ -114,16 +105,22 @@ open_for(struct upstream_peer *p, struct upstream_errand *e)
 static bool
 is_served(struct upstream_share *share, struct upstream_errand *e)
 {
-	struct upstream_peer *p = &share->peers[share->next];
-	struct upstream_conn *c = newest_idle(p);
+	bool has_room = share->open < share->max_connections;
+	struct upstream_conn *spare = has_room ? NULL : any_idle(share), *c;
+	struct upstream_peer *p;
 
-	if (!c && share->open >= share->max_connections) {
-		/* No room to connect where the turn is: what is idle elsewhere will do. */
-		c = any_idle(share);
-		if (!c)
-			return false;
+	if (!has_room && !spare)
+		return false;
+	p = upstream_balance_pick(share, e);
+	c = newest_idle(p);
+	if (!c && spare) {
+		/* No room to connect where the turn is: what is idle elsewhere will do, or
+		 * makes room. */
+		if (upstream_balance_is_strict(e))
+			upstream_conn_close(spare);
+		else
+			c = spare;
 	}
-	take_turn(share);
 	if (!c) {
 		begin(e);
 		open_for(p, e);
@@ -151,7 +148,7 @@ void
 upstream_share_replace(struct upstream_errand *e)
 {
 	count_add(e->share->env->counters, COUNTER_UPSTREAM_REPLACED, 1);
-	open_for(take_turn(e->share), e);
+	open_for(upstream_balance_pick(e->share, e), e);
 }
 
 /* --- admission --------------------------------------------------------------- */
@@ -261,7 +258,7 @@ upstream_share_new(const struct upstream *u, struct lease *lease)
 	share->max_connections = part_of(u->conf->max_connections, lease);
 	share->max_pending = part_of(u->conf->max_pending, lease);
 	/* Workers do not all begin with the same server. */
-	share->next = lease->worker % u->count;
+	share->first = lease->worker % u->count;
 	share->serve.run = on_serve;
 	list_init(&share->waiting);
 	list_init(&share->closed);

@@ -25,7 +25,11 @@ static const struct {
 	{ "http://host:99999", "a server is http://HOST[:PORT] or unix:/PATH" },
 	{ "http://127.0.0.1:0", "has no address: port 0" },
 	{ "http://127.0.0.1/", "a path belongs to the part's `path`" },
-	{ "http://127.0.0.1 weight=2", "nothing may follow the address" },
+	{ "http://127.0.0.1 weight=2, unix:/tmp/s weight=256", "" },
+	{ "http://127.0.0.1 weight=0", "a weight is a number from 1 to 256" },
+	{ "http://127.0.0.1 weight=257", "a weight is a number from 1 to 256" },
+	{ "unix:/tmp/s weight=x", "a weight is a number from 1 to 256" },
+	{ "http://127.0.0.1 backup", "only weight=N may stand" },
 	{ "http://no-such-name.invalid", "\"http://no-such-name.invalid\" has no address: " },
 	{ "unix:", "\"unix:\" is not a usable path" },
 };

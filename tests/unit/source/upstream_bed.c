@@ -29,8 +29,8 @@ struct bed {
 	struct arena site;
 	struct source source;
 	struct part part;
-	int listener;
-	unsigned port;
+	int listeners[BED_SERVERS];
+	unsigned ports[BED_SERVERS], servers;
 	struct ask *asks[ASKS];
 	unsigned ask_count;
 	char heard[HEARD + 1];
@@ -91,19 +91,23 @@ static const struct subrequest_ops ups = {
 
 /* --- the bed --------------------------------------------------------------------- */
 
+/* On any port at first, then on the same. */
 static void
-listen_somewhere(struct bed *b)
+listen_at(struct bed *b, unsigned i)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)b->ports[i]),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), yes = 1;
 
-	b->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	ck_assert_int_ge(b->listener, 0);
-	ck_assert_int_eq(bind(b->listener, (struct sockaddr *)&at, sizeof(at)), 0);
-	ck_assert_int_eq(listen(b->listener, 64), 0);
-	ck_assert_int_eq(getsockname(b->listener, (struct sockaddr *)&at, &len), 0);
-	b->port = ntohs(at.sin_port);
+	ck_assert_int_ge(fd, 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	ck_assert_int_eq(listen(fd, 64), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	b->listeners[i] = fd;
+	b->ports[i] = ntohs(at.sin_port);
 }
 
 /* What is wrong stands in b->errors. */
@@ -155,11 +159,11 @@ bed_complaint(const char *section, const char *part, int kind)
 	return said;
 }
 
-struct bed *
-bed_open_worker(const char *section, const char *part, int kind, unsigned workers)
+static struct bed *
+open_bed(const char *section, const char *part, int kind, unsigned workers, unsigned servers)
 {
 	struct bed *b = mem_zalloc(1, sizeof(*b));
-	char text[4096];
+	char text[4096], list[256] = "";
 
 	ck_assert_ptr_nonnull(b);
 	ck_assert_int_eq(loop_init(&b->env.loop, b), 0);
@@ -170,14 +174,32 @@ bed_open_worker(const char *section, const char *part, int kind, unsigned worker
 	b->env.counters = &b->counters;
 	b->lease = (struct lease){ .env = &b->env, .workers = workers, .attached = b->attached };
 	b->part.passes_through = kind == BED_PASSED;
-	listen_somewhere(b);
-	snprintf(text, sizeof(text), "[upstream u]\n%s%u\n%s\n[route u]\n%s\n",
-		 strstr(section, "servers") ? "# " : "servers = http://127.0.0.1:", b->port,
-		 section, part);
+	b->servers = servers;
+	for (unsigned i = 0; i < servers; i++) {
+		size_t len = strlen(list);
+
+		listen_at(b, i);
+		snprintf(list + len, sizeof(list) - len, "%s http://127.0.0.1:%u", i ? "," : "",
+			 b->ports[i]);
+	}
+	snprintf(text, sizeof(text), "[upstream u]\n%s%s\n%s\n[route u]\n%s\n",
+		 strstr(section, "servers") ? "# " : "servers =", list, section, part);
 	load(b, text);
 	ck_assert_uint_eq(b->errors.errors, 0);
 	ck_assert_int_eq(source_upstream.attach(&b->source, &b->lease), 0);
 	return b;
+}
+
+struct bed *
+bed_open_worker(const char *section, const char *part, int kind, unsigned workers)
+{
+	return open_bed(section, part, kind, workers, 1);
+}
+
+struct bed *
+bed_open_servers(const char *section, const char *part, unsigned servers)
+{
+	return open_bed(section, part, BED_JOINED, 1, servers);
 }
 
 struct bed *
@@ -200,7 +222,8 @@ bed_close(struct bed *b)
 	source_upstream.detach(&b->source, &b->lease);
 	bed_turn(b);
 	ck_assert_uint_eq(b->env.loop.timers.count, 0);
-	close(b->listener);
+	for (unsigned i = 0; i < b->servers; i++)
+		bed_leave(b, i);
 	loop_fini(&b->env.loop);
 	ck_assert_uint_eq(b->env.store.out, 0);
 	store_fini(&b->env.store);
@@ -232,7 +255,7 @@ bed_count(struct bed *b, enum counter id)
 unsigned
 bed_port(struct bed *b)
 {
-	return b->port;
+	return b->ports[0];
 }
 
 unsigned
@@ -415,35 +438,67 @@ bed_pass(struct bed *b, unsigned ms)
 
 /* --- the server --------------------------------------------------------------------------- */
 
+static int
+try_accept_at(struct bed *b, unsigned server)
+{
+	return accept4(b->listeners[server], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
 int
 bed_try_accept(struct bed *b)
 {
-	return accept4(b->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	return try_accept_at(b, 0);
+}
+
+int
+bed_accept_at(struct bed *b, unsigned server)
+{
+	uint64_t until = patience();
+	int fd = try_accept_at(b, server);
+
+	while (fd < 0) {
+		turn(b, until);
+		fd = try_accept_at(b, server);
+	}
+	return fd;
 }
 
 int
 bed_accept(struct bed *b)
 {
-	uint64_t until = patience();
-	int fd = bed_try_accept(b);
+	return bed_accept_at(b, 0);
+}
 
-	while (fd < 0) {
-		turn(b, until);
-		fd = bed_try_accept(b);
-	}
-	return fd;
+bool
+bed_has_accepted_at(struct bed *b, unsigned server)
+{
+	int fd;
+
+	bed_turn(b);
+	fd = try_accept_at(b, server);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 bool
 bed_has_accepted(struct bed *b)
 {
-	int fd;
+	return bed_has_accepted_at(b, 0);
+}
 
-	bed_turn(b);
-	fd = bed_try_accept(b);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
+void
+bed_leave(struct bed *b, unsigned server)
+{
+	if (b->listeners[server] >= 0)
+		close(b->listeners[server]);
+	b->listeners[server] = -1;
+}
+
+void
+bed_return(struct bed *b, unsigned server)
+{
+	listen_at(b, server);
 }
 
 /* At least one byte, turning until it is there; 0 at the end of the stream. */

@@ -18,6 +18,7 @@
 #include "source/subrequest.h"
 
 enum { BED_JOINED, BED_PASSED };
+enum { BED_SERVERS = 4 };
 
 struct bed;
 struct upstream_share;
@@ -45,6 +46,8 @@ struct ask {
 struct bed *bed_open(const char *section, const char *part, int kind);
 /* With so many workers, of which this is the first. */
 struct bed *bed_open_worker(const char *section, const char *part, int kind, unsigned workers);
+/* With so many servers, each with a listener of its own; the part is joined. */
+struct bed *bed_open_servers(const char *section, const char *part, unsigned servers);
 void bed_close(struct bed *b);
 /* What loading says is wrong with these lines: one line each, "" for nothing. Static memory. */
 const char *bed_complaint(const char *section, const char *part, int kind);
@@ -84,6 +87,12 @@ void bed_pass(struct bed *b, unsigned ms);
 /* --- the server -------------------------------------------------------------- */
 int bed_accept(struct bed *b);
 int bed_try_accept(struct bed *b); /* -1: nobody is there */
+/* Of the server at that place. */
+int bed_accept_at(struct bed *b, unsigned server);
+bool bed_has_accepted_at(struct bed *b, unsigned server);
+/* Nobody listens at that place any more, until bed_return. */
+void bed_leave(struct bed *b, unsigned server);
+void bed_return(struct bed *b, unsigned server);
 bool bed_has_accepted(struct bed *b); /* somebody connects, in a few turns */
 /* Reads a head, checks that it starts so, and returns all of it (valid until the next). */
 const char *bed_expect(struct bed *b, int fd, const char *start);

@@ -1,0 +1,179 @@
+/*
+ * Which server of an upstream is asked next. Each worker decides for itself,
+ * by what it has under way; shares follow the weights.
+ *
+ *   round-robin     smooth weighted: of 2:1, one after two, never two late
+ *   least-requests  fewest under way per weight; equal ones take turns
+ *   p2c             the better of two that are drawn by weight
+ *   hash            rendezvous: the highest draw of key and server wins, so that
+ *                   a server that leaves moves its own keys and no others
+ */
+#include "source/upstream_priv.h"
+
+typedef struct upstream_peer *(*pick_fn)(struct upstream_share *share,
+					 const struct upstream_errand *e);
+
+/* --- numbers from text ------------------------------------------------------------ */
+
+/* The finalizer of Steele, Lea and Flood, "Fast splittable pseudorandom number generators"
+ * (2014), with Stafford's constants: every bit of the input moves every bit of the result. */
+static uint64_t
+mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+/* Fowler, Noll and Vo's FNV-1a (RFC 9923). */
+uint64_t
+upstream_balance_hash(struct slice text)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < text.len; i++)
+		h = (h ^ (unsigned char)text.at[i]) * UINT64_C(0x100000001b3);
+	return mix(h);
+}
+
+/* --- the ways ----------------------------------------------------------------------- */
+
+static struct upstream_peer *
+peer_at(struct upstream_share *share, unsigned i)
+{
+	return &share->peers[(share->first + i) % share->upstream->count];
+}
+
+/* Less under way, as a share of what it can take. */
+static bool
+is_freer(const struct upstream_peer *a, const struct upstream_peer *b)
+{
+	return (uint64_t)a->active * b->server->weight < (uint64_t)b->active * a->server->weight;
+}
+
+/* Smooth weighted round-robin: all gain by weight, the richest pays for all. With
+ * `level`: among those that are as free as that one. */
+static struct upstream_peer *
+take_turns(struct upstream_share *share, const struct upstream_peer *level)
+{
+	struct upstream_peer *best = NULL;
+	int64_t total = 0;
+
+	for (unsigned i = 0; i < share->upstream->count; i++) {
+		struct upstream_peer *p = peer_at(share, i);
+
+		if (level && is_freer(level, p))
+			continue;
+		p->credit += p->server->weight;
+		total += p->server->weight;
+		if (!best || p->credit > best->credit)
+			best = p;
+	}
+	best->credit -= total;
+	return best;
+}
+
+static struct upstream_peer *
+round_robin(struct upstream_share *share, const struct upstream_errand *e)
+{
+	(void)e;
+	return take_turns(share, NULL);
+}
+
+static struct upstream_peer *
+least_requests(struct upstream_share *share, const struct upstream_errand *e)
+{
+	struct upstream_peer *least = peer_at(share, 0);
+
+	(void)e;
+	for (unsigned i = 1; i < share->upstream->count; i++) {
+		if (is_freer(peer_at(share, i), least))
+			least = peer_at(share, i);
+	}
+	return take_turns(share, least);
+}
+
+/* One of all but `other`, which may be NULL, by weight. */
+static struct upstream_peer *
+draw(struct upstream_share *share, const struct upstream_peer *other)
+{
+	struct upstream_peer *p = NULL;
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < share->upstream->count; i++) {
+		if (&share->peers[i] == other)
+			continue;
+		total += share->peers[i].server->weight;
+		if (random_below(&share->env->random, total) < share->peers[i].server->weight)
+			p = &share->peers[i];
+	}
+	return p;
+}
+
+/* Mitzenmacher, "The power of two choices in randomized load balancing" (2001). */
+static struct upstream_peer *
+two_choices(struct upstream_share *share, const struct upstream_errand *e)
+{
+	struct upstream_peer *first = draw(share, NULL), *second = draw(share, first);
+
+	(void)e;
+	return second && is_freer(second, first) ? second : first;
+}
+
+/* A server draws once per unit of its weight. */
+static uint64_t
+best_draw(const struct upstream_server *server, uint64_t key)
+{
+	uint64_t best = 0;
+
+	for (uint64_t i = 0; i < server->weight; i++) {
+		uint64_t drawn = mix(mix(key ^ server->identity) + i);
+
+		if (drawn > best)
+			best = drawn;
+	}
+	return best;
+}
+
+/* Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (1998). */
+static struct upstream_peer *
+by_hash(struct upstream_share *share, const struct upstream_errand *e)
+{
+	const struct upstream_part *part = e->q->part->conf;
+	struct slice text = e->q->value[part->hash_value];
+	struct upstream_peer *best = NULL;
+	uint64_t key = upstream_balance_hash(text), most = 0;
+
+	if (!text.at)
+		return take_turns(share, NULL);
+	for (unsigned i = 0; i < share->upstream->count; i++) {
+		uint64_t drawn = best_draw(share->peers[i].server, key);
+
+		if (best && drawn <= most)
+			continue;
+		best = &share->peers[i];
+		most = drawn;
+	}
+	return best;
+}
+
+static const pick_fn picks[] = {
+	[UPSTREAM_ROUND_ROBIN] = round_robin,
+	[UPSTREAM_LEAST_REQUESTS] = least_requests,
+	[UPSTREAM_P2C] = two_choices,
+	[UPSTREAM_HASH] = by_hash,
+};
+
+struct upstream_peer *
+upstream_balance_pick(struct upstream_share *share, const struct upstream_errand *e)
+{
+	if (share->upstream->count == 1)
+		return share->peers;
+	return picks[share->upstream->conf->balance](share, e);
+}
+
+bool
+upstream_balance_is_strict(const struct upstream_errand *e)
+{
+	return e->share->upstream->conf->balance == UPSTREAM_HASH;
+}
