@@ -189,6 +189,28 @@ def test_a_listener_that_another_process_holds_is_refused_and_can_be_had_later(s
         Client(("127.0.0.1", port))
 
 
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_a_listener_comes_and_goes_and_comes_back_at_once(server, kind):
+    port, path = free_port(), os.path.join(server.daemon.folder, "b.sock")
+    address = ("127.0.0.1", port) if kind == "tcp" else path
+    more = "[listen b%d]\naddress = " + ("127.0.0.1:%d" % port if kind == "tcp" else "unix:" + path)
+    load = Load(server.address, threads=2, requests=GET, count=1, is_kept=False)
+    kept = []
+    for i in range(20):
+        server.take(more=more % i, body="with")
+        waiting = Client(address)  # nobody may forget it when the listener goes
+        waiting.get("/hello")
+        kept.append(Client(address))
+        assert kept[-1].ask("/hello").body == b"with"
+        server.take(more="", body="without")
+        assert waiting.response().body in (b"with", b"without")
+        waiting.close()
+    assert all(c.ask("/hello").body == b"without" for c in kept)
+    load.stop()
+    assert kind == "tcp" or not os.path.exists(path)
+    wait_until(lambda: server.daemon.stderr().count("no longer listening on") == 20)
+
+
 def test_what_was_counted_is_never_forgotten(server):
     key = ("forebay_requests_total", (("route", "hello"), ("status", "200")))
     part = ("forebay_subrequests_total", (("route", "plan"), ("subrequest", "b"), ("outcome", "ok")))
