@@ -8,12 +8,16 @@
 static const char *const joins[] = { "object", "array", NULL };
 static const char *const failures[] = { "partial", "all-or-nothing", NULL };
 static const char *const reports[] = { "header", "off", NULL };
+static const char *const priorities[] = { "critical", "normal", "sheddable", NULL };
 static const char *const forms[] = { "auto", "json", "text", "base64", NULL };
 
 const struct conf_key plan_keys[] = {
 	{ "deadline", CONF_DURATION, CONF_FIELD(struct plan_conf, deadline), .def = "30s",
 	  .min = (int64_t)CLOCK_MS,
 	  .help = "longest time for an answer; stands still while the client sends its body" },
+	{ "priority", CONF_WORD, CONF_FIELD(struct plan_conf, priority), .def = "normal",
+	  .words = priorities,
+	  .help = "whose jobs a pool takes first, and refuses last when there are too many" },
 	CONF_KEYS_END
 };
 

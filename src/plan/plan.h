@@ -47,6 +47,7 @@ struct plan_part_conf {
 /* The keys of a route's section, as written. */
 struct plan_conf {
 	uint64_t deadline;
+	enum gate_class priority;
 	enum plan_join join;
 	enum plan_failure failure;
 	enum plan_report report;

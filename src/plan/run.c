@@ -293,6 +293,7 @@ init_part(struct run *r, struct run_part *p, const struct plan_part *pp)
 	p->q.request = &r->x->request;
 	p->q.client = r->x->client;
 	p->q.deadline_ns = r->deadline_ns;
+	p->q.priority = r->plan->conf.priority;
 }
 
 static int

@@ -8,7 +8,7 @@ static const char *const half_closes[] = { "cancel", "allow", NULL };
 static const char *const levels[] = { "error", "warning", "notice", "debug", NULL };
 static const char *const log_targets[] = { "stderr", "journal", NULL };
 static const char *const log_formats[] = { "text", "json", NULL };
-static const char *const orders[] = { "fifo", NULL };
+static const char *const orders[] = { "fifo", "adaptive", NULL };
 
 /* Durations of a day at most: what is longer is a mistake in the unit. */
 #define DAY INT64_C(86400000000000)
@@ -99,8 +99,9 @@ const struct conf_key pool_keys[] = {
 	  .max = 1000000, .help = "jobs waiting; there is no unlimited" },
 	{ "max_wait", CONF_DURATION, CONF_FIELD(struct pool_conf, max_wait), .def = "500ms",
 	  .max = DAY, .help = "longest predicted wait that is worth queueing for; 0: any" },
-	{ "order", CONF_WORD, CONF_FIELD(struct pool_conf, order), .def = "fifo", .words = orders,
-	  .help = "which job comes next" },
+	{ "order", CONF_WORD, CONF_FIELD(struct pool_conf, order), .def = "adaptive",
+	  .words = orders,
+	  .help = "who comes next and who is refused: by arrival, or by priority and deadline" },
 	{ "nice", CONF_INT, CONF_FIELD(struct pool_conf, nice), .def = "10", .min = 0, .max = 19,
 	  .help = "workers come first on a busy machine" },
 	CONF_KEYS_END

@@ -231,6 +231,10 @@ put_dropped(struct buffer *b, const struct sample *s)
 		export_u64(b, "forebay_jobs_dropped_total", labels, 2, p->expired);
 		labels[1].value = SLICE("abandoned");
 		export_u64(b, "forebay_jobs_dropped_total", labels, 2, p->abandoned);
+		labels[1].value = SLICE("hopeless");
+		export_u64(b, "forebay_jobs_dropped_total", labels, 2, p->shed[POOL_SHED_DEADLINE]);
+		labels[1].value = SLICE("evicted");
+		export_u64(b, "forebay_jobs_dropped_total", labels, 2, p->shed[POOL_SHED_PRIORITY]);
 	}
 }
 
@@ -262,8 +266,8 @@ put_shed(struct buffer *b, const struct sample *s)
 	for (unsigned k = 0; k < s->pool_count; k++) {
 		const struct pool_sample *p = &s->pools[k];
 
-		put_refusals(b, p, "queue", p->shed_queue);
-		put_refusals(b, p, "wait", p->shed_wait);
+		for (unsigned i = 0; i < POOL_SHEDS; i++)
+			put_refusals(b, p, pool_shed_word(i), p->shed[i]);
 	}
 }
 

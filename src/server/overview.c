@@ -190,8 +190,12 @@ json_pools(struct buffer *b, const struct sample *s)
 		put_number(b, "max_queue", p->max_queue);
 		put_number(b, "jobs", histogram_sum_count(&p->run));
 		put_number(b, "mean_run_us", p->mean_run_ns / CLOCK_US);
-		put_number(b, "refused_queue", p->shed_queue);
-		put_number(b, "refused_wait", p->shed_wait);
+		put_number(b, "drain_us", p->drain_ns / CLOCK_US);
+		put_number(b, "refused_queue", p->shed[POOL_SHED_QUEUE]);
+		put_number(b, "refused_wait", p->shed[POOL_SHED_WAIT]);
+		put_number(b, "refused_standing", p->shed[POOL_SHED_STANDING]);
+		put_number(b, "evicted", p->shed[POOL_SHED_PRIORITY]);
+		put_number(b, "hopeless", p->shed[POOL_SHED_DEADLINE]);
 		put_number(b, "expired", p->expired);
 		put_number(b, "abandoned", p->abandoned);
 		buffer_char(b, '}');
@@ -375,8 +379,10 @@ text_pools(struct buffer *b, const struct sample *s)
 		put_column(b, p->queued);
 		put_column(b, p->max_queue);
 		put_column(b, histogram_sum_count(&p->run));
-		put_column(b, p->shed_queue + p->shed_wait);
-		put_column(b, p->expired + p->abandoned);
+		put_column(b, p->shed[POOL_SHED_QUEUE] + p->shed[POOL_SHED_WAIT] +
+				  p->shed[POOL_SHED_STANDING]);
+		put_column(b, p->expired + p->abandoned + p->shed[POOL_SHED_PRIORITY] +
+				  p->shed[POOL_SHED_DEADLINE]);
 		buffer_char(b, '\n');
 	}
 }

@@ -58,6 +58,7 @@ build_pool(struct building *b, struct conf_section *section, struct conf_errors 
 		.limits.threads = c.threads ? c.threads : b->site->budget.threads,
 		.limits.max_queue = c.max_queue,
 		.limits.max_wait_ns = c.max_wait,
+		.order = c.order,
 		.nice = c.nice,
 	};
 	if (!make_pool(b, &o))

@@ -11,11 +11,16 @@
 #include "source/jobs.h"
 #include "source/offload.h"
 
+/* An hour: what is longer is a mistake in the unit. */
+#define COST_MAX INT64_C(3600000000000)
+
 struct compute_conf {
 	struct slice pool_name;
 	struct slice input;
+	uint64_t prior; /* 0: nothing is said */
 	/* Of load_part(). */
 	struct pool *pool; /* borrowed */
+	struct cost *cost; /* borrowed from the pool; or NULL */
 	int input_value; /* places in q->value[] */
 	int text_value[JOB_TEXTS_MAX];
 	unsigned texts;
@@ -26,6 +31,8 @@ static const struct conf_key part_keys[] = {
 	  .help = "pool that the job runs in" },
 	{ "input", CONF_TEMPLATE, CONF_FIELD(struct compute_conf, input), .def = "{body}",
 	  .help = "what the job is given" },
+	{ "cost", CONF_DURATION, CONF_FIELD(struct compute_conf, prior), .max = COST_MAX,
+	  .help = "what a run is expected to take until enough of them have been seen" },
 	CONF_KEYS_END,
 };
 
@@ -133,6 +140,8 @@ load_part(struct part *p, struct source_build *b)
 	int want;
 
 	conf->texts = 0;
+	if (!err)
+		conf->cost = pool_cost(conf->pool, p->section->name, conf->prior);
 	conf->input_value = part_want(p, conf->input, VALUE_RAW, "input");
 	want = conf->input_value < 0 ? conf->input_value : want_texts(p, p->choice, conf);
 	return err ? err : want;
@@ -146,6 +155,14 @@ pool_of(const struct part *p)
 	const struct compute_conf *conf = p->conf;
 
 	return conf->pool;
+}
+
+static struct cost *
+cost_of(const struct part *p)
+{
+	const struct compute_conf *conf = p->conf;
+
+	return conf->cost;
 }
 
 /* Copies a value behind those that are there. */
@@ -208,6 +225,7 @@ run(struct offload *o, struct pool_thread *t)
 
 static const struct offload_ops offload_ops = {
 	.pool = pool_of,
+	.cost = cost_of,
 	.make = make,
 	.run = run,
 };

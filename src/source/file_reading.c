@@ -41,6 +41,7 @@ struct file_reading {
 	struct deferred turn;
 	struct timer retry;
 	uint64_t retry_until_ns;
+	uint64_t expected_ns; /* of the place that is reserved */
 	struct file_job *job; /* at the pool */
 	struct chunk_file *file; /* counted; NULL before it is opened */
 	struct file_facts facts;
@@ -211,14 +212,25 @@ deliver(struct file_reading *r, struct chunks *list, size_t n)
 
 static void on_home(struct job *job, void *receiver);
 
+/* A response whose head is out comes before all that may still be refused. */
+static enum gate_class
+class_of(const struct file_reading *r)
+{
+	return r->is_head_sent ? CLASS_CRITICAL : r->q->priority;
+}
+
 /* ERR_SHED, ERR_FULL or 0; the pool decides before anything is made. */
 static int
 reserve(struct file_reading *r, uint64_t deadline_ns)
 {
 	struct env *env = r->q->env;
+	struct gate_ask ask = { .priority = class_of(r),
+				.is_underway = r->is_head_sent,
+				.now_ns = loop_now(&env->loop),
+				.deadline_ns = CLOCK_NEVER };
 
-	return pool_reserve(r->conf->pool, 1, loop_now(&env->loop), deadline_ns,
-			    random_next(&env->random), &r->q->refusal);
+	r->expected_ns = pool_ask_more(r->conf->pool, &ask, NULL, deadline_ns);
+	return pool_reserve(r->conf->pool, &ask, random_next(&env->random), &r->q->refusal);
 }
 
 /* Hands over a job for which a place is reserved; a NULL job gives the place back. */
@@ -226,7 +238,7 @@ static int
 submit(struct file_reading *r, struct file_job *j, uint64_t deadline_ns)
 {
 	if (!j) {
-		pool_release(r->conf->pool, 1);
+		pool_release(r->conf->pool, class_of(r), 1, r->expected_ns);
 		return ERR_MEMORY;
 	}
 	j->reading = r;
@@ -234,6 +246,8 @@ submit(struct file_reading *r, struct file_job *j, uint64_t deadline_ns)
 	lease_take(j->lease);
 	j->job.home = &r->q->env->loop.mailbox;
 	j->job.deadline_ns = deadline_ns;
+	j->job.priority = class_of(r);
+	j->job.expected_ns = r->expected_ns;
 	j->job.on_home = on_home;
 	r->job = j;
 	pool_submit(r->conf->pool, &j->job);
@@ -404,6 +418,8 @@ take_home(struct file_reading *r, struct file_job *j)
 		err = adopt(r, j->fd);
 		j->fd = -1;
 	}
+	if (err == ERR_SHED)
+		r->q->refusal = j->job.refusal;
 	if (err && !r->is_head_sent)
 		refuse(r, err);
 	else if (err)

@@ -12,6 +12,7 @@ struct seat {
 	struct subrequest *q;
 	const struct offload_ops *ops;
 	struct offload *offload; /* on its way; NULL before and after */
+	uint64_t expected_ns; /* its share of the reservation */
 	int err;
 };
 
@@ -34,33 +35,43 @@ is_first_of_pool(struct subrequest *q[], size_t i, const struct offload_ops *ops
 	return true;
 }
 
-/* How many want the pool of q[first], and the earliest of their deadlines. */
-static unsigned
-count_of_pool(struct subrequest *q[], size_t n, size_t first, const struct offload_ops *ops,
-	      uint64_t *deadline_ns)
+/* Of all that want the pool of q[first]. */
+static struct gate_ask
+make_ask(struct subrequest *q[], size_t n, size_t first, const struct offload_ops *ops)
 {
-	unsigned count = 0;
+	struct pool *pool = pool_of(q[first], ops);
+	struct gate_ask ask = { .priority = q[first]->priority,
+				.now_ns = loop_now(&q[first]->env->loop),
+				.deadline_ns = CLOCK_NEVER };
 
-	*deadline_ns = q[first]->deadline_ns;
 	for (size_t i = first; i < n; i++) {
-		if (pool_of(q[i], ops) != pool_of(q[first], ops))
-			continue;
-		count++;
-		if (q[i]->deadline_ns < *deadline_ns)
-			*deadline_ns = q[i]->deadline_ns;
+		struct seat *seat = q[i]->state;
+		if (pool_of(q[i], ops) == pool)
+			seat->expected_ns =
+			    pool_ask_more(pool, &ask, ops->cost(q[i]->part), q[i]->deadline_ns);
 	}
-	return count;
+	return ask;
+}
+
+static void
+release_place(struct subrequest *q, const struct offload_ops *ops)
+{
+	struct seat *seat = q->state;
+
+	pool_release(pool_of(q, ops), q->priority, 1, seat->expected_ns);
 }
 
 /* Gives back the places of the pools that q[0 .. end) asked first. */
 static void
 release_pools(struct subrequest *q[], size_t n, size_t end, const struct offload_ops *ops)
 {
-	uint64_t deadline_ns;
-
 	for (size_t i = 0; i < end; i++) {
-		if (is_first_of_pool(q, i, ops))
-			pool_release(pool_of(q[i], ops), count_of_pool(q, n, i, ops, &deadline_ns));
+		if (!is_first_of_pool(q, i, ops))
+			continue;
+		for (size_t k = i; k < n; k++) {
+			if (pool_of(q[k], ops) == pool_of(q[i], ops))
+				release_place(q[k], ops);
+		}
 	}
 }
 
@@ -69,15 +80,14 @@ reserve_pools(struct subrequest *q[], size_t n, const struct offload_ops *ops)
 {
 	struct env *env = q[0]->env;
 	struct pool_refusal refusal;
-	uint64_t deadline_ns;
 
 	for (size_t i = 0; i < n; i++) {
-		unsigned count;
+		struct gate_ask ask;
 		if (!is_first_of_pool(q, i, ops))
 			continue;
-		count = count_of_pool(q, n, i, ops, &deadline_ns);
-		if (pool_reserve(pool_of(q[i], ops), count, loop_now(&env->loop), deadline_ns,
-				 random_next(&env->random), &refusal) == 0)
+		ask = make_ask(q, n, i, ops);
+		if (pool_reserve(pool_of(q[i], ops), &ask, random_next(&env->random), &refusal) ==
+		    0)
 			continue;
 		release_pools(q, n, i, ops);
 		for (size_t k = 0; k < n; k++)
@@ -106,7 +116,7 @@ offload_release(struct subrequest *q)
 {
 	struct seat *seat = q->state;
 
-	pool_release(pool_of(q, seat->ops), 1);
+	release_place(q, seat->ops);
 	q->state = NULL;
 }
 
@@ -158,6 +168,8 @@ on_home(struct job *j, void *receiver)
 		answer(q, o);
 		return;
 	}
+	if (q)
+		q->refusal = j->refusal;
 	free_offload(o);
 	if (q)
 		subrequest_done(q, outcome);
@@ -203,7 +215,7 @@ offload_start(struct subrequest *q)
 	struct offload *o = seat->ops->make(q);
 
 	if (!o) {
-		pool_release(pool_of(q, seat->ops), 1);
+		release_place(q, seat->ops);
 		fail_soon(seat, ERR_MEMORY);
 		return;
 	}
@@ -219,6 +231,9 @@ offload_start(struct subrequest *q)
 	o->job.run = run_offload;
 	o->job.on_home = on_home;
 	o->job.deadline_ns = q->deadline_ns;
+	o->job.priority = q->priority;
+	o->job.expected_ns = seat->expected_ns;
+	o->job.cost = seat->ops->cost(q->part);
 	seat->offload = o;
 	pool_submit(pool_of(q, seat->ops), &o->job);
 }

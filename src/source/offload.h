@@ -24,6 +24,8 @@ struct offload;
 /* One const table for each kind of source that uses this. */
 struct offload_ops {
 	struct pool *(*pool)(const struct part *p);
+	/* What the part costs there, of pool_cost(); or NULL. */
+	struct cost *(*cost)(const struct part *p);
 	/* Worker: a new offload, first in its memory (mem_zalloc), with all that run() needs
 	 * copied from q. NULL without memory. */
 	struct offload *(*make)(const struct subrequest *q);

@@ -57,6 +57,7 @@ struct part_conf {
 	struct conf_family binds;
 	/* Of load_part(). */
 	struct sql_statement statement;
+	struct cost *cost; /* borrowed from the pool; or NULL */
 	unsigned first_value; /* of statement.params in a row, in q->value[] */
 };
 
@@ -217,6 +218,7 @@ make_pool(struct source_build *b, struct database *d)
 		.name = name,
 		.limits.threads = d->conf->connections,
 		.limits.max_queue = d->conf->max_queue,
+		.order = ORDER_ADAPTIVE,
 		.identity = make_identity(b, d),
 		.thread_init = open_thread,
 		.thread_fini = close_thread,
@@ -426,6 +428,7 @@ load_part(struct part *p, struct source_build *b)
 	err = check_statement(p, b, d, &conf->statement);
 	if (err)
 		return err;
+	conf->cost = pool_cost(d->pool, section, 0);
 	bind_err = check_binds(p, b, conf);
 	err = want_params(p, b, conf);
 	return err ? err : bind_err;
@@ -446,6 +449,14 @@ pool_of(const struct part *p)
 	const struct database *d = p->source->state;
 
 	return d->pool;
+}
+
+static struct cost *
+cost_of(const struct part *p)
+{
+	const struct part_conf *conf = p->conf;
+
+	return conf->cost;
 }
 
 static struct offload *
@@ -505,6 +516,7 @@ run(struct offload *o, struct pool_thread *t)
 
 static const struct offload_ops offload_ops = {
 	.pool = pool_of,
+	.cost = cost_of,
 	.make = make,
 	.run = run,
 };

@@ -41,6 +41,7 @@ struct subrequest {
 	const struct slice *value; /* part->values of them, evaluated */
 	uint64_t deadline_ns; /* absolute: the part's timeout and the route's deadline; kept by the
 				 run */
+	enum gate_class priority; /* of the route */
 	uint64_t body_bytes; /* of a body that will be fed; with has_body */
 	bool has_body; /* feed() will bring one */
 	bool is_body_length_known;

@@ -17,9 +17,9 @@ struct ahead {
 };
 
 void
-gate_init(struct gate *g, enum gate_order order)
+gate_init(struct pool_gate *g, enum gate_order order)
 {
-	*g = (struct gate){ .order = order };
+	*g = (struct pool_gate){ .order = order };
 	cost_init(&g->mix, 0);
 	for (unsigned i = 0; i < CLASSES; i++)
 		edf_init(&g->line[i].queue);
@@ -29,13 +29,13 @@ gate_init(struct gate *g, enum gate_order order)
 
 /* First come, first served knows no classes. */
 static struct gate_line *
-line_of(struct gate *g, enum gate_class priority)
+line_of(struct pool_gate *g, enum gate_class priority)
 {
 	return &g->line[g->order == ORDER_FIFO ? 0 : priority];
 }
 
 static unsigned
-threads_of(const struct gate *g)
+threads_of(const struct pool_gate *g)
 {
 	unsigned threads = atomic_load_explicit(&g->threads, memory_order_relaxed);
 
@@ -89,7 +89,7 @@ margin(uint64_t own_ns, uint64_t others_ns, unsigned jobs, unsigned threads)
 /* --- asking ---------------------------------------------------------------------------- */
 
 uint64_t
-gate_expect(const struct gate *g, const struct cost *c)
+gate_expect(const struct pool_gate *g, const struct cost *c)
 {
 	uint64_t own = c ? cost_mean(c) : 0;
 
@@ -97,7 +97,8 @@ gate_expect(const struct gate *g, const struct cost *c)
 }
 
 uint64_t
-gate_ask_more(const struct gate *g, struct gate_ask *a, const struct cost *c, uint64_t deadline_ns)
+gate_ask_more(const struct pool_gate *g, struct gate_ask *a, const struct cost *c,
+	      uint64_t deadline_ns)
 {
 	uint64_t expected = gate_expect(g, c);
 	uint64_t dev = c && cost_mean(c) ? cost_dev(c) : cost_dev(&g->mix);
@@ -115,7 +116,7 @@ gate_ask_more(const struct gate *g, struct gate_ask *a, const struct cost *c, ui
 
 /* All of its own class and of those above. */
 static struct ahead
-ahead_at_most(const struct gate *g, enum gate_class priority)
+ahead_at_most(const struct pool_gate *g, enum gate_class priority)
 {
 	struct ahead all = { 0, 0 };
 
@@ -129,7 +130,7 @@ ahead_at_most(const struct gate *g, enum gate_class priority)
 /* Less those of its class that are filed behind it. What is not filed yet counts as before it:
  * nobody knows. */
 static struct ahead
-ahead_exactly(const struct gate *g, const struct gate_ask *a)
+ahead_exactly(const struct pool_gate *g, const struct gate_ask *a)
 {
 	const struct edf *queue = &g->line[a->priority].queue;
 	struct ahead ahead = ahead_at_most(g, a->priority);
@@ -143,7 +144,7 @@ ahead_exactly(const struct gate *g, const struct gate_ask *a)
 /* The next thread is free when the first of those that run has ended, a c-th of their work from
  * now, if they are alike. */
 static uint64_t
-predicted_wait(const struct gate *g, const struct ahead *ahead, unsigned threads)
+predicted_wait(const struct pool_gate *g, const struct ahead *ahead, unsigned threads)
 {
 	uint64_t running = atomic_load_explicit(&g->running_ns, memory_order_relaxed);
 
@@ -152,7 +153,7 @@ predicted_wait(const struct gate *g, const struct ahead *ahead, unsigned threads
 
 /* The longest wait that a standing queue may mean. */
 static uint64_t
-standing_limit(const struct gate *g, uint64_t horizon_ns, unsigned ahead, unsigned threads)
+standing_limit(const struct pool_gate *g, uint64_t horizon_ns, unsigned ahead, unsigned threads)
 {
 	uint64_t mean = cost_mean(&g->mix), dev = cost_dev(&g->mix);
 	uint64_t rest = minus(horizon_ns, mean + margin(dev, dev, ahead + 1, threads));
@@ -163,7 +164,7 @@ standing_limit(const struct gate *g, uint64_t horizon_ns, unsigned ahead, unsign
 }
 
 static enum gate_verdict
-judge_adaptive(const struct gate *g, const struct gate_ask *a, bool is_locked)
+judge_adaptive(const struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 {
 	unsigned threads = threads_of(g);
 	struct ahead ahead = is_locked ? ahead_exactly(g, a) : ahead_at_most(g, a->priority);
@@ -176,6 +177,8 @@ judge_adaptive(const struct gate *g, const struct gate_ask *a, bool is_locked)
 	    a->deadline_ns == CLOCK_NEVER ? CLOCK_NEVER : minus(a->deadline_ns, a->now_ns);
 	uint64_t horizon = max_wait && max_wait < left ? max_wait : left;
 
+	if (a->is_underway)
+		return GATE_OPEN;
 	if (left != CLOCK_NEVER &&
 	    wait + takes + margin(a->dev_ns, cost_dev(&g->mix), ahead.jobs + 1, threads) > left)
 		return GATE_WAIT;
@@ -190,7 +193,7 @@ judge_adaptive(const struct gate *g, const struct gate_ask *a, bool is_locked)
 /* The last of the n starts when all but `threads` of those before it have ended, each after the
  * mean. */
 static enum gate_verdict
-judge_fifo(const struct gate *g, const struct gate_ask *a, unsigned admitted)
+judge_fifo(const struct pool_gate *g, const struct gate_ask *a, unsigned admitted)
 {
 	unsigned threads = threads_of(g);
 	uint64_t max_wait = atomic_load_explicit(&g->max_wait_ns, memory_order_relaxed);
@@ -207,7 +210,7 @@ judge_fifo(const struct gate *g, const struct gate_ask *a, unsigned admitted)
  * kept out of an idle pool for good.
  */
 static enum gate_verdict
-judge(struct gate *g, const struct gate_ask *a, unsigned admitted, bool is_locked)
+judge(struct pool_gate *g, const struct gate_ask *a, unsigned admitted, bool is_locked)
 {
 	unsigned threads = threads_of(g);
 	unsigned capacity = threads + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
@@ -222,8 +225,26 @@ judge(struct gate *g, const struct gate_ask *a, unsigned admitted, bool is_locke
 				      : judge_adaptive(g, a, is_locked);
 }
 
+bool
+gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *excess)
+{
+	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
+	unsigned capacity =
+	    threads_of(g) + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
+	unsigned lower = 0;
+
+	*excess = 0;
+	if (g->order == ORDER_FIFO || a->jobs > capacity)
+		return false;
+	if (admitted > capacity - a->jobs)
+		*excess = admitted - (capacity - a->jobs);
+	for (unsigned i = (unsigned)a->priority + 1; i < CLASSES; i++)
+		lower += edf_all(&g->line[i].queue).count;
+	return *excess <= lower && judge_adaptive(g, a, true) == GATE_OPEN;
+}
+
 enum gate_verdict
-gate_reserve(struct gate *g, const struct gate_ask *a, bool is_locked)
+gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 {
 	struct gate_line *line = line_of(g, a->priority);
 	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
@@ -244,7 +265,7 @@ gate_reserve(struct gate *g, const struct gate_ask *a, bool is_locked)
 /* --- a job's way ------------------------------------------------------------------------- */
 
 static void
-uncount(struct gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
+uncount(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
 {
 	struct gate_line *line = line_of(g, priority);
 
@@ -253,7 +274,7 @@ uncount(struct gate *g, enum gate_class priority, unsigned jobs, uint64_t work_n
 }
 
 void
-gate_release(struct gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
+gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
 {
 	unsigned before = atomic_fetch_sub_explicit(&g->admitted, jobs, memory_order_relaxed);
 
@@ -262,21 +283,21 @@ gate_release(struct gate *g, enum gate_class priority, unsigned jobs, uint64_t w
 }
 
 void
-gate_submitted(struct gate *g)
+gate_submitted(struct pool_gate *g)
 {
 	atomic_fetch_add_explicit(&g->waiting, 1, memory_order_relaxed);
 }
 
 /* First come, first served: all have the same deadline. */
 void
-gate_file(struct gate *g, struct gate_job *j)
+gate_file(struct pool_gate *g, struct gate_job *j)
 {
 	j->node.deadline_ns = g->order == ORDER_FIFO ? 0 : j->deadline_ns;
 	edf_insert(&line_of(g, j->priority)->queue, &j->node);
 }
 
 void
-gate_remove(struct gate *g, struct gate_job *j)
+gate_remove(struct pool_gate *g, struct gate_job *j)
 {
 	edf_remove(&line_of(g, j->priority)->queue, &j->node);
 	uncount(g, j->priority, 1, j->node.work_ns);
@@ -290,7 +311,7 @@ job_of(struct edf_node *n)
 }
 
 struct gate_job *
-gate_take(struct gate *g)
+gate_take(struct pool_gate *g)
 {
 	for (unsigned i = 0; i < CLASSES; i++) {
 		struct edf_node *first = edf_first(&g->line[i].queue);
@@ -303,7 +324,7 @@ gate_take(struct gate *g)
 }
 
 struct gate_job *
-gate_spare(const struct gate *g, enum gate_class priority)
+gate_spare(const struct pool_gate *g, enum gate_class priority)
 {
 	for (unsigned i = CLASSES; i-- > (unsigned)priority + 1;) {
 		struct edf_node *last = edf_last(&g->line[i].queue);
@@ -314,7 +335,7 @@ gate_spare(const struct gate *g, enum gate_class priority)
 }
 
 bool
-gate_is_hopeless(const struct gate *g, const struct gate_job *j, uint64_t now_ns)
+gate_is_hopeless(const struct pool_gate *g, const struct gate_job *j, uint64_t now_ns)
 {
 	uint64_t expected = gate_expect(g, j->cost);
 
@@ -323,13 +344,14 @@ gate_is_hopeless(const struct gate *g, const struct gate_job *j, uint64_t now_ns
 }
 
 void
-gate_start(struct gate *g, const struct gate_job *j)
+gate_start(struct pool_gate *g, const struct gate_job *j)
 {
 	atomic_fetch_add_explicit(&g->running_ns, j->node.work_ns, memory_order_relaxed);
 }
 
 void
-gate_end(struct gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns, bool was_cut)
+gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns,
+	 bool was_cut)
 {
 	atomic_fetch_sub_explicit(&g->running_ns, j->node.work_ns, memory_order_relaxed);
 	cost_learn(&g->mix, took_ns, was_cut);
@@ -340,13 +362,13 @@ gate_end(struct gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t too
 }
 
 void
-gate_leave(struct gate *g)
+gate_leave(struct pool_gate *g)
 {
 	atomic_fetch_sub_explicit(&g->admitted, 1, memory_order_release);
 }
 
 uint64_t
-gate_drain_ns(const struct gate *g)
+gate_drain_ns(const struct pool_gate *g)
 {
 	struct ahead all = ahead_at_most(g, CLASSES - 1);
 	uint64_t running = atomic_load_explicit(&g->running_ns, memory_order_relaxed);

@@ -45,6 +45,7 @@ enum gate_verdict {
 /* What is asked for: n jobs, admitted as one. Made with gate_ask(), gate_ask_more(). */
 struct gate_ask {
 	enum gate_class priority;
+	bool is_underway; /* what has begun goes on: it is refused by max_queue alone */
 	unsigned jobs;
 	uint64_t now_ns;
 	uint64_t deadline_ns; /* the earliest of theirs; absolute, CLOCK_NEVER: none */
@@ -68,7 +69,7 @@ struct gate_line {
 	struct edf queue; /* those that are filed */
 };
 
-struct gate {
+struct pool_gate {
 	enum gate_order order;
 	/* Limits; whoever reads an old one beside a new one decides as if a moment earlier. */
 	atomic_uint threads, max_queue;
@@ -81,41 +82,44 @@ struct gate {
 	struct gate_line line[CLASSES];
 };
 
-void gate_init(struct gate *g, enum gate_order order);
+void gate_init(struct pool_gate *g, enum gate_order order);
 
 /* What a job of that kind is expected to take; 0 when nothing is known. NULL: as all jobs do. */
-uint64_t gate_expect(const struct gate *g, const struct cost *c);
+uint64_t gate_expect(const struct pool_gate *g, const struct cost *c);
 /* Adds one job to an ask, which begins as { .priority, .now_ns, .deadline_ns = CLOCK_NEVER }.
  * Returns what it is expected to take, which is its share of the reservation. */
-uint64_t gate_ask_more(const struct gate *g, struct gate_ask *a, const struct cost *c,
+uint64_t gate_ask_more(const struct pool_gate *g, struct gate_ask *a, const struct cost *c,
 		       uint64_t deadline_ns);
 
 /* All jobs of the ask, or none. */
-enum gate_verdict gate_reserve(struct gate *g, const struct gate_ask *a, bool is_locked)
+enum gate_verdict gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
     __attribute__((warn_unused_result));
+/* Under the lock: whether the ask would be refused for nothing but the number of jobs, which
+ * `excess` fewer of lower classes would cure. */
+bool gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *excess);
 /* Gives reserved places back. */
-void gate_release(struct gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
+void gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
 /* A reserved job is handed over. */
-void gate_submitted(struct gate *g);
+void gate_submitted(struct pool_gate *g);
 /* It takes its place in the queue. */
-void gate_file(struct gate *g, struct gate_job *j);
+void gate_file(struct pool_gate *g, struct gate_job *j);
 /* The next one; NULL when none is filed. */
-struct gate_job *gate_take(struct gate *g);
+struct gate_job *gate_take(struct pool_gate *g);
 /* A filed one leaves the queue. */
-void gate_remove(struct gate *g, struct gate_job *j);
+void gate_remove(struct pool_gate *g, struct gate_job *j);
 /* The one that can best be spared for a job of that class: of a lower class, the lowest, the
  * latest deadline; NULL: none. It stays in the queue. */
-struct gate_job *gate_spare(const struct gate *g, enum gate_class priority);
+struct gate_job *gate_spare(const struct pool_gate *g, enum gate_class priority);
 /* Whether a job that was taken waited so long that it cannot be expected to end in time. One that
  * never could be was let in by an idle thread: it runs, or its cost would never be known better. */
-bool gate_is_hopeless(const struct gate *g, const struct gate_job *j, uint64_t now_ns);
-void gate_start(struct gate *g, const struct gate_job *j);
+bool gate_is_hopeless(const struct pool_gate *g, const struct gate_job *j, uint64_t now_ns);
+void gate_start(struct pool_gate *g, const struct gate_job *j);
 /* One that was started has ended. */
-void gate_end(struct gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns,
+void gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns,
 	      bool was_cut);
 /* The job is no longer the gate's: its place is free. After end, or when it will not run. */
-void gate_leave(struct gate *g);
+void gate_leave(struct pool_gate *g);
 /* How long until all that is known of now has ended. */
-uint64_t gate_drain_ns(const struct gate *g);
+uint64_t gate_drain_ns(const struct pool_gate *g);
 
 #endif

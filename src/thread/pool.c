@@ -2,7 +2,7 @@
  * Pools: their life, their limits, admission and metrics; see pool.h for the
  * promises, pool_jobs.c for what happens to a job, pool_threads.c for threads.
  *
- *   reserve: admitted += n, or refuse            any thread, one atomic counter
+ *   reserve: the gate's atomic sums say yes, or pool_jobs.c looks again, or refuse
  *
  * The limits are relaxed atomics. Whoever reads an old one beside a new one,
  * while a pool is resized, admits as if it had come a moment earlier or later.
@@ -16,20 +16,28 @@
 
 enum { RETRY_MAX_S = 3600 };
 
+static const char *const shed_words[] = {
+#define POOL_SHED(name, word) word,
+	POOL_SHED_ALL
+#undef POOL_SHED
+};
+
 /* --- life ------------------------------------------------------------------------ */
 
 static int
 copy_texts(struct pool *p, const struct pool_options *o)
 {
 	struct writer plain = writer_over(p->name, sizeof(p->name) - 1);
-	struct writer queue = writer_over(p->limit_queue, sizeof(p->limit_queue));
-	struct writer wait = writer_over(p->limit_wait, sizeof(p->limit_wait));
 
 	writer_text(&plain, o->name);
-	writer_format(&queue, "pool.%s.queue", o->name);
-	writer_format(&wait, "pool.%s.wait", o->name);
-	if (plain.is_full || queue.is_full || wait.is_full)
+	if (plain.is_full)
 		return ERR_TOO_LARGE;
+	for (unsigned i = 0; i < POOL_SHEDS; i++) {
+		struct writer w = writer_over(p->limit[i], sizeof(p->limit[i]) - 1);
+		writer_format(&w, "pool.%s.%s", o->name, shed_words[i]);
+		if (w.is_full)
+			return ERR_TOO_LARGE;
+	}
 	p->identity = mem_copy_text(o->identity ? o->identity : "");
 	return p->identity ? 0 : ERR_MEMORY;
 }
@@ -39,7 +47,7 @@ init_pool(struct pool *p, const struct pool_options *o)
 {
 	p->options = *o;
 	atomic_init(&p->refs, 1);
-	list_init(&p->waiting);
+	gate_init(&p->gate, o->order);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->control, NULL);
 	pthread_cond_init(&p->has_forgotten, NULL);
@@ -79,6 +87,11 @@ free_pool(struct pool *p)
 	pthread_cond_destroy(&p->has_forgotten);
 	pthread_mutex_destroy(&p->control);
 	pthread_mutex_destroy(&p->lock);
+	while (p->costs) {
+		struct pool_cost *first = p->costs;
+		p->costs = first->next;
+		mem_free(&first);
+	}
 	mem_free(&p->identity);
 	mem_free(&p);
 }
@@ -117,8 +130,8 @@ set_limits(struct pool *p, const struct pool_limits *l)
 
 	if (err)
 		return err;
-	atomic_store_explicit(&p->max_queue, l->max_queue, memory_order_relaxed);
-	atomic_store_explicit(&p->max_wait_ns, l->max_wait_ns, memory_order_relaxed);
+	atomic_store_explicit(&p->gate.max_queue, l->max_queue, memory_order_relaxed);
+	atomic_store_explicit(&p->gate.max_wait_ns, l->max_wait_ns, memory_order_relaxed);
 	return 0;
 }
 
@@ -143,8 +156,8 @@ pool_is_same(const struct pool *p, const struct pool_options *o)
 	const char *identity = o->identity ? o->identity : "";
 
 	return strcmp(p->name, o->name) == 0 && strcmp(p->identity, identity) == 0 &&
-	       p->options.nice == o->nice && p->options.thread_init == o->thread_init &&
-	       p->options.thread_fini == o->thread_fini;
+	       p->options.order == o->order && p->options.nice == o->nice &&
+	       p->options.thread_init == o->thread_init && p->options.thread_fini == o->thread_fini;
 }
 
 void
@@ -163,7 +176,7 @@ pool_name(const struct pool *p)
 unsigned
 pool_threads(const struct pool *p)
 {
-	return atomic_load_explicit(&p->threads, memory_order_relaxed);
+	return atomic_load_explicit(&p->gate.threads, memory_order_relaxed);
 }
 
 struct pool_limits
@@ -171,101 +184,121 @@ pool_limits(const struct pool *p)
 {
 	return (struct pool_limits){
 		.threads = pool_threads(p),
-		.max_queue = atomic_load_explicit(&p->max_queue, memory_order_relaxed),
-		.max_wait_ns = atomic_load_explicit(&p->max_wait_ns, memory_order_relaxed),
+		.max_queue = atomic_load_explicit(&p->gate.max_queue, memory_order_relaxed),
+		.max_wait_ns = atomic_load_explicit(&p->gate.max_wait_ns, memory_order_relaxed),
 	};
 }
 
 unsigned
 pool_capacity(const struct pool *p)
 {
-	return pool_threads(p) + atomic_load_explicit(&p->max_queue, memory_order_relaxed);
+	return pool_threads(p) + atomic_load_explicit(&p->gate.max_queue, memory_order_relaxed);
 }
 
 /* --- admission ------------------------------------------------------------------- */
 
-/* How long until `excess` of the jobs in the pool have ended, if each takes the mean. */
-static uint64_t
-time_to_end(const struct pool *p, unsigned excess)
+static struct pool_cost *
+find_cost(const struct pool *p, struct slice name)
 {
-	uint64_t mean = atomic_load_explicit(&p->mean_run_ns, memory_order_relaxed);
-	uint64_t all;
+	struct pool_cost *c = p->costs;
 
-	if (__builtin_mul_overflow(mean, excess, &all))
-		return CLOCK_NEVER;
-	return all / pool_threads(p);
+	while (c && !slice_eq(slice_make(c->name, c->len), name))
+		c = c->next;
+	return c;
+}
+
+static struct pool_cost *
+add_cost(struct pool *p, struct slice name, uint64_t prior_ns)
+{
+	struct pool_cost *c;
+
+	if (p->cost_count == POOL_COSTS_MAX)
+		return NULL;
+	c = mem_alloc(sizeof(*c) + name.len);
+	if (!c)
+		return NULL;
+	cost_init(&c->cost, prior_ns);
+	c->len = name.len;
+	if (name.len > 0)
+		memcpy(c->name, name.at, name.len);
+	c->next = p->costs;
+	p->costs = c;
+	p->cost_count++;
+	return c;
+}
+
+struct cost *
+pool_cost(struct pool *p, struct slice name, uint64_t prior_ns)
+{
+	struct pool_cost *c;
+
+	pthread_mutex_lock(&p->control);
+	c = find_cost(p, name);
+	if (!c)
+		c = add_cost(p, name, prior_ns);
+	pthread_mutex_unlock(&p->control);
+	return c ? &c->cost : NULL;
 }
 
 /* Between the drain time and twice that, so that those who were refused together do not come back
  * together. */
 static unsigned
-retry_after(const struct pool *p, unsigned admitted, uint64_t jitter)
+retry_after(const struct pool *p, uint64_t jitter)
 {
-	uint64_t drain_s = time_to_end(p, admitted) / CLOCK_SEC + 1;
+	uint64_t drain_s = gate_drain_ns(&p->gate) / CLOCK_SEC + 1;
 	uint64_t after_s = drain_s + jitter % (drain_s + 1);
 
 	return (unsigned)(after_s < RETRY_MAX_S ? after_s : RETRY_MAX_S);
 }
 
-static int
-refuse(struct pool *p, const char *limit, unsigned admitted, uint64_t jitter,
-       struct pool_refusal *refusal)
+void
+pool_refuse(struct pool *p, enum pool_shed limit, uint64_t jitter, struct pool_refusal *refusal)
 {
-	_Atomic uint64_t *counter = limit == p->limit_queue ? &p->shed_queue : &p->shed_wait;
-
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&p->shed[limit], 1, memory_order_relaxed);
 	*refusal = (struct pool_refusal){
-		.limit = limit,
-		.retry_after_s = retry_after(p, admitted, jitter),
+		.limit = p->limit[limit],
+		.retry_after_s = retry_after(p, jitter),
 	};
-	return ERR_SHED;
 }
 
-/* Whether n more jobs behind `admitted` would wait longer than they may. The last of them starts
- * when all but `threads` of those before it have ended.
- *
- * Nobody is refused while a thread has nothing to do: the mean moves only by jobs that run, so
- * that a batch which a high mean kept out of an idle pool would be kept out for ever. */
-static bool
-waits_too_long(const struct pool *p, unsigned admitted, unsigned n, uint64_t left_ns)
+uint64_t
+pool_ask_more(const struct pool *p, struct gate_ask *a, const struct cost *c, uint64_t deadline_ns)
 {
-	uint64_t max_wait = atomic_load_explicit(&p->max_wait_ns, memory_order_relaxed);
-	unsigned threads = pool_threads(p);
-	uint64_t wait;
-
-	if (admitted < threads)
-		return false;
-	wait = time_to_end(p, admitted + n - threads);
-	return wait > left_ns || (max_wait && wait > max_wait);
+	return gate_ask_more(&p->gate, a, c, deadline_ns);
 }
 
 int
-pool_reserve(struct pool *p, unsigned n, uint64_t now_ns, uint64_t deadline_ns, uint64_t jitter,
+pool_reserve(struct pool *p, const struct gate_ask *a, uint64_t jitter,
 	     struct pool_refusal *refusal)
 {
-	unsigned admitted = atomic_load_explicit(&p->admitted, memory_order_relaxed);
-	unsigned capacity = pool_capacity(p);
-	uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+	static const enum pool_shed limits[] = {
+		[GATE_FULL] = POOL_SHED_QUEUE,
+		[GATE_WAIT] = POOL_SHED_WAIT,
+		[GATE_STANDING] = POOL_SHED_STANDING,
+	};
+	enum gate_verdict verdict = gate_reserve(&p->gate, a, false);
 
-	do {
-		if (n > capacity || admitted > capacity - n)
-			return refuse(p, p->limit_queue, admitted, jitter, refusal);
-		if (waits_too_long(p, admitted, n, left_ns))
-			return refuse(p, p->limit_wait, admitted, jitter, refusal);
-	} while (!atomic_compare_exchange_weak_explicit(
-	    &p->admitted, &admitted, admitted + n, memory_order_acquire, memory_order_relaxed));
-	return 0;
+	if (verdict != GATE_OPEN && p->gate.order == ORDER_ADAPTIVE)
+		verdict = pool_ask_exactly(p, a, verdict, jitter);
+	if (verdict == GATE_OPEN)
+		return 0;
+	pool_refuse(p, limits[verdict], jitter, refusal);
+	return ERR_SHED;
 }
 
 void
-pool_release(struct pool *p, unsigned n)
+pool_release(struct pool *p, enum gate_class priority, unsigned n, uint64_t expected_ns)
 {
-	unsigned before = atomic_fetch_sub_explicit(&p->admitted, n, memory_order_relaxed);
-
-	ASSERT(before >= n);
+	gate_release(&p->gate, priority, n, expected_ns);
 }
 
 /* --- metrics --------------------------------------------------------------------- */
+
+const char *
+pool_shed_word(enum pool_shed limit)
+{
+	return shed_words[limit];
+}
 
 void
 pool_sample(struct pool *p, struct pool_sample *s)
@@ -277,14 +310,15 @@ pool_sample(struct pool *p, struct pool_sample *s)
 		.name = p->name,
 		.threads = limits.threads,
 		.max_queue = limits.max_queue,
-		.queued = atomic_load_explicit(&p->queued, memory_order_relaxed),
+		.queued = atomic_load_explicit(&p->gate.waiting, memory_order_relaxed),
 		.running = atomic_load_explicit(&p->running, memory_order_relaxed),
-		.mean_run_ns = atomic_load_explicit(&p->mean_run_ns, memory_order_relaxed),
+		.mean_run_ns = cost_mean(&p->gate.mix),
+		.drain_ns = gate_drain_ns(&p->gate),
 		.expired = atomic_load_explicit(&p->expired, memory_order_relaxed),
 		.abandoned = atomic_load_explicit(&p->abandoned, memory_order_relaxed),
-		.shed_queue = atomic_load_explicit(&p->shed_queue, memory_order_relaxed),
-		.shed_wait = atomic_load_explicit(&p->shed_wait, memory_order_relaxed),
 	};
+	for (unsigned i = 0; i < POOL_SHEDS; i++)
+		s->shed[i] = atomic_load_explicit(&p->shed[i], memory_order_relaxed);
 	/* What threads measured stays in their places when they leave. */
 	for (unsigned i = 0; i < places; i++) {
 		const struct pool_thread *t = pool_thread_at(p, i);

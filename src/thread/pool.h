@@ -12,14 +12,17 @@
  *   worker: on_home <===================== mail =============='
  *
  * A worker never waits for the queue's lock, which a pool thread may hold while
- * it is preempted: admission is one atomic counter, submitting is one push, and
- * whoever takes the lock next files what was pushed.
+ * it is preempted: admission reads atomic sums, submitting is one push, and
+ * whoever takes the lock next files what was pushed. Only what those sums refuse
+ * is looked at once more, exactly, if the lock is free at that moment.
  */
 #ifndef FOREBAY_THREAD_POOL_H
 #define FOREBAY_THREAD_POOL_H
 
 #include "base/list.h"
+#include "base/slice.h"
 #include "metrics/histogram.h"
+#include "thread/gate.h"
 #include "thread/mailbox.h"
 #include "thread/thread.h"
 
@@ -28,6 +31,13 @@
 
 struct pool;
 struct pool_thread;
+
+/* Why a pool said no, for Forebay-Shed and Retry-After. */
+struct pool_refusal {
+	const char
+	    *limit; /* "pool.compute.queue", "pool.compute.wait": lives as long as the pool */
+	unsigned retry_after_s; /* from the drain time, with jitter; at least 1 */
+};
 
 struct job {
 	/* Set by the submitter. */
@@ -39,20 +49,25 @@ struct job {
 	 * receiver's again. */
 	void (*on_home)(struct job *j, void *receiver);
 	uint64_t deadline_ns; /* absolute; not run after it */
+	/* As it was reserved: the ask's class, what pool_ask_more() returned, and for whom. */
+	enum gate_class priority;
+	uint64_t expected_ns;
+	struct cost *cost; /* of pool_cost(), or NULL */
 
 	/* Read in on_home. */
 	uint64_t submitted_ns, started_ns, ended_ns; /* 0 when it did not get there */
-	int outcome; /* of run, or ERR_DEADLINE, ERR_CANCELLED, ERR_SHUTDOWN unrun */
+	int outcome; /* of run, or ERR_DEADLINE, ERR_SHED, ERR_CANCELLED, ERR_SHUTDOWN unrun */
+	struct pool_refusal refusal; /* with ERR_SHED */
 
 	/* Private to pool.c. */
 	struct mail mail; /* on its way in, and home */
-	struct list link; /* in the queue */
+	struct gate_job gate; /* in the queue */
 	struct pool *pool;
 	atomic_bool is_waiting; /* on its way in or in the queue; cleared under the lock */
 	atomic_bool is_abandoned;
 };
 
-enum { POOL_THREADS_MAX = 1024 };
+enum { POOL_THREADS_MAX = 1024, POOL_COSTS_MAX = 4096 };
 
 /* What can change while a pool lives: pool_resize(). */
 struct pool_limits {
@@ -65,6 +80,7 @@ struct pool_limits {
 struct pool_options {
 	const char *name; /* the label in metrics */
 	struct pool_limits limits;
+	enum gate_order order;
 	int nice;
 	/* All that thread_init does with `argument`, as text: two pools whose options agree in it
 	 * and in the rest (pool_is_same) are interchangeable. NULL: nothing. */
@@ -98,17 +114,26 @@ struct pool_thread {
 	unsigned forgets; /* the last pool_forget_local that it has heard of */
 };
 
-/* Why a pool said no, for Forebay-Shed and Retry-After. */
-struct pool_refusal {
-	const char
-	    *limit; /* "pool.compute.queue", "pool.compute.wait": lives as long as the pool */
-	unsigned retry_after_s; /* from the drain time, with jitter; at least 1 */
+/* POOL_SHED(NAME, word): the limits that a pool may refuse by; pool.NAME.word in Forebay-Shed. */
+#define POOL_SHED_ALL                                                                              \
+	POOL_SHED(QUEUE, "queue") /* max_queue */                                                  \
+	POOL_SHED(WAIT,                                                                            \
+		  "wait") /* it would wait longer than max_wait, or end after its deadline */      \
+	POOL_SHED(STANDING, "standing") /* the queue has stood for long and must not grow */       \
+	POOL_SHED(PRIORITY, "priority") /* queued, then evicted for one of a higher class */       \
+	POOL_SHED(DEADLINE, "deadline") /* waited until it could not be in time any more */
+
+enum pool_shed {
+#define POOL_SHED(name, word) POOL_SHED_##name,
+	POOL_SHED_ALL
+#undef POOL_SHED
+	    POOL_SHEDS
 };
 
 /*
  * A pool may outlive the site that made it: each site that uses it holds a
  * reference. Never on a worker or on a thread of a pool: pool_new, pool_unref,
- * pool_stop, pool_resize, pool_forget_local; any other thread at any time.
+ * pool_stop, pool_resize, pool_cost, pool_forget_local; any other thread at any time.
  */
 
 /* With one reference. Waits until every thread_init has returned. NULL when
@@ -143,17 +168,26 @@ const char *pool_name(const struct pool *p);
 /* Jobs that it may hold in all, running and waiting. */
 unsigned pool_capacity(const struct pool *p);
 
+/* What jobs of that name cost, as the pool has learned it so far: it keeps the names as long as it
+ * lives, so that a reload forgets nothing. prior_ns: what a new name is said to cost, or 0. NULL
+ * without memory, or when there are POOL_COSTS_MAX names: then such jobs count as all do. */
+struct cost *pool_cost(struct pool *p, struct slice name, uint64_t prior_ns);
+
 /*
- * Admission of n jobs as one: all or nothing, before any is submitted. The seat
- * of the deadline gate; for now there is room for `threads` running jobs and
- * `max_queue` waiting ones, and the wait that the last of the n can expect must
- * neither pass max_wait nor the time left until the deadline; when a thread is
- * idle, the wait is not asked. 0, or ERR_SHED with *refusal filled. A reserved place is used by
- * pool_submit or given back by pool_release. Any thread; never blocks. jitter: any random number.
+ * Admission of jobs as one: all or nothing, before any is submitted. The ask
+ * begins as { .priority, .now_ns, .deadline_ns = CLOCK_NEVER }; pool_ask_more
+ * adds a job and returns what it is expected to take. There is room for
+ * `threads` running jobs and `max_queue` waiting ones; who of them is let in is
+ * the gate's decision (gate.h), and when a thread is idle everybody is. 0, or
+ * ERR_SHED with *refusal filled. A reserved place is used by pool_submit or given
+ * back by pool_release, with the class and the expectation that it was reserved
+ * with. Any thread; never blocks. jitter: any random number.
  */
-int pool_reserve(struct pool *p, unsigned n, uint64_t now_ns, uint64_t deadline_ns, uint64_t jitter,
+uint64_t pool_ask_more(const struct pool *p, struct gate_ask *a, const struct cost *c,
+		       uint64_t deadline_ns);
+int pool_reserve(struct pool *p, const struct gate_ask *a, uint64_t jitter,
 		 struct pool_refusal *refusal) __attribute__((warn_unused_result));
-void pool_release(struct pool *p, unsigned n);
+void pool_release(struct pool *p, enum gate_class priority, unsigned n, uint64_t expected_ns);
 /* Hands over a job for which a place is reserved; the place comes back when it goes home. Any
  * thread; never blocks, never fails. */
 void pool_submit(struct pool *p, struct job *j);
@@ -188,10 +222,13 @@ struct pool_sample {
 	unsigned threads, queued, running;
 	unsigned max_queue;
 	uint64_t mean_run_ns; /* moving average; 0 before the first */
+	uint64_t drain_ns; /* expected, until all that it holds has ended */
 	uint64_t expired, abandoned; /* jobs dropped unrun */
-	uint64_t shed_queue, shed_wait; /* refusals; a batch is one */
+	uint64_t shed[POOL_SHEDS]; /* refusals; a batch is one */
 	struct histogram_sum wait, run;
 };
 void pool_sample(struct pool *p, struct pool_sample *s);
+/* The word of a limit, as "queue". */
+const char *pool_shed_word(enum pool_shed limit);
 
 #endif

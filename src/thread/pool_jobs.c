@@ -2,8 +2,8 @@
  * A job's way through a pool; see pool.h for the promises.
  *
  *   submit:  push to the inbox, post `work`      any thread, no lock
- *   take:    lock; file the inbox; first of the queue; unlock
- *   home:    admitted -= 1, mail
+ *   take:    lock; file the inbox; the gate's next; unlock
+ *   home:    the place is free, mail
  *
  * Each job that waits has a post of `work`, so that a thread which took one
  * finds a job, unless its submitter abandoned it at that moment. sem_post never
@@ -16,8 +16,6 @@
 
 #include <errno.h>
 
-enum { AVERAGE_OVER = 64 }; /* jobs that the moving average remembers */
-
 /* --- home ------------------------------------------------------------------------ */
 
 static void
@@ -28,38 +26,56 @@ deliver_home(struct mail *m, void *receiver)
 	j->on_home(j, receiver);
 }
 
-/* The last touch: from here on the job belongs to its home. */
+/* The last touch: from here on the job belongs to its home. Its place is free already. */
 static void
-send_home(struct pool *p, struct job *j, int outcome)
+mail_home(struct job *j, int outcome)
 {
 	j->outcome = outcome;
 	j->mail.deliver = deliver_home;
-	atomic_fetch_sub_explicit(&p->admitted, 1, memory_order_release);
 	mailbox_send(j->home, &j->mail);
+}
+
+static void
+send_home(struct pool *p, struct job *j, int outcome)
+{
+	gate_leave(&p->gate);
+	mail_home(j, outcome);
 }
 
 /* --- the queue, under the lock --------------------------------------------------- */
 
+/* The newest is first in the inbox, and must be filed last. */
 static void
 file_inbox(struct pool *p)
 {
-	struct mail *m = atomic_exchange_explicit(&p->inbox, NULL, memory_order_acquire);
-	struct list *after = p->waiting.prev; /* the last of the older ones */
+	struct mail *m, *oldest = NULL, *next;
 
-	/* Newest first: each goes before those that were filed already. */
-	while (m) {
-		struct job *j = CONTAINER_OF(m, struct job, mail);
-		m = m->next;
-		list_prepend(after, &j->link);
+	if (!atomic_load_explicit(&p->inbox, memory_order_relaxed))
+		return;
+	m = atomic_exchange_explicit(&p->inbox, NULL, memory_order_acquire);
+	for (; m; m = next) {
+		next = m->next;
+		m->next = oldest;
+		oldest = m;
+	}
+	for (; oldest; oldest = next) {
+		struct job *j = CONTAINER_OF(oldest, struct job, mail);
+		next = oldest->next;
+		gate_file(&p->gate, &j->gate);
 	}
 }
 
-static void
-unlink_job(struct pool *p, struct job *j)
+static struct job *
+job_of(struct gate_job *g)
 {
-	list_remove(&j->link);
+	return g ? CONTAINER_OF(g, struct job, gate) : NULL;
+}
+
+static void
+remove_job(struct pool *p, struct job *j)
+{
+	gate_remove(&p->gate, &j->gate);
 	atomic_store_explicit(&j->is_waiting, false, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&p->queued, 1, memory_order_relaxed);
 }
 
 /* The lock is held. */
@@ -69,38 +85,72 @@ pool_take_job(struct pool *p)
 	struct job *j;
 
 	file_inbox(p);
-	if (list_is_empty(&p->waiting))
-		return NULL;
-	j = CONTAINER_OF(p->waiting.next, struct job, link);
-	unlink_job(p, j);
+	j = job_of(gate_take(&p->gate));
+	if (j)
+		atomic_store_explicit(&j->is_waiting, false, memory_order_relaxed);
 	return j;
 }
 
-/* --- on a pool thread ------------------------------------------------------------ */
-
-/*
- * A moving average with gain 1/n at first, 1/64 later. Two threads that end at
- * once may lose one of two samples: no harm. A job that was cut short says only
- * that it would have taken longer, so it counts when it is above the average.
- */
+/* Whoever was to run it need not wake any more; if he has, he finds nothing. */
 static void
-learn_run_time(struct pool *p, uint64_t took, int outcome)
+take_back_post(struct pool *p)
 {
-	uint64_t mean = atomic_load_explicit(&p->mean_run_ns, memory_order_relaxed);
-	unsigned n = atomic_load_explicit(&p->runs, memory_order_relaxed);
-	bool was_cut =
-	    outcome == ERR_CANCELLED || outcome == ERR_DEADLINE || outcome == ERR_TIMEOUT;
-
-	if (was_cut && took <= mean)
-		return;
-	if (n < AVERAGE_OVER)
-		atomic_store_explicit(&p->runs, ++n, memory_order_relaxed);
-	if (took >= mean)
-		mean += (took - mean) / n;
-	else
-		mean -= (mean - took) / n;
-	atomic_store_explicit(&p->mean_run_ns, mean ? mean : 1, memory_order_relaxed);
+	if (sem_trywait(&p->work) != 0)
+		ASSERT(errno == EAGAIN);
 }
+
+/* --- asking twice ---------------------------------------------------------------- */
+
+/* Jobs that make room for one of a higher class, linked by their mail. */
+static struct mail *
+evict(struct pool *p, enum gate_class priority, unsigned count)
+{
+	struct mail *evicted = NULL;
+
+	while (count-- > 0) {
+		struct job *j = job_of(gate_spare(&p->gate, priority));
+		ASSERT(j);
+		remove_job(p, j);
+		gate_leave(&p->gate);
+		j->mail.next = evicted;
+		evicted = &j->mail;
+	}
+	return evicted;
+}
+
+static void
+send_evicted_home(struct pool *p, struct mail *evicted, uint64_t jitter)
+{
+	struct mail *next;
+
+	for (; evicted; evicted = next) {
+		struct job *j = CONTAINER_OF(evicted, struct job, mail);
+		next = evicted->next;
+		take_back_post(p);
+		pool_refuse(p, POOL_SHED_PRIORITY, jitter, &j->refusal);
+		mail_home(j, ERR_SHED);
+	}
+}
+
+enum gate_verdict
+pool_ask_exactly(struct pool *p, const struct gate_ask *a, enum gate_verdict said, uint64_t jitter)
+{
+	struct mail *evicted = NULL;
+	enum gate_verdict verdict;
+	unsigned excess;
+
+	if (pthread_mutex_trylock(&p->lock) != 0)
+		return said;
+	file_inbox(p);
+	if (said == GATE_FULL && gate_could_evict(&p->gate, a, &excess))
+		evicted = evict(p, a->priority, excess);
+	verdict = gate_reserve(&p->gate, a, true);
+	pthread_mutex_unlock(&p->lock);
+	send_evicted_home(p, evicted, jitter);
+	return verdict;
+}
+
+/* --- on a pool thread ------------------------------------------------------------ */
 
 /* Why a job that is about to run must not; 0 if it may. */
 static int
@@ -114,30 +164,52 @@ why_not_run(struct pool *p, const struct job *j, uint64_t now)
 		atomic_fetch_add_explicit(&p->expired, 1, memory_order_relaxed);
 		return ERR_DEADLINE;
 	}
-	return 0;
+	return gate_is_hopeless(&p->gate, &j->gate, now) ? ERR_SHED : 0;
+}
+
+static void
+drop(struct pool *p, struct job *j, int outcome)
+{
+	if (outcome == ERR_SHED)
+		pool_refuse(p, POOL_SHED_DEADLINE, j->submitted_ns, &j->refusal);
+	send_home(p, j, outcome);
+}
+
+static int
+run_timed(struct pool_thread *t, struct job *j)
+{
+	struct pool_gate *g = &t->pool->gate;
+	uint64_t took;
+	int outcome;
+
+	gate_start(g, &j->gate);
+	atomic_fetch_add_explicit(&t->pool->running, 1, memory_order_relaxed);
+	outcome = j->run(j, t);
+	atomic_fetch_sub_explicit(&t->pool->running, 1, memory_order_relaxed);
+	j->ended_ns = clock_monotonic();
+	took = j->ended_ns - j->started_ns;
+	histogram_add(&t->run, took);
+	/* One that was cut short says only that it would have taken longer. */
+	gate_end(g, &j->gate, j->ended_ns, took,
+		 outcome == ERR_CANCELLED || outcome == ERR_DEADLINE || outcome == ERR_TIMEOUT);
+	return outcome;
 }
 
 void
 pool_run_job(struct pool_thread *t, struct job *j)
 {
-	struct pool *p = t->pool;
 	uint64_t now = clock_monotonic();
-	int outcome = why_not_run(p, j, now);
+	int outcome = why_not_run(t->pool, j, now);
 
 	if (outcome != ERR_CANCELLED)
 		histogram_add(&t->wait, now - j->submitted_ns);
 	if (outcome) {
-		send_home(p, j, outcome);
+		drop(t->pool, j, outcome);
 		return;
 	}
 	j->started_ns = now;
-	atomic_fetch_add_explicit(&p->running, 1, memory_order_relaxed);
-	outcome = j->run(j, t);
-	atomic_fetch_sub_explicit(&p->running, 1, memory_order_relaxed);
-	j->ended_ns = clock_monotonic();
-	histogram_add(&t->run, j->ended_ns - j->started_ns);
-	learn_run_time(p, j->ended_ns - j->started_ns, outcome);
-	send_home(p, j, outcome);
+	outcome = run_timed(t, j);
+	send_home(t->pool, j, outcome);
 }
 
 /* Submitters may abandon meanwhile: each job is taken by one of both. */
@@ -169,9 +241,16 @@ pool_submit(struct pool *p, struct job *j)
 	j->submitted_ns = clock_monotonic();
 	j->started_ns = j->ended_ns = 0;
 	j->outcome = 0;
+	j->gate = (struct gate_job){
+		.node.work_ns = j->expected_ns,
+		.priority = j->priority,
+		.cost = j->cost,
+		.deadline_ns = j->deadline_ns,
+		.submitted_ns = j->submitted_ns,
+	};
 	atomic_init(&j->is_abandoned, false);
 	atomic_init(&j->is_waiting, true);
-	atomic_fetch_add_explicit(&p->queued, 1, memory_order_relaxed);
+	gate_submitted(&p->gate);
 	do {
 		j->mail.next = newest;
 	} while (!atomic_compare_exchange_weak_explicit(
@@ -190,13 +269,11 @@ withdraw(struct pool *p, struct job *j)
 	file_inbox(p);
 	was_waiting = atomic_load_explicit(&j->is_waiting, memory_order_relaxed);
 	if (was_waiting)
-		unlink_job(p, j);
+		remove_job(p, j);
 	pthread_mutex_unlock(&p->lock);
 	if (!was_waiting)
 		return;
-	/* Nobody needs to wake for it any more; if somebody has, he finds nothing. */
-	if (sem_trywait(&p->work) != 0)
-		ASSERT(errno == EAGAIN);
+	take_back_post(p);
 	atomic_fetch_add_explicit(&p->abandoned, 1, memory_order_relaxed);
 	send_home(p, j, ERR_CANCELLED);
 }

@@ -13,26 +13,24 @@ enum { POOL_NAME_BYTES = 160 };
 struct pool {
 	atomic_uint refs;
 	char name[POOL_NAME_BYTES];
-	char limit_queue[POOL_NAME_BYTES + 16], limit_wait[POOL_NAME_BYTES + 16];
+	char limit[POOL_SHEDS][POOL_NAME_BYTES + 16]; /* "pool.NAME.WORD" */
 	char *identity; /* owned */
 	struct pool_options options; /* as asked for, but its limits and texts are not looked at */
 
-	/* The limits: written by whoever has `control`, `threads` under the lock too. */
-	atomic_uint threads; /* wanted */
-	atomic_uint max_queue;
-	_Atomic uint64_t max_wait_ns;
+	/* Its limits are written by whoever has `control`, `threads` (those wanted) under the lock
+	 * too. */
+	struct pool_gate gate;
+	struct pool_cost *costs; /* owned, newest first; under control */
+	unsigned cost_count;
 
 	sem_t work; /* a post for each job that waits, thread that is to leave, or is called */
 	sem_t ready; /* a post for each thread_init that has returned */
 	atomic_bool is_stopping;
 
 	/* Written by any thread. */
-	atomic_uint admitted; /* reserved, waiting and running */
-	atomic_uint queued, running;
+	atomic_uint running;
 	_Atomic(struct mail *) inbox; /* submitted, newest first */
-	_Atomic uint64_t mean_run_ns; /* 0: nothing has run yet */
-	atomic_uint runs; /* in the mean, up to some */
-	_Atomic uint64_t expired, abandoned, shed_queue, shed_wait;
+	_Atomic uint64_t expired, abandoned, shed[POOL_SHEDS];
 
 	pthread_mutex_t control; /* one at a time resizes, forgets or stops; taken before lock */
 	/* Places of threads: written under control, freed with the pool. */
@@ -40,7 +38,6 @@ struct pool {
 	atomic_uint places;
 
 	pthread_mutex_t lock; /* workers only ever try it. All below is under it. */
-	struct list waiting; /* oldest first */
 	unsigned alive; /* threads that serve; above `threads`: so many are to leave */
 	atomic_uint forgets; /* how often pool_forget_local was called; read without the lock too */
 	const void *forgotten; /* its key */
@@ -48,7 +45,22 @@ struct pool {
 	pthread_cond_t has_forgotten, has_come; /* the last of these */
 };
 
-/* pool_jobs.c. Under the lock: the next job; NULL when none waits. */
+/* What jobs of one name cost. */
+struct pool_cost {
+	struct cost cost;
+	struct pool_cost *next;
+	size_t len;
+	char name[];
+};
+
+/* pool.c: counts a refusal and fills it. */
+void pool_refuse(struct pool *p, enum pool_shed limit, uint64_t jitter,
+		 struct pool_refusal *refusal);
+
+/* pool_jobs.c. Asks the gate once more, under the lock if it is free. */
+enum gate_verdict pool_ask_exactly(struct pool *p, const struct gate_ask *a, enum gate_verdict said,
+				   uint64_t jitter);
+/* Under the lock: the next job; NULL when none waits. */
 struct job *pool_take_job(struct pool *p);
 void pool_run_job(struct pool_thread *t, struct job *j);
 void pool_send_rest_home(struct pool *p);

@@ -207,7 +207,7 @@ welcome(struct pool *p, struct pool_thread *list, unsigned count, unsigned wante
 {
 	pthread_mutex_lock(&p->lock);
 	p->alive += count;
-	atomic_store_explicit(&p->threads, wanted, memory_order_relaxed);
+	atomic_store_explicit(&p->gate.threads, wanted, memory_order_relaxed);
 	pthread_mutex_unlock(&p->lock);
 	for (struct pool_thread *t = list, *next; t; t = next) {
 		next = t->next_new;
@@ -247,7 +247,7 @@ keep_leavers(struct pool *p, unsigned wanted)
 	keep = p->alive < wanted ? p->alive : wanted;
 	missing = wanted - keep;
 	if (keep > pool_threads(p))
-		atomic_store_explicit(&p->threads, keep, memory_order_relaxed);
+		atomic_store_explicit(&p->gate.threads, keep, memory_order_relaxed);
 	pthread_mutex_unlock(&p->lock);
 	return missing;
 }
@@ -259,7 +259,7 @@ let_leave(struct pool *p, unsigned wanted)
 
 	pthread_mutex_lock(&p->lock);
 	before = pool_threads(p);
-	atomic_store_explicit(&p->threads, wanted, memory_order_relaxed);
+	atomic_store_explicit(&p->gate.threads, wanted, memory_order_relaxed);
 	pthread_mutex_unlock(&p->lock);
 	pool_post(&p->work, before > wanted ? before - wanted : 0);
 }

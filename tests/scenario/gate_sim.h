@@ -35,7 +35,7 @@ struct sim_event;
 struct sim_job;
 
 struct sim {
-	struct gate gate;
+	struct pool_gate gate;
 	struct random random;
 	uint64_t now_ns;
 	struct sim_stream stream[SIM_STREAMS_MAX];

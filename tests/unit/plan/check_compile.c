@@ -207,7 +207,8 @@ START_TEST(a_dump_of_the_plans_tables_reads_as_the_same_plan)
 			  w->plan->part[0].tables, &out);
 	text[out.len] = '\0';
 	ck_assert_str_eq(
-	    text, "[route r]\ndeadline = 30s\njoin = object\nfailure = partial\nreport = off\n"
+	    text, "[route r]\ndeadline = 30s\npriority = normal\njoin = object\nfailure = "
+		  "partial\nreport = off\n"
 		  "\n"
 		  "[subrequest r.a]\nsource = fixed\noptional = no\nas = auto\nexpect = 200-299\n"
 		  "max_result = 1m\nstatus = 200\ntype = text/plain\nbody = x\nheader.X-A = 1\n\n");

@@ -2,6 +2,7 @@
  * Compute parts: vectors of the built-in jobs, their keys, admission of a
  * fan-out, and what cancelling leaves behind.
  */
+#include "../thread/places.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "rig.h"
@@ -216,9 +217,9 @@ has_room(struct pool *p, unsigned n)
 {
 	struct pool_refusal refusal;
 
-	if (pool_reserve(p, n, 0, CLOCK_NEVER, 0, &refusal) != 0)
+	if (places_reserve(p, n, 0, CLOCK_NEVER, 0, &refusal) != 0)
 		return 0;
-	pool_release(p, n);
+	places_release(p, n);
 	return 1;
 }
 

@@ -2,6 +2,7 @@
  * What source `file` answers, from the caches and through the pool, to a reader
  * that pauses, goes away, or finds the pool full.
  */
+#include "../thread/places.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "file_bed.h"
@@ -304,7 +305,7 @@ START_TEST(a_cancelled_file_is_not_even_opened)
 	file_conf.is_cold = true;
 	sem_init(&b.entered, 0, 0);
 	sem_init(&b.gate, 0, 0);
-	ck_assert_int_eq(pool_reserve(pool, 1, 0, CLOCK_NEVER, 0, &refusal), 0);
+	ck_assert_int_eq(places_reserve(pool, 1, 0, CLOCK_NEVER, 0, &refusal), 0);
 	pool_submit(pool, &b.job);
 	while (sem_wait(&b.entered) != 0)
 		;
@@ -332,7 +333,7 @@ START_TEST(a_full_pool_refuses_a_cold_file_on_the_next_turn)
 
 	load_tree("", true);
 	file_conf.is_cold = true;
-	ck_assert_int_eq(pool_reserve(pool, 1 + QUEUE, 0, CLOCK_NEVER, 0, &refusal), 0);
+	ck_assert_int_eq(places_reserve(pool, 1 + QUEUE, 0, CLOCK_NEVER, 0, &refusal), 0);
 	ask("GET", "/small", "");
 	start();
 	ck_assert_uint_eq(asked.dones, 0);
@@ -340,7 +341,7 @@ START_TEST(a_full_pool_refuses_a_cold_file_on_the_next_turn)
 	ck_assert_int_eq(asked.err, ERR_SHED);
 	ck_assert_str_eq(asked.q.refusal.limit, "pool.blocking.queue");
 	end();
-	pool_release(pool, 1 + QUEUE);
+	places_release(pool, 1 + QUEUE);
 }
 END_TEST
 
@@ -349,7 +350,7 @@ START_TEST(a_full_pool_does_not_concern_a_cached_file)
 	struct pool_refusal refusal;
 
 	load_tree("", true);
-	ck_assert_int_eq(pool_reserve(pool, 1 + QUEUE, 0, CLOCK_NEVER, 0, &refusal), 0);
+	ck_assert_int_eq(places_reserve(pool, 1 + QUEUE, 0, CLOCK_NEVER, 0, &refusal), 0);
 	ask("GET", "/small", "");
 	start();
 	await_done();
@@ -358,7 +359,7 @@ START_TEST(a_full_pool_does_not_concern_a_cached_file)
 	if (!asked.err)
 		ck_assert_str_eq(text, "small file\n");
 	end();
-	pool_release(pool, 1 + QUEUE);
+	places_release(pool, 1 + QUEUE);
 }
 END_TEST
 
@@ -374,13 +375,13 @@ START_TEST(a_response_under_way_waits_for_room_in_the_pool)
 	start();
 	while (asked.pieces == 0)
 		loop_turn(&env.loop, true);
-	ck_assert_int_eq(pool_reserve(pool, 1 + QUEUE, 0, CLOCK_NEVER, 0, &refusal), 0);
+	ck_assert_int_eq(places_reserve(pool, 1 + QUEUE, 0, CLOCK_NEVER, 0, &refusal), 0);
 	source_file.resume(&asked.q);
 	for (unsigned i = 0; i < 20; i++)
 		loop_turn(&env.loop, false);
 	ck_assert_uint_eq(asked.pieces, 1);
 	ck_assert_uint_eq(asked.dones, 0);
-	pool_release(pool, 1 + QUEUE);
+	places_release(pool, 1 + QUEUE);
 	await_done();
 	ck_assert_int_eq(asked.err, 0);
 	ck_assert_uint_eq(asked.got, BIG_BYTES);

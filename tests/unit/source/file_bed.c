@@ -3,6 +3,7 @@
  */
 #include "file_bed.h"
 
+#include "../thread/places.h"
 #include "base/clock.h"
 
 #include <dirent.h>
@@ -185,7 +186,7 @@ await_jobs(void)
 					  .deadline_ns = CLOCK_NEVER } };
 	struct pool_refusal refusal;
 
-	ck_assert_int_eq(pool_reserve(pool, 1, 0, CLOCK_NEVER, 0, &refusal), 0);
+	ck_assert_int_eq(places_reserve(pool, 1, 0, CLOCK_NEVER, 0, &refusal), 0);
 	pool_submit(pool, &last.job);
 	while (!last.is_home)
 		loop_turn(&env.loop, true);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "home.h"
+#include "places.h"
 #include "thread/pool.h"
 
 #include <sched.h>
@@ -125,7 +126,7 @@ close_bench(struct bench *b)
 static inline int
 reserve(struct bench *b, unsigned n, struct pool_refusal *r)
 {
-	return pool_reserve(b->pool, n, clock_monotonic(), CLOCK_NEVER, 0, r);
+	return places_reserve(b->pool, n, clock_monotonic(), CLOCK_NEVER, 0, r);
 }
 
 static inline void
@@ -168,9 +169,10 @@ expect_idle(struct bench *b, struct pool_sample *s)
 	pool_sample(b->pool, s);
 	ck_assert_uint_eq(s->queued, 0);
 	ck_assert_uint_eq(s->running, 0);
+	ck_assert_uint_eq(s->drain_ns, 0);
 	/* Every place came back: all of them can be had at once. */
 	ck_assert_int_eq(reserve(b, s->threads + s->max_queue, &refusal), 0);
-	pool_release(b->pool, s->threads + s->max_queue);
+	places_release(b->pool, s->threads + s->max_queue);
 }
 
 static inline int

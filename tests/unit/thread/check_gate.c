@@ -16,7 +16,7 @@ static const uint64_t ms = CLOCK_MS;
 static const uint64_t start = CLOCK_SEC;
 
 struct bench {
-	struct gate gate;
+	struct pool_gate gate;
 	struct cost cost; /* 10 ms, without deviation */
 	struct gate_job job[JOBS_MAX];
 	unsigned jobs;
@@ -247,6 +247,23 @@ START_TEST(max_wait_bounds_the_wait_whatever_the_deadline)
 }
 END_TEST
 
+START_TEST(what_is_under_way_is_refused_by_the_cap_alone)
+{
+	struct bench b;
+	struct gate_ask a = { .is_underway = true, .now_ns = start, .deadline_ns = CLOCK_NEVER };
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 2);
+	b.gate.max_wait_ns = 1;
+	occupy(&b, 1);
+	b.gate.idle_ns = 0;
+	ck_assert_int_eq(ask(&b, CLASS_CRITICAL, CLOCK_NEVER), GATE_WAIT);
+	a.jobs = 3;
+	ck_assert_int_eq(gate_reserve(&b.gate, &a, false), GATE_FULL);
+	a.jobs = 2;
+	ck_assert_int_eq(gate_reserve(&b.gate, &a, false), GATE_OPEN);
+}
+END_TEST
+
 START_TEST(an_idle_thread_takes_one_whatever_is_known)
 {
 	struct bench b;
@@ -394,6 +411,7 @@ add_admission(TCase *t)
 	tcase_add_test(t, classes_are_strict_in_who_waits_for_whom);
 	tcase_add_test(t, a_batch_must_end_as_a_whole);
 	tcase_add_test(t, max_wait_bounds_the_wait_whatever_the_deadline);
+	tcase_add_test(t, what_is_under_way_is_refused_by_the_cap_alone);
 	tcase_add_test(t, an_idle_thread_takes_one_whatever_is_known);
 }
 

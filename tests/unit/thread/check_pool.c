@@ -60,11 +60,11 @@ START_TEST(there_is_room_for_the_threads_and_the_queue_and_no_more)
 	ck_assert_int_eq(reserve(&b, 1, &refusal), ERR_SHED);
 	ck_assert_str_eq(refusal.limit, "pool.t.queue");
 	ck_assert_uint_ge(refusal.retry_after_s, 1);
-	pool_release(b.pool, 1);
+	places_release(b.pool, 1);
 	ck_assert_int_eq(reserve(&b, 1, &refusal), 0);
-	pool_release(b.pool, 5);
+	places_release(b.pool, 5);
 	expect_idle(&b, &s);
-	ck_assert_uint_eq(s.shed_queue, 1);
+	ck_assert_uint_eq(s.shed[POOL_SHED_QUEUE], 1);
 	close_bench(&b);
 }
 END_TEST
@@ -81,7 +81,7 @@ START_TEST(without_a_queue_a_free_thread_still_takes_a_job)
 	leave_gate(&b);
 	home_await(&b.home, &b.came, 1);
 	ck_assert_int_eq(reserve(&b, 1, &refusal), 0);
-	pool_release(b.pool, 1);
+	places_release(b.pool, 1);
 	close_bench(&b);
 }
 END_TEST
@@ -95,7 +95,7 @@ START_TEST(a_batch_is_admitted_as_a_whole_or_not_at_all)
 	ck_assert_int_eq(reserve(&b, 2, &refusal), 0);
 	ck_assert_int_eq(reserve(&b, 3, &refusal), ERR_SHED);
 	ck_assert_int_eq(reserve(&b, 2, &refusal), 0);
-	pool_release(b.pool, 4);
+	places_release(b.pool, 4);
 	ck_assert_int_eq(reserve(&b, UINT_MAX, &refusal), ERR_SHED);
 	ck_assert_int_eq(reserve(&b, 0, &refusal), 0);
 	close_bench(&b);
@@ -116,17 +116,17 @@ START_TEST(a_wait_that_passes_the_time_left_is_refused_at_once)
 	pool_sample(b.pool, &s);
 	ck_assert_uint_ge(s.mean_run_ns, CLOCK_MS);
 	/* A free thread: no wait, however little time is left. */
-	ck_assert_int_eq(pool_reserve(b.pool, 1, now, now + 1, 0, &refusal), 0);
-	ck_assert_int_eq(pool_reserve(b.pool, 1, now, now + s.mean_run_ns - 1, 0, &refusal),
+	ck_assert_int_eq(places_reserve(b.pool, 1, now, now + 1, 0, &refusal), 0);
+	ck_assert_int_eq(places_reserve(b.pool, 1, now, now + s.mean_run_ns - 1, 0, &refusal),
 			 ERR_SHED);
 	ck_assert_str_eq(refusal.limit, "pool.t.wait");
-	ck_assert_int_eq(pool_reserve(b.pool, 1, now, now + s.mean_run_ns, 0, &refusal), 0);
+	ck_assert_int_eq(places_reserve(b.pool, 1, now, now + s.mean_run_ns, 0, &refusal), 0);
 	/* The last of a batch waits longest. */
-	ck_assert_int_eq(pool_reserve(b.pool, 3, now, now + 3 * s.mean_run_ns, 0, &refusal),
+	ck_assert_int_eq(places_reserve(b.pool, 3, now, now + 3 * s.mean_run_ns, 0, &refusal),
 			 ERR_SHED);
 	pool_sample(b.pool, &s);
-	ck_assert_uint_eq(s.shed_wait, 2);
-	pool_release(b.pool, 2);
+	ck_assert_uint_eq(s.shed[POOL_SHED_WAIT], 2);
+	places_release(b.pool, 2);
 	close_bench(&b);
 }
 END_TEST
@@ -145,7 +145,7 @@ START_TEST(a_wait_above_max_wait_is_refused_whatever_the_deadline)
 	ck_assert_int_eq(reserve(&b, 1, &refusal), 0);
 	ck_assert_int_eq(reserve(&b, 1, &refusal), ERR_SHED);
 	ck_assert_str_eq(refusal.limit, "pool.t.wait");
-	pool_release(b.pool, 1);
+	places_release(b.pool, 1);
 	close_bench(&b);
 }
 END_TEST
@@ -164,7 +164,7 @@ START_TEST(an_idle_pool_admits_a_batch_whatever_it_has_learned)
 	/* By the mean, the second waits too long; but nothing else would ever lower the mean. */
 	ck_assert_int_eq(reserve(&b, 2, &refusal), 0);
 	ck_assert_int_eq(reserve(&b, 1, &refusal), ERR_SHED);
-	pool_release(b.pool, 2);
+	places_release(b.pool, 2);
 	close_bench(&b);
 }
 END_TEST
@@ -178,14 +178,14 @@ START_TEST(retry_after_is_the_drain_time_with_jitter)
 	open_bench(&b, 1, 0);
 	ck_assert_int_eq(reserve(&b, 1, &refusal), 0);
 	for (uint64_t jitter = 0; jitter < 10; jitter++) {
-		ck_assert_int_eq(pool_reserve(b.pool, 1, 0, CLOCK_NEVER, jitter, &refusal),
+		ck_assert_int_eq(places_reserve(b.pool, 1, 0, CLOCK_NEVER, jitter, &refusal),
 				 ERR_SHED);
 		lowest = refusal.retry_after_s < lowest ? refusal.retry_after_s : lowest;
 		highest = refusal.retry_after_s > highest ? refusal.retry_after_s : highest;
 	}
 	ck_assert_uint_eq(lowest, 1);
 	ck_assert_uint_eq(highest, 2);
-	pool_release(b.pool, 1);
+	places_release(b.pool, 1);
 	close_bench(&b);
 }
 END_TEST
@@ -457,7 +457,7 @@ submit_round(struct submitter *s, struct random *r)
 	struct pool_refusal refusal;
 
 	s->bench.came = 0;
-	if (pool_reserve(s->bench.pool, n, now, CLOCK_NEVER, 0, &refusal) != 0) {
+	if (places_reserve(s->bench.pool, n, now, CLOCK_NEVER, 0, &refusal) != 0) {
 		s->refused++;
 		sched_yield();
 		return;

@@ -302,7 +302,7 @@ submit_round(struct submitter *s, struct random *r)
 	struct pool_refusal refusal;
 
 	s->bench.came = 0;
-	if (pool_reserve(s->bench.pool, n, clock_monotonic(), CLOCK_NEVER, 0, &refusal) != 0) {
+	if (places_reserve(s->bench.pool, n, clock_monotonic(), CLOCK_NEVER, 0, &refusal) != 0) {
 		sched_yield();
 		return;
 	}

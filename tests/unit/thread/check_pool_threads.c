@@ -281,7 +281,7 @@ START_TEST(a_pool_that_holds_more_than_it_may_refuses_until_it_fits)
 		home_await(&b.home, &b.came, i + 1);
 	}
 	ck_assert_int_eq(reserve(&b, 1, &refusal), 0);
-	pool_release(b.pool, 1);
+	places_release(b.pool, 1);
 	leave_gate(&b);
 	home_await(&b.home, &b.came, 6);
 	for (unsigned i = 0; i < 4; i++)
@@ -309,7 +309,7 @@ START_TEST(the_longest_wait_can_be_changed)
 	l.max_wait_ns = 0;
 	ck_assert_int_eq(pool_resize(b.pool, &l), 0);
 	ck_assert_int_eq(reserve(&b, 1, &refusal), 0);
-	pool_release(b.pool, 2);
+	places_release(b.pool, 2);
 	close_bench(&b);
 }
 END_TEST
