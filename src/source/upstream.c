@@ -13,6 +13,9 @@
 
 static const char *const balances[] = { "round-robin", "least-requests", "p2c", "hash", NULL };
 
+/* By enum upstream_fault. */
+static const char *const faults[] = { "connect", "closed", "timeout", "502", "503", "504", NULL };
+
 static const struct conf_key section_keys[] = {
 	{ "servers", CONF_LIST, FIELD_OF(servers), .flags = CONF_REQUIRED,
 	  .help = "each as http://HOST[:PORT] or unix:/PATH, and weight=N behind it where shares "
@@ -36,6 +39,15 @@ static const struct conf_key section_keys[] = {
 	  .max = 65536, .help = "of all workers together; each worker has at least one" },
 	{ "max_pending", CONF_UINT, FIELD_OF(max_pending), .def = "256", .max = 1000000,
 	  .help = "requests that wait for a connection, of all workers together" },
+	{ "retries", CONF_UINT, FIELD_OF(retries), .def = "1", .max = UPSTREAM_RETRIES_MAX,
+	  .help = "more attempts for one request, each at a server that it did not ask yet: "
+		  "idempotent ones, nothing of whose body was sent" },
+	{ "retry_on", CONF_WORDS, FIELD_OF(retry_on), .def = "connect, closed", .words = faults,
+	  .help = "what is worth another attempt: no connection; closed or reset before the first "
+		  "byte of a response; no such byte within first_byte_timeout; these statuses" },
+	{ "retry_budget", CONF_PERCENT, FIELD_OF(retry_budget), .def = "20%",
+	  .help = "retries as a share of the requests, in each worker, which saves up 10 at most; "
+		  "with few requests one a second is free" },
 	CONF_KEYS_END
 };
 

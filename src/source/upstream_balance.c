@@ -62,7 +62,7 @@ take_turns(struct upstream_share *share, const struct upstream_peer *level)
 	for (unsigned i = 0; i < share->upstream->count; i++) {
 		struct upstream_peer *p = peer_at(share, i);
 
-		if (level && is_freer(level, p))
+		if (p->is_out || (level && is_freer(level, p)))
 			continue;
 		p->credit += p->server->weight;
 		total += p->server->weight;
@@ -83,12 +83,14 @@ round_robin(struct upstream_share *share, const struct upstream_errand *e)
 static struct upstream_peer *
 least_requests(struct upstream_share *share, const struct upstream_errand *e)
 {
-	struct upstream_peer *least = peer_at(share, 0);
+	struct upstream_peer *least = NULL;
 
 	(void)e;
-	for (unsigned i = 1; i < share->upstream->count; i++) {
-		if (is_freer(peer_at(share, i), least))
-			least = peer_at(share, i);
+	for (unsigned i = 0; i < share->upstream->count; i++) {
+		struct upstream_peer *p = peer_at(share, i);
+
+		if (!p->is_out && (!least || is_freer(p, least)))
+			least = p;
 	}
 	return take_turns(share, least);
 }
@@ -101,7 +103,7 @@ draw(struct upstream_share *share, const struct upstream_peer *other)
 	uint64_t total = 0;
 
 	for (unsigned i = 0; i < share->upstream->count; i++) {
-		if (&share->peers[i] == other)
+		if (share->peers[i].is_out || &share->peers[i] == other)
 			continue;
 		total += share->peers[i].server->weight;
 		if (random_below(&share->env->random, total) < share->peers[i].server->weight)
@@ -149,7 +151,7 @@ by_hash(struct upstream_share *share, const struct upstream_errand *e)
 	for (unsigned i = 0; i < share->upstream->count; i++) {
 		uint64_t drawn = best_draw(share->peers[i].server, key);
 
-		if (best && drawn <= most)
+		if (share->peers[i].is_out || (best && drawn <= most))
 			continue;
 		best = &share->peers[i];
 		most = drawn;
@@ -164,16 +166,55 @@ static const pick_fn picks[] = {
 	[UPSTREAM_HASH] = by_hash,
 };
 
+/* --- who is asked at all ------------------------------------------------------------ */
+
+static bool
+was_asked(const struct upstream_errand *e, const struct upstream_peer *p)
+{
+	for (unsigned i = 0; i < e->retries; i++) {
+		if (e->asked[i] == p)
+			return true;
+	}
+	return false;
+}
+
+/* Marks who is out; all are in where none would be left. */
+static void
+choose(struct upstream_share *share, const struct upstream_errand *e)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < share->upstream->count; i++) {
+		share->peers[i].is_out = was_asked(e, &share->peers[i]);
+		left += !share->peers[i].is_out;
+	}
+	for (unsigned i = 0; left == 0 && i < share->upstream->count; i++)
+		share->peers[i].is_out = false;
+}
+
+bool
+upstream_balance_has_other(const struct upstream_errand *e, const struct upstream_peer *p)
+{
+	struct upstream_share *share = e->share;
+
+	for (unsigned i = 0; i < share->upstream->count; i++) {
+		if (&share->peers[i] != p && !was_asked(e, &share->peers[i]))
+			return true;
+	}
+	return false;
+}
+
 struct upstream_peer *
 upstream_balance_pick(struct upstream_share *share, const struct upstream_errand *e)
 {
 	if (share->upstream->count == 1)
 		return share->peers;
+	choose(share, e);
 	return picks[share->upstream->conf->balance](share, e);
 }
 
 bool
 upstream_balance_is_strict(const struct upstream_errand *e)
 {
-	return e->share->upstream->conf->balance == UPSTREAM_HASH;
+	return e->retries > 0 || e->share->upstream->conf->balance == UPSTREAM_HASH;
 }

@@ -105,16 +105,30 @@ upstream_conn_let_go(struct upstream_conn *c)
 	return e;
 }
 
+/* Nothing was heard, so that another server may be asked. */
+static enum upstream_fault
+fault_of(const struct upstream_conn *c, int err)
+{
+	if (c->state == UPSTREAM_CONNECTING && err == ERR_CONNECT)
+		return UPSTREAM_FAULT_CONNECT;
+	if (c->state != UPSTREAM_HEAD || c->interims > 0 || (c->in && c->in->len > 0))
+		return UPSTREAM_FAULT_NONE;
+	if (err == ERR_CLOSED)
+		return UPSTREAM_FAULT_CLOSED;
+	return err == ERR_TIMEOUT && c->is_sent ? UPSTREAM_FAULT_TIMEOUT : UPSTREAM_FAULT_NONE;
+}
+
 void
 upstream_conn_fail(struct upstream_conn *c, int err)
 {
+	enum upstream_fault why = fault_of(c, err);
 	struct upstream_errand *e = upstream_conn_let_go(c);
 
 	log_debug("upstream server %.*s: %s", SLICE_PRINT(c->peer->server->authority),
 		  err_text(err));
 	upstream_conn_close(c);
 	if (e)
-		upstream_errand_end(e, err);
+		upstream_errand_fail(e, c->peer, why, err);
 }
 
 static void

@@ -11,6 +11,7 @@
  *   upstream_servers.c   the list of servers: parsed and resolved by the builder
  *   upstream_share.c     a worker's share: admission, waiting list, idle conns
  *   upstream_balance.c   which server is asked next
+ *   upstream_retry.c     whether a failure is worth another server
  *   upstream_conn.c      one connection: connecting, sending, time-outs, its end
  *   upstream_request.c   the request's head
  *   upstream_response.c  the response: head and body, read strictly
@@ -33,6 +34,7 @@ enum {
 	UPSTREAM_FIELDS = 128, /* in a response's head */
 	UPSTREAM_INTERIMS = 8, /* 1xx responses before the final one */
 	UPSTREAM_WEIGHT_MAX = 256, /* of a server */
+	UPSTREAM_RETRIES_MAX = 8, /* of one subrequest */
 };
 
 /* --- read only, of the site ------------------------------------------------- */
@@ -52,6 +54,17 @@ enum upstream_balance {
 	UPSTREAM_HASH,
 };
 
+/* Why an attempt failed before there was a response's head; the words of `retry_on`. */
+enum upstream_fault {
+	UPSTREAM_FAULT_CONNECT,
+	UPSTREAM_FAULT_CLOSED, /* or reset, before the first byte */
+	UPSTREAM_FAULT_TIMEOUT, /* of the first byte */
+	UPSTREAM_FAULT_502, /* the server itself says so */
+	UPSTREAM_FAULT_503,
+	UPSTREAM_FAULT_504,
+	UPSTREAM_FAULT_NONE, /* nothing that another attempt would mend */
+};
+
 /* [upstream NAME] */
 struct upstream_conf {
 	struct conf_list servers;
@@ -59,6 +72,9 @@ struct upstream_conf {
 	uint64_t connect_timeout, first_byte_timeout, read_idle_timeout, send_idle_timeout;
 	uint64_t keepalive_timeout; /* ns; 0: connections are not kept */
 	unsigned max_connections, max_pending; /* of all workers together */
+	unsigned retries; /* of one subrequest, at most */
+	unsigned retry_on; /* bits of enum upstream_fault */
+	unsigned retry_budget; /* percent of the subrequests */
 };
 
 struct upstream {
@@ -91,6 +107,14 @@ struct upstream_peer {
 	unsigned address; /* the one that worked last */
 	unsigned active; /* errands on its connections */
 	int64_t credit; /* of smooth weighted round-robin */
+	bool is_out; /* not for the errand that a server is picked for */
+};
+
+/* What a worker may spend on attempts beyond the first; in hundredths of one. */
+struct upstream_budget {
+	uint64_t left;
+	uint64_t earned; /* since window_ns */
+	uint64_t window_ns;
 };
 
 struct upstream_share {
@@ -100,6 +124,7 @@ struct upstream_share {
 	unsigned open; /* conns, idle and connecting ones included */
 	unsigned admitted; /* subrequests reserved, waiting or in flight */
 	unsigned first; /* of the peers in this worker's order */
+	struct upstream_budget budget;
 	uint64_t mean_ns; /* of an errand on a connection, smoothed */
 	struct list waiting; /* of upstream_errand.link, oldest first */
 	struct list closed; /* of upstream_conn.link: freed at the end of the turn */
@@ -113,8 +138,11 @@ struct upstream_errand {
 	struct upstream_share *share;
 	struct upstream_conn *conn; /* NULL while it waits */
 	struct list link; /* share->waiting */
-	struct timer timer; /* the deadline, while it waits */
+	struct timer timer; /* the deadline, while it waits; the end of a back-off */
 	uint64_t begun_ns; /* when it got a connection */
+	const struct upstream_peer *asked[UPSTREAM_RETRIES_MAX]; /* and failed; borrowed */
+	uint8_t retries;
+	bool is_backing_off;
 };
 
 enum upstream_conn_state {
@@ -167,6 +195,8 @@ void upstream_share_free(struct upstream_share **share);
 int upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_t n) MUST_CHECK;
 /* Puts an admitted errand on the waiting list; it is served later in this turn. */
 void upstream_share_wait(struct upstream_errand *e);
+/* The same for one that waited before: it is the next. */
+void upstream_share_return(struct upstream_errand *e);
 /* Looks at the waiting list later in this turn. */
 void upstream_share_serve(struct upstream_share *share);
 /* A second, fresh connection for an errand whose idle one was closed; its conn is closed already.
@@ -176,6 +206,23 @@ void upstream_share_replace(struct upstream_errand *e);
 void upstream_errand_end(struct upstream_errand *e, int err);
 /* The same without a call-back. */
 void upstream_errand_drop(struct upstream_errand *e);
+/* An attempt failed at p; nothing but `why` was heard of it. Another attempt follows, or the end.
+ */
+void upstream_errand_fail(struct upstream_errand *e, const struct upstream_peer *p,
+			  enum upstream_fault why, int err);
+
+/* --- upstream_retry.c -------------------------------------------------------- */
+
+/* A first attempt begins: a part of one is earned. */
+void upstream_retry_earn(struct upstream_share *share);
+/* Whether the errand may be tried again after it failed at p: decided and paid for. `was_sent`: the
+ * server may have seen the request. */
+bool upstream_retry_may(struct upstream_errand *e, const struct upstream_peer *p,
+			enum upstream_fault why, bool was_sent);
+/* After that, and without a connection: now or after a back-off it waits for the next one. */
+void upstream_retry_go(struct upstream_errand *e);
+/* UPSTREAM_FAULT_NONE for all but 502, 503 and 504. */
+enum upstream_fault upstream_retry_fault(int status);
 
 /* --- upstream_balance.c ------------------------------------------------------ */
 
@@ -184,6 +231,8 @@ uint64_t upstream_balance_hash(struct slice text);
 /* The server that this errand is to ask. */
 struct upstream_peer *upstream_balance_pick(struct upstream_share *share,
 					    const struct upstream_errand *e);
+/* There is a server that it did not ask yet, beside p. */
+bool upstream_balance_has_other(const struct upstream_errand *e, const struct upstream_peer *p);
 /* No other server will do, only because it has a connection at hand. */
 bool upstream_balance_is_strict(const struct upstream_errand *e);
 

@@ -107,6 +107,29 @@ begin_body(struct upstream_conn *c, const struct response *r)
 	chunked_init(&c->chunked, TRAILER_BYTES);
 }
 
+/* Another server is asked instead. The conn is kept if the whole response is here. */
+static bool
+is_retried(struct upstream_conn *c, const struct response *r)
+{
+	enum upstream_fault why = upstream_retry_fault(r->status);
+	struct upstream_errand *e = c->errand;
+
+	if (why == UPSTREAM_FAULT_NONE || !upstream_retry_may(e, c->peer, why, true))
+		return false;
+	begin_body(c, r);
+	if (r->framing == BODY_LENGTH && c->left <= c->in->len - c->at) {
+		c->at += (uint32_t)c->left;
+		c->is_complete = true;
+	}
+	upstream_conn_let_go(c);
+	if (c->is_complete)
+		upstream_conn_finish(c);
+	else
+		upstream_conn_close(c);
+	upstream_retry_go(e);
+	return true;
+}
+
 static void
 take_final(struct upstream_conn *c, const struct response *r, size_t head_bytes)
 {
@@ -116,6 +139,8 @@ take_final(struct upstream_conn *c, const struct response *r, size_t head_bytes)
 		fail_protocol(c, "101 without having been asked for");
 		return;
 	}
+	if (is_retried(c, r))
+		return;
 	q->response.status = r->status;
 	tell_framing(q, r, c->method);
 	if (copy_fields(q, r, head_bytes) != 0) {

@@ -21,6 +21,10 @@ on_deadline(struct timer *t)
 	struct upstream_errand *e = CONTAINER_OF(t, struct upstream_errand, timer);
 	struct loop *l = &e->share->env->loop;
 
+	if (e->is_backing_off) {
+		upstream_share_return(e);
+		return;
+	}
 	/* The run keeps the deadline, and may have moved it since. */
 	if (e->q->deadline_ns > loop_now(l)) {
 		if (e->q->deadline_ns == CLOCK_NEVER ||
@@ -88,6 +92,8 @@ begin(struct upstream_errand *e)
 	list_remove(&e->link);
 	loop_clear_timer(&e->share->env->loop, &e->timer);
 	e->begun_ns = loop_now(&e->share->env->loop);
+	if (e->retries == 0)
+		upstream_retry_earn(e->share);
 }
 
 static void
@@ -99,7 +105,8 @@ open_for(struct upstream_peer *p, struct upstream_errand *e)
 		return;
 	count_add(e->share->env->counters, COUNTER_UPSTREAM_CONNECT_FAILED, 1);
 	log_debug("upstream server %.*s: %s", SLICE_PRINT(p->server->authority), err_text(err));
-	upstream_errand_end(e, err);
+	upstream_errand_fail(
+	    e, p, err == ERR_CONNECT ? UPSTREAM_FAULT_CONNECT : UPSTREAM_FAULT_NONE, err);
 }
 
 static bool
@@ -141,6 +148,20 @@ void
 upstream_share_wait(struct upstream_errand *e)
 {
 	list_append(&e->share->waiting, &e->link);
+	upstream_share_serve(e->share);
+}
+
+void
+upstream_share_return(struct upstream_errand *e)
+{
+	struct loop *l = &e->share->env->loop;
+
+	e->is_backing_off = false;
+	list_prepend(&e->share->waiting, &e->link);
+	loop_clear_timer(l, &e->timer);
+	/* Without memory for it the run's own timer is there still. */
+	if (e->q->deadline_ns != CLOCK_NEVER && loop_set_timer(l, &e->timer, e->q->deadline_ns))
+		log_debug("upstream: no memory for a timer");
 	upstream_share_serve(e->share);
 }
 
@@ -232,6 +253,16 @@ upstream_errand_end(struct upstream_errand *e, int err)
 		observe(e->share, loop_now(&e->share->env->loop) - e->begun_ns);
 	upstream_errand_drop(e);
 	subrequest_done(q, err);
+}
+
+void
+upstream_errand_fail(struct upstream_errand *e, const struct upstream_peer *p,
+		     enum upstream_fault why, int err)
+{
+	if (upstream_retry_may(e, p, why, why != UPSTREAM_FAULT_CONNECT))
+		upstream_retry_go(e);
+	else
+		upstream_errand_end(e, err);
 }
 
 /* --- its own life ---------------------------------------------------------------- */

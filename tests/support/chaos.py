@@ -15,7 +15,8 @@ import struct
 import sys
 
 MODES = {}
-SEEN = {"connections": 0, "requests": 0, "open": 0, "cut": 0}
+SEEN = {"connections": 0, "requests": 0, "open": 0, "cut": 0, "moody": 0}
+MOOD = ["json"]
 PIECE = b"x" * 65536
 
 
@@ -181,6 +182,20 @@ async def do_big(conn, request):
 async def do_count(conn, request):
     await conn.skip_body(request)
     await conn.answer(request, json.dumps(SEEN))
+
+
+@mode("mood MODE...            from now on, moody is that mode")
+async def do_mood(conn, request):
+    await conn.skip_body(request)
+    MOOD[:] = request.words[1:]
+    await conn.answer(request, json.dumps(MOOD))
+
+
+@mode("moody                   whatever mood said last; json at first. Counted")
+async def do_moody(conn, request):
+    SEEN["moody"] += 1
+    request.words = MOOD
+    await MODES[MOOD[0]][1](conn, request)
 
 
 @mode("until-close             a body that ends with the connection")

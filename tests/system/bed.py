@@ -172,8 +172,8 @@ def run_forebayd(*arguments, folder=None, limit=10):
 class Chaos:
     """tests/support/chaos.py as a process; ends with the pipe it reads from."""
 
-    def __init__(self):
-        self.process = subprocess.Popen(["/usr/bin/python3", CHAOS], stdin=subprocess.PIPE,
+    def __init__(self, port=0):
+        self.process = subprocess.Popen(["/usr/bin/python3", CHAOS, "--port", str(port)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE)
         line = self.process.stdout.readline().decode()
         self.address = line.split(": ", 1)[1].strip()
@@ -190,6 +190,13 @@ class Chaos:
         seen = json.loads(text.split(b"\r\n\r\n", 1)[1])
         seen["open"] -= 1
         return seen
+
+    def mood(self, *words):
+        """How it answers /moody from now on."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as s:
+            s.sendall(b"GET /mood/%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" %
+                      "/".join(words).encode())
+            assert b"".join(iter(lambda: s.recv(4096), b"")).startswith(b"HTTP/1.1 200 ")
 
     def stop(self):
         """Closes its standard input and waits."""

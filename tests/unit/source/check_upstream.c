@@ -23,7 +23,7 @@ static const struct complaint {
 	  "forward = cookie\nheader.x = {id}\nhost = client",
 	  BED_JOINED, "" },
 	{ SERVER "max_connections = 0", "", BED_JOINED, "f:3: [upstream u] max_connections: " },
-	{ SERVER "retries = 1", "", BED_JOINED, "f:3: [upstream u] retries: " },
+	{ SERVER "retrys = 1", "", BED_JOINED, "f:3: [upstream u] retrys: " },
 	{ "connect_timeout = 1s", "", BED_JOINED, "f:1: [upstream u] servers: " },
 	{ SERVER, "path = a", BED_JOINED, "f:5: [route u] path: path starts with /" },
 	{ SERVER, "path = /a?b", BED_JOINED, "f:5: [route u] path: path starts with /" },
