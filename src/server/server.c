@@ -21,7 +21,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { ERROR_TEXT_BYTES = 1 << 18, EXPLAIN_BYTES = 512, SPARE_FILES = 256 };
+enum { ERROR_TEXT_BYTES = 1 << 18, EXPLAIN_BYTES = 512, SPARE_FILES = 256, LAST_RESORT_S = 10 };
 
 /* Between the end of grace and the end of the process: jobs that run come home. */
 #define STOP_MARGIN_NS (15 * CLOCK_SEC)
@@ -371,6 +371,28 @@ start_all(struct start_up *u, int *err)
 	return begun;
 }
 
+/* Async-signal-safe: it may come while anything holds the log. */
+static void
+on_last_resort(int number)
+{
+	static const char text[] =
+	    "forebayd: a thread has not ended within 10 s after the drain; ending without it\n";
+
+	(void)number;
+	_exit(write(STDERR_FILENO, text, sizeof(text) - 1) < 0 ? EXIT_FAILURE + 1 : EXIT_FAILURE);
+}
+
+/* A job that asks nobody whether it should end, a worker that stands still, a disk that hangs: from
+ * now on threads are waited for, and that must have an end. */
+static void
+set_last_resort(void)
+{
+	struct sigaction action = { .sa_handler = on_last_resort };
+
+	sigaction(SIGALRM, &action, NULL);
+	alarm(LAST_RESORT_S);
+}
+
 int
 server_run(const char *path)
 {
@@ -395,6 +417,7 @@ server_run(const char *path)
 	conf_errors_fini(&u.errors);
 	if (!err)
 		loop_run(&s->loop);
+	set_last_resort();
 	while (begun-- > 0) {
 		if (phases[begun].stop)
 			phases[begun].stop(s);
@@ -402,6 +425,7 @@ server_run(const char *path)
 	logs_fini(&s->logs);
 	loop_fini(&s->loop);
 	mem_free(&s);
+	alarm(0);
 	if (!err)
 		log_notice("stopped");
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;

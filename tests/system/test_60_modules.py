@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from bed import FACTOR, FOREBAYD, free_port, run_forebayd, wait_until
+from bed import FACTOR, FOREBAYD, Daemon, free_port, run_forebayd, wait_until
 from client import Client, ask
 
 BUILD = os.path.dirname(os.path.abspath(FOREBAYD))
@@ -425,3 +425,27 @@ def is_idle(daemon):
     before = daemon.cpu_seconds()
     time.sleep(0.2 * FACTOR)
     return daemon.cpu_seconds() - before < 0.05 * FACTOR
+
+
+def test_a_job_that_asks_nobody_cannot_keep_the_server(start):
+    daemon = start("""
+[server]
+workers = 1
+grace = 200ms
+module_path = %s
+[module good]
+path = good.so
+[route nap]
+match = GET /nap
+source = compute nap
+time = 60s
+""" % GOOD)
+    with Client(daemon.address) as c:
+        c.get("/nap")
+        time.sleep(0.3)
+        begun = time.monotonic()
+        daemon.signal()
+        assert daemon.process.wait(30) == 1
+        assert 8 < time.monotonic() - begun < 20
+    assert "ending without it" in daemon.stderr()
+    Daemon.running.remove(daemon)
