@@ -1,195 +1,19 @@
 /*
- * Reload; see reload.h for the way.
+ * Reload, step by step; see reload.h for the way. How it ends is in
+ * reload_outcome.c.
  */
-#include "server/reload.h"
+#include "server/reload_priv.h"
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "server/command.h"
 #include "server/notify.h"
 #include "server/server.h"
 #include "server/tenancy.h"
 
-#include <string.h>
-#include <time.h>
-
 enum { PATIENCE_S = 10 };
 
 #define OVERDUE "a worker has not turned for 10 s; "
-
-static void begin(struct reload *r);
-
-/* --- who asked --------------------------------------------------------------------------- */
-
-static struct command *
-command_of(struct mail *m)
-{
-	return CONTAINER_OF(m, struct command, mail);
-}
-
-/* With what was wrong, or odd, for each. */
-static void
-answer_askers(struct reload *r, int status, const char *message)
-{
-	while (r->askers) {
-		struct command *c = command_of(r->askers);
-
-		r->askers = c->mail.next;
-		conf_errors_add_all(&c->reply.errors, &r->errors);
-		command_answer(c, status, "%s", message);
-	}
-}
-
-static void
-log_errors(struct conf_errors *e)
-{
-	conf_errors_sort(e);
-	for (size_t i = 0; i < e->count; i++) {
-		if (e->list[i].is_warning)
-			log_warning("%s", e->list[i].text);
-		else
-			log_error("%s", e->list[i].text);
-	}
-}
-
-/* --- the end of it ------------------------------------------------------------------------- */
-
-static bool
-is_given_up(const struct reload *r)
-{
-	return r->is_stopping || gauge_read(&r->server->state) == SERVER_DRAINING;
-}
-
-/* Those who asked last, too. */
-static void
-answer_all(struct reload *r, int status, const char *message)
-{
-	answer_askers(r, status, message);
-	r->askers = r->next_askers;
-	r->next_askers = NULL;
-	answer_askers(r, status, message);
-}
-
-static void
-begin_next(struct reload *r)
-{
-	if (is_given_up(r))
-		answer_all(r, 503, "the server ends");
-	else if (r->is_asked_again)
-		begin(r);
-}
-
-/* If somebody asked meanwhile, the next begins. */
-static void
-finish(struct reload *r, bool is_taken)
-{
-	struct server *s = r->server;
-
-	conf_errors_fini(&r->errors);
-	r->step = RELOAD_IDLE;
-	r->site = r->prior = NULL;
-	gauge_set(&s->reload_failed, !is_taken);
-	gauge_set(&s->reloaded_at, (uint64_t)time(NULL));
-	/* Workers that left meanwhile could have been sent mail. */
-	crew_end_left(&s->crew);
-	begin_next(r);
-}
-
-void
-reload_release(struct reload *r, struct site *site)
-{
-	struct site **at = &r->server->sites;
-
-	/* At the end all of them are freed, by whoever started. */
-	if (--site->holders > 0 || r->is_stopping)
-		return;
-	while (*at != site)
-		at = &(*at)->next;
-	*at = site->next;
-	reaper_take(&r->server->reaper, site);
-}
-
-/* The first error, for a line that stands alone. */
-static const char *
-first_error(const struct reload *r)
-{
-	for (size_t i = 0; i < r->errors.count; i++) {
-		if (!r->errors.list[i].is_warning)
-			return r->errors.list[i].text;
-	}
-	return err_text(r->outcome ? r->outcome : ERR_SHUTDOWN);
-}
-
-/* One line of systemctl status: the place of the first error is worth more there than how many
- * there are. */
-static void
-tell_refused(const struct reload *r)
-{
-	char text[REPLY_MESSAGE_BYTES];
-	struct writer w = writer_over(text, sizeof(text) - 1);
-
-	writer_text(&w, "reload refused: ");
-	if (r->errors.errors > 1)
-		writer_format(&w, "%u errors; ", r->errors.errors);
-	writer_text(&w, first_error(r));
-	text[w.len] = '\0';
-	notify_ready(text);
-}
-
-/* Nothing has changed. */
-static void
-refuse(struct reload *r)
-{
-	struct server *s = r->server;
-	char message[REPLY_MESSAGE_BYTES];
-	struct writer w = writer_over(message, sizeof(message) - 1);
-
-	log_errors(&r->errors);
-	writer_text(&w, "reload refused, nothing has changed: ");
-	/* Errors follow in full, each with its place; without any there is only the reason. */
-	if (r->errors.errors > 0)
-		writer_format(&w, "%u error%s", r->errors.errors, r->errors.errors > 1 ? "s" : "");
-	else
-		writer_text(&w, first_error(r));
-	message[w.len] = '\0';
-	log_error("%s", message);
-	if (!is_given_up(r))
-		tell_refused(r);
-	answer_askers(r, r->errors.errors ? 422 : 503, message);
-	acceptor_forget(&s->acceptor);
-	logs_cancel(&s->logs);
-	crew_dismiss_recruits(&s->crew);
-	if (r->site)
-		reload_release(r, r->site);
-	finish(r, false);
-}
-
-static void
-on_shortage(struct reload *r, int err)
-{
-	r->outcome = err;
-	conf_error(&r->errors, r->path, 0, "cannot reload: %s", err_text(err));
-}
-
-static void
-succeed(struct reload *r)
-{
-	const struct site *site = r->site;
-	uint64_t took = clock_monotonic() - r->began_ns;
-	char message[REPLY_MESSAGE_BYTES];
-	struct writer w = writer_over(message, sizeof(message) - 1);
-
-	writer_format(&w, "reloaded: %u workers, %u routes, in %llu ms", site->workers,
-		      site->route_count, (unsigned long long)(took / CLOCK_MS));
-	message[w.len] = '\0';
-	log_errors(&r->errors);
-	log_notice("%s", message);
-	if (!is_given_up(r))
-		notify_serving(site->workers, site->route_count);
-	answer_askers(r, 200, message);
-	finish(r, true);
-}
 
 /* --- the builder ---------------------------------------------------------------------------- */
 
@@ -247,9 +71,9 @@ on_impatience(struct timer *t)
 
 	r->is_overdue = true;
 	if (r->step == RELOAD_ATTACHING)
-		on_shortage(r, ERR_TIMEOUT);
+		reload_on_shortage(r, ERR_TIMEOUT);
 	log_error("reload: %s", overdue(r));
-	answer_all(r, 503, overdue(r));
+	reload_answer_all(r, 503, overdue(r));
 }
 
 static void
@@ -276,7 +100,7 @@ count_switched(struct reload *r)
 	if (--r->awaited > 0 || r->is_stopping)
 		return;
 	stop_waiting(r);
-	succeed(r);
+	reload_succeed(r);
 }
 
 /* Mail goes out in this order: no worker gets a connection of a listener that its site does not
@@ -336,12 +160,12 @@ on_resized(struct mail *m, void *receiver)
 
 	(void)receiver;
 	thread_join(&r->thread);
-	if (!r->outcome && !is_given_up(r)) {
+	if (!r->outcome && !reload_is_given_up(r)) {
 		publish(r);
 		return;
 	}
 	forget_tenancies(r);
-	refuse(r);
+	reload_refuse(r);
 }
 
 static void
@@ -351,14 +175,14 @@ attached(struct reload *r)
 
 	stop_waiting(r);
 	r->step = RELOAD_RESIZING;
-	if (!r->outcome && !is_given_up(r)) {
+	if (!r->outcome && !reload_is_given_up(r)) {
 		err = start_builder(r, resize, on_resized);
 		if (!err)
 			return;
-		on_shortage(r, err);
+		reload_on_shortage(r, err);
 	}
 	forget_tenancies(r);
-	refuse(r);
+	reload_refuse(r);
 }
 
 void
@@ -369,7 +193,7 @@ server_on_attached(struct mail *m, void *receiver)
 	struct reload *r = &s->reload;
 
 	if (t->outcome && !r->outcome)
-		on_shortage(r, t->outcome);
+		reload_on_shortage(r, t->outcome);
 	if (--r->awaited == 0 && !r->is_stopping)
 		attached(r);
 }
@@ -439,7 +263,7 @@ prepare(struct reload *r)
 	if (!err)
 		err = make_tenancies(r);
 	if (err && r->errors.errors == 0)
-		on_shortage(r, err);
+		reload_on_shortage(r, err);
 	return err;
 }
 
@@ -473,12 +297,12 @@ on_built(struct mail *m, void *receiver)
 	if (r->site)
 		adopt(r);
 	if (r->outcome == ERR_MEMORY)
-		on_shortage(r, r->outcome);
-	if (!r->site || r->errors.errors || is_given_up(r)) {
-		refuse(r);
+		reload_on_shortage(r, r->outcome);
+	if (!r->site || r->errors.errors || reload_is_given_up(r)) {
+		reload_refuse(r);
 	} else if (prepare(r) != 0) {
 		free_tenancies(r);
-		refuse(r);
+		reload_refuse(r);
 	} else {
 		attach_all(r);
 	}
@@ -486,8 +310,8 @@ on_built(struct mail *m, void *receiver)
 
 /* --- the beginning --------------------------------------------------------------------------- */
 
-static void
-begin(struct reload *r)
+void
+reload_begin(struct reload *r)
 {
 	int err;
 
@@ -505,8 +329,8 @@ begin(struct reload *r)
 	notify_reloading();
 	err = start_builder(r, build, on_built); /* r->outcome is the builder's now */
 	if (err) {
-		on_shortage(r, err);
-		refuse(r);
+		reload_on_shortage(r, err);
+		reload_refuse(r);
 	}
 }
 
@@ -530,7 +354,7 @@ reload_ask(struct reload *r, struct command *c)
 	}
 	r->is_asked_again = true;
 	if (r->step == RELOAD_IDLE)
-		begin(r);
+		reload_begin(r);
 }
 
 bool
@@ -547,7 +371,7 @@ reload_end_turn(struct reload *r)
 {
 	r->step = RELOAD_IDLE;
 	crew_end_left(&r->server->crew);
-	begin_next(r);
+	reload_begin_next(r);
 }
 
 void
@@ -557,7 +381,7 @@ reload_stop(struct reload *r)
 	thread_join(&r->thread);
 	/* What the builder has made, if it was there. */
 	mailbox_drain(&r->server->loop.mailbox, r->server);
-	answer_all(r, 503, "the server ends");
+	reload_answer_all(r, 503, "the server ends");
 	loop_clear_timer(&r->server->loop, &r->patience);
 	conf_errors_fini(&r->errors);
 }
