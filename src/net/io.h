@@ -4,8 +4,7 @@
  * Whoever is told "readable" reads until ERR_BUSY or a short read; whoever got
  * ERR_BUSY from a write waits to be told "writable".
  *
- * Plain TCP and unix sockets for now; TLS will be a second transport behind
- * the same functions.
+ * Plain TCP and unix sockets; or TLS over them, behind the same functions.
  */
 #ifndef FOREBAY_NET_IO_H
 #define FOREBAY_NET_IO_H
@@ -14,6 +13,7 @@
 #include "base/chunk.h"
 #include "base/err.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 #include <event2/event_struct.h>
 
@@ -30,6 +30,7 @@ typedef void (*io_fn)(struct io *io, unsigned ready);
 struct io {
 	struct event event;
 	io_fn on_ready;
+	struct tls *tls; /* owned; NULL: the bytes are as they come */
 	bool is_watched;
 };
 
@@ -41,6 +42,13 @@ int io_watch(struct io *io) __attribute__((warn_unused_result));
 void io_release(struct io *io);
 /* Unregisters and closes the descriptor. Idempotent. */
 void io_close(struct io *io);
+/* Before anything is read: from now on TLS, of which this is the server's side. `counters` are
+ * those of the thread. ERR_MEMORY. */
+int io_secure(struct io *io, struct tls_context *context, struct counters *counters) MUST_CHECK;
+/* After io_secure(), and before anything else: see tls_handshake(). */
+int io_handshake(struct io *io) MUST_CHECK;
+/* Drops TLS without a word: what is written and read then is plain. */
+void io_strip(struct io *io);
 static inline int
 io_fd(const struct io *io)
 {
@@ -50,6 +58,28 @@ io_fd(const struct io *io)
 /* Bytes read (> 0); 0 at the end of the stream; ERR_BUSY: nothing there now; ERR_CLOSED: the
  * connection broke. */
 long io_read(struct io *io, char *memory, size_t cap) __attribute__((warn_unused_result));
+/* After io_read() gave less than it was asked for: nothing is there until the next IO_READ. */
+static inline bool
+io_is_drained(const struct io *io)
+{
+	return !io->tls || tls_is_drained(io->tls);
+}
+/* For who reads without having been told IO_READ. */
+static inline void
+io_look_again(struct io *io)
+{
+	if (io->tls)
+		tls_look_again(io->tls);
+}
+/* Whether bytes of the stream have come or gone since this was asked last. TLS has records without
+ * any; without TLS nobody is woken but for bytes. */
+static inline bool
+io_take_moved(struct io *io)
+{
+	return !io->tls || tls_take_moved(io->tls);
+}
+/* Reads and forgets, at most `cap` bytes, of the socket and not of the stream; as io_read(). */
+long io_drop(struct io *io, char *memory, size_t cap) MUST_CHECK;
 /* Writes from the front of the list, at most `limit` bytes, and drops what was
  * written. 0: all of it, or the limit; ERR_BUSY: the socket is full; ERR_CLOSED: the connection
  * broke. */
@@ -60,9 +90,13 @@ bool io_is_reset(const struct io *io);
 long io_write_bytes(struct io *io, struct slice s) MUST_CHECK;
 /* Over a unix socket: the user whose process is at the other end. ERR_UNSUPPORTED elsewhere. */
 int io_peer_user(const struct io *io, uint32_t *uid) MUST_CHECK;
-/* Half-close: no more will be written. */
+/* Of a stream that has an end of its own (TLS): says it. 0: said, or there is none; ERR_BUSY: the
+ * socket is full. */
+int io_end(struct io *io) MUST_CHECK;
+/* io_end(), then half-close: no more will be written, and what is read is the socket's. Nothing
+ * happens where the socket is full: io->tls is still there, and it is to be asked again. */
 void io_shut(struct io *io);
-/* Makes close send a reset instead of waiting for unread data to drain. */
+/* Makes close send a reset instead of waiting for unread data to drain; the stream is cut. */
 void io_reset_on_close(struct io *io);
 
 /* Starts a connection to `to`; the result comes as IO_WRITE, then ask

@@ -25,6 +25,15 @@ static const struct conn_protocol *const protocols[] = { &h1_protocol };
 
 enum { PROTOCOLS = sizeof(protocols) / sizeof(protocols[0]) };
 
+/* For who speaks HTTP where TLS is spoken: there is no connection yet on which it could be said
+ * otherwise. */
+static const char wrong_port[] = "HTTP/1.1 400 Bad Request\r\n"
+				 "Connection: close\r\n"
+				 "Content-Type: text/plain\r\n"
+				 "Content-Length: 47\r\n"
+				 "\r\n"
+				 "This port speaks HTTPS: begin with https://...\n";
+
 /* --- the host ---------------------------------------------------------------------- */
 
 static void on_expired(struct wheel_entry *e);
@@ -146,7 +155,7 @@ drop_input(struct conn *c)
 	long n;
 
 	do {
-		n = io_read(&c->io, dropped, sizeof(dropped));
+		n = io_drop(&c->io, dropped, sizeof(dropped));
 		if (n > 0)
 			c->lingered += (uint32_t)n;
 	} while (n > 0 && c->lingered < LINGER_BYTES);
@@ -171,8 +180,20 @@ linger(struct conn *c)
 		drop_input(c); /* what is there already is no edge any more */
 }
 
-/* Nothing is pending: the buffers go back. */
+/* All is written. The end of a TLS stream is a record of its own, without which it looks cut off:
+ * where the socket is full, that waits. */
 static void
+end(struct conn *c)
+{
+	c->protocol->stop(c); /* a body that was cut short ends in a reset instead */
+	if (io_end(&c->io) == ERR_BUSY)
+		linger(c);
+	else
+		conn_close(c);
+}
+
+/* Nothing is pending: the buffers go back. */
+static inline void
 rest(struct conn *c)
 {
 	const struct conn_host *h = c->host;
@@ -180,6 +201,8 @@ rest(struct conn *c)
 	    c->flags & CONN_SERVED ? h->limits.idle_timeout_ns : h->limits.header_timeout_ns;
 
 	c->protocol->stop(c);
+	if (!io_take_moved(&c->io))
+		return; /* woken for nothing: the time-out that is set stands */
 	/* Its head was sent before the drain began, and did not say that we close. */
 	if (h->is_draining && ns > h->drain_idle_ns)
 		ns = h->drain_idle_ns;
@@ -202,13 +225,61 @@ obey(struct conn *c, enum conn_next next)
 	case CONN_NEXT_CLOSE:
 		break;
 	}
-	conn_close(c);
+	end(c);
 	return false;
 }
 
+/* The last words are plain where the first were. */
+static void
+refuse_handshake(struct conn *c, int err)
+{
+	io_strip(&c->io);
+	if (err == ERR_UNSUPPORTED &&
+	    io_write_bytes(&c->io, slice_make(wrong_port, sizeof(wrong_port) - 1)) < 0)
+		err = ERR_CLOSED;
+	if (err == ERR_CLOSED)
+		conn_close(c);
+	else
+		linger(c); /* so that the peer hears why */
+}
+
+/* What was agreed on, if that has a row. */
+static void
+choose_protocol(struct conn *c, struct slice name)
+{
+	for (unsigned i = 0; i < PROTOCOLS; i++) {
+		if (slice_eq(protocols[i]->name, name))
+			c->protocol = protocols[i];
+	}
+}
+
+static bool advance(struct conn *c);
+
+/* All of it has one deadline, that of the conn; then the protocol begins. As advance(), which is
+ * shorter without it. */
+static __attribute__((noinline)) bool
+shake_hands(struct conn *c)
+{
+	int err = io_handshake(&c->io);
+
+	if (err == ERR_BUSY)
+		return true;
+	if (err) {
+		refuse_handshake(c, err);
+		return false;
+	}
+	c->flags &= ~(unsigned)CONN_HANDSHAKE;
+	choose_protocol(c, tls_protocol(c->io.tls));
+	rest(c);
+	return advance(c);
+}
+
+/* False when the conn is gone, or on its way. */
 static bool
 advance(struct conn *c)
 {
+	if (c->flags & CONN_HANDSHAKE)
+		return shake_hands(c);
 	if (!c->active)
 		c->active = c->protocol->start(c);
 	if (!c->active) {
@@ -231,6 +302,8 @@ on_ready(struct io *io, unsigned ready)
 	struct conn *c = CONTAINER_OF(io, struct conn, io);
 
 	if (c->flags & CONN_LINGERING) {
+		if (c->io.tls)
+			io_shut(&c->io); /* the end of its stream has waited for room */
 		drop_input(c);
 		return;
 	}
@@ -238,7 +311,7 @@ on_ready(struct io *io, unsigned ready)
 		c->flags |= CONN_READABLE;
 	if (ready & IO_CLOSED)
 		c->flags |= CONN_PEER_CLOSED | CONN_READABLE;
-	if (c->active || (c->flags & CONN_READABLE))
+	if (c->active || (c->flags & (CONN_READABLE | CONN_HANDSHAKE)))
 		advance(c);
 }
 
@@ -275,14 +348,14 @@ refuse_conn(struct conn_host *h, int fd)
 	close(fd);
 }
 
-void
-conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t flags)
+static struct conn *
+make_conn(struct conn_host *h, int fd, const struct address *peer, uint32_t flags)
 {
 	struct conn *c = take_conn(h);
 
 	if (!c) {
 		refuse_conn(h, fd);
-		return;
+		return NULL;
 	}
 	c->host = h;
 	c->protocol = protocols[0];
@@ -295,9 +368,40 @@ conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t flag
 	h->open++;
 	count_add(h->env->counters, COUNTER_CONN_OPENED, 1);
 	conn_expire_at(c, now_plus(c, h->limits.header_timeout_ns));
-	/* Read first: a short connection is answered before it is registered. */
+	return c;
+}
+
+/* Reads first: a short connection is answered before it is registered. */
+static void
+begin(struct conn *c)
+{
 	if (advance(c) && io_watch(&c->io) != 0)
 		conn_close(c);
+}
+
+void
+conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t flags)
+{
+	struct conn *c = make_conn(h, fd, peer, flags);
+
+	if (c)
+		begin(c);
+}
+
+void
+conn_open_secure(struct conn_host *h, int fd, const struct address *peer, uint32_t flags,
+		 struct tls_context *context)
+{
+	struct conn *c = make_conn(h, fd, peer, flags | CONN_HANDSHAKE);
+
+	if (!c)
+		return;
+	if (io_secure(&c->io, context, h->env->counters) == 0) {
+		begin(c);
+	} else {
+		count_add(h->env->counters, COUNTER_CLOSE_MEMORY, 1);
+		conn_close(c);
+	}
 }
 
 /* --- time, drain, pressure ----------------------------------------------------------- */
@@ -312,10 +416,18 @@ expire_idle(struct conn *c)
 	}
 	/* A request that is there already came before our FIN: it is answered. */
 	c->flags |= CONN_READABLE;
+	io_look_again(&c->io);
 	if (advance(c) && !c->active) {
 		count_add(c->host->env->counters, COUNTER_CLOSE_DRAIN, 1);
 		linger(c);
 	}
+}
+
+static void
+expire_handshake(struct conn *c)
+{
+	tls_count_timeout(c->host->env->counters);
+	conn_close(c);
 }
 
 static void
@@ -326,6 +438,8 @@ on_expired(struct wheel_entry *e)
 	conn_expire_at(c, CLOCK_NEVER); /* every open conn stays in the wheel */
 	if (c->flags & CONN_LINGERING)
 		conn_close(c);
+	else if (c->flags & CONN_HANDSHAKE)
+		expire_handshake(c);
 	else if (c->active)
 		obey(c, c->protocol->expire(c->active));
 	else
@@ -386,7 +500,7 @@ close_if_idle(struct wheel_entry *e, void *argument)
 	struct conn *c = CONTAINER_OF(e, struct conn, timeout);
 	struct quota *quota = argument;
 
-	if (quota->left == 0 || is_busy(c) || (c->flags & CONN_LINGERING))
+	if (quota->left == 0 || is_busy(c) || (c->flags & (CONN_LINGERING | CONN_HANDSHAKE)))
 		return;
 	quota->left--;
 	quota->closed++;

@@ -20,6 +20,7 @@
 struct conn;
 struct conn_host;
 struct h1;
+struct tls_context;
 
 /* What a protocol wants done with its conn. */
 enum conn_next {
@@ -96,6 +97,7 @@ enum conn_flag {
 	CONN_UNIX = 32, /* peer holds no address */
 	CONN_EOF = 64, /* the peer's bytes are read to their end */
 	CONN_LOST = 128, /* reading or writing failed */
+	CONN_HANDSHAKE = 256, /* TLS: hands are not shaken yet */
 };
 
 struct conn {
@@ -131,6 +133,9 @@ void conn_host_set_limits(struct conn_host *h, const struct conn_limits *limits)
  * descriptor is closed.
  */
 void conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t flags);
+/* The same with TLS: hands are shaken first, within header_timeout. The context is borrowed. */
+void conn_open_secure(struct conn_host *h, int fd, const struct address *peer, uint32_t flags,
+		      struct tls_context *context);
 /* Closes at once, cancelling what runs. */
 void conn_close(struct conn *c);
 /* Sets when the conn times out; only the conn's protocol calls it. */

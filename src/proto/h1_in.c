@@ -70,7 +70,7 @@ h1_read(struct h1 *h)
 		h->in->len += (uint32_t)n;
 		h->flags |= H1_CAME;
 		/* A short read emptied the socket: what comes later is a new edge. */
-		if ((size_t)n < room && !(c->flags & CONN_PEER_CLOSED))
+		if ((size_t)n < room && !(c->flags & CONN_PEER_CLOSED) && io_is_drained(&c->io))
 			c->flags &= ~(unsigned)CONN_READABLE;
 		return H1_PROGRESS;
 	}

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/tls_tickets.h"
 #include "server/site.h"
 
 #include <errno.h>
@@ -68,7 +69,7 @@ choose_worker(struct acceptor *a)
 }
 
 static void
-hand_over(struct acceptor *a, int fd, const struct address *peer, uint32_t flags)
+hand_over(struct acceptor *a, int fd, const struct address *peer, const struct gate *g)
 {
 	struct worker *w = choose_worker(a);
 	struct handover *h = w->pending;
@@ -84,7 +85,7 @@ hand_over(struct acceptor *a, int fd, const struct address *peer, uint32_t flags
 	}
 	count_add(a->counters, COUNTER_ACCEPTED, 1);
 	w->given++;
-	handover_add(h, fd, peer, flags);
+	handover_add(h, fd, peer, g->conn_flags, g->tls);
 	if (h->count == HANDOVER_MAX) {
 		handover_send(h, w);
 		w->pending = NULL;
@@ -160,7 +161,7 @@ accept_batch(struct gate *g, unsigned count)
 		int fd = listener_accept(&g->listener, &peer);
 
 		if (fd >= 0) {
-			hand_over(a, fd, &peer, g->conn_flags);
+			hand_over(a, fd, &peer, g);
 			continue;
 		}
 		if (errno == EAGAIN)
@@ -424,8 +425,32 @@ set_gate(struct gate *g, const struct site_listener *l)
 		gate_tell(g, "listening on");
 	g->is_new = false;
 	g->conn_flags = l->allows_half_close ? CONN_HALF_CLOSE : 0;
+	tls_context_unref(&g->tls);
+	g->tls = l->tls ? tls_context_ref(l->tls) : NULL;
 	if (g->listener.backlog != (int)l->backlog)
 		listener_set_backlog(&g->listener, (int)l->backlog);
+}
+
+/* Without memory for the timer the keys stay as they are until the next site. */
+static void
+await_tickets(struct acceptor *a)
+{
+	uint64_t at = clock_after(loop_now(a->loop), TLS_TICKET_PERIOD_S * CLOCK_SEC);
+
+	if (!timer_is_set(&a->tickets) && loop_set_timer(a->loop, &a->tickets, at) != 0)
+		log_warning("TLS tickets: %s", err_text(ERR_MEMORY));
+}
+
+static void
+on_tickets_due(struct timer *t)
+{
+	struct acceptor *a = CONTAINER_OF(t, struct acceptor, tickets);
+
+	for (struct gate *g = a->gates; g; g = g->next) {
+		if (g->tls)
+			tls_context_rotate(g->tls);
+	}
+	await_tickets(a);
 }
 
 void
@@ -438,6 +463,7 @@ acceptor_take_over(struct acceptor *a, const struct site *site)
 		set_gate(find_gate(a, &site->listeners[i].address), &site->listeners[i]);
 	begin_closing(a);
 	go_on_closing(a);
+	await_tickets(a);
 	/* What came to a new one before it was looked at. */
 	accept_ready(a);
 }
@@ -453,6 +479,7 @@ acceptor_init(struct acceptor *a, struct loop *loop, struct crew *crew, struct c
 	};
 	timer_init(&a->pause, on_pause_over);
 	timer_init(&a->closing, on_closing);
+	timer_init(&a->tickets, on_tickets_due);
 }
 
 void
@@ -471,5 +498,6 @@ acceptor_close(struct acceptor *a)
 	close_gates(a, is_any);
 	loop_clear_timer(a->loop, &a->pause);
 	loop_clear_timer(a->loop, &a->closing);
+	loop_clear_timer(a->loop, &a->tickets);
 	loop_forget(a->loop, &a->more);
 }

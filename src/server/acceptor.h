@@ -29,6 +29,7 @@ struct acceptor {
 	struct counters *counters; /* borrowed: main's */
 	struct deferred more; /* a batch was full: go on next turn */
 	struct timer pause;
+	struct timer tickets; /* new keys are due for those of TLS sessions */
 	bool is_paused;
 	struct timer closing; /* set while gates are */
 	uint64_t warn_after_ns; /* about a shortage: not at every look */

@@ -47,6 +47,7 @@ gate_free(struct gate **pointer)
 	if (g->io.is_watched)
 		io_release(&g->io);
 	listener_close(&g->listener);
+	tls_context_unref(&g->tls);
 	mem_free(pointer);
 }
 

@@ -17,6 +17,7 @@ struct gate {
 	struct listener listener;
 	struct acceptor *acceptor; /* borrowed */
 	uint32_t conn_flags;
+	struct tls_context *tls; /* counted: what it shows to who connects; NULL: plain */
 	bool is_ready; /* connections may wait */
 	bool is_new; /* of the site that is being prepared */
 	bool is_kept; /* by that site */

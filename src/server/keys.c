@@ -5,6 +5,7 @@
 
 static const char *const dispatches[] = { "round-robin", "least-active", NULL };
 static const char *const half_closes[] = { "cancel", "allow", NULL };
+static const char *const tls_mins[] = { "1.2", "1.3", NULL };
 static const char *const levels[] = { "error", "warning", "notice", "debug", NULL };
 static const char *const log_targets[] = { "stderr", "journal", NULL };
 static const char *const log_formats[] = { "text", "json", NULL };
@@ -56,6 +57,24 @@ const struct conf_key listen_keys[] = {
 	{ "half_close", CONF_WORD, CONF_FIELD(struct listen_conf, half_close), .def = "cancel",
 	  .words = half_closes,
 	  .help = "what a client's FIN means while its request runs: it went, or it waits" },
+	{ "tls", CONF_BOOL, CONF_FIELD(struct listen_conf, tls.is_on), .def = "no",
+	  .help = "HTTPS; needs a certificate and its key" },
+	{ "certificate", CONF_PATHS, CONF_FIELD(struct listen_conf, tls.certificate),
+	  .help = "files in PEM form, each with its chain behind it; chosen by the name that the "
+		  "client asks for, else the first" },
+	{ "key", CONF_PATHS, CONF_FIELD(struct listen_conf, tls.key),
+	  .help = "files in PEM form: the key of each certificate, in the same order" },
+	{ "client_ca", CONF_PATH, CONF_FIELD(struct listen_conf, tls.client_ca),
+	  .help = "certificates in PEM form; set: clients need a certificate that one of them "
+		  "has signed" },
+	{ "tls_min", CONF_WORD, CONF_FIELD(struct listen_conf, tls.min), .words = tls_mins,
+	  .help = "oldest version of TLS; without it, 1.2" },
+	{ "ciphers", CONF_TEXT, CONF_FIELD(struct listen_conf, tls.ciphers),
+	  .help = "OpenSSL's names with colons between them, of TLS 1.3 too; without it, those "
+		  "with forward secrecy and authenticated encryption" },
+	{ "ocsp", CONF_PATHS, CONF_FIELD(struct listen_conf, tls.ocsp),
+	  .help = "files in DER form: an OCSP response for each certificate, in the same order, "
+		  "stapled to handshakes" },
 	CONF_KEYS_END
 };
 

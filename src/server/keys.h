@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "config/key.h"
+#include "net/tls_context.h"
 
 struct server_conf {
 	unsigned workers; /* 0: auto */
@@ -27,6 +28,7 @@ struct listen_conf {
 	struct address address;
 	unsigned backlog;
 	unsigned half_close; /* 0: cancel, 1: allow */
+	struct tls_conf tls;
 };
 
 struct log_conf {

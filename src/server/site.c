@@ -247,6 +247,37 @@ check_budget(const struct site *s, struct conf_errors *e)
 				s->workers, threads, (double)s->budget.quota_milli / 1000);
 }
 
+/* --- TLS -------------------------------------------------------------------------------- */
+
+/* RFC 7301 6: what we speak, the best first, each behind its length. */
+static const char protocols[] = "\x08http/1.1\x08http/1.0";
+
+static const struct tls_context *
+find_tls(const struct site *prior, struct slice name)
+{
+	for (unsigned i = 0; prior && i < prior->listener_count; i++) {
+		if (slice_eq(prior->listeners[i].name, name))
+			return prior->listeners[i].tls;
+	}
+	return NULL;
+}
+
+static void
+build_tls(struct site *s, const struct site *prior, struct conf_errors *e)
+{
+	for (unsigned i = 0; i < s->listener_count; i++) {
+		struct site_listener *l = &s->listeners[i];
+		const struct tls_wish wish = {
+			.conf = &l->tls_conf,
+			.section = l->section,
+			.protocols = slice_make(protocols, sizeof(protocols) - 1),
+		};
+
+		if (l->tls_conf.is_on)
+			l->tls = tls_context_new(&wish, find_tls(prior, l->name), e);
+	}
+}
+
 /* --- what is counted ------------------------------------------------------------------- */
 
 /* The route's, or a part's, in the prior site: the same name is the same thing to who reads the
@@ -332,6 +363,7 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	};
 	int err;
 
+	build_tls(s, prior, e);
 	build_pools(&building, e);
 	check_budget(s, e);
 	build_sources(s, &b);
@@ -357,6 +389,8 @@ site_free(struct site **site)
 		if (s->sources[i]->ops->unload)
 			s->sources[i]->ops->unload(s->sources[i]);
 	}
+	for (unsigned i = 0; i < s->listener_count; i++)
+		tls_context_unref(&s->listeners[i].tls);
 	site_close_modules(s);
 	pools_release(&s->pools);
 	close_ledgers(s);

@@ -21,6 +21,9 @@ struct site_listener {
 	struct address address;
 	unsigned backlog;
 	bool allows_half_close;
+	struct tls_conf tls_conf;
+	const struct conf_section *section;
+	struct tls_context *tls; /* counted; NULL: plain */
 	const char *file; /* where it stands, for errors when it is bound */
 	unsigned line;
 };

@@ -143,6 +143,10 @@ read_listeners(struct site *s, struct conf_errors *e)
 		l->address = c.address;
 		l->backlog = c.backlog;
 		l->allows_half_close = c.half_close != 0;
+		l->section = section;
+		l->tls_conf = c.tls;
+		if (tls_conf_check(&c.tls, section, e) != 0)
+			l->tls_conf.is_on = false; /* said; its files are not looked at */
 		l->file = conf_file_name(section, "address");
 		l->line = conf_line(section, "address");
 		check_address(s, l, section, e);

@@ -18,6 +18,18 @@ enum { LAST_REQUEST_MS = 1000 }; /* how long an idle conn may still send one whe
 /* --- what the acceptor hands over ------------------------------------------------- */
 
 static void
+open_one(struct conn_host *host, int fd, const struct address *peer, uint32_t flags,
+	 struct tls_context *tls)
+{
+	if (!tls) {
+		conn_open(host, fd, peer, flags);
+		return;
+	}
+	conn_open_secure(host, fd, peer, flags, tls);
+	tls_context_unref(&tls);
+}
+
+static void
 on_handover(struct mail *m, void *receiver)
 {
 	struct handover *h = CONTAINER_OF(m, struct handover, mail);
@@ -30,7 +42,7 @@ on_handover(struct mail *m, void *receiver)
 			peer.of.v4 = h->item[i].peer.of.v4;
 		else if (peer.of.any.sa_family == AF_INET6)
 			peer.of.v6 = h->item[i].peer.of.v6;
-		conn_open(&w->host, h->item[i].fd, &peer, h->item[i].flags);
+		open_one(&w->host, h->item[i].fd, &peer, h->item[i].flags, h->item[i].tls);
 	}
 	mem_free(&h);
 }
@@ -48,10 +60,12 @@ handover_new(void)
 }
 
 void
-handover_add(struct handover *h, int fd, const struct address *peer, uint32_t flags)
+handover_add(struct handover *h, int fd, const struct address *peer, uint32_t flags,
+	     struct tls_context *tls)
 {
 	h->item[h->count].fd = fd;
 	h->item[h->count].flags = flags;
+	h->item[h->count].tls = tls ? tls_context_ref(tls) : NULL;
 	h->item[h->count].peer.family = peer->of.any.sa_family;
 	if (peer->of.any.sa_family == AF_INET)
 		h->item[h->count].peer.of.v4 = peer->of.v4;

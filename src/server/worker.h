@@ -24,6 +24,7 @@ struct handover {
 	struct {
 		int fd;
 		uint32_t flags; /* enum conn_flag of the listener */
+		struct tls_context *tls; /* counted: of the site it was accepted for; NULL: plain */
 		struct {
 			uint16_t family;
 			union {
@@ -89,8 +90,9 @@ void worker_check_empty(struct worker *w);
 
 /* An empty handover, or NULL. */
 struct handover *handover_new(void) MUST_CHECK;
-/* Adds an accepted connection. */
-void handover_add(struct handover *h, int fd, const struct address *peer, uint32_t flags);
+/* Adds an accepted connection. With TLS it takes a user of the context of its own. */
+void handover_add(struct handover *h, int fd, const struct address *peer, uint32_t flags,
+		  struct tls_context *tls);
 void handover_send(struct handover *h, struct worker *w);
 
 /* Orders, from the main thread; ERR_MEMORY: not sent. */

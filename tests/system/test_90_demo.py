@@ -14,6 +14,8 @@ import urllib.request
 
 import pytest
 
+from authority import Authority
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CONF = os.path.join(TOP, "conf/demo.conf")
 FOREBAYD = os.environ.get("FOREBAYD") or os.path.join(TOP, "forebayd")
@@ -224,9 +226,11 @@ def test_what_the_sample_has_in_comments_is_all_right_too(tmp_path):
         text = stream.read()
     for before, after in (("/var/lib/forebay/shop.db", str(tmp_path / "shop.db")), ("/srv/www", str(tmp_path)),
                           ("/var/log/forebay", str(tmp_path)),
+                          ("/etc/forebay/tls/", str(tmp_path) + "/"),
                           ("#user = forebay", "")):
         assert before in text
         text = text.replace(before, after)
+    Authority(tmp_path).issue("example.org", ["example.org"])
     sqlite3.connect(tmp_path / "shop.db").execute("CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT)")
     conf = tmp_path / "forebay.conf"
     conf.write_text(re.sub(r"(?m)^#(?=\[|[a-z_.]+ = )", "", text), encoding="utf-8")
