@@ -32,7 +32,8 @@ _forebayctl()
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	-a | --address | -t | --timeout)
+	-a | --address | -t | --timeout | --rate | --service | --cv | --threads | --queue | \
+		--fan-out | --deadline | --slo | --cores)
 		return
 		;;
 	esac
@@ -60,10 +61,13 @@ _forebayctl()
 		esac
 	done
 
-	if [[ $current == -* ]]; then
+	if [ "$command" = plan ]; then
+		word='--rate --service --cv --threads --queue --fan-out --deadline --slo --cores
+			--simulate --json --help'
+	elif [[ $current == -* ]]; then
 		word='--address --help --json --socket --timeout --version --wait'
 	elif [ -z "$command" ]; then
-		word='status metrics ready reload set drain'
+		word='status metrics ready reload set drain plan'
 	elif [ "$command" = set ] && [ "$place" -eq 0 ]; then
 		word=$(_forebayctl_settings "${COMP_WORDS[0]}" "${server[@]}")
 	else

@@ -28,6 +28,8 @@ struct errand {
 	bool has_json;
 	bool is_question; /* a refusal is an answer like any other: printed, not complained about */
 	bool can_wait; /* --wait */
+	/* Instead of all from method on: reads the command line by itself. */
+	enum control_exit (*run)(int argc, char **argv);
 };
 
 static const struct errand errands[] = {
@@ -69,6 +71,10 @@ static const struct errand errands[] = {
 	  .seconds = 5,
 	  .has_json = true,
 	  .can_wait = true },
+	{ .name = "plan",
+	  .words = "OPTION...",
+	  .help = "threads and queue for a load, asking no server; plan --help",
+	  .run = control_plan },
 };
 
 enum { ERRANDS = sizeof(errands) / sizeof(errands[0]) };
@@ -261,13 +267,36 @@ static const struct option longs[] = {
 	{ "wait", no_argument, NULL, 'w' },          { NULL, 0, NULL, 0 },
 };
 
+#define LETTERS "a:hjs:t:w"
+
+/* The command that reads its options itself, if it is one: looked for before they are, since
+ * they would be wrong here. */
+static const struct errand *
+find_reader(int argc, char **argv)
+{
+	const struct errand *e;
+	int letter;
+
+	opterr = 0;
+	do
+		letter = getopt_long(argc, argv, "+" LETTERS, longs, NULL);
+	while (letter != -1 && letter != '?' && letter != 'h');
+	e = letter == -1 && optind < argc ? find_errand(argv[optind]) : NULL;
+	opterr = 1;
+	optind = 0; /* begins anew */
+	return e && e->run ? e : NULL;
+}
+
 enum control_exit
 control_run(int argc, char **argv)
 {
+	const struct errand *reader = find_reader(argc, argv);
 	struct control c = { .socket = NULL };
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "a:hjs:t:w", longs, NULL)) != -1) {
+	if (reader)
+		return reader->run(argc, argv);
+	while ((letter = getopt_long(argc, argv, LETTERS, longs, NULL)) != -1) {
 		switch (letter) {
 		case 'a':
 			c.address = optarg;

@@ -23,6 +23,10 @@ struct control {
 	char where[CONTROL_WHERE_BYTES]; /* the address, for messages */
 };
 
+/* Commands with options of their own: the whole command line, of which the first word that is
+ * no option is theirs. */
+enum control_exit control_plan(int argc, char **argv);
+
 /* On standard error, in one line: what is wrong with the command line. */
 enum control_exit control_complain(const char *what, const char *word, const char *more);
 

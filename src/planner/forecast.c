@@ -1,0 +1,253 @@
+/*
+ * Choosing among the formulas; see forecast.h.
+ */
+#include "planner/forecast.h"
+
+#include "base/mem.h"
+#include "planner/batch.h"
+#include "planner/crowd.h"
+#include "planner/erlang.h"
+#include "planner/service.h"
+
+#include <math.h>
+
+enum {
+	CELLS = 600, /* of a convolution */
+	REQUESTS = 400000, /* of a simulation */
+	SEED = 1,
+};
+
+/* --- no bound, one job a request --------------------------------------------------------- */
+
+/*
+ * P(W > t) = C e^-(decay t) is exact for M/M/c. For another cv the mean is Allen-Cunneen's,
+ * (1 + cv^2)/2 that of M/M/c (Lee and Longton 1959 for Poisson arrivals), the share that waits
+ * is kept, and so the decay is what fits both.
+ */
+static void
+make_closed(struct forecast *f)
+{
+	const struct station *s = &f->station;
+	double idle = (s->servers - station_work(s)) / s->service_s;
+
+	f->p_wait = erlang_c(station_work(s), s->servers);
+	f->decay = idle * 2 / (1 + s->cv * s->cv);
+	f->mean_wait_s = f->p_wait / f->decay;
+	f->mean_response_s = f->mean_wait_s + s->service_s;
+	f->way = s->cv == 1 ? FORECAST_ERLANG : FORECAST_CORRECTED;
+}
+
+/* Of the waits C e^-(decay t), none if C is small enough. */
+static double
+closed_wait(const struct forecast *f, double p)
+{
+	double rest = 1 - p;
+
+	return f->p_wait <= rest ? 0 : log(f->p_wait / rest) / f->decay;
+}
+
+/*
+ * P(W + S > t), S gamma: S is cut into cells, and within one the power of the wait has the mean
+ * of an even spread, sinh(x)/x.
+ */
+static double
+convolved_over(const struct forecast *f, double t)
+{
+	const struct station *s = &f->station;
+	double cell = t / CELLS, half = f->decay * cell / 2;
+	double spread = half > 1e-8 ? sinh(half) / half : 1;
+	double over = 1, sum = 0;
+
+	if (t < s->service_s * 1e-9)
+		return 1;
+	for (int i = 0; i < CELLS; i++) {
+		double next = service_over(s->cv, (i + 1) * cell / s->service_s);
+
+		sum += (over - next) * exp(-f->decay * (CELLS - i - 0.5) * cell);
+		over = next;
+	}
+	return over + f->p_wait * spread * sum;
+}
+
+/* A constant service: the wait, and then that. */
+static double
+shifted_over(const struct forecast *f, double t)
+{
+	double after = t - f->station.service_s;
+
+	return after < 0 ? 1 : f->p_wait * exp(-f->decay * after);
+}
+
+static double
+closed_over(const struct forecast *f, double t)
+{
+	const struct station *s = &f->station;
+
+	if (s->cv == 1)
+		return erlang_response_over(station_work(s), s->servers, t / s->service_s);
+	return s->cv < 0.01 ? shifted_over(f, t) : convolved_over(f, t);
+}
+
+/* --- the exact long run ---------------------------------------------------------------------- */
+
+static void
+take_crowd(struct forecast *f, const struct crowd *c)
+{
+	f->p_block = c->refused;
+	f->mean_wait_s = curve_mean(&f->wait);
+	f->p_wait = f->wait.steps ? f->wait.left[0] : 0;
+	f->way = FORECAST_EXACT;
+}
+
+static int
+make_exact(struct forecast *f)
+{
+	struct crowd c;
+	int err = crowd_init(&c, &f->station);
+
+	if (err)
+		return err;
+	err = crowd_wait(&c, &f->wait);
+	if (!err)
+		err = batch_response(&c, &f->response);
+	if (!err)
+		err = batch_mean(&c, &f->mean_response_s);
+	if (!err)
+		take_crowd(f, &c);
+	crowd_fini(&c);
+	return err;
+}
+
+/* --- simulation ------------------------------------------------------------------------------ */
+
+static int
+make_simulated(struct forecast *f)
+{
+	struct simulation *m = mem_alloc(sizeof(*m));
+	int err = m ? simulation_run(m, &f->station, REQUESTS, SEED) : ERR_MEMORY;
+
+	if (err) {
+		mem_free(&m);
+		return err;
+	}
+	f->simulation = m;
+	f->p_block = m->refused.mean;
+	f->p_wait = m->p_wait.mean;
+	f->mean_wait_s = m->mean_wait_s.mean;
+	f->mean_response_s = m->mean_response_s.mean;
+	f->way = FORECAST_SIMULATED;
+	return 0;
+}
+
+/* --- all ways -------------------------------------------------------------------------------- */
+
+static void
+make_none(struct forecast *f)
+{
+	f->p_wait = 1;
+	f->shed = 1 - 1 / station_load(&f->station);
+	f->mean_wait_s = f->mean_response_s = INFINITY;
+	f->way = FORECAST_NONE;
+}
+
+static int
+choose(struct forecast *f)
+{
+	const struct station *s = &f->station;
+	int err;
+
+	if (!s->is_bounded && station_load(s) >= 1) {
+		make_none(f);
+		return 0;
+	}
+	if (!s->is_bounded && s->fan == 1) {
+		make_closed(f);
+		return 0;
+	}
+	if (s->cv != 1)
+		return make_simulated(f);
+	err = make_exact(f);
+	if (err != ERR_TOO_LARGE)
+		return err;
+	curve_fini(&f->wait);
+	curve_fini(&f->response);
+	return make_simulated(f);
+}
+
+int
+forecast_init(struct forecast *f, const struct station *s)
+{
+	int err;
+
+	*f = (struct forecast){ .station = *s };
+	err = choose(f);
+	if (err) {
+		forecast_fini(f);
+		return err;
+	}
+	if (f->way != FORECAST_NONE)
+		f->shed = f->p_block;
+	f->throughput = s->rate * (1 - f->shed);
+	f->utilization = f->throughput / station_capacity(s);
+	f->p99_wait_s = forecast_wait(f, 0.99);
+	f->p99_response_s = forecast_response(f, 0.99);
+	return 0;
+}
+
+void
+forecast_fini(struct forecast *f)
+{
+	curve_fini(&f->wait);
+	curve_fini(&f->response);
+	mem_free(&f->simulation);
+}
+
+double
+forecast_wait(const struct forecast *f, double p)
+{
+	switch (f->way) {
+	case FORECAST_EXACT:
+		return curve_percentile(&f->wait, p);
+	case FORECAST_SIMULATED:
+		return simulation_percentile(f->simulation, &f->simulation->wait, p);
+	case FORECAST_ERLANG:
+	case FORECAST_CORRECTED:
+		return closed_wait(f, p);
+	case FORECAST_NONE:
+		break;
+	}
+	return INFINITY;
+}
+
+double
+forecast_late(const struct forecast *f, double t)
+{
+	switch (f->way) {
+	case FORECAST_EXACT:
+		return curve_over(&f->response, t);
+	case FORECAST_SIMULATED:
+		return simulation_over(f->simulation, &f->simulation->response, t);
+	case FORECAST_ERLANG:
+	case FORECAST_CORRECTED:
+		return closed_over(f, t);
+	case FORECAST_NONE:
+		break;
+	}
+	return 1;
+}
+
+static double
+late(const void *what, double t)
+{
+	return forecast_late(what, t);
+}
+
+double
+forecast_response(const struct forecast *f, double p)
+{
+	if (f->way == FORECAST_NONE)
+		return INFINITY;
+	if (f->way == FORECAST_SIMULATED)
+		return simulation_percentile(f->simulation, &f->simulation->response, p);
+	return curve_invert(late, f, p, f->station.service_s);
+}

@@ -1,0 +1,48 @@
+/*
+ * What the planner reckons with: requests that arrive at random, each of one or
+ * more jobs, one queue in the order of arrival, and servers that take from it.
+ * A pool is one; its threads are the servers as far as there are processors.
+ */
+#ifndef FOREBAY_PLANNER_STATION_H
+#define FOREBAY_PLANNER_STATION_H
+
+#include <stdbool.h>
+
+enum {
+	STATION_SERVERS_MAX = 100000,
+	STATION_SLOTS_MAX = 1000000,
+	STATION_FAN_MAX = 64,
+};
+
+struct station {
+	double rate; /* requests a second, a Poisson process; > 0 */
+	double service_s; /* mean of one job, in seconds; > 0 */
+	double cv; /* of one job: standard deviation / mean; 1: exponential, 0: constant */
+	unsigned servers; /* >= 1 */
+	unsigned fan; /* jobs of a request, which are taken or refused together; >= 1 */
+	bool is_bounded;
+	unsigned slots; /* jobs that may wait, if bounded */
+};
+
+/* Erlangs offered: servers that would be busy if there were as many as one likes. */
+static inline double
+station_work(const struct station *s)
+{
+	return s->rate * s->fan * s->service_s;
+}
+
+/* rho: above 1 the rest must be refused. */
+static inline double
+station_load(const struct station *s)
+{
+	return station_work(s) / s->servers;
+}
+
+/* Requests a second that its servers can do at the most. */
+static inline double
+station_capacity(const struct station *s)
+{
+	return s->servers / (s->fan * s->service_s);
+}
+
+#endif

@@ -1,0 +1,329 @@
+/*
+ * What `forebayctl plan` found: for people one sentence to act on and then the
+ * numbers, for programs JSON. See control_plan_priv.h.
+ */
+#include "server/control_plan_priv.h"
+#include "server/quantity.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Above it a little more load, or a little more than was guessed, makes long waits. */
+static const double busy = 0.8;
+
+/* --- the sentence ---------------------------------------------------------------------------- */
+
+static const char *
+plural(unsigned n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static bool
+is_met(const struct planning *p)
+{
+	return p->forecast.way != FORECAST_NONE &&
+	       forecast_response(&p->forecast, p->wish.slo_p) <= p->wish.slo_s;
+}
+
+static void
+say_percentile(const struct planning *p)
+{
+	printf("%s of the answers within %s",
+	       quantity_show_share(p->wish.slo_s > 0 ? p->wish.slo_p : 0.99).text,
+	       quantity_show_time(p->wish.slo_s > 0 ? forecast_response(&p->forecast, p->wish.slo_p)
+						    : p->forecast.p99_response_s)
+		   .text);
+}
+
+/* How to get out of an overload: more threads, or none are enough. */
+static void
+say_way_out(const struct planning *p)
+{
+	const struct station *s = &p->asked;
+	double least = floor(station_work(s) / busy) + 1;
+
+	printf("%s %.0f threads would be %s busy", p->cores ? "; with as many cores" : ";", least,
+	       quantity_show_share(station_work(s) / least).text);
+	if (!s->is_bounded)
+		printf("; bound the queue%s", p->has_slots ? "" : ": --deadline says how long");
+	printf(".\n");
+}
+
+static void
+say_overload(const struct planning *p)
+{
+	const struct station *s = &p->asked;
+	const char *what = p->cores && p->threads >= p->cores ? "core" : "thread";
+
+	printf("It must shed %s: %u %s%s can do %s of the %s that come",
+	       quantity_show_share(1 - 1 / station_load(s)).text, s->servers, what,
+	       plural(s->servers), quantity_show_rate(station_capacity(s)).text,
+	       quantity_show_rate(s->rate).text);
+}
+
+/* Threads were to be chosen, and there are too few cores: a queue this short keeps the wish by
+ * refusing. */
+static void
+say_short(const struct planning *p)
+{
+	printf("%u core%s too few: it takes %u. With threads = %u and max_queue = %u: ", p->cores,
+	       p->cores == 1 ? " is" : "s are", p->needed, p->threads, p->asked.slots);
+	say_percentile(p);
+	printf(", %s refused.\n", quantity_show_share(p->forecast.p_block).text);
+}
+
+static void
+say_miss(const struct planning *p)
+{
+	double alone = p->wish.slo_s;
+
+	printf("It misses the wish of %s within %s: %u thread%s give ",
+	       quantity_show_share(p->wish.slo_p).text, quantity_show_time(alone).text, p->threads,
+	       plural(p->threads));
+	say_percentile(p);
+	if (p->needed > 0)
+		printf("; it takes %u%s.\n", p->needed,
+		       p->cores && p->needed > p->cores ? " threads, with as many cores" : "");
+	else
+		printf("; no number of threads would do, the jobs alone take too long.\n");
+}
+
+static void
+say_chosen(const struct planning *p)
+{
+	printf("Set threads = %u", p->threads);
+	if (p->asked.is_bounded)
+		printf(" and max_queue = %u", p->asked.slots);
+	printf(": ");
+	say_percentile(p);
+	printf(", %s refused.\n",
+	       p->forecast.p_block > 0 ? quantity_show_share(p->forecast.p_block).text : "none");
+}
+
+static void
+say_enough(const struct planning *p)
+{
+	printf("%u thread%s %s enough: %s busy, ", p->threads, plural(p->threads),
+	       p->threads == 1 ? "is" : "are", quantity_show_share(p->forecast.utilization).text);
+	say_percentile(p);
+	if (p->asked.is_bounded && p->forecast.p_block > 0)
+		printf(", %s refused", quantity_show_share(p->forecast.p_block).text);
+	printf(".\n");
+}
+
+static void
+say_advice(const struct planning *p)
+{
+	if (station_load(&p->asked) >= 1) {
+		say_overload(p);
+		say_way_out(p);
+	} else if (p->is_chosen && p->cores && p->needed > p->cores) {
+		say_short(p);
+	} else if (p->wish.slo_s > 0 && !is_met(p)) {
+		say_miss(p);
+	} else if (p->is_chosen) {
+		say_chosen(p);
+	} else {
+		say_enough(p);
+	}
+}
+
+/* --- what else there is to know --------------------------------------------------------------- */
+
+static const char *const ways[] = {
+	[FORECAST_NONE] = "A queue that grows for ever has no wait to tell.",
+	[FORECAST_ERLANG] = "Exact for exponential jobs (Erlang C).",
+	[FORECAST_CORRECTED] = "Approximate: Erlang C, corrected for the cv (Allen-Cunneen).",
+	[FORECAST_EXACT] = "Exact for exponential jobs (the long run of all states).",
+	[FORECAST_SIMULATED] = "Simulated: there is no formula for this case.",
+};
+
+static void
+note_queue(const struct planning *p)
+{
+	if (!p->has_slots || p->is_chosen)
+		return;
+	if (!p->has_queue)
+		printf("Set max_queue = %u: whatever waits behind more comes too late.\n",
+		       p->slots);
+	else if (p->asked.slots > p->slots)
+		printf("A max_queue above %u lets in what comes too late.\n", p->slots);
+}
+
+static void
+print_notes(const struct planning *p)
+{
+	double load = station_load(&p->asked);
+
+	if (load > busy && load < 1)
+		printf("Warning: above 80 %% busy a little more load makes much longer waits.\n");
+	if (p->cores && p->threads > p->cores)
+		printf("Warning: %u threads share %u core%s: jobs run longer, p99 rises, and no "
+		       "more gets done.\n",
+		       p->threads, p->cores, plural(p->cores));
+	note_queue(p);
+	if (p->has_rate && p->rate_max > 0)
+		printf("It bears up to %s within the wish.\n",
+		       quantity_show_rate(p->rate_max).text);
+	printf("%s\n", ways[p->forecast.way]);
+}
+
+/* --- the table ---------------------------------------------------------------------------------
+ */
+
+enum shape {
+	SHAPE_SHARE,
+	SHAPE_TIME,
+	SHAPE_RATE,
+};
+
+static struct quantity_text
+show(enum shape shape, double value)
+{
+	if (shape == SHAPE_SHARE)
+		return quantity_show_share(value);
+	return shape == SHAPE_TIME ? quantity_show_time(value) : quantity_show_rate(value);
+}
+
+static void
+print_row(const struct planning *p, const char *name, enum shape shape, double value,
+	  const struct simulation_value *simulated)
+{
+	printf("  %-28s%12s", name, show(shape, value).text);
+	if (p->simulation && simulated)
+		printf("%14s +- %s", show(shape, simulated->mean).text,
+		       show(shape, simulated->error).text);
+	printf("\n");
+}
+
+static void
+print_asked(const struct planning *p)
+{
+	const struct station *s = &p->asked;
+
+	printf("\n%s of ", quantity_show_rate(s->rate).text);
+	if (s->fan > 1)
+		printf("%u jobs, each of ", s->fan);
+	printf("%s (cv %.3g), %u thread%s", quantity_show_time(s->service_s).text, s->cv,
+	       p->threads, plural(p->threads));
+	if (s->servers != p->threads)
+		printf(" on %u core%s", s->servers, plural(s->servers));
+	if (s->is_bounded)
+		printf(", room for %u to wait\n", s->slots - (p->threads - s->servers));
+	else
+		printf(", no bound on what waits\n");
+}
+
+static void
+print_table(const struct planning *p)
+{
+	const struct forecast *f = &p->forecast;
+	const struct simulation *m = p->simulation;
+
+	print_asked(p);
+	if (m)
+		printf("  %40s%14s +- 95 %%\n", "formula", "simulated");
+	print_row(p, "threads busy", SHAPE_SHARE, f->utilization, NULL);
+	print_row(p, "jobs that wait", SHAPE_SHARE, f->p_wait, m ? &m->p_wait : NULL);
+	print_row(p, "wait, mean", SHAPE_TIME, f->mean_wait_s, m ? &m->mean_wait_s : NULL);
+	print_row(p, "wait, p99", SHAPE_TIME, f->p99_wait_s, m ? &m->p99_wait_s : NULL);
+	print_row(p, "response, mean", SHAPE_TIME, f->mean_response_s,
+		  m ? &m->mean_response_s : NULL);
+	print_row(p, "response, p99", SHAPE_TIME, f->p99_response_s, m ? &m->p99_response_s : NULL);
+	if (p->wish.deadline_s > 0 && f->way != FORECAST_NONE)
+		print_row(p, "later than the deadline", SHAPE_SHARE,
+			  forecast_late(f, p->wish.deadline_s), NULL);
+	print_row(p, "refused", SHAPE_SHARE, f->shed, m ? &m->refused : NULL);
+	print_row(p, "answered", SHAPE_RATE, f->throughput, NULL);
+	print_row(p, "answered at the most", SHAPE_RATE, station_capacity(&p->asked), NULL);
+	printf("\n");
+}
+
+void
+control_plan_text(const struct planning *p)
+{
+	say_advice(p);
+	print_table(p);
+	print_notes(p);
+}
+
+/* --- JSON --------------------------------------------------------------------------------------
+ */
+
+static void
+put_number(const char *name, double value)
+{
+	if (isfinite(value))
+		printf(",\n  \"%s\": %.12g", name, value);
+	else
+		printf(",\n  \"%s\": null", name);
+}
+
+static void
+put_whole(const char *name, bool is_known, unsigned value)
+{
+	put_number(name, is_known ? (double)value : (double)INFINITY);
+}
+
+static void
+put_simulated(const char *name, const struct simulation_value *v)
+{
+	printf(", \"%s\": {\"value\": %.9g, \"error\": %.3g}", name, v->mean, v->error);
+}
+
+static void
+put_simulation(const struct simulation *m)
+{
+	printf(",\n  \"simulation\": {\"requests\": %llu", (unsigned long long)m->requests);
+	put_simulated("p_wait", &m->p_wait);
+	put_simulated("mean_wait_s", &m->mean_wait_s);
+	put_simulated("p99_wait_s", &m->p99_wait_s);
+	put_simulated("mean_response_s", &m->mean_response_s);
+	put_simulated("p99_response_s", &m->p99_response_s);
+	put_simulated("p_block", &m->refused);
+	printf("}");
+}
+
+static const char *const way_words[] = {
+	[FORECAST_NONE] = "none",           [FORECAST_ERLANG] = "erlang",
+	[FORECAST_CORRECTED] = "corrected", [FORECAST_EXACT] = "exact",
+	[FORECAST_SIMULATED] = "simulated",
+};
+
+void
+control_plan_json(const struct planning *p)
+{
+	const struct forecast *f = &p->forecast;
+	const struct station *s = &p->asked;
+	bool has_slo = p->wish.slo_s > 0;
+
+	printf("{\n  \"method\": \"%s\"", way_words[f->way]);
+	put_whole("threads", true, p->threads);
+	put_whole("queue", s->is_bounded, s->slots - (p->threads - s->servers));
+	put_number("load", station_load(s));
+	put_number("utilization", f->utilization);
+	put_number("p_wait", f->p_wait);
+	put_number("mean_wait_s", f->mean_wait_s);
+	put_number("p99_wait_s", f->p99_wait_s);
+	put_number("mean_response_s", f->mean_response_s);
+	put_number("p99_response_s", f->p99_response_s);
+	put_number("p_block", f->p_block);
+	put_number("throughput", f->throughput);
+	put_number("shed", f->shed);
+	put_number("capacity", station_capacity(s));
+	if (p->wish.deadline_s > 0)
+		put_number("late", f->way == FORECAST_NONE ? INFINITY
+							   : forecast_late(f, p->wish.deadline_s));
+	if (has_slo) {
+		printf(",\n  \"slo_met\": %s", is_met(p) ? "true" : "false");
+		put_whole("threads_needed", p->needed > 0, p->needed);
+	}
+	if (p->has_slots)
+		put_whole("queue_in_time", true, p->slots);
+	if (has_slo)
+		put_number("rate_max", p->has_rate ? p->rate_max : INFINITY);
+	if (p->simulation)
+		put_simulation(p->simulation);
+	printf("\n}\n");
+}

@@ -1,0 +1,30 @@
+/*
+ * Shared by control_plan.c and control_plan_print.c alone: what `forebayctl plan`
+ * is asked, and what it found.
+ */
+#ifndef FOREBAY_SERVER_CONTROL_PLAN_PRIV_H
+#define FOREBAY_SERVER_CONTROL_PLAN_PRIV_H
+
+#include "planner/advice.h"
+
+struct planning {
+	struct station asked; /* servers and bound: as chosen, if not given */
+	struct advice_wish wish; /* slo_s 0: no --slo */
+	bool has_threads, has_queue;
+	unsigned threads, cores; /* 0: not given */
+	bool simulates, is_json, is_help;
+	/* found */
+	unsigned needed; /* least servers for the wish with no regard to cores; 0: none do */
+	bool is_chosen; /* the threads are ours */
+	bool has_rate;
+	double rate_max; /* within the wish */
+	bool has_slots;
+	unsigned slots; /* what may wait at the most to come in time */
+	struct forecast forecast;
+	struct simulation *simulation; /* --simulate */
+};
+
+void control_plan_text(const struct planning *p);
+void control_plan_json(const struct planning *p);
+
+#endif

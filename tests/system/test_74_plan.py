@@ -1,0 +1,126 @@
+"""forebayctl plan: the numbers, the sentence to act on, and what is wrong with a command line."""
+import json
+import re
+
+import pytest
+
+from test_50_admin import control
+
+
+def plan(*words):
+    code, said, wrong = control("plan", *words)
+    assert (code, wrong) == (0, "")
+    return said
+
+
+def numbers(*words):
+    return json.loads(plan("--json", *words))
+
+
+def near(value, wanted):
+    return value == pytest.approx(wanted, rel=1e-6)
+
+
+def test_four_threads_without_a_bound():
+    n = numbers("--rate", "10/s", "--service", "100ms", "--threads", "4")
+    assert near(n["utilization"], 0.25)
+    assert near(n["p_wait"], 0.020408163)
+    assert near(n["mean_wait_s"], 0.000680272)
+    assert near(n["p99_wait_s"], 0.023778330)
+    assert (n["p_block"], n["shed"], n["throughput"], n["queue"]) == (0, 0, 10, None)
+
+
+def test_four_threads_and_no_place_to_wait():
+    n = numbers("--rate", "10/s", "--service", "100ms", "--threads", "4", "--queue", "0")
+    assert near(n["p_block"], 0.015384615)
+    assert near(n["throughput"], 9.846154)
+    assert (n["p_wait"], n["mean_wait_s"], n["p99_wait_s"], n["queue"]) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("queue", [[], ["--queue", "100000"]])
+def test_a_thousand_threads(queue):
+    n = numbers("--rate", "49000/s", "--service", "20ms", "--threads", "1000", *queue)
+    assert near(n["utilization"], 0.98)
+    assert 0.40 < n["p_wait"] < 0.42
+    assert n["p99_response_s"] > n["p99_wait_s"] > 0
+
+
+def test_more_than_can_be_done_has_no_waits():
+    words = ["--rate", "80/s", "--service", "20ms", "--threads", "1"]
+    n = numbers(*words)
+    assert [n[key] for key in ("mean_wait_s", "p99_wait_s", "p99_response_s")] == [None] * 3
+    assert near(n["shed"], 0.375) and near(n["throughput"], 50)
+    assert plan(*words).startswith("It must shed 37.5 %: 1 thread can do 50/s of the 80/s that come")
+    n = numbers(*words, "--queue", "10")
+    assert n["mean_wait_s"] > 0.1 and n["shed"] == n["p_block"] > 0.375
+
+
+def test_threads_and_queue_are_recommended():
+    words = ["--rate", "80/s", "--service", "20ms", "--slo", "p99=150ms", "--cores", "4"]
+    assert plan(*words).startswith("Set threads = 3 and max_queue = 8: 99 % of the answers within 100 ms")
+    n = numbers(*words)
+    assert (n["threads"], n["queue"], n["slo_met"], n["threads_needed"]) == (3, 8, True, 3)
+    assert n["p_block"] == pytest.approx(8.4e-4, rel=0.01)
+    assert 100 < n["rate_max"] < 150
+
+
+def test_too_few_cores_are_told():
+    said = plan("--rate", "80/s", "--service", "20ms", "--slo", "p99=110ms", "--cores", "2")
+    assert said.startswith("2 cores are too few: it takes 3.")
+    said = plan("--rate", "80/s", "--service", "20ms", "--slo", "p99=50ms", "--cores", "8")
+    assert "no number of threads would do" in said
+    said = plan("--rate", "300/s", "--service", "20ms", "--slo", "p99=150ms", "--cores", "4")
+    assert said.startswith("It must shed 33.3 %: 4 cores can do 200/s")
+
+
+def test_simulation_stands_beside_the_formulas():
+    words = ["--rate", "20/s", "--service", "20ms", "--fan-out", "4", "--threads", "3", "--simulate"]
+    n = numbers(*words)
+    for key in ("p_wait", "mean_wait_s", "p99_wait_s", "mean_response_s", "p99_response_s"):
+        seen = n["simulation"][key]
+        assert n[key] == pytest.approx(seen["value"], abs=3 * seen["error"], rel=0.01), key
+    assert n["simulation"]["requests"] == 1000000
+    assert n == numbers(*words)
+    assert re.search(r"response, p99 .* ms .* ms \+- ", plan(*words))
+
+
+def test_without_a_formula_it_simulates():
+    n = numbers("--rate", "80/s", "--service", "20ms", "--cv", "2", "--threads", "2", "--queue", "10")
+    assert n["method"] == "simulated" and 0.05 < n["p_block"] < 0.08
+
+
+def test_json_may_stand_before_the_command():
+    code, said, _ = control("--json", "plan", "--rate", "1/s", "--service", "1ms", "--threads", "1")
+    assert code == 0 and json.loads(said)["threads"] == 1
+
+
+@pytest.mark.parametrize("words, wrong", [
+    ([], "--rate is missing"),
+    (["--rate", "80/s"], "--service is missing"),
+    (["--rate", "80/s", "--service", "20ms"], "--threads is missing"),
+    (["--rate", "80/x"], "--rate: not a rate such as 80/s: 80/x"),
+    (["--rate", "0"], "--rate: not a rate such as 80/s: 0"),
+    (["--service", "20"], "--service: not a time such as 20ms: 20"),
+    (["--cv", "-1"], "--cv: not a number from 0 to 10: -1"),
+    (["--threads", "0"], "--threads: not a number from 1 to 100000: 0"),
+    (["--queue", "many"], "--queue: not a number from 0 to 1000000: many"),
+    (["--slo", "150ms"], "--slo: not of the form p99=150ms: 150ms"),
+    (["--treads", "4"], 'did you mean "threads"?'),
+    (["--servce", "4ms"], 'did you mean "service"?'),
+    (["--rate"], "a value is missing: --rate"),
+    (["compute"], "options alone, without: compute"),
+    (["--rate", "1", "--service", "1s", "--threads", "2", "--queue", "1", "--fan-out", "4"],
+     "no request ever fits"),
+])
+def test_what_is_wrong_is_said_in_one_line(words, wrong):
+    code, said, complaint = control("plan", *words)
+    assert (code, said) == (2, "")
+    assert complaint.startswith("forebayctl: plan: ") and wrong in complaint
+    assert complaint.endswith("; see forebayctl plan --help\n") and complaint.count("\n") == 1
+
+
+def test_help_fits_a_screen_and_names_what_the_table_takes():
+    said = plan("--help")
+    assert len(said.splitlines()) <= 24
+    for option in ("rate", "service", "cv", "threads", "queue", "fan-out", "deadline", "slo", "cores", "simulate"):
+        assert "--%s " % option in said
