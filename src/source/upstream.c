@@ -48,6 +48,24 @@ static const struct conf_key section_keys[] = {
 	{ "retry_budget", CONF_PERCENT, FIELD_OF(retry_budget), .def = "20%",
 	  .help = "retries as a share of the requests, in each worker, which saves up 10 at most; "
 		  "with few requests one a second is free" },
+	{ "eject_after", CONF_UINT, FIELD_OF(eject_after), .def = "5", .max = 1000,
+	  .help =
+	      "failures in a row for which a worker leaves a server out, never the last one: no "
+	      "answer before the deadline or a time-out, no HTTP, status 5xx; 0: never" },
+	{ "eject_for", CONF_DURATION, FIELD_OF(eject_for), .def = "10s", .min = 1,
+	  .help = "for how long; then one request at a time tries it, and each failure doubles the "
+		  "time, up to 32 times" },
+	{ "breaker_error_rate", CONF_PERCENT, FIELD_OF(breaker_error_rate), .min = 0,
+	  .help =
+	      "share of failed attempts in the last 10 seconds from which a worker does not ask "
+	      "the upstream at all; not set: it always does" },
+	{ "breaker_min_requests", CONF_UINT, FIELD_OF(breaker_min_requests), .def = "20", .min = 1,
+	  .max = 1000000,
+	  .help = "attempts of a worker in the last 10 seconds below which no rate counts" },
+	{ "breaker_open_for", CONF_DURATION, FIELD_OF(breaker_open_for), .def = "10s", .min = 1,
+	  .help =
+	      "for how long requests get 503; then a few try, and all are let in when 3 of them "
+	      "were answered" },
 	CONF_KEYS_END
 };
 
@@ -78,10 +96,10 @@ static const struct conf_key part_keys[] = {
 /* --- loading, on the builder's thread ------------------------------------------ */
 
 static const char *
-limit_name(struct slice name, struct arena *arena)
+limit_name(struct slice name, const char *after, struct arena *arena)
 {
-	static const char before[] = "upstream.", after[] = ".max_pending";
-	size_t bytes = sizeof(before) + name.len + sizeof(after);
+	static const char before[] = "upstream.";
+	size_t bytes = sizeof(before) + name.len + strlen(after) + 1;
 	char *text = arena_zalloc(arena, 1, bytes);
 	struct writer w;
 
@@ -102,8 +120,10 @@ load(struct source *s, struct source_build *b)
 	if (!u)
 		return ERR_MEMORY;
 	u->conf = s->conf;
-	u->limit = limit_name(s->name, b->arena);
-	if (!u->limit)
+	u->name = s->name;
+	u->limit = limit_name(s->name, ".max_pending", b->arena);
+	u->breaker = limit_name(s->name, ".breaker", b->arena);
+	if (!u->limit || !u->breaker)
 		return ERR_MEMORY;
 	s->state = u;
 	return upstream_servers_load(u, s, b);

@@ -178,17 +178,28 @@ was_asked(const struct upstream_errand *e, const struct upstream_peer *p)
 	return false;
 }
 
-/* Marks who is out; all are in where none would be left. */
-static void
-choose(struct upstream_share *share, const struct upstream_errand *e)
+static unsigned
+mark(struct upstream_share *share, const struct upstream_errand *e, bool with_ejected)
 {
+	uint64_t now = loop_now(&share->env->loop);
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < share->upstream->count; i++) {
-		share->peers[i].is_out = was_asked(e, &share->peers[i]);
-		left += !share->peers[i].is_out;
+		struct upstream_peer *p = &share->peers[i];
+
+		p->is_out = was_asked(e, p) || (!with_ejected && upstream_eject_is_out(p, now));
+		left += !p->is_out;
 	}
-	for (unsigned i = 0; left == 0 && i < share->upstream->count; i++)
+	return left;
+}
+
+/* Marks who is out. Where none would be left, ejected ones are in, and then all. */
+static void
+choose(struct upstream_share *share, const struct upstream_errand *e)
+{
+	if (mark(share, e, false) > 0 || mark(share, e, true) > 0)
+		return;
+	for (unsigned i = 0; i < share->upstream->count; i++)
 		share->peers[i].is_out = false;
 }
 
@@ -196,9 +207,12 @@ bool
 upstream_balance_has_other(const struct upstream_errand *e, const struct upstream_peer *p)
 {
 	struct upstream_share *share = e->share;
+	uint64_t now = loop_now(&share->env->loop);
 
 	for (unsigned i = 0; i < share->upstream->count; i++) {
-		if (&share->peers[i] != p && !was_asked(e, &share->peers[i]))
+		const struct upstream_peer *other = &share->peers[i];
+
+		if (other != p && !was_asked(e, other) && !upstream_eject_is_out(other, now))
 			return true;
 	}
 	return false;

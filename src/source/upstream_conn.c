@@ -118,11 +118,24 @@ fault_of(const struct upstream_conn *c, int err)
 	return err == ERR_TIMEOUT && c->is_sent ? UPSTREAM_FAULT_TIMEOUT : UPSTREAM_FAULT_NONE;
 }
 
+/* Before a head, which would have been noted; not for what is our own fault. */
+static void
+note_failure(const struct upstream_conn *c, int err)
+{
+	if (!c->errand || (c->state != UPSTREAM_CONNECTING && c->state != UPSTREAM_HEAD))
+		return;
+	if (err == ERR_CONNECT || err == ERR_CLOSED || err == ERR_TIMEOUT || err == ERR_PROTOCOL)
+		upstream_share_note(c->share, c->peer, true);
+}
+
 void
 upstream_conn_fail(struct upstream_conn *c, int err)
 {
 	enum upstream_fault why = fault_of(c, err);
-	struct upstream_errand *e = upstream_conn_let_go(c);
+	struct upstream_errand *e;
+
+	note_failure(c, err);
+	e = upstream_conn_let_go(c);
 
 	log_debug("upstream server %.*s: %s", SLICE_PRINT(c->peer->server->authority),
 		  err_text(err));
@@ -591,9 +604,19 @@ upstream_conn_finish(struct upstream_conn *c)
 		upstream_errand_end(e, 0);
 }
 
+/* A server that lets a deadline pass has failed; one whose client has gone has not. */
+static bool
+has_failed_deadline(const struct upstream_conn *c)
+{
+	return (c->state == UPSTREAM_CONNECTING || (c->state == UPSTREAM_HEAD && c->is_sent)) &&
+	       loop_now(&upstream_env(c)->loop) >= c->errand->q->deadline_ns;
+}
+
 void
 upstream_conn_cancel(struct upstream_conn *c)
 {
+	if (has_failed_deadline(c))
+		upstream_share_note(c->share, c->peer, true);
 	upstream_conn_let_go(c);
 	/* After a complete response upstream_conn_finish is to come yet. */
 	if (!c->is_complete)

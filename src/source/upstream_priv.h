@@ -12,6 +12,8 @@
  *   upstream_share.c     a worker's share: admission, waiting list, idle conns
  *   upstream_balance.c   which server is asked next
  *   upstream_retry.c     whether a failure is worth another server
+ *   upstream_eject.c     servers that fail again and again are left out for a while
+ *   upstream_breaker.c   an upstream that mostly fails is not asked for a while
  *   upstream_conn.c      one connection: connecting, sending, time-outs, its end
  *   upstream_request.c   the request's head
  *   upstream_response.c  the response: head and body, read strictly
@@ -35,6 +37,7 @@ enum {
 	UPSTREAM_INTERIMS = 8, /* 1xx responses before the final one */
 	UPSTREAM_WEIGHT_MAX = 256, /* of a server */
 	UPSTREAM_RETRIES_MAX = 8, /* of one subrequest */
+	UPSTREAM_WINDOW_S = 10, /* over which a breaker looks */
 };
 
 /* --- read only, of the site ------------------------------------------------- */
@@ -75,13 +78,19 @@ struct upstream_conf {
 	unsigned retries; /* of one subrequest, at most */
 	unsigned retry_on; /* bits of enum upstream_fault */
 	unsigned retry_budget; /* percent of the subrequests */
+	unsigned eject_after; /* failures in a row; 0: never */
+	unsigned breaker_error_rate; /* percent; 0: no breaker */
+	unsigned breaker_min_requests; /* in the window */
+	uint64_t eject_for, breaker_open_for; /* ns */
 };
 
 struct upstream {
 	const struct upstream_conf *conf;
 	struct upstream_server *servers;
 	unsigned count;
+	struct slice name;
 	const char *limit; /* "upstream.NAME.max_pending" */
+	const char *breaker; /* "upstream.NAME.breaker" */
 };
 
 enum upstream_host { UPSTREAM_HOST_UPSTREAM, UPSTREAM_HOST_CLIENT };
@@ -107,6 +116,9 @@ struct upstream_peer {
 	unsigned address; /* the one that worked last */
 	unsigned active; /* errands on its connections */
 	int64_t credit; /* of smooth weighted round-robin */
+	unsigned failures; /* in a row */
+	unsigned ejections; /* since it last answered; with one it is on trial when it is back */
+	uint64_t out_until_ns; /* ejected */
 	bool is_out; /* not for the errand that a server is picked for */
 };
 
@@ -117,6 +129,23 @@ struct upstream_budget {
 	uint64_t window_ns;
 };
 
+enum upstream_breaker_state { UPSTREAM_CLOSED_BREAKER, UPSTREAM_OPEN, UPSTREAM_HALF_OPEN };
+
+/* Attempts of one second. */
+struct upstream_second {
+	uint64_t number; /* which second */
+	unsigned attempts, failures;
+};
+
+/* Of one worker. */
+struct upstream_breaker {
+	enum upstream_breaker_state state;
+	uint64_t until_ns; /* when an open one lets somebody try */
+	unsigned trying; /* errands that were let in half open */
+	unsigned answered; /* of them, well */
+	struct upstream_second seconds[UPSTREAM_WINDOW_S];
+};
+
 struct upstream_share {
 	const struct upstream *upstream; /* borrowed */
 	struct env *env; /* borrowed */
@@ -125,6 +154,7 @@ struct upstream_share {
 	unsigned admitted; /* subrequests reserved, waiting or in flight */
 	unsigned first; /* of the peers in this worker's order */
 	struct upstream_budget budget;
+	struct upstream_breaker breaker;
 	uint64_t mean_ns; /* of an errand on a connection, smoothed */
 	struct list waiting; /* of upstream_errand.link, oldest first */
 	struct list closed; /* of upstream_conn.link: freed at the end of the turn */
@@ -143,6 +173,7 @@ struct upstream_errand {
 	const struct upstream_peer *asked[UPSTREAM_RETRIES_MAX]; /* and failed; borrowed */
 	uint8_t retries;
 	bool is_backing_off;
+	bool is_trying; /* one of breaker.trying */
 };
 
 enum upstream_conn_state {
@@ -202,13 +233,17 @@ void upstream_share_serve(struct upstream_share *share);
 /* A second, fresh connection for an errand whose idle one was closed; its conn is closed already.
  */
 void upstream_share_replace(struct upstream_errand *e);
+/* How an attempt at p ended, to whom it may concern. */
+void upstream_share_note(struct upstream_share *share, struct upstream_peer *p, bool has_failed);
+/* Closes the idle conns of p. */
+void upstream_share_forget(struct upstream_peer *p);
 /* The errand's end, with its subrequest_done; neither may be touched after it. */
 void upstream_errand_end(struct upstream_errand *e, int err);
 /* The same without a call-back. */
 void upstream_errand_drop(struct upstream_errand *e);
 /* An attempt failed at p; nothing but `why` was heard of it. Another attempt follows, or the end.
  */
-void upstream_errand_fail(struct upstream_errand *e, const struct upstream_peer *p,
+void upstream_errand_fail(struct upstream_errand *e, struct upstream_peer *p,
 			  enum upstream_fault why, int err);
 
 /* --- upstream_retry.c -------------------------------------------------------- */
@@ -235,6 +270,25 @@ struct upstream_peer *upstream_balance_pick(struct upstream_share *share,
 bool upstream_balance_has_other(const struct upstream_errand *e, const struct upstream_peer *p);
 /* No other server will do, only because it has a connection at hand. */
 bool upstream_balance_is_strict(const struct upstream_errand *e);
+
+/* --- upstream_eject.c -------------------------------------------------------- */
+
+/* How an attempt at p ended; a failure may take the server out. */
+void upstream_eject_note(struct upstream_share *share, struct upstream_peer *p, bool has_failed);
+/* Ejected, or on trial and busy with that. */
+bool upstream_eject_is_out(const struct upstream_peer *p, uint64_t now_ns);
+
+/* --- upstream_breaker.c ------------------------------------------------------ */
+
+/* Whether n more errands may be admitted now; those that get in half open are to be marked. */
+bool upstream_breaker_admits(struct upstream_share *share, size_t n);
+void upstream_breaker_mark(struct upstream_share *share, struct upstream_errand *e);
+/* How an attempt ended. */
+void upstream_breaker_note(struct upstream_share *share, bool has_failed);
+/* The errand leaves. */
+void upstream_breaker_drop(struct upstream_share *share, struct upstream_errand *e);
+/* Until somebody may try. */
+uint64_t upstream_breaker_wait(const struct upstream_share *share, uint64_t now_ns);
 
 /* --- upstream_conn.c --------------------------------------------------------- */
 

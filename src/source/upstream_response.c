@@ -139,6 +139,7 @@ take_final(struct upstream_conn *c, const struct response *r, size_t head_bytes)
 		fail_protocol(c, "101 without having been asked for");
 		return;
 	}
+	upstream_share_note(c->share, c->peer, r->status >= 500);
 	if (is_retried(c, r))
 		return;
 	q->response.status = r->status;

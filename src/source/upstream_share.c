@@ -105,6 +105,8 @@ open_for(struct upstream_peer *p, struct upstream_errand *e)
 		return;
 	count_add(e->share->env->counters, COUNTER_UPSTREAM_CONNECT_FAILED, 1);
 	log_debug("upstream server %.*s: %s", SLICE_PRINT(p->server->authority), err_text(err));
+	if (err == ERR_CONNECT)
+		upstream_share_note(e->share, p, true);
 	upstream_errand_fail(
 	    e, p, err == ERR_CONNECT ? UPSTREAM_FAULT_CONNECT : UPSTREAM_FAULT_NONE, err);
 }
@@ -180,7 +182,8 @@ static unsigned
 retry_after(struct upstream_share *share)
 {
 	uint64_t drain_ns = share->mean_ns * (share->admitted / share->max_connections + 1);
-	uint64_t seconds = drain_ns / CLOCK_SEC + 1;
+	uint64_t open_ns = upstream_breaker_wait(share, loop_now(&share->env->loop));
+	uint64_t seconds = (drain_ns > open_ns ? drain_ns : open_ns) / CLOCK_SEC + 1;
 
 	if (seconds > RETRY_MAX_S)
 		seconds = RETRY_MAX_S;
@@ -195,7 +198,10 @@ refuse(struct upstream_share *share, struct subrequest *q[], size_t n, const cha
 		q[i]->refusal.limit = limit;
 		q[i]->refusal.retry_after_s = retry_after(share);
 	}
-	count_add(share->env->counters, COUNTER_UPSTREAM_REFUSED, n);
+	count_add(share->env->counters,
+		  limit == share->upstream->breaker ? COUNTER_UPSTREAM_BREAKER_REFUSED
+						    : COUNTER_UPSTREAM_REFUSED,
+		  n);
 	return ERR_SHED;
 }
 
@@ -206,6 +212,8 @@ upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_
 
 	if (n > room)
 		return refuse(share, q, n, share->upstream->limit);
+	if (!upstream_breaker_admits(share, n))
+		return refuse(share, q, n, share->upstream->breaker);
 	for (size_t i = 0; i < n; i++) {
 		struct upstream_errand *e = arena_zalloc(q[i]->arena, 1, sizeof(*e));
 
@@ -218,6 +226,8 @@ upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_
 		q[i]->state = e;
 	}
 	share->admitted += (unsigned)n;
+	for (size_t i = 0; i < n; i++)
+		upstream_breaker_mark(share, q[i]->state);
 	return 0;
 }
 
@@ -239,6 +249,7 @@ upstream_errand_drop(struct upstream_errand *e)
 
 	ASSERT(share->admitted > 0);
 	share->admitted--;
+	upstream_breaker_drop(share, e);
 	list_remove(&e->link);
 	loop_clear_timer(&share->env->loop, &e->timer);
 	e->q->state = NULL;
@@ -256,8 +267,24 @@ upstream_errand_end(struct upstream_errand *e, int err)
 }
 
 void
-upstream_errand_fail(struct upstream_errand *e, const struct upstream_peer *p,
-		     enum upstream_fault why, int err)
+upstream_share_note(struct upstream_share *share, struct upstream_peer *p, bool has_failed)
+{
+	upstream_breaker_note(share, has_failed);
+	upstream_eject_note(share, p, has_failed);
+}
+
+void
+upstream_share_forget(struct upstream_peer *p)
+{
+	struct upstream_conn *c;
+
+	while ((c = newest_idle(p)) != NULL)
+		upstream_conn_close(c);
+}
+
+void
+upstream_errand_fail(struct upstream_errand *e, struct upstream_peer *p, enum upstream_fault why,
+		     int err)
 {
 	if (upstream_retry_may(e, p, why, why != UPSTREAM_FAULT_CONNECT))
 		upstream_retry_go(e);

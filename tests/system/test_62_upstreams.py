@@ -1,4 +1,8 @@
 """Upstreams of several servers: who is asked, what is asked again, and who pays for it."""
+import signal
+import threading
+import time
+
 import pytest
 
 import bed
@@ -20,6 +24,7 @@ retries = 2
 retry_on = connect, closed, 503, timeout
 retry_budget = 20%%
 first_byte_timeout = 200ms
+eject_after = 0
 
 [upstream generous]
 servers = %(servers)s
@@ -27,10 +32,27 @@ retries = 2
 retry_on = connect, closed, 503, timeout
 retry_budget = 100%%
 first_byte_timeout = 200ms
+eject_after = 0
 
 [upstream keys]
 servers = %(servers)s
 balance = hash
+eject_after = 0
+
+[upstream ejecting]
+servers = %(servers)s
+retry_on = connect, closed, 503, timeout
+retry_budget = 100%%
+first_byte_timeout = 100ms
+eject_after = 3
+eject_for = 400ms
+
+[upstream guarded]
+servers = %(servers)s
+retries = 0
+breaker_error_rate = 50%%
+breaker_min_requests = 10
+breaker_open_for = 400ms
 
 [route storm]
 match = GET /storm
@@ -46,6 +68,17 @@ path = /moody
 [route change]
 match = POST /change
 source = upstream three
+path = /moody
+
+[route ejecting]
+match = GET /ejecting
+source = upstream ejecting
+path = /moody
+
+[route guarded]
+match = GET /guarded
+[subrequest guarded.a]
+source = upstream guarded
 path = /moody
 
 [route key]
@@ -81,9 +114,10 @@ class Three:
                 answers += [c.ask(path, method=method) for _ in range(min(50, times - first))]
         return answers
 
-    def counted(self, name):
-        """A counter's sum over its labels."""
-        return sum(value for (known, _), value in metrics(("127.0.0.1", self.admin)).items() if known == name)
+    def counted(self, name, *labels):
+        """A counter's sum over its labels, those that are named the same."""
+        return sum(value for (known, has), value in metrics(("127.0.0.1", self.admin)).items()
+                   if known == name and set(labels) <= set(has))
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +197,82 @@ def test_a_key_stays_with_its_server(three):
             for _ in range(4):
                 assert c.ask("/key/%d" % key).status == 200
             assert sorted(now - was for was, now in zip(before, three.asked())) == [0, 0, 4]
+
+
+def test_a_server_that_fails_again_and_again_is_left_out_and_comes_back(three):
+    three.ask("/ejecting", 6 * WORKERS)
+    three.servers[1].mood("hang")
+    three.ask("/ejecting", 12 * WORKERS)
+    assert three.counted("forebay_upstream_ejections_total") > 0
+    assert "is left out: 3 failures in a row" in three.daemon.stderr()
+    before, began = three.asked()[1], time.monotonic()
+    assert [r.status for r in three.ask("/ejecting", 30)] == [200] * 30
+    # Trials aside: at most one per worker and time-out.
+    assert three.asked()[1] - before <= WORKERS * (1 + (time.monotonic() - began) / 0.4)
+    three.servers[1].mood("json")
+    bed.wait_until(lambda: three.ask("/ejecting", 6) and
+                   three.daemon.stderr().count("answers again") >= 1, 15, "its return")
+    assert three.counted("forebay_upstream_returns_total") > 0
+
+
+def test_the_last_server_is_never_left_out(three):
+    three.mood("close")
+    for _ in range(4):
+        before = sum(three.asked())
+        assert [r.status for r in three.ask("/ejecting", 20)] == [502] * 20
+        assert sum(three.asked()) - before >= 20
+    three.mood("json")
+    began = time.monotonic()
+    assert {r.status for r in three.ask("/ejecting", 20)} <= {200, 502}
+    bed.wait_until(lambda: {r.status for r in three.ask("/ejecting", 10)} == {200}, 5, "recovery")
+    assert time.monotonic() - began < 1 * bed.FACTOR
+
+
+def test_the_breaker_opens_says_so_and_closes_again(three):
+    name = "forebay_upstream_breaker_transitions_total"
+    three.mood("status", "500")
+    before = sum(three.asked())
+    answers = three.ask("/guarded", 100)
+    assert {r.status for r in answers} == {502, 503}
+    refused = [r for r in answers if r.status == 503]
+    assert refused and all(r.field("forebay-shed") == "upstream.guarded.breaker" and
+                           int(r.field("retry-after")) > 0 for r in refused)
+    assert all(r.field("forebay-parts").startswith("a=shed;") for r in refused)
+    # What is refused is not sent.
+    assert sum(three.asked()) - before == 100 - len(refused)
+    assert three.counted(name, ("to", "open")) >= 1
+    assert "upstream guarded: breaker open" in three.daemon.stderr()
+    three.mood("json")
+    began = time.monotonic()
+    bed.wait_until(lambda: {r.status for r in three.ask("/guarded", 10 * WORKERS)} == {200}, 5, "recovery")
+    assert time.monotonic() - began < 1 * bed.FACTOR
+    assert three.counted(name, ("to", "closed")) >= 1
+
+
+def test_servers_change_on_reload_under_load_and_nothing_fails(three):
+    with open(three.daemon.path, encoding="utf-8") as file:
+        whole = file.read()
+    statuses, stop = [], threading.Event()
+
+    def load():
+        while not stop.is_set():
+            statuses.extend(r.status for r in three.ask("/joined", 5))
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(10):
+            gone = "http://" + three.servers[number % 3].address
+            with open(three.daemon.path, "w", encoding="utf-8") as file:
+                file.write(whole if number % 2 else whole.replace(gone + ", ", "").replace(", " + gone, ""))
+            said = three.daemon.stderr().count("reloaded: ")
+            three.daemon.signal(signal.SIGHUP)
+            bed.wait_until(lambda: three.daemon.stderr().count("reloaded: ") > said, 10, "reload")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert statuses and set(statuses) == {200}
+    # The connections of sites that have ended are closed: idle ones of the last site are left.
+    bed.wait_until(lambda: sum(s.count()["open"] for s in three.servers) <= 5 * 3 * WORKERS * 4, 10, "the old sites' end")

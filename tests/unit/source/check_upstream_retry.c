@@ -336,7 +336,7 @@ is_tried_again(struct bed *b)
 
 START_TEST(retries_are_a_share_of_the_requests)
 {
-	struct bed *b = bed_open_servers("retry_budget = 25%", "", 2);
+	struct bed *b = bed_open_servers("retry_budget = 25%\neject_after = 0", "", 2);
 	unsigned again = 0;
 
 	bed_share(b)->budget.window_ns = CLOCK_NEVER / 2; /* nothing is free */
