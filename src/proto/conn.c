@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config.h"
 #include "proto/h1.h"
+#include "proto/h2.h"
 
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +23,12 @@ enum {
 };
 
 /* The first one is spoken where nothing says otherwise. */
-static const struct conn_protocol *const protocols[] = { &h1_protocol };
+static const struct conn_protocol *const protocols[] = {
+	&h1_protocol,
+#ifdef HAVE_NGHTTP2
+	&h2_protocol,
+#endif
+};
 
 enum { PROTOCOLS = sizeof(protocols) / sizeof(protocols[0]) };
 
@@ -111,6 +118,26 @@ conn_host_server_text(struct conn_host *h)
 		h->server_len = w.len;
 	}
 	return slice_make(h->server_text, h->server_len);
+}
+
+const struct conn_protocol *
+conn_protocol_find(struct slice name)
+{
+	for (unsigned i = 0; i < PROTOCOLS; i++) {
+		if (slice_eq(protocols[i]->name, name))
+			return protocols[i];
+	}
+	return NULL;
+}
+
+const char *
+conn_h2_version(void)
+{
+#ifdef HAVE_NGHTTP2
+	return h2_library_version();
+#else
+	return "no";
+#endif
 }
 
 /* --- one conn ---------------------------------------------------------------------- */
@@ -219,6 +246,7 @@ obey(struct conn *c, enum conn_next next)
 	case CONN_NEXT_REST:
 		rest(c);
 		return true;
+	case CONN_NEXT_H2: /* advance() has seen to it */
 	case CONN_NEXT_LINGER:
 		linger(c);
 		return false;
@@ -243,16 +271,6 @@ refuse_handshake(struct conn *c, int err)
 		linger(c); /* so that the peer hears why */
 }
 
-/* What was agreed on, if that has a row. */
-static void
-choose_protocol(struct conn *c, struct slice name)
-{
-	for (unsigned i = 0; i < PROTOCOLS; i++) {
-		if (slice_eq(protocols[i]->name, name))
-			c->protocol = protocols[i];
-	}
-}
-
 static bool advance(struct conn *c);
 
 /* All of it has one deadline, that of the conn; then the protocol begins. As advance(), which is
@@ -260,6 +278,7 @@ static bool advance(struct conn *c);
 static __attribute__((noinline)) bool
 shake_hands(struct conn *c)
 {
+	const struct conn_protocol *agreed;
 	int err = io_handshake(&c->io);
 
 	if (err == ERR_BUSY)
@@ -269,25 +288,56 @@ shake_hands(struct conn *c)
 		return false;
 	}
 	c->flags &= ~(unsigned)CONN_HANDSHAKE;
-	choose_protocol(c, tls_protocol(c->io.tls));
+	agreed = conn_protocol_find(tls_protocol(c->io.tls));
+	if (agreed)
+		c->protocol = agreed;
+	/* RFC 9113 3.2: over TLS it is agreed on, or not spoken. */
+	c->flags &= ~(unsigned)CONN_H2;
 	rest(c);
 	return advance(c);
 }
 
 /* False when the conn is gone, or on its way. */
 static bool
+give_up(struct conn *c)
+{
+	count_add(c->host->env->counters, COUNTER_CLOSE_MEMORY, 1);
+	conn_close(c);
+	return false;
+}
+
+/* What was read under one protocol is the beginning of another. False when the conn is gone. */
+static bool
+change_protocol(struct conn *c, const struct conn_protocol *to)
+{
+	struct block *in = c->protocol->yield(c->active);
+
+	c->protocol->stop(c);
+	c->protocol = to;
+	c->active = to->start(c);
+	if (!c->active) {
+		block_unref(in);
+		return give_up(c);
+	}
+	to->take(c->active, in);
+	return obey(c, to->advance(c->active));
+}
+
+static bool
 advance(struct conn *c)
 {
+	enum conn_next next;
+
 	if (c->flags & CONN_HANDSHAKE)
 		return shake_hands(c);
 	if (!c->active)
 		c->active = c->protocol->start(c);
-	if (!c->active) {
-		count_add(c->host->env->counters, COUNTER_CLOSE_MEMORY, 1);
-		conn_close(c);
-		return false;
-	}
-	return obey(c, c->protocol->advance(c->active));
+	if (!c->active)
+		return give_up(c);
+	next = c->protocol->advance(c->active);
+	if (next == CONN_NEXT_H2)
+		return change_protocol(c, conn_protocol_find(SLICE("h2")));
+	return obey(c, next);
 }
 
 void
@@ -358,7 +408,7 @@ make_conn(struct conn_host *h, int fd, const struct address *peer, uint32_t flag
 		return NULL;
 	}
 	c->host = h;
-	c->protocol = protocols[0];
+	c->protocol = protocols[flags & CONN_NO_H1 ? PROTOCOLS - 1 : 0];
 	c->active = NULL;
 	c->flags = flags | CONN_READABLE;
 	c->lingered = 0;

@@ -27,6 +27,7 @@ enum conn_next {
 	CONN_NEXT_WAIT, /* go on waiting */
 	CONN_NEXT_REST, /* nothing is pending: the active state may go */
 	CONN_NEXT_CLOSE, /* close now */
+	CONN_NEXT_H2, /* the client speaks HTTP/2: what it said is to be yielded */
 	CONN_NEXT_LINGER, /* written; the peer may still be sending: half-close and drop its bytes
 			   */
 };
@@ -45,6 +46,9 @@ struct conn_protocol {
 	enum conn_next (*advance)(void *active);
 	/* A time-out of the conn's wheel. */
 	enum conn_next (*expire)(void *active);
+	/* Optional: gives up what was read, to the protocol that takes it over; owned. */
+	struct block *(*yield)(void *active);
+	void (*take)(void *active, struct block *in);
 	/* Optional: the host has begun to drain. */
 	void (*drain)(void *active);
 	/* Optional: an active state that may be closed under pressure; without it, none may. */
@@ -98,6 +102,8 @@ enum conn_flag {
 	CONN_EOF = 64, /* the peer's bytes are read to their end */
 	CONN_LOST = 128, /* reading or writing failed */
 	CONN_HANDSHAKE = 256, /* TLS: hands are not shaken yet */
+	CONN_H2 = 512, /* the listener speaks HTTP/2 */
+	CONN_NO_H1 = 1024, /* and nothing else */
 };
 
 struct conn {
@@ -136,12 +142,33 @@ void conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t
 /* The same with TLS: hands are shaken first, within header_timeout. The context is borrowed. */
 void conn_open_secure(struct conn_host *h, int fd, const struct address *peer, uint32_t flags,
 		      struct tls_context *context);
+/* The protocol of that name in ALPN, or NULL. */
+const struct conn_protocol *conn_protocol_find(struct slice name) MUST_CHECK;
+/* Of the library that HTTP/2 is spoken by; "no" without it. */
+const char *conn_h2_version(void);
 /* Closes at once, cancelling what runs. */
 void conn_close(struct conn *c);
 /* Sets when the conn times out; only the conn's protocol calls it. */
 void conn_expire_at(struct conn *c, uint64_t at_ns);
 /* For the protocol, outside on_ready: goes on with the machine. */
 void conn_go_on(struct conn *c);
+
+/* Who is at the other end, as exchanges want it. */
+static inline void
+conn_client(const struct conn *c, struct address *client)
+{
+	if (c->flags & CONN_UNIX) {
+		client->of.any.sa_family = AF_UNIX;
+		client->len = sizeof(sa_family_t);
+		client->of.path.sun_path[0] = '\0';
+	} else if (c->peer.v4.sin_family == AF_INET) {
+		client->of.v4 = c->peer.v4;
+		client->len = sizeof(c->peer.v4);
+	} else {
+		client->of.v6 = c->peer.v6;
+		client->len = sizeof(c->peer.v6);
+	}
+}
 
 /* Every idle conn may send one more request for up to `grace_ns`, then is
  * half-closed; busy ones close after the response to the last request that has

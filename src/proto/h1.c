@@ -24,22 +24,6 @@ on_work(struct deferred *d)
 	conn_go_on(CONTAINER_OF(d, struct h1, work)->conn);
 }
 
-static void
-set_client(struct h1 *h, const struct conn *c)
-{
-	if (c->flags & CONN_UNIX) {
-		h->client.of.any.sa_family = AF_UNIX;
-		h->client.len = sizeof(sa_family_t);
-		h->client.of.path.sun_path[0] = '\0';
-	} else if (c->peer.v4.sin_family == AF_INET) {
-		h->client.of.v4 = c->peer.v4;
-		h->client.len = sizeof(c->peer.v4);
-	} else {
-		h->client.of.v6 = c->peer.v6;
-		h->client.len = sizeof(c->peer.v6);
-	}
-}
-
 static void *
 start(struct conn *c)
 {
@@ -63,7 +47,7 @@ start(struct conn *c)
 	h->in_at = h->in_seen = h->out_from = 0;
 	h->drained = 0;
 	chunks_init(&h->out, &host->env->store);
-	set_client(h, c);
+	conn_client(c, &h->client);
 	return h;
 }
 
@@ -315,6 +299,8 @@ judge(struct h1 *h)
 	}
 	if (h->flags & H1_BROKEN)
 		return CONN_NEXT_CLOSE;
+	if (h->flags & H1_OTHER)
+		return CONN_NEXT_H2;
 	if ((h->conn->flags & CONN_EOF) && (h->state == H1_HEAD || h->state == H1_DRAINING))
 		h->state = H1_CLOSING;
 	if (h->state == H1_CLOSING && h1_queued(h) == 0) {
@@ -383,6 +369,17 @@ expire(void *active)
 	return advance(h);
 }
 
+/* Nothing but the preface of another protocol has come. */
+static struct block *
+yield(void *active)
+{
+	struct h1 *h = active;
+	struct block *in = h->in;
+
+	h->in = NULL;
+	return in;
+}
+
 static void
 fini_host(struct conn_host *host)
 {
@@ -400,5 +397,6 @@ const struct conn_protocol h1_protocol = {
 	.stop = stop,
 	.advance = advance,
 	.expire = expire,
+	.yield = yield,
 	.fini_host = fini_host,
 };

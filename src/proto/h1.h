@@ -39,6 +39,7 @@ enum h1_flag {
 	H1_CAME = 8192, /* bytes were read since the time-out was set */
 	H1_WENT = 16384, /* bytes were written since then */
 	H1_OUT_UNTIL_CLOSE = 32768, /* the response's body ends with the connection */
+	H1_OTHER = 65536, /* the client has begun with the preface of HTTP/2 */
 };
 
 /* What the machine waits for from the client: which time-out applies. */

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "http/uri.h"
 #include "proto/h1_priv.h"
+#include "wire/h2_frames.h"
 
 /* --- reading -------------------------------------------------------------------- */
 
@@ -253,6 +254,26 @@ is_same_line(const struct h1 *h, struct slice in)
 	       slice_find(fresh, '\n') == fresh.len;
 }
 
+/* RFC 9113 3.3: who knows that we speak HTTP/2 begins with its preface. Only what HTTP/1 does not
+ * take is looked at. */
+static bool
+is_other(const struct h1 *h, struct slice in)
+{
+	return (h->conn->flags & (CONN_H2 | CONN_SERVED)) == CONN_H2 && h->in_at == 0 &&
+	       h2_preface_is_start(in);
+}
+
+static enum h1_progress
+make_way(struct h1 *h, struct slice in)
+{
+	h->in_seen = (uint32_t)in.len;
+	if (in.len < H2_PREFACE_BYTES)
+		return H1_STARVED;
+	h->flags |= H1_OTHER;
+	h->state = H1_CLOSING;
+	return H1_STARVED;
+}
+
 enum h1_progress
 h1_take_head(struct h1 *h)
 {
@@ -274,6 +295,8 @@ h1_take_head(struct h1 *h)
 	}
 	if (result == H1_DONE) {
 		begin(h, p.bytes);
+	} else if (is_other(h, in)) {
+		return make_way(h, in);
 	} else {
 		log_debug("request refused: %d: %s", p.status, p.reason);
 		h1_turn_away(h, p.status, counter_for(p.status));

@@ -418,13 +418,20 @@ acceptor_watch(struct acceptor *a)
 	return 0;
 }
 
+static uint32_t
+flags_of(const struct site_listener *l)
+{
+	return (l->allows_half_close ? CONN_HALF_CLOSE : 0) | (l->speaks_h2 ? CONN_H2 : 0) |
+	       (l->speaks_h1 ? 0 : CONN_NO_H1);
+}
+
 static void
 set_gate(struct gate *g, const struct site_listener *l)
 {
 	if (g->is_new)
 		gate_tell(g, "listening on");
 	g->is_new = false;
-	g->conn_flags = l->allows_half_close ? CONN_HALF_CLOSE : 0;
+	g->conn_flags = flags_of(l);
 	tls_context_unref(&g->tls);
 	g->tls = l->tls ? tls_context_ref(l->tls) : NULL;
 	if (g->listener.backlog != (int)l->backlog)

@@ -3,7 +3,19 @@
  */
 #include "server/keys.h"
 
+#include "config.h"
+
 static const char *const dispatches[] = { "round-robin", "least-active", NULL };
+static const char *const protocols[] = { "http/1.1",
+#ifdef HAVE_NGHTTP2
+					 "h2",
+#endif
+					 NULL };
+#ifdef HAVE_NGHTTP2
+#define LISTEN_PROTOCOLS "h2, http/1.1"
+#else
+#define LISTEN_PROTOCOLS "http/1.1"
+#endif
 static const char *const half_closes[] = { "cancel", "allow", NULL };
 static const char *const tls_mins[] = { "1.2", "1.3", NULL };
 static const char *const levels[] = { "error", "warning", "notice", "debug", NULL };
@@ -54,6 +66,9 @@ const struct conf_key listen_keys[] = {
 	      "0.0.0.0:8080, [::]:8080, unix:/path, or systemd:NAME: a socket of a socket unit" },
 	{ "backlog", CONF_UINT, CONF_FIELD(struct listen_conf, backlog), .def = "4096", .min = 1,
 	  .max = 65535, .help = "connections that may wait to be accepted" },
+	{ "protocols", CONF_WORDS, CONF_FIELD(struct listen_conf, protocols),
+	  .def = LISTEN_PROTOCOLS, .words = protocols,
+	  .help = "versions of HTTP; in the clear, h2 is for clients that begin with its preface" },
 	{ "half_close", CONF_WORD, CONF_FIELD(struct listen_conf, half_close), .def = "cancel",
 	  .words = half_closes,
 	  .help = "what a client's FIN means while its request runs: it went, or it waits" },

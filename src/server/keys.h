@@ -24,9 +24,12 @@ struct admin_conf {
 	struct address listen;
 };
 
+enum listen_protocol { LISTEN_H1 = 1, LISTEN_H2 = 2 };
+
 struct listen_conf {
 	struct address address;
 	unsigned backlog;
+	unsigned protocols; /* a bit per protocol: enum listen_protocol */
 	unsigned half_close; /* 0: cancel, 1: allow */
 	struct tls_conf tls;
 };

@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "net/loop.h"
+#include "proto/conn.h"
 #include "server/notify.h"
 
 #include <forebay_module.h>
@@ -45,6 +46,7 @@ options_print_version(void)
 	printf("  libevent   %s\n", loop_library_version());
 	printf("  openssl    %s\n", OPENSSL_BUILT_WITH);
 	printf("  sqlite     %s\n", SQLITE_BUILT_WITH);
+	printf("  nghttp2    %s\n", conn_h2_version());
 	printf("  systemd    %s\n", notify_library_version());
 	printf("  modules    ABI %d, in %s\n", FOREBAY_MODULE_ABI, FOREBAY_MODULEDIR);
 	printf("  compress   %s\n", COMPRESS_BUILT_WITH);

@@ -250,7 +250,13 @@ check_budget(const struct site *s, struct conf_errors *e)
 /* --- TLS -------------------------------------------------------------------------------- */
 
 /* RFC 7301 6: what we speak, the best first, each behind its length. */
-static const char protocols[] = "\x08http/1.1\x08http/1.0";
+static struct slice
+protocols_of(const struct site_listener *l)
+{
+	if (!l->speaks_h2)
+		return SLICE("\x08http/1.1\x08http/1.0");
+	return l->speaks_h1 ? SLICE("\x02h2\x08http/1.1\x08http/1.0") : SLICE("\x02h2");
+}
 
 static const struct tls_context *
 find_tls(const struct site *prior, struct slice name)
@@ -270,7 +276,7 @@ build_tls(struct site *s, const struct site *prior, struct conf_errors *e)
 		const struct tls_wish wish = {
 			.conf = &l->tls_conf,
 			.section = l->section,
-			.protocols = slice_make(protocols, sizeof(protocols) - 1),
+			.protocols = protocols_of(l),
 		};
 
 		if (l->tls_conf.is_on)

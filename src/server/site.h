@@ -24,6 +24,7 @@ struct site_listener {
 	struct tls_conf tls_conf;
 	const struct conf_section *section;
 	struct tls_context *tls; /* counted; NULL: plain */
+	bool speaks_h1, speaks_h2;
 	const char *file; /* where it stands, for errors when it is bound */
 	unsigned line;
 };

@@ -147,6 +147,8 @@ read_listeners(struct site *s, struct conf_errors *e)
 		l->tls_conf = c.tls;
 		if (tls_conf_check(&c.tls, section, e) != 0)
 			l->tls_conf.is_on = false; /* said; its files are not looked at */
+		l->speaks_h1 = (c.protocols & LISTEN_H1) != 0;
+		l->speaks_h2 = (c.protocols & LISTEN_H2) != 0;
 		l->file = conf_file_name(section, "address");
 		l->line = conf_line(section, "address");
 		check_address(s, l, section, e);

@@ -233,7 +233,7 @@ def metrics(address):
     seen = {}
     for line in r.body.decode().splitlines():
         if line and not line.startswith("#"):
-            match = re.match(r'([a-z_:]+)(?:\{(.*)\})? (\S+)\Z', line)
+            match = re.match(r'([a-z0-9_:]+)(?:\{(.*)\})? (\S+)\Z', line)
             assert match, line
             labels = tuple(re.findall(r'([a-z_]+)="((?:[^"\\]|\\.)*)"', match.group(2) or ""))
             assert (match.group(1), labels) not in seen, line

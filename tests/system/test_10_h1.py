@@ -152,7 +152,7 @@ MALFORMED = [
     ("9110 9.1", "NUL before the method", b"\0" + get(b"/hello"), 400),
     ("9110 9.3.6", "CONNECT", b"CONNECT a:80 HTTP/1.1\r\n" + HOST + b"\r\n", 501),
     ("9112 3", "TLS instead of HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(32), 400),
-    ("9113 3.4", "HTTP/2's preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    ("9113 3.4", "almost HTTP/2's preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r ", 505),
     # The version.
     ("9110 2.5", "HTTP/2.0", get(b"/hello", b"HTTP/2.0"), 505),
     ("9110 2.5", "HTTP/1.2", get(b"/hello", b"HTTP/1.2"), 505),

@@ -1,5 +1,6 @@
 """TLS on listeners: who is shown to whom, sessions, bytes, ends, and clients that do not know how."""
 import hashlib
+import importlib
 import os
 import re
 import select
@@ -202,6 +203,37 @@ def test_a_protocol_is_agreed_on_or_the_handshake_fails(daemon):
     with pytest.raises(ssl.SSLError, match="(?i)no application protocol"):
         TlsClient(daemon.address, using=context(alpn=["spdy/3"]))
     wait_until(lambda: counted(daemon, reason="alpn") == before + 1)
+
+
+@pytest.fixture
+def client2():
+    pytest.importorskip("hpack", reason="there is no python3-hpack")
+    if "nghttp2    no" in run_forebayd("--version")[1]:
+        pytest.skip("built without nghttp2")
+    return importlib.import_module("client2")
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_http_2_is_agreed_on_and_spoken(daemon, client2, big, version):
+    offer = context(ssl.TLSVersion[version], alpn=["http/1.1", "h2"])
+    with client2.Client2(daemon.address, tls=offer) as c:
+        assert c.is_well()
+        body = os.urandom(60000)
+        assert c.ask("/echo", "POST", body=body).body == body
+        with open(big / "big", "rb") as file:
+            assert c.answer(c.request("/file/big", scheme="https"), 20).body == file.read()
+        assert c.is_well()
+    with client2.Client2(daemon.address, tls=offer) as c:
+        c.send(client2.pack(client2.PING, 0, 1, bytes(8)))
+        assert c.end() == client2.PROTOCOL_ERROR
+
+
+def test_http_2_that_was_not_agreed_on_is_not_spoken(daemon):
+    """RFC 9113 3.2."""
+    for offered in (None, ["http/1.1"]):
+        with TlsClient(daemon.address, using=context(alpn=offered)) as c:
+            c.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            assert c.response().status == 505
 
 
 # --- sessions --------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def admin(start, tmp_path_factory):
     a.held.stop()
 
 
-SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\[\\"n])*",?)+)\})? ([0-9]+(?:\.[0-9]+)?)\Z')
+SAMPLE = re.compile(r'([a-z0-9_]+)(?:\{((?:[a-z]+="(?:[^"\\]|\\[\\"n])*",?)+)\})? ([0-9]+(?:\.[0-9]+)?)\Z')
 LABEL = re.compile(r'([a-z]+)="((?:[^"\\]|\\[\\"n])*)"')
 
 

@@ -1,0 +1,54 @@
+/*
+ * What a client of HTTP/2 may do that leads to nothing: one bucket of tokens
+ * per connection, charged for every frame that asks for work and brings no
+ * request, no body and no room for answers. Whoever empties it is told to calm
+ * down and loses the connection. Pure: time is handed in.
+ */
+#ifndef FOREBAY_PROTO_H2_BUDGET_H
+#define FOREBAY_PROTO_H2_BUDGET_H
+
+#include "metrics/counters.h"
+#include "wire/h2_frames.h"
+
+enum h2_waste {
+	H2_WASTE_NONE,
+	H2_WASTE_RESET, /* streams that the client reset */
+	H2_WASTE_ERROR, /* streams that it made us reset (MadeYouReset) */
+	H2_WASTE_PING,
+	H2_WASTE_SETTINGS,
+	H2_WASTE_EMPTY, /* frames without a payload that end nothing */
+	H2_WASTE_PRIORITY,
+	H2_WASTE_WINDOW, /* WINDOW_UPDATE beyond what our DATA can be answered with */
+	H2_WASTE_UNKNOWN, /* frame types that nobody knows, GOAWAY */
+	H2_WASTE_COUNT
+};
+
+enum {
+	H2_BUDGET_TOKENS = 200, /* at the start and at most */
+	H2_BUDGET_PER_SECOND = 20, /* come back */
+	H2_BUDGET_UPDATES = 64, /* free WINDOW_UPDATEs at the start */
+	H2_BUDGET_EARNED = 4096, /* and at most: answers to all the DATA that may be under way */
+};
+
+struct h2_budget {
+	uint64_t filled_ns; /* when tokens came last */
+	uint32_t tokens;
+	uint32_t updates; /* WINDOW_UPDATEs that DATA has earned */
+	uint32_t spent[H2_WASTE_COUNT];
+};
+
+void h2_budget_init(struct h2_budget *b, uint64_t now_ns);
+/* Charges so many tokens. False: there are not so many left. */
+bool h2_budget_charge(struct h2_budget *b, enum h2_waste waste, uint32_t tokens, uint64_t now_ns)
+    __attribute__((warn_unused_result));
+/* Charges for a frame by its head. */
+bool h2_budget_charge_frame(struct h2_budget *b, const struct h2_frame_head *head, uint64_t now_ns)
+    __attribute__((warn_unused_result));
+/* A request was answered to its end: one token comes back. */
+void h2_budget_earn(struct h2_budget *b);
+/* DATA was sent to which a client may well answer with WINDOW_UPDATEs. */
+void h2_budget_earn_updates(struct h2_budget *b);
+/* What most was spent on: the counter of the cut. */
+enum counter h2_budget_reason(const struct h2_budget *b);
+
+#endif
