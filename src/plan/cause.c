@@ -49,7 +49,7 @@ cause_status(const struct run_part *p)
 	case OUTCOME_TIMEOUT:
 		return 504;
 	case OUTCOME_SHED:
-		return 503;
+		return p->q.refusal.status ? (int)p->q.refusal.status : 503;
 	case OUTCOME_SKIPPED:
 		return p->err == ERR_DEADLINE ? 504 : 502;
 	default:

@@ -388,6 +388,30 @@ check_room(const struct compiling *c, const struct plan_batch *b)
 	}
 }
 
+/* The key of shares in pools: known before any part starts, so that none may be named. */
+static int
+compile_fairness(struct compiling *c)
+{
+	struct template_names names = c->scope;
+	struct template_error error;
+	struct template_needs needs;
+	struct plan *p = c->plan;
+
+	if (p->conf.fairness.len == 0)
+		return 0;
+	names.part_count = 0;
+	p->fairness = template_compile(c->arena, p->conf.fairness, VALUE_RAW, &names, &error);
+	if (!p->fairness) {
+		if (error.err != ERR_MEMORY)
+			conf_error_at(c->errors, p->section, "fairness", "%s", error.text);
+		return error.err == ERR_MEMORY ? ERR_MEMORY : 0;
+	}
+	needs = template_needs(p->fairness);
+	p->needs_body |= needs.has_body || needs.has_body_json;
+	p->needs_body_json |= needs.has_body_json;
+	return 0;
+}
+
 int
 plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, unsigned param_count,
 	     int rest)
@@ -412,6 +436,8 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 		.parts = c.names,
 		.part_count = p->is_joined ? p->count : 0,
 	};
+	if (compile_fairness(&c) != 0)
+		return ERR_MEMORY;
 	for (unsigned i = 0; i < p->count; i++) {
 		if (p->is_joined)
 			read_part_keys(&c, &p->part[i]);

@@ -18,6 +18,9 @@ const struct conf_key plan_keys[] = {
 	{ "priority", CONF_WORD, CONF_FIELD(struct plan_conf, priority), .def = "normal",
 	  .words = priorities,
 	  .help = "whose jobs a pool takes first, and refuses last when there are too many" },
+	{ "fairness", CONF_TEMPLATE, CONF_FIELD(struct plan_conf, fairness),
+	  .help = "who shares pools equally with others under overload, such as {client.address}; "
+		  "429 above the share" },
 	CONF_KEYS_END
 };
 

@@ -48,6 +48,7 @@ struct plan_part_conf {
 struct plan_conf {
 	uint64_t deadline;
 	enum gate_class priority;
+	struct slice fairness;
 	enum plan_join join;
 	enum plan_failure failure;
 	enum plan_report report;
@@ -94,6 +95,7 @@ struct plan {
 	struct plan_batch
 	    *batch; /* required parts first: an optional one never takes their place */
 	unsigned batches;
+	struct template *fairness; /* whose a request is; NULL: nobody's */
 	struct slice tail; /* the join's text after the last result */
 	size_t report_bytes; /* longest Forebay-Parts value */
 	unsigned char order[PLAN_PARTS_MAX]; /* places, each after all that it waits for */

@@ -150,10 +150,29 @@ run_ask_body(struct run *r)
 	exchange_want_body(r->x);
 }
 
+static int make_scope(struct run *r);
+
+/* Requests that lack what the key is made of share one place. */
+static void
+find_share(struct run *r)
+{
+	struct slice share = SLICE("");
+	unsigned variable;
+
+	if ((r->scope || make_scope(r) == 0) &&
+	    template_eval(r->plan->fairness, &r->scope->of, &r->x->arena, RUN_VALUE_BYTES, &share,
+			  &variable) != 0)
+		share = SLICE("");
+	for (unsigned i = 0; i < r->plan->count; i++)
+		r->part[i].q.share = share;
+}
+
 static void
 begin(struct run *r)
 {
 	r->is_collecting = false;
+	if (r->plan->fairness)
+		find_share(r);
 	r->way->start(r);
 }
 

@@ -226,6 +226,7 @@ reserve(struct file_reading *r, uint64_t deadline_ns)
 	struct env *env = r->q->env;
 	struct gate_ask ask = { .priority = class_of(r),
 				.is_underway = r->is_head_sent,
+				.share = r->is_head_sent ? slice_make(NULL, 0) : r->q->share,
 				.now_ns = loop_now(&env->loop),
 				.deadline_ns = CLOCK_NEVER };
 

@@ -41,6 +41,7 @@ make_ask(struct subrequest *q[], size_t n, size_t first, const struct offload_op
 {
 	struct pool *pool = pool_of(q[first], ops);
 	struct gate_ask ask = { .priority = q[first]->priority,
+				.share = q[first]->share,
 				.now_ns = loop_now(&q[first]->env->loop),
 				.deadline_ns = CLOCK_NEVER };
 

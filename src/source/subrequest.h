@@ -42,6 +42,7 @@ struct subrequest {
 	uint64_t deadline_ns; /* absolute: the part's timeout and the route's deadline; kept by the
 				 run */
 	enum gate_class priority; /* of the route */
+	struct slice share; /* whose request it is; at NULL: the route does not say */
 	uint64_t body_bytes; /* of a body that will be fed; with has_body */
 	bool has_body; /* feed() will bring one */
 	bool is_body_length_known;

@@ -29,6 +29,7 @@
 #ifndef FOREBAY_THREAD_GATE_H
 #define FOREBAY_THREAD_GATE_H
 
+#include "base/slice.h"
 #include "thread/cost.h"
 #include "thread/edf.h"
 
@@ -47,6 +48,7 @@ struct gate_ask {
 	enum gate_class priority;
 	bool is_underway; /* what has begun goes on: it is refused by max_queue alone */
 	unsigned jobs;
+	struct slice share; /* whose it is, for the pool's shares; borrowed; at NULL: nobody's */
 	uint64_t now_ns;
 	uint64_t deadline_ns; /* the earliest of theirs; absolute, CLOCK_NEVER: none */
 	uint64_t work_ns; /* expected, of all */

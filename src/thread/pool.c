@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/writer.h"
 #include "thread/pool_priv.h"
 
@@ -48,6 +49,7 @@ init_pool(struct pool *p, const struct pool_options *o)
 	p->options = *o;
 	atomic_init(&p->refs, 1);
 	gate_init(&p->gate, o->order);
+	shares_init(&p->shares, (const uint64_t[]){ random_seed(), random_seed() });
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->control, NULL);
 	pthread_cond_init(&p->has_forgotten, NULL);
@@ -257,6 +259,7 @@ pool_refuse(struct pool *p, enum pool_shed limit, uint64_t jitter, struct pool_r
 	atomic_fetch_add_explicit(&p->shed[limit], 1, memory_order_relaxed);
 	*refusal = (struct pool_refusal){
 		.limit = p->limit[limit],
+		.status = limit == POOL_SHED_SHARE ? 429 : 503,
 		.retry_after_s = retry_after(p, jitter),
 	};
 }
@@ -276,8 +279,14 @@ pool_reserve(struct pool *p, const struct gate_ask *a, uint64_t jitter,
 		[GATE_WAIT] = POOL_SHED_WAIT,
 		[GATE_STANDING] = POOL_SHED_STANDING,
 	};
-	enum gate_verdict verdict = gate_reserve(&p->gate, a, false);
+	enum gate_verdict verdict;
 
+	if (a->share.at &&
+	    !shares_allow(&p->shares, a->share, a->work_ns, a->now_ns, pool_threads(p), jitter)) {
+		pool_refuse(p, POOL_SHED_SHARE, jitter, refusal);
+		return ERR_SHED;
+	}
+	verdict = gate_reserve(&p->gate, a, false);
 	if (verdict != GATE_OPEN && p->gate.order == ORDER_ADAPTIVE)
 		verdict = pool_ask_exactly(p, a, verdict, jitter);
 	if (verdict == GATE_OPEN)

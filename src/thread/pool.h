@@ -37,6 +37,7 @@ struct pool_refusal {
 	const char
 	    *limit; /* "pool.compute.queue", "pool.compute.wait": lives as long as the pool */
 	unsigned retry_after_s; /* from the drain time, with jitter; at least 1 */
+	unsigned status; /* 0 stands for 503 */
 };
 
 struct job {
@@ -116,6 +117,7 @@ struct pool_thread {
 
 /* POOL_SHED(NAME, word): the limits that a pool may refuse by; pool.NAME.word in Forebay-Shed. */
 #define POOL_SHED_ALL                                                                              \
+	POOL_SHED(SHARE, "share") /* 429: its key asks for more than its share */                  \
 	POOL_SHED(QUEUE, "queue") /* max_queue */                                                  \
 	POOL_SHED(WAIT,                                                                            \
 		  "wait") /* it would wait longer than max_wait, or end after its deadline */      \

@@ -7,6 +7,7 @@
 #define FOREBAY_THREAD_POOL_PRIV_H
 
 #include "thread/pool.h"
+#include "thread/shares.h"
 
 enum { POOL_NAME_BYTES = 160 };
 
@@ -20,6 +21,7 @@ struct pool {
 	/* Its limits are written by whoever has `control`, `threads` (those wanted) under the lock
 	 * too. */
 	struct pool_gate gate;
+	struct shares shares;
 	struct pool_cost *costs; /* owned, newest first; under control */
 	unsigned cost_count;
 

@@ -189,6 +189,13 @@ admit(struct sim *s, struct sim_stream *t, const struct gate_ask *ask, uint64_t 
 	give_all_work(s);
 }
 
+static bool
+is_within_share(struct sim *s, const struct sim_stream *t, const struct gate_ask *ask)
+{
+	return !t->share.at || shares_allow(&s->shares, t->share, ask->work_ns, s->now_ns,
+					    s->gate.threads, random_next(&s->random));
+}
+
 static void
 arrive(struct sim *s, struct sim_stream *t, unsigned attempt)
 {
@@ -201,7 +208,7 @@ arrive(struct sim *s, struct sim_stream *t, unsigned attempt)
 	t->asked++;
 	for (unsigned i = 0; i < (t->jobs ? t->jobs : 1); i++)
 		expected = gate_ask_more(&s->gate, &ask, t->cost, deadline);
-	if (gate_reserve(&s->gate, &ask, true) == GATE_OPEN) {
+	if (is_within_share(s, t, &ask) && gate_reserve(&s->gate, &ask, true) == GATE_OPEN) {
 		admit(s, t, &ask, expected, attempt);
 		return;
 	}
@@ -259,6 +266,7 @@ sim_init(struct sim *s, enum gate_order order, unsigned threads, unsigned max_qu
 	*s = (struct sim){ .now_ns = CLOCK_SEC };
 	ck_assert_uint_le(threads, SIM_THREADS_MAX);
 	gate_init(&s->gate, order);
+	shares_init(&s->shares, (const uint64_t[]){ seed, ~seed });
 	s->gate.threads = threads;
 	s->gate.max_queue = max_queue;
 	random_init(&s->random, seed);

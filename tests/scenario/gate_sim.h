@@ -9,8 +9,9 @@
 
 #include "base/random.h"
 #include "thread/gate.h"
+#include "thread/shares.h"
 
-enum { SIM_THREADS_MAX = 8, SIM_STREAMS_MAX = 4, SIM_RESPONSE_MS = 4096 };
+enum { SIM_THREADS_MAX = 8, SIM_STREAMS_MAX = 32, SIM_RESPONSE_MS = 4096 };
 
 /* Clients of one kind. What is above the line may change between two sim_run(). */
 struct sim_stream {
@@ -23,6 +24,7 @@ struct sim_stream {
 	bool hides_deadline; /* the gate is not told: the plain bounded queue */
 	unsigned attempts; /* 0 stands for 1 */
 	struct cost *cost;
+	struct slice share; /* whose asks they are; at NULL: not held to shares */
 	/* --- counted ------------------------------------------------------------------ */
 	unsigned asked, refused, good; /* attempts; good: every job ended in time */
 	uint64_t good_ns; /* what the threads spent on good ones */
@@ -36,6 +38,7 @@ struct sim_job;
 
 struct sim {
 	struct pool_gate gate;
+	struct shares shares;
 	struct random random;
 	uint64_t now_ns;
 	struct sim_stream stream[SIM_STREAMS_MAX];

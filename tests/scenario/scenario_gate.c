@@ -272,9 +272,42 @@ START_TEST(whole_fan_outs_are_admitted_or_refused)
 }
 END_TEST
 
+/* Five ask for 8 times the capacity, twenty for a fiftieth of it each. */
+START_TEST(polite_clients_are_served_beside_abusers)
+{
+	enum { ABUSERS = 5, POLITE = 20 };
+	char names[ABUSERS + POLITE][16];
+	double polite = 0, worst = 1, all = 0;
+	struct sim s;
+
+	begin(&s, ORDER_ADAPTIVE, 256, 0);
+	for (unsigned i = 0; i < ABUSERS + POLITE; i++) {
+		s.stream[i] = usual;
+		s.stream[i].per_s = rate(i < ABUSERS ? 8.0 / ABUSERS : 0.02, &usual);
+		snprintf(names[i], sizeof(names[i]), "192.0.2.%u", i);
+		s.stream[i].share = slice_of(names[i]);
+	}
+	settle(&s, LONG_S);
+	for (unsigned i = 0; i < ABUSERS + POLITE; i++) {
+		double got = success(&s.stream[i]);
+		all += goodput(&s.stream[i], LONG_S);
+		polite += i < ABUSERS ? 0 : got / POLITE;
+		worst = i >= ABUSERS && got < worst ? got : worst;
+	}
+	if (getenv("FOREBAY_SHOW"))
+		fprintf(stderr, "polite %.3f, the worst served %.3f, goodput %.3f\n", polite, worst,
+			all);
+	ck_assert_double_ge(polite, 0.92);
+	ck_assert_double_ge(worst, 0.9);
+	ck_assert_double_ge(all, 0.9);
+	sim_fini(&s);
+}
+END_TEST
+
 static void
 add_changes(TCase *t)
 {
+	tcase_add_test(t, polite_clients_are_served_beside_abusers);
 	tcase_add_test(t, a_longer_run_time_is_learned_within_a_second);
 	tcase_add_test(t, a_spike_with_retries_leaves_nothing_behind_after_a_second);
 	tcase_add_test(t, critical_requests_are_in_time_at_five_times_the_load);

@@ -27,6 +27,9 @@ threads = 1
 max_queue = 2
 max_wait = 0s
 
+[pool shared]
+threads = 1
+
 [pool old]
 threads = 1
 max_queue = 1
@@ -70,6 +73,16 @@ source = compute digest
 pool = one
 cost = 100s
 input = x
+
+[route shared]
+match = GET /shared
+deadline = 5s
+fairness = {header.x-user}
+source = compute pbkdf2
+pool = shared
+input = x
+salt = s
+iterations = 10000
 
 [route fan]
 match = GET /fan
@@ -231,7 +244,35 @@ def test_a_declared_cost_refuses_what_would_be_too_late_and_is_learned_better(se
         assert c.response().status == 200
 
 
+def test_one_who_asks_for_more_than_its_share_gets_429_and_others_do_not(server):
+    assert ask(server.address, "/shared", "X-User: first").status == 200
+    seen, until = [], time.monotonic() + 4 * FACTOR
+
+    def abuse():
+        with Client(server.address, timeout=30) as c:
+            while time.monotonic() < until:
+                seen.append(c.ask("/shared", "X-User: abuser"))
+
+    threads = [threading.Thread(target=abuse) for _ in range(8)]
+    for t in threads:
+        t.start()
+    polite = []
+    while time.monotonic() < until:
+        polite.append(ask(server.address, "/shared", "X-User: polite").status)
+        time.sleep(0.2)
+    for t in threads:
+        t.join()
+    refused_429 = [r for r in seen if r.status == 429]
+    assert refused_429 and all(r.field("forebay-shed") == "pool.shared.share" and int(r.field("retry-after")) >= 1
+                               for r in refused_429)
+    assert polite.count(429) <= len(polite) / 4 and polite.count(200) >= len(polite) / 2, polite
+    assert shed_counts(server)["pool.shared.share"] == len(refused_429) + polite.count(429)
+    # Nobody is kept out for long.
+    wait_until(lambda: ask(server.address, "/shared", "X-User: abuser").status == 200, what="a second chance")
+
+
 @pytest.mark.parametrize("wrong,said", [
+    ("fairness = {nobody}", "fairness"),
     ("priority = urgent", "priority"), ("deadline = 1s\npriorty = normal", "did you mean \"priority\""),
     ("cost = -1s", "cost"), ("cost = 2h", "cost"),
 ])

@@ -253,6 +253,7 @@ static struct gate_ask
 draw(struct submitter *s, struct random *r, unsigned n)
 {
 	struct gate_ask ask = { .priority = (enum gate_class)random_below(r, CLASSES),
+				.share = random_below(r, 2) ? SLICE("one") : SLICE("two"),
 				.now_ns = clock_monotonic(),
 				.deadline_ns = CLOCK_NEVER };
 
