@@ -18,9 +18,9 @@ _forebayd()
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		;;
-	-m | --match) ;;
+	-m | --match | --explain) ;;
 	*)
-		mapfile -t COMPREPLY < <(compgen -W '--config --dump --help --match --test --verbose --version' \
+		mapfile -t COMPREPLY < <(compgen -W '--config --dot --dump --explain --help --match --test --verbose --version' \
 			-- "$current")
 		;;
 	esac

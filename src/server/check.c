@@ -1,9 +1,11 @@
 /*
- * -t, --dump and --match; see check.h.
+ * -t, --dump, --match and --explain; see check.h.
  */
 #include "server/check.h"
 
 #include "base/mem.h"
+#include "config/suggest.h"
+#include "plan/explain.h"
 #include "server/logs.h"
 #include "server/privileges.h"
 #include "server/site.h"
@@ -93,4 +95,41 @@ check_match(const char *path, const char *request)
 	mem_free(&text);
 	site_free(&site);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* NULL, when what is nearest has been told. */
+static const struct route *
+find_route(const struct site *site, struct slice name)
+{
+	struct suggest near;
+
+	suggest_init(&near, name);
+	for (unsigned i = 0; i < site->route_count; i++) {
+		if (slice_eq(site->routes[i].name, name))
+			return &site->routes[i];
+		suggest_offer(&near, site->routes[i].name);
+	}
+	fprintf(stderr, "forebayd: there is no route %s%s\n", conf_quote(name).text,
+		suggest_text(&near));
+	return NULL;
+}
+
+int
+check_explain(const char *path, const char *name, bool is_dot)
+{
+	struct site *site = build(path);
+	const struct route *route = site ? find_route(site, slice_of(name)) : NULL;
+	char *text = route ? mem_alloc(TEXT_BYTES) : NULL;
+	struct writer w = writer_over(text, text ? TEXT_BYTES : 0);
+	int code = EXIT_FAILURE;
+
+	if (text && is_dot)
+		explain_dot(route->plan, &w);
+	else if (text)
+		explain_text(route->plan, route->max_body, &w);
+	if (text && !w.is_full && fwrite(w.at, 1, w.len, stdout) == w.len && fflush(stdout) == 0)
+		code = EXIT_SUCCESS;
+	mem_free(&text);
+	site_free(&site);
+	return code;
 }

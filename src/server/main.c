@@ -26,6 +26,8 @@ main(int argc, char **argv)
 		return check_dump(o.path);
 	case OPTIONS_MATCH:
 		return check_match(o.path, o.match);
+	case OPTIONS_EXPLAIN:
+		return check_explain(o.path, o.route, o.is_dot);
 	case OPTIONS_TRY:
 		return trial_serve(o.module, o.path);
 	case OPTIONS_VERSION:

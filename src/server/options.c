@@ -25,6 +25,8 @@ options_print_help(void)
 	       "  forebayd -t [-c FILE]                check the configuration, name all errors\n"
 	       "  forebayd --dump [-c FILE]            print it, with all defaults\n"
 	       "  forebayd --match 'GET /x' [-c FILE]  which route answers, what it captures\n"
+	       "  forebayd --explain ROUTE [-c FILE]   its plan: order, worst time, memory\n"
+	       "  forebayd --explain ROUTE --dot       the same for Graphviz\n"
 	       "  forebayd --version                   version, and what it was built with\n"
 	       "\n"
 	       "  -c, --config FILE   default " FOREBAY_SYSCONFDIR "/forebay.conf\n"
@@ -54,7 +56,9 @@ options_print_version(void)
 
 static const struct option longs[] = {
 	{ "config", required_argument, NULL, 'c' },
+	{ "dot", no_argument, NULL, 'D' },
 	{ "dump", no_argument, NULL, 'd' },
+	{ "explain", required_argument, NULL, 'e' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "match", required_argument, NULL, 'm' },
 	{ "test", no_argument, NULL, 't' },
@@ -73,6 +77,13 @@ take(struct options *o, int letter)
 		break;
 	case 'd':
 		o->action = OPTIONS_DUMP;
+		break;
+	case 'D':
+		o->is_dot = 1;
+		break;
+	case 'e':
+		o->action = OPTIONS_EXPLAIN;
+		o->route = optarg;
 		break;
 	case 'h':
 		o->action = OPTIONS_HELP;
@@ -111,6 +122,10 @@ options_parse(struct options *o, int argc, char **argv)
 		take(o, letter);
 	if (o->action != OPTIONS_WRONG && optind < argc) {
 		fprintf(stderr, "forebayd: %s: no argument is expected there\n", argv[optind]);
+		o->action = OPTIONS_WRONG;
+	}
+	if (o->is_dot && o->action != OPTIONS_EXPLAIN && o->action != OPTIONS_WRONG) {
+		fprintf(stderr, "forebayd: --dot is for --explain ROUTE\n");
 		o->action = OPTIONS_WRONG;
 	}
 	if (o->action == OPTIONS_WRONG)

@@ -9,6 +9,7 @@ enum options_action {
 	OPTIONS_CHECK,
 	OPTIONS_DUMP,
 	OPTIONS_MATCH,
+	OPTIONS_EXPLAIN,
 	OPTIONS_TRY, /* a module, in this process: for forebayd itself */
 	OPTIONS_VERSION,
 	OPTIONS_HELP,
@@ -19,6 +20,8 @@ struct options {
 	enum options_action action;
 	const char *path; /* of the configuration */
 	const char *match; /* "GET /x" */
+	const char *route; /* to explain */
+	int is_dot; /* as Graphviz */
 	const char *module; /* file to try */
 	int is_verbose; /* debug lines in the log */
 };

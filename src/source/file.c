@@ -117,11 +117,21 @@ file_load_part(struct part *p, struct source_build *b)
 	return path_err ? path_err : err;
 }
 
+static void
+file_bounds(const struct part *p, struct source_bounds *b)
+{
+	const struct file_conf *c = p->conf;
+
+	b->pool = c->pool;
+	b->descriptors = 1;
+}
+
 const struct source_ops source_file = {
 	.name = "file",
 	.part_keys = part_keys,
 	.part_size = sizeof(struct file_conf),
 	.load_part = file_load_part,
+	.bounds = file_bounds,
 	.answer = file_answer,
 	.start = file_start,
 	.resume = file_resume,

@@ -48,6 +48,19 @@ struct source_build {
 	void *argument;
 };
 
+/* What bounds a part beside its plan: for who looks ahead (--explain, -t), not for a run. Zeros: no
+ * such bound. */
+struct source_bounds {
+	unsigned at_once; /* subrequests of its source that can run, of all workers together */
+	unsigned waiting; /* that may wait for that; counts only with at_once */
+	const char *at_once_key; /* of the source's section, for messages */
+	unsigned attempts; /* most for one subrequest */
+	uint64_t answer_ns; /* longest time of an attempt until an answer begins */
+	uint64_t work_ns; /* longest time of the work itself, not of waiting for its turn */
+	struct pool *pool; /* asked for single jobs, without a place of the part's own */
+	unsigned descriptors; /* that a subrequest holds */
+};
+
 struct source_ops {
 	const char *name; /* the word in the INI: source = NAME [ARGUMENT] */
 	const char *section; /* kind of the section that declares an instance, or NULL */
@@ -71,6 +84,8 @@ struct source_ops {
 	/* Optional: the pool in which reserve() takes one place for each subrequest; NULL when
 	 * load_part() failed. */
 	struct pool *(*pool)(const struct part *p);
+	/* Optional: fills b, which is all zeros. After load_part() only. */
+	void (*bounds)(const struct part *p, struct source_bounds *b);
 	/* Admission of n subrequests of this source as one, before any starts. 0, ERR_SHED with
 	 * q[i]->refusal saying why, the same in all, or ERR_MEMORY. NULL: always. */
 	int (*reserve)(struct subrequest *q[], size_t n);

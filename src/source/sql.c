@@ -443,6 +443,14 @@ struct query {
 	struct slice value[]; /* statement.params of them; their bytes follow */
 };
 
+static void
+bounds(const struct part *p, struct source_bounds *b)
+{
+	const struct database *d = p->source->state;
+
+	b->work_ns = d->conf->statement_timeout_ns;
+}
+
 static struct pool *
 pool_of(const struct part *p)
 {
@@ -537,6 +545,7 @@ const struct source_ops source_sql = {
 	.load = load,
 	.load_part = load_part,
 	.pool = pool_of,
+	.bounds = bounds,
 	.reserve = reserve,
 	.release = offload_release,
 	.start = offload_start,

@@ -285,6 +285,21 @@ load_part(struct part *p, struct source_build *b)
 	return err;
 }
 
+static void
+bounds(const struct part *p, struct source_bounds *b)
+{
+	const struct upstream *u = p->source->state;
+	const struct upstream_conf *conf = u->conf;
+
+	b->at_once = conf->max_connections;
+	b->waiting = conf->max_pending;
+	b->at_once_key = "max_connections";
+	/* Each attempt is at a server that was not asked yet. */
+	b->attempts = 1 + (conf->retries < u->count - 1 ? conf->retries : u->count - 1);
+	b->answer_ns = clock_after(conf->connect_timeout, conf->first_byte_timeout);
+	b->descriptors = 1;
+}
+
 /* --- on a worker ------------------------------------------------------------------ */
 
 static int
@@ -368,6 +383,7 @@ const struct source_ops source_upstream = {
 	.part_size = sizeof(struct upstream_part),
 	.load = load,
 	.load_part = load_part,
+	.bounds = bounds,
 	.attach = attach,
 	.detach = detach,
 	.reserve = reserve,

@@ -91,7 +91,7 @@ def test_version_and_help():
     assert out.startswith("forebay ") and "libevent" in out
     code, out, said = run_forebayd("--help")
     assert code == 0 and said == ""
-    assert all(word in out for word in ("-c FILE", "-t", "--dump", "--match", "--version"))
+    assert all(word in out for word in ("-c FILE", "-t", "--dump", "--match", "--explain", "--dot", "--version"))
     assert max(map(len, out.split("\n"))) <= 80
 
 

@@ -73,6 +73,8 @@ def test_files_follow_the_option_that_takes_one(tmp_path):
     assert offers(bed.FOREBAYD, "-c", "", folder=tmp_path) == ["a.conf"]
     assert offers(bed.FOREBAYD, "--config", "=", "a", folder=tmp_path) == ["a.conf"]
     assert offers(bed.FOREBAYD, "--match", "", folder=tmp_path) == []
+    assert offers(bed.FOREBAYD, "--explain", "", folder=tmp_path) == []
+    assert offers(bed.FOREBAYD, "--ex", folder=tmp_path) == ["--explain"]
     assert offers(bed.FOREBAYD, "--ma", folder=tmp_path) == ["--match"]
 
 
