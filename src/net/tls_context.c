@@ -10,8 +10,13 @@
 #include "config/errors.h"
 #include "net/tls_identity.h"
 
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { CONTEXT_BYTES = 64 << 20, HOST_BYTES = 255, VERIFY_DEPTH = 8, SUITES_BYTES = 1024 };
 
@@ -204,6 +209,23 @@ set_client_ca(SSL_CTX *ssl, const struct tls_reading *r)
 	return 0;
 }
 
+/* Whether the kernel can do the work of records: it says that this socket is not connected, and not
+ * that there is no such thing. Asked once for a context; without it OpenSSL would ask twice for
+ * each connection, in vain. */
+static bool
+has_kernel_tls(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = false;
+
+	if (fd < 0)
+		return false;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) == 0 || errno == ENOTCONN)
+		has = true;
+	close(fd);
+	return has;
+}
+
 static int
 set_groups(SSL_CTX *ssl)
 {
@@ -224,7 +246,8 @@ set_rules(SSL_CTX *ssl, const struct tls_reading *r)
 	int min = wish->conf->min == TLS_MIN_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
 
 #ifdef SSL_OP_ENABLE_KTLS
-	options |= SSL_OP_ENABLE_KTLS;
+	if (has_kernel_tls())
+		options |= SSL_OP_ENABLE_KTLS;
 #endif
 	SSL_CTX_set_options(ssl, options);
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
