@@ -2,7 +2,7 @@
 import collections
 
 from benchlib import case_fanout, case_files, case_idle, case_instructions, case_isolation, case_keepalive
-from benchlib import case_latency, case_sql
+from benchlib import case_latency, case_sql, case_tls
 
 # alone, all, quick: rounds when it is asked for by itself, as one of several, with --quick.
 # role: of the peers that take part (see peers.py). seconds: (once, per round) of a scale.
@@ -20,6 +20,8 @@ CASES = (
          case_idle.idle, case_idle.seconds, "idle", 3, 3, 1),
     Case("files", "files of 1 KiB, 64 KiB and 10 MiB",
          case_files.files, case_files.seconds, "files", 9, 5, 2),
+    Case("tls", "requests, handshakes and resumed connections over TLS",
+         case_tls.tls, case_tls.seconds, "tls", 9, 5, 1),
     Case("fanout", "a request of 2 to 16 parts against its slowest part",
          case_fanout.fanout, case_fanout.seconds, "", 5, 3, 1),
     Case("sql", "SQLite by 1 to 8 connections; light requests beside it",

@@ -69,15 +69,15 @@ def run(command, seconds):
 class Wrk:
     """wrk with a script, written once into the folder."""
 
-    def __init__(self, folder, seconds, conns, script="", name="same", options=()):
+    def __init__(self, folder, seconds, conns, script="", name="same", options=(), scheme="http"):
         need("wrk", "wrk")
-        self.seconds, self.script = seconds, os.path.join(folder, name + ".lua")
+        self.seconds, self.scheme, self.script = seconds, scheme, os.path.join(folder, name + ".lua")
         self.options = ["-t1", "-c%d" % conns, "-d%ds" % seconds, "--timeout", "30s", *options]
         with open(self.script, "w", encoding="utf-8") as stream:
             stream.write(script + DONE)
 
     def command(self, port, path):
-        return ["wrk", *self.options, "-s", self.script, "http://127.0.0.1:%d%s" % (port, path)]
+        return ["wrk", *self.options, "-s", self.script, "%s://127.0.0.1:%d%s" % (self.scheme, port, path)]
 
     def run(self, port, path):
         """Broken if one response was missing or no success."""

@@ -1,11 +1,12 @@
 """The servers that are compared: how each is found, configured and started. One line of PEERS each.
 
-Templates are filled with: program folder conf port admin_port workers files response_bytes
-and the words of a case. All listen on 127.0.0.1 alone, write no access log, have as many worker
+Templates are filled with: program folder conf port tls_port admin_port workers files response_bytes
+and the words of a case; @inside@ is where a case's lines for that peer go. All listen on 127.0.0.1 alone, write no access log, have as many worker
 processes or threads, and answer
 
     plain    /plain with the seven bytes "Hello.\\n" as text/plain, without reading a file
     idle     the same, and have room for 10,000 connections
+    tls      the same as plain, and over TLS on tls_port
     files    /files/NAME from the folder %(files)s/files
 """
 import collections
@@ -56,7 +57,7 @@ http {
 	scgi_temp_path %(folder)s/scgi;
 	server {
 		listen 127.0.0.1:%(port)d backlog=4096 deferred;
-		location / { return 200 "Hello.\\n"; }
+@inside@		location / { return 200 "Hello.\\n"; }
 		location /files/ { root %(files)s; }
 	}
 }
@@ -128,12 +129,12 @@ DocumentRoot "%(files)s"
 # programs: names to look for; none: the one of that path in the build folder.
 Peer = collections.namedtuple("Peer", "name programs package roles command version conf about")
 PEERS = (
-    Peer("forebay", ("forebayd",), None, ("plain", "idle", "files"),
+    Peer("forebay", ("forebayd",), None, ("plain", "idle", "files", "tls"),
          ("%(program)s", "-c", "%(conf)s"), ("--version",), FOREBAY_CONF, "this server"),
     Peer("floor", ("tests/floor",), None, ("plain", "idle"),
          ("%(program)s", "-p", "%(port)d", "-w", "%(workers)d", "-s", "%(response_bytes)d"), None, None,
          "the least that a correct threaded server on libevent can do; it parses next to nothing"),
-    Peer("nginx", ("nginx",), "nginx-light", ("plain", "idle", "files"),
+    Peer("nginx", ("nginx",), "nginx-light", ("plain", "idle", "files", "tls"),
          ("%(program)s", "-p", "%(folder)s", "-c", "%(conf)s", "-e", "%(folder)s/error.log"), ("-v",),
          NGINX_CONF, ""),
     Peer("haproxy", ("haproxy",), "haproxy", ("plain",),
@@ -150,7 +151,7 @@ PEERS = (
 # Not compared: an upstream for our own fan-out.
 SLOW = Peer("slow", ("tests/slow",), None, (), ("%(program)s", "-p", "%(port)d"), None, None,
             "an upstream that answers after the time asked for")
-READY = {"plain": "/plain", "idle": "/plain", "files": "/files/1k.bin", "slow": "/0"}
+READY = {"plain": "/plain", "idle": "/plain", "tls": "/plain", "files": "/files/1k.bin", "slow": "/0"}
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 

@@ -77,14 +77,15 @@ class Server:
         self.peer, self.name, self.program = peer, peer.name, program
         self.folder, self.ready = os.path.join(folder, peer.name), ready
         self.words = words
-        self.port = self.process = None
+        self.port = self.tls_port = self.process = None
         self.response, self.command_line = b"", []
         self.wrapper = []  # goes before the command: valgrind
         os.makedirs(self.folder, exist_ok=True)
 
     def command(self):
         """Writes the configuration for the port it has now; the command line."""
-        words = dict(self.words, program=self.program, folder=self.folder, port=self.port,
+        self.tls_port = free_port()
+        words = dict(self.words, program=self.program, folder=self.folder, port=self.port, tls_port=self.tls_port,
                      admin_port=free_port(), conf=os.path.join(self.folder, self.name + ".conf"))
         if self.peer.conf:
             with open(words["conf"], "w", encoding="utf-8") as stream:
@@ -93,7 +94,8 @@ class Server:
 
     def configuration(self, words):
         """The peer's template and what the case adds to it, filled."""
-        return (self.peer.conf + words.get("more." + self.name, "")) % words
+        text = self.peer.conf.replace("@inside@", words.get("inside." + self.name, ""))
+        return (text + words.get("more." + self.name, "")) % words
 
     def start(self, seconds=START_SECONDS):
         """Waits until it answers; Unavailable with what it said if it does not."""
