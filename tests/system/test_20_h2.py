@@ -606,11 +606,9 @@ def test_a_body_beyond_its_window_is_an_error(daemon):
         frame, stream = c.headers(fields("/chaos/deaf", "POST"), flags=END_HEADERS)
         try:
             c.send(frame, *[pack(DATA, 0, stream, bytes(16384)) for _ in range(200)])
-            while not c.is_eof and not c.answers.get(stream, None):
-                c.frame()
         except ConnectionError:
-            return
-        assert c.is_eof or c.answers[stream].is_over
+            pass  # it was closed before all of it was sent
+        assert c.end() in (FLOW_CONTROL_ERROR, None)
 
 
 def test_a_response_keeps_to_the_windows(daemon):
