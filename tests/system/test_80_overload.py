@@ -46,7 +46,7 @@ deadline = %(deadline)dms
 source = compute pbkdf2
 input = {n}
 salt = salt
-iterations = 20000
+iterations = 200000
 """ % {"admin": 0, "deadline": DEADLINE * 1000} + "".join("""
 [route hold-%(pool)s]
 match = GET /hold/%(pool)s
