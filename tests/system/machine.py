@@ -160,6 +160,10 @@ class Machine:
         """forebayctl status --json."""
         return json.loads(self.run(self.control, "--json", "status")[1])
 
+    def says(self, words):
+        """The journal has them, or soon: it is written by another process, in its own time."""
+        wait_until(lambda: words in self.journal(200), 10, "%r in the journal" % words)
+
     def journal(self, lines=40):
         """The last that the service and systemd about it have said."""
         return subprocess.run(["nsenter", "-t", str(self.leader), *NSENTER, "journalctl", "--no-pager", "-q", "-o",
