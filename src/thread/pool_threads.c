@@ -20,6 +20,9 @@
 #include "thread/pool_priv.h"
 
 #include <errno.h>
+#include <time.h>
+
+enum { NAP_MS = 250 };
 
 enum task { TASK_NONE, TASK_RUN, TASK_FORGET, TASK_LEAVE };
 
@@ -28,6 +31,20 @@ wait_for(sem_t *s)
 {
 	while (sem_wait(s) != 0)
 		ASSERT(errno == EINTR);
+}
+
+/* Until a post, or a moment: whatever a post that went astray left in the queue is found then. */
+static void
+nap(sem_t *s)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += NAP_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	while (sem_timedwait(s, &until) != 0 && errno == EINTR)
+		;
 }
 
 /* --- on the thread ------------------------------------------------------------------- */
@@ -61,7 +78,7 @@ await_task(struct pool_thread *t, struct job **j)
 	struct pool *p = t->pool;
 	enum task task;
 
-	wait_for(&p->work);
+	nap(&p->work);
 	pthread_mutex_lock(&p->lock);
 	task = choose_task(t, j);
 	pthread_mutex_unlock(&p->lock);
