@@ -91,7 +91,12 @@ pool_take_job(struct pool *p)
 	return j;
 }
 
-/* Whoever was to run it need not wake any more; if he has, he finds nothing. */
+/*
+ * Whoever was to run it need not wake any more; if he has, he finds nothing.
+ * The lock is held: he has not looked yet, then, so that if the post is that of
+ * a job which came meanwhile, he finds that one. Later he may have looked and
+ * gone to sleep, and that job would wait for ever.
+ */
 static void
 take_back_post(struct pool *p)
 {
@@ -111,6 +116,7 @@ evict(struct pool *p, enum gate_class priority, unsigned count)
 		struct job *j = job_of(gate_spare(&p->gate, priority));
 		ASSERT(j);
 		remove_job(p, j);
+		take_back_post(p);
 		gate_leave(&p->gate);
 		j->mail.next = evicted;
 		evicted = &j->mail;
@@ -126,7 +132,6 @@ send_evicted_home(struct pool *p, struct mail *evicted, uint64_t jitter)
 	for (; evicted; evicted = next) {
 		struct job *j = CONTAINER_OF(evicted, struct job, mail);
 		next = evicted->next;
-		take_back_post(p);
 		pool_refuse(p, POOL_SHED_PRIORITY, jitter, &j->refusal);
 		mail_home(j, ERR_SHED);
 	}
@@ -268,12 +273,13 @@ withdraw(struct pool *p, struct job *j)
 		return;
 	file_inbox(p);
 	was_waiting = atomic_load_explicit(&j->is_waiting, memory_order_relaxed);
-	if (was_waiting)
+	if (was_waiting) {
 		remove_job(p, j);
+		take_back_post(p);
+	}
 	pthread_mutex_unlock(&p->lock);
 	if (!was_waiting)
 		return;
-	take_back_post(p);
 	atomic_fetch_add_explicit(&p->abandoned, 1, memory_order_relaxed);
 	send_home(p, j, ERR_CANCELLED);
 }

@@ -12,6 +12,7 @@
  * leave and those that are called to forget, less the threads that are awake
  * and have not chosen yet. Each choice uses up one of them, so nothing is left
  * lying while all sleep; a post too many wakes a thread that finds nothing.
+ * Whoever takes a job out of the queue unrun takes a post back under the same lock.
  */
 #include "base/assert.h"
 #include "base/err.h"
@@ -20,9 +21,6 @@
 #include "thread/pool_priv.h"
 
 #include <errno.h>
-#include <time.h>
-
-enum { NAP_MS = 250 };
 
 enum task { TASK_NONE, TASK_RUN, TASK_FORGET, TASK_LEAVE };
 
@@ -31,20 +29,6 @@ wait_for(sem_t *s)
 {
 	while (sem_wait(s) != 0)
 		ASSERT(errno == EINTR);
-}
-
-/* Until a post, or a moment: whatever a post that went astray left in the queue is found then. */
-static void
-nap(sem_t *s)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += NAP_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
-	while (sem_timedwait(s, &until) != 0 && errno == EINTR)
-		;
 }
 
 /* --- on the thread ------------------------------------------------------------------- */
@@ -78,7 +62,7 @@ await_task(struct pool_thread *t, struct job **j)
 	struct pool *p = t->pool;
 	enum task task;
 
-	nap(&p->work);
+	wait_for(&p->work);
 	pthread_mutex_lock(&p->lock);
 	task = choose_task(t, j);
 	pthread_mutex_unlock(&p->lock);
