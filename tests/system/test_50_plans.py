@@ -101,6 +101,7 @@ PLANS = [
     .part("c", "compute pbkdf2", "iterations = 100000000", "salt = a", "input = a", "pool = pair"),
     Plan("tiny").part("a", "compute pbkdf2", "iterations = 100000000", "salt = a", "input = a", "pool = tiny", "timeout = 600ms",
                       "optional = yes"),
+    Plan("occupy").part("a", "compute pbkdf2", "iterations = 100000000", "salt = a", "input = a", "pool = tiny"),
     Plan("quick").part("a", "compute digest", "input = a", "pool = tiny"),
     Plan("both").part("a", "compute digest", "input = a", "pool = tiny").part("b", "compute digest", "input = b", "pool = tiny", "after = a"),
     Plan("waits").part("a", "compute pbkdf2", "iterations = 100000000", "salt = a", "input = a", "pool = patient",
@@ -291,9 +292,13 @@ def test_a_diamond_takes_its_longest_path(daemon):
 
 # --- failures -------------------------------------------------------------------------------
 
+def await_running(admin, pool, count):
+    wait_until(lambda: metrics(admin)["forebay_pool_running", (("pool", pool),)] == count, 10, "%d jobs running in %s" % (count, pool))
+
+
 def await_idle_pair(admin):
     """A job that was told to stop takes a moment, and a busy pool refuses what it knows to be slow."""
-    wait_until(lambda: metrics(admin)["forebay_pool_running", (("pool", "pair"),)] == 0, 10, "an idle pool")
+    await_running(admin, "pair", 0)
 
 
 @pytest.mark.parametrize("label, status, outcome", [(row[0], row[2], row[3]) for row in FAILURES])
@@ -370,16 +375,17 @@ def test_a_full_pool_answers_at_once(daemon):
         c.close()
 
 
-def test_a_plan_that_does_not_fit_is_refused_and_nothing_is_kept_for_it(daemon):
+def test_a_plan_that_does_not_fit_is_refused_and_nothing_is_kept_for_it(daemon, admin):
     """Two places are asked for at once where one is free: all or none."""
-    wait_until(lambda: ask(daemon.address, "/quick").status == 200, what="an empty pool")
-    with Client(daemon.address) as c:
-        c.get("/tiny")
-        time.sleep(0.1)  # it is admitted; asking for /both too early would take its place
+    await_running(admin, "tiny", 0)
+    with Client(daemon.address) as occupier, Client(daemon.address) as waiting:
+        occupier.get("/occupy")
+        await_running(admin, "tiny", 1)
         for _ in range(20):
             assert shed(ask(daemon.address, "/both"), "pool.tiny.queue")
-        assert ask(daemon.address, "/quick").status == 200  # the free one was not kept
-        assert outcomes(c.response()) == {"a": "timeout"}
+        waiting.get("/quick")  # the free place was not kept
+        occupier.close()
+        assert waiting.response().status == 200
 
 
 def test_a_wait_that_is_too_long_is_refused_beforehand(daemon):
