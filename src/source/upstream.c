@@ -55,6 +55,18 @@ static const struct conf_key section_keys[] = {
 	{ "eject_for", CONF_DURATION, FIELD_OF(eject_for), .def = "10s", .min = 1,
 	  .help = "for how long; then one request at a time tries it, and each failure doubles the "
 		  "time, up to 32 times" },
+	{ "health_path", CONF_TEXT, FIELD_OF(health_path),
+	  .help = "path that one worker asks each server for, on behalf of all; servers that do "
+		  "not answer it with 200 to 399 are left out, unless all are such; not set: no "
+		  "checks" },
+	{ "health_interval", CONF_DURATION, FIELD_OF(health_interval), .def = "5s", .min = 10000000,
+	  .help = "from the end of one check of a server to the next" },
+	{ "health_timeout", CONF_DURATION, FIELD_OF(health_timeout), .def = "2s", .min = 1,
+	  .help = "for a whole check" },
+	{ "health_rise", CONF_UINT, FIELD_OF(health_rise), .def = "2", .min = 1, .max = 1000,
+	  .help = "good checks in a row that bring a server back" },
+	{ "health_fall", CONF_UINT, FIELD_OF(health_fall), .def = "3", .min = 1, .max = 1000,
+	  .help = "bad checks in a row that take it out; the very first one decides alone" },
 	{ "breaker_error_rate", CONF_PERCENT, FIELD_OF(breaker_error_rate), .min = 0,
 	  .help =
 	      "share of failed attempts in the last 10 seconds from which a worker does not ask "
@@ -112,6 +124,17 @@ limit_name(struct slice name, const char *after, struct arena *arena)
 	return text;
 }
 
+/* What may stand in a request line as it is (RFC 9112 3.2.1), roughly. */
+static bool
+is_target(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] <= ' ' || text.at[i] > '~' || text.at[i] == '#')
+			return false;
+	}
+	return text.len > 0 && text.at[0] == '/';
+}
+
 static int
 load(struct source *s, struct source_build *b)
 {
@@ -126,6 +149,11 @@ load(struct source *s, struct source_build *b)
 	if (!u->limit || !u->breaker)
 		return ERR_MEMORY;
 	s->state = u;
+	if (u->conf->health_path.len > 0 && !is_target(u->conf->health_path)) {
+		conf_error_at(b->errors, s->section, "health_path",
+			      "health_path starts with / and holds no blank and no #");
+		return ERR_SYNTAX;
+	}
 	return upstream_servers_load(u, s, b);
 }
 

@@ -179,7 +179,7 @@ was_asked(const struct upstream_errand *e, const struct upstream_peer *p)
 }
 
 static unsigned
-mark(struct upstream_share *share, const struct upstream_errand *e, bool with_ejected)
+mark(struct upstream_share *share, const struct upstream_errand *e, bool with_troubled)
 {
 	uint64_t now = loop_now(&share->env->loop);
 	unsigned left = 0;
@@ -187,13 +187,13 @@ mark(struct upstream_share *share, const struct upstream_errand *e, bool with_ej
 	for (unsigned i = 0; i < share->upstream->count; i++) {
 		struct upstream_peer *p = &share->peers[i];
 
-		p->is_out = was_asked(e, p) || (!with_ejected && upstream_eject_is_out(p, now));
+		p->is_out = was_asked(e, p) || (!with_troubled && upstream_eject_is_out(p, now));
 		left += !p->is_out;
 	}
 	return left;
 }
 
-/* Marks who is out. Where none would be left, ejected ones are in, and then all. */
+/* Marks who is out. Where none would be left, those in trouble are in, and then all. */
 static void
 choose(struct upstream_share *share, const struct upstream_errand *e)
 {

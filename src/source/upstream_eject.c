@@ -16,6 +16,8 @@ enum { DOUBLINGS_MAX = 5 };
 bool
 upstream_eject_is_out(const struct upstream_peer *p, uint64_t now_ns)
 {
+	if (gauge_read(&p->server->down))
+		return true;
 	return p->ejections > 0 && (now_ns < p->out_until_ns || p->active > 0);
 }
 
@@ -23,7 +25,9 @@ static bool
 is_last(const struct upstream_share *share, const struct upstream_peer *p)
 {
 	for (unsigned i = 0; i < share->upstream->count; i++) {
-		if (&share->peers[i] != p && share->peers[i].ejections == 0)
+		const struct upstream_peer *other = &share->peers[i];
+
+		if (other != p && other->ejections == 0 && !gauge_read(&other->server->down))
 			return false;
 	}
 	return true;

@@ -13,6 +13,7 @@
  *   upstream_balance.c   which server is asked next
  *   upstream_retry.c     whether a failure is worth another server
  *   upstream_eject.c     servers that fail again and again are left out for a while
+ *   upstream_health.c    servers are asked how they are, by one worker for all
  *   upstream_breaker.c   an upstream that mostly fails is not asked for a while
  *   upstream_conn.c      one connection: connecting, sending, time-outs, its end
  *   upstream_request.c   the request's head
@@ -47,6 +48,10 @@ struct upstream_server {
 	struct address *addresses; /* in the order to try */
 	unsigned address_count;
 	unsigned weight; /* 1 to UPSTREAM_WEIGHT_MAX */
+	struct slice health; /* the request that asks how it is; empty without health_path */
+	/* 1: it is down. Set by the worker that asks, read by all; the one thing here that changes.
+	 */
+	struct gauge down;
 	uint64_t identity; /* hash of its text, without the weight: the same in every process */
 };
 
@@ -82,6 +87,9 @@ struct upstream_conf {
 	unsigned breaker_error_rate; /* percent; 0: no breaker */
 	unsigned breaker_min_requests; /* in the window */
 	uint64_t eject_for, breaker_open_for; /* ns */
+	struct slice health_path;
+	uint64_t health_interval, health_timeout; /* ns */
+	unsigned health_rise, health_fall; /* checks in a row */
 };
 
 struct upstream {
@@ -146,6 +154,8 @@ struct upstream_breaker {
 	struct upstream_second seconds[UPSTREAM_WINDOW_S];
 };
 
+struct upstream_checks;
+
 struct upstream_share {
 	const struct upstream *upstream; /* borrowed */
 	struct env *env; /* borrowed */
@@ -159,6 +169,7 @@ struct upstream_share {
 	struct list waiting; /* of upstream_errand.link, oldest first */
 	struct list closed; /* of upstream_conn.link: freed at the end of the turn */
 	struct deferred serve;
+	struct upstream_checks *checks; /* owned; NULL: another worker's, or none */
 	struct upstream_peer peers[]; /* upstream->count */
 };
 
@@ -275,8 +286,17 @@ bool upstream_balance_is_strict(const struct upstream_errand *e);
 
 /* How an attempt at p ended; a failure may take the server out. */
 void upstream_eject_note(struct upstream_share *share, struct upstream_peer *p, bool has_failed);
-/* Ejected, or on trial and busy with that. */
+/* Ejected, or on trial and busy with that, or down. */
 bool upstream_eject_is_out(const struct upstream_peer *p, uint64_t now_ns);
+
+/* --- upstream_health.c ------------------------------------------------------- */
+
+/* The request for a server; an empty slice without memory. */
+struct slice upstream_health_request(const struct upstream *u, struct slice authority,
+				     struct arena *arena);
+/* Starts asking all servers, from the next turn on. NULL: no memory. */
+struct upstream_checks *upstream_health_start(struct upstream_share *share) MUST_CHECK;
+void upstream_health_stop(struct upstream_checks **checks);
 
 /* --- upstream_breaker.c ------------------------------------------------------ */
 

@@ -98,8 +98,8 @@ load_unix(struct upstream_server *server, struct slice text, struct source *s,
 }
 
 static int
-load_server(struct upstream_server *server, struct slice text, struct source *s,
-	    struct source_build *b)
+load_address(struct upstream_server *server, struct slice text, struct source *s,
+	     struct source_build *b)
 {
 	struct slice rest = text, url = slice_cut(&rest, ' ');
 	const char *wrong = read_weight(slice_trim(rest), &server->weight);
@@ -120,6 +120,18 @@ load_server(struct upstream_server *server, struct slice text, struct source *s,
 	return resolve(server, url, s, b);
 }
 
+static int
+load_server(const struct upstream *u, struct upstream_server *server, struct slice text,
+	    struct source *s, struct source_build *b)
+{
+	int err = load_address(server, text, s, b);
+
+	if (err || u->conf->health_path.len == 0)
+		return err;
+	server->health = upstream_health_request(u, server->authority, b->arena);
+	return server->health.len > 0 ? 0 : ERR_MEMORY;
+}
+
 int
 upstream_servers_load(struct upstream *u, struct source *s, struct source_build *b)
 {
@@ -133,7 +145,7 @@ upstream_servers_load(struct upstream *u, struct source *s, struct source_build 
 	if (!u->servers)
 		return ERR_MEMORY;
 	for (unsigned i = 0; i < u->count; i++) {
-		int err = load_server(&u->servers[i], list->at[i], s, b);
+		int err = load_server(u, &u->servers[i], list->at[i], s, b);
 
 		if (err)
 			result = err;

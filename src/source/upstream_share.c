@@ -76,6 +76,19 @@ newest_idle(const struct upstream_peer *p)
 	return CONTAINER_OF(p->idle.next, struct upstream_conn, link);
 }
 
+/* Of the servers that are not out. */
+static struct upstream_conn *
+usable_idle(struct upstream_share *share)
+{
+	struct upstream_conn *c = NULL;
+
+	for (unsigned i = 0; i < share->upstream->count && !c; i++) {
+		if (!share->peers[i].is_out)
+			c = newest_idle(&share->peers[i]);
+	}
+	return c;
+}
+
 static struct upstream_conn *
 any_idle(struct upstream_share *share)
 {
@@ -125,10 +138,9 @@ is_served(struct upstream_share *share, struct upstream_errand *e)
 	if (!c && spare) {
 		/* No room to connect where the turn is: what is idle elsewhere will do, or
 		 * makes room. */
-		if (upstream_balance_is_strict(e))
+		c = upstream_balance_is_strict(e) ? NULL : usable_idle(share);
+		if (!c)
 			upstream_conn_close(spare);
-		else
-			c = spare;
 	}
 	if (!c) {
 		begin(e);
@@ -324,6 +336,12 @@ upstream_share_new(const struct upstream *u, struct lease *lease)
 		share->peers[i].server = &u->servers[i];
 		list_init(&share->peers[i].idle);
 	}
+	/* One asks for all. */
+	if (lease->worker == 0 && u->conf->health_path.len > 0) {
+		share->checks = upstream_health_start(share);
+		if (!share->checks)
+			mem_free(&share);
+	}
 	return share;
 }
 
@@ -337,6 +355,7 @@ upstream_share_free(struct upstream_share **share)
 	if (!s)
 		return;
 	ASSERT(s->admitted == 0);
+	upstream_health_stop(&s->checks);
 	while ((c = any_idle(s)) != NULL)
 		upstream_conn_close(c);
 	while ((item = list_take(&s->closed)) != NULL)

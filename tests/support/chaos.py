@@ -198,6 +198,12 @@ async def do_moody(conn, request):
     await MODES[MOOD[0]][1](conn, request)
 
 
+@mode("health                  as moody, not counted")
+async def do_health(conn, request):
+    request.words = MOOD
+    await MODES[MOOD[0]][1](conn, request)
+
+
 @mode("until-close             a body that ends with the connection")
 async def do_until_close(conn, request):
     await conn.skip_body(request)

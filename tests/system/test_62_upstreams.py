@@ -47,6 +47,15 @@ first_byte_timeout = 100ms
 eject_after = 3
 eject_for = 400ms
 
+[upstream checked]
+servers = %(servers)s
+retries = 0
+eject_after = 0
+health_path = /health
+health_interval = 50ms
+health_timeout = 200ms
+health_fall = 2
+
 [upstream guarded]
 servers = %(servers)s
 retries = 0
@@ -73,6 +82,11 @@ path = /moody
 [route ejecting]
 match = GET /ejecting
 source = upstream ejecting
+path = /moody
+
+[route checked]
+match = GET /checked
+source = upstream checked
 path = /moody
 
 [route guarded]
@@ -247,6 +261,49 @@ def test_the_breaker_opens_says_so_and_closes_again(three):
     bed.wait_until(lambda: {r.status for r in three.ask("/guarded", 10 * WORKERS)} == {200}, 5, "recovery")
     assert time.monotonic() - began < 1 * bed.FACTOR
     assert three.counted(name, ("to", "closed")) >= 1
+
+
+@pytest.mark.parametrize("mood", [["hang"], ["status", "500"], ["reset"], ["garbage"]])
+def test_a_server_that_its_checks_find_ill_is_not_asked(three, mood):
+    server = three.servers[1]
+    down = "upstream checked: %s is down" % server.address
+    well = "upstream checked: %s is well again" % server.address
+    said = three.daemon.stderr()
+    server.mood(*mood)
+    bed.wait_until(lambda: three.daemon.stderr().count(down) > said.count(down), 10, "down")
+    before = server.count()["moody"]
+    assert [r.status for r in three.ask("/checked", 30)] == [200] * 30
+    assert server.count()["moody"] == before
+    server.mood("json")
+    bed.wait_until(lambda: three.daemon.stderr().count(well) > said.count(well), 10, "well")
+    three.ask("/checked", 6 * WORKERS)
+    assert server.count()["moody"] > before
+    name = "forebay_upstream_health_changes_total"
+    assert three.counted(name, ("to", "down")) == three.counted(name, ("to", "up")) >= 1
+
+
+def test_where_all_are_ill_all_are_asked(three):
+    name = "forebay_upstream_health_changes_total"
+    downs = three.counted(name, ("to", "down"))
+    three.mood("status", "500")
+    bed.wait_until(lambda: three.counted(name, ("to", "down")) == downs + 3, 10, "down")
+    before = sum(three.asked())
+    assert [r.status for r in three.ask("/checked", 12)] == [500] * 12
+    assert sum(three.asked()) - before == 12
+    three.mood("json")
+    assert [r.status for r in three.ask("/checked", 12)] == [200] * 12
+    bed.wait_until(lambda: three.counted(name, ("to", "up")) == downs + 3, 10, "all well")
+
+
+def test_a_new_site_finds_out_at_its_first_check(three):
+    down = "upstream checked: %s is down" % three.servers[0].address
+    three.servers[0].mood("status", "500")
+    bed.wait_until(lambda: down in three.daemon.stderr(), 10, "down")
+    said = three.daemon.stderr()
+    three.daemon.signal(signal.SIGHUP)
+    bed.wait_until(lambda: three.daemon.stderr().count("reloaded: ") > said.count("reloaded: "), 10, "reload")
+    bed.wait_until(lambda: three.daemon.stderr().count(down) > said.count(down), 10, "down again")
+    assert [r.status for r in three.ask("/checked", 12)] == [200] * 12
 
 
 def test_servers_change_on_reload_under_load_and_nothing_fails(three):
