@@ -6,6 +6,7 @@
 #include "upstream_bed.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 Suite *suite_source_upstream(void);
@@ -63,7 +64,7 @@ struct storm {
 	struct random random;
 	int fds[STORM_CONNS];
 	struct ask *asks[STORM_ASKS];
-	unsigned started, refused;
+	unsigned started, refused, servers;
 };
 
 static unsigned
@@ -85,13 +86,14 @@ serve_at_random(struct storm *s)
 		"ngth: 2\r\n\r\no",
 		"k",
 		"nonsense\r\n\r\n",
+		"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno",
 	};
 	int *fd = &s->fds[any(s, STORM_CONNS)];
-	const char *text = texts[any(s, 9)];
+	const char *text = texts[any(s, 10)];
 	char drain[4096];
 
 	if (*fd < 0) {
-		*fd = bed_try_accept(s->b);
+		*fd = bed_try_accept_at(s->b, any(s, s->servers));
 		return;
 	}
 	while (recv(*fd, drain, sizeof(drain), 0) > 0)
@@ -146,12 +148,34 @@ disturb_at_random(struct storm *s)
 	}
 }
 
+#define STORM_LIMITS                                                                               \
+	"max_connections = 4\nmax_pending = 8\nread_idle_timeout = 3ms\nfirst_byte_timeout = "     \
+	"3ms\n"
+#define STORM_CARE                                                                                 \
+	"retries = 3\nretry_budget = 100%%\nretry_on = connect, closed, timeout, 502, 503, 504\n"  \
+	"eject_after = 2\neject_for = 1ms\nbreaker_error_rate = 50%%\nbreaker_min_requests = 5\n"  \
+	"breaker_open_for = 1ms\nhealth_path = /\nhealth_interval = 10ms\nhealth_timeout = 3ms\n"
+
+static const char *const balances[] = { "round-robin", "least-requests", "p2c", "hash" };
+
+/* The first half with one server alone, the second with all that is done for several. */
+static void
+open_storm(struct storm *s, int i)
+{
+	const char *way = balances[i % 4], *key = i % 4 == 3 ? "hash_key = {id}" : "";
+	char section[512];
+
+	s->servers = i < 40 ? 1 : 3;
+	snprintf(section, sizeof(section), STORM_LIMITS STORM_CARE "balance = %s", way);
+	s->b = bed_open_servers_for(i < 40 ? STORM_LIMITS : section, i < 40 ? "" : key, BED_PASSED,
+				    s->servers);
+}
+
 START_TEST(whatever_happens_each_subrequest_ends_once)
 {
-	struct storm s = { .b = bed_open("max_connections = 4\nmax_pending = 8\n"
-					 "read_idle_timeout = 3ms\nfirst_byte_timeout = 3ms",
-					 "", BED_PASSED) };
+	struct storm s = { .started = 0 };
 
+	open_storm(&s, _i);
 	random_init(&s.random, (uint64_t)_i);
 	for (unsigned i = 0; i < STORM_CONNS; i++)
 		s.fds[i] = -1;
@@ -193,7 +217,7 @@ suite_source_upstream(void)
 	TCase *t = tcase_create("keys");
 
 	tcase_add_loop_test(t, a_wrong_key_is_named_with_its_line, 0, COMPLAINTS);
-	tcase_add_loop_test(t, whatever_happens_each_subrequest_ends_once, 0, 40);
+	tcase_add_loop_test(t, whatever_happens_each_subrequest_ends_once, 0, 80);
 	suite_add_tcase(s, t);
 	return s;
 }

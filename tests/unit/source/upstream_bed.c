@@ -197,9 +197,15 @@ bed_open_worker(const char *section, const char *part, int kind, unsigned worker
 }
 
 struct bed *
+bed_open_servers_for(const char *section, const char *part, int kind, unsigned servers)
+{
+	return open_bed(section, part, kind, 1, servers);
+}
+
+struct bed *
 bed_open_servers(const char *section, const char *part, unsigned servers)
 {
-	return open_bed(section, part, BED_JOINED, 1, servers);
+	return bed_open_servers_for(section, part, BED_JOINED, servers);
 }
 
 struct bed *
@@ -438,8 +444,8 @@ bed_pass(struct bed *b, unsigned ms)
 
 /* --- the server --------------------------------------------------------------------------- */
 
-static int
-try_accept_at(struct bed *b, unsigned server)
+int
+bed_try_accept_at(struct bed *b, unsigned server)
 {
 	return accept4(b->listeners[server], NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
@@ -447,18 +453,18 @@ try_accept_at(struct bed *b, unsigned server)
 int
 bed_try_accept(struct bed *b)
 {
-	return try_accept_at(b, 0);
+	return bed_try_accept_at(b, 0);
 }
 
 int
 bed_accept_at(struct bed *b, unsigned server)
 {
 	uint64_t until = patience();
-	int fd = try_accept_at(b, server);
+	int fd = bed_try_accept_at(b, server);
 
 	while (fd < 0) {
 		turn(b, until);
-		fd = try_accept_at(b, server);
+		fd = bed_try_accept_at(b, server);
 	}
 	return fd;
 }
@@ -475,7 +481,7 @@ bed_has_accepted_at(struct bed *b, unsigned server)
 	int fd;
 
 	bed_turn(b);
-	fd = try_accept_at(b, server);
+	fd = bed_try_accept_at(b, server);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;

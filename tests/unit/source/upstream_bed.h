@@ -48,6 +48,7 @@ struct bed *bed_open(const char *section, const char *part, int kind);
 struct bed *bed_open_worker(const char *section, const char *part, int kind, unsigned workers);
 /* With so many servers, each with a listener of its own; the part is joined. */
 struct bed *bed_open_servers(const char *section, const char *part, unsigned servers);
+struct bed *bed_open_servers_for(const char *section, const char *part, int kind, unsigned servers);
 void bed_close(struct bed *b);
 /* What loading says is wrong with these lines: one line each, "" for nothing. Static memory. */
 const char *bed_complaint(const char *section, const char *part, int kind);
@@ -89,6 +90,7 @@ int bed_accept(struct bed *b);
 int bed_try_accept(struct bed *b); /* -1: nobody is there */
 /* Of the server at that place. */
 int bed_accept_at(struct bed *b, unsigned server);
+int bed_try_accept_at(struct bed *b, unsigned server);
 bool bed_has_accepted_at(struct bed *b, unsigned server);
 /* Nobody listens at that place any more, until bed_return. */
 void bed_leave(struct bed *b, unsigned server);
