@@ -15,6 +15,7 @@
 enum {
 	FIRST_CAPACITY = 16,
 	PLACE_BYTES = 4096, /* of a file name and a line */
+	PLACE_NAME_BYTES = 120, /* of a file name that is named beside */
 	QUOTE_BYTES = 60, /* of the quoted text, before it is cut */
 	SECTION_BYTES = 2 * 128 + 8, /* "[kind name] " */
 };
@@ -175,6 +176,26 @@ conf_warning_at(struct conf_errors *e, const struct conf_section *s, const char 
 	va_start(list, format);
 	add_at(e, s, key, true, format, list);
 	va_end(list);
+}
+
+struct conf_placed
+conf_place(const struct conf_section *s, const char *key)
+{
+	struct conf_placed p;
+	struct writer w = writer_over(p.text, sizeof(p.text) - 1);
+	bool is_default = key && !conf_entry(s, key);
+	struct slice file = slice_of(conf_file_name(s, key));
+
+	if (is_default)
+		writer_text(&w, s->line ? "the default, " : "the default");
+	if (file.len > PLACE_NAME_BYTES) {
+		writer_text(&w, "...");
+		file = slice_after(file, file.len - PLACE_NAME_BYTES);
+	}
+	if (s->line)
+		writer_format(&w, "%.*s:%u", SLICE_PRINT(file), conf_line(s, key));
+	p.text[w.len] = '\0';
+	return p;
 }
 
 static int

@@ -53,6 +53,14 @@ void conf_error_at(struct conf_errors *e, const struct conf_section *s, const ch
 void conf_warning_at(struct conf_errors *e, const struct conf_section *s, const char *key,
 		     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Where a key stands, or its section, for a message that names a second line: in
+ * conf_place(s, "key").text, as `FILE:LINE`; `the default, FILE:LINE` for a key that is not
+ * written there. A long name loses its begin. */
+struct conf_placed {
+	char text[160];
+};
+struct conf_placed conf_place(const struct conf_section *s, const char *key);
+
 /* All of `from`, once more. */
 void conf_errors_add_all(struct conf_errors *e, const struct conf_errors *from);
 

@@ -52,7 +52,8 @@ check_optional(struct compiling *c, struct plan_part *pp)
 		return;
 	pp->is_optional = false;
 	conf_warning_at(c->errors, pp->part.section, "optional",
-			"has no effect: the route says failure = all-or-nothing");
+			"has no effect: the route says failure = all-or-nothing (%s)",
+			conf_place(c->plan->section, "failure").text);
 }
 
 static void
@@ -91,7 +92,8 @@ check_timeout(struct compiling *c, const struct plan_part *pp)
 {
 	if (pp->conf.timeout > c->plan->conf.deadline)
 		conf_warning_at(c->errors, pp->part.section, "timeout",
-				"has no effect: the route's deadline is shorter");
+				"has no effect: the route's deadline is shorter (%s)",
+				conf_place(c->plan->section, "deadline").text);
 }
 
 static void
@@ -364,6 +366,20 @@ room_of(const struct compiling *c, const struct pool *pool)
 	return b->pool_room ? b->pool_room(b->argument, pool) : pool_capacity(pool);
 }
 
+/* Where its max_queue is said: in its own section, or in that of its database. */
+static struct conf_placed
+place_of_queue(const struct compiling *c, const struct pool *pool)
+{
+	struct slice name = slice_of(pool_name(pool)), rest = name;
+	const struct conf_section *s = conf_find(c->build->conf, SLICE("pool"), name);
+
+	if (!s) {
+		slice_cut(&rest, '.');
+		s = conf_find(c->build->conf, SLICE("database"), rest);
+	}
+	return s ? conf_place(s, "max_queue") : (struct conf_placed){ "its section" };
+}
+
 /* A batch is admitted as one, so that all of it must find room in an empty pool. */
 static void
 check_room(const struct compiling *c, const struct plan_batch *b)
@@ -383,8 +399,9 @@ check_room(const struct compiling *c, const struct plan_batch *b)
 			conf_error_at(
 			    c->errors, c->plan->section, NULL,
 			    "%u %s parts need pool %s at once, which has room for %u jobs: "
-			    "they would always be refused; give it more max_queue",
-			    count, b->is_optional ? "optional" : "required", pool_name(pool), room);
+			    "they would always be refused; give it more max_queue (%s)",
+			    count, b->is_optional ? "optional" : "required", pool_name(pool), room,
+			    place_of_queue(c, pool).text);
 	}
 }
 

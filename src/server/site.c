@@ -379,7 +379,10 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 		err = ERR_MEMORY;
 	if (err)
 		return err;
-	return e->errors ? ERR_SYNTAX : open_ledgers(s, prior);
+	if (e->errors)
+		return ERR_SYNTAX;
+	site_check_limits(s, e);
+	return open_ledgers(s, prior);
 }
 
 /* --- life ------------------------------------------------------------------------------ */

@@ -13,6 +13,9 @@ extern const struct conf_kind site_kinds[];
 /* Whether a piece of it is missing, for lack of memory: looked at when all pieces are made. */
 bool site_is_short(const struct site *s) MUST_CHECK;
 
+/* site_limits.c. Warns of limits that contradict each other, of a site without errors. */
+void site_check_limits(const struct site *s, struct conf_errors *e);
+
 /* site_modules.c. Building adds what is wrong to b->errors, and tells b of the jobs; closing is for
  * when none of their jobs is anywhere any more. */
 void site_build_modules(struct site *s, struct source_build *b);

@@ -57,6 +57,7 @@ struct source_bounds {
 	unsigned attempts; /* most for one subrequest */
 	uint64_t answer_ns; /* longest time of an attempt until an answer begins */
 	uint64_t work_ns; /* longest time of the work itself, not of waiting for its turn */
+	const char *work_key; /* of the source's section, for messages */
 	struct pool *pool; /* asked for single jobs, without a place of the part's own */
 	unsigned descriptors; /* that a subrequest holds */
 };

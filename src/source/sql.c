@@ -449,6 +449,7 @@ bounds(const struct part *p, struct source_bounds *b)
 	const struct database *d = p->source->state;
 
 	b->work_ns = d->conf->statement_timeout_ns;
+	b->work_key = "statement_timeout";
 }
 
 static struct pool *

@@ -427,7 +427,7 @@ MALFORMED = [
      LISTEN + "[pool compute]\nthreads = 1\nmax_queue = 1\n" + JOINED +
      "".join("[subrequest r.%s]\nsource = compute digest\n" % name for name in "abc"),
      "f.conf:6: [route r]: 3 required parts need pool compute at once, which has room for 2 jobs: they would always "
-     "be refused; give it more max_queue\n"),
+     "be refused; give it more max_queue (f.conf:5)\n"),
     ("a job that is not there", LISTEN + JOINED + "source = compute diggest\n",
      'f.conf:5: [route r] source: there is no compute job "diggest"; did you mean "digest"?\n'),
     ("a job without what it needs", LISTEN + JOINED + "source = compute pbkdf2\nalgorithm = md5\n",

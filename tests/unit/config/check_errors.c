@@ -124,6 +124,26 @@ START_TEST(quoted_text_is_readable_and_short)
 }
 END_TEST
 
+START_TEST(a_second_place_is_named_where_it_stands)
+{
+	static char name[301];
+	struct conf *c = conf_read(SLICE("\n[pool compute]\nthreads = 1\n"), "f", &errors), *d;
+	struct conf_section *s = conf_find(c, SLICE("pool"), SLICE("compute"));
+	size_t len;
+
+	ck_assert_str_eq(conf_place(s, "threads").text, "f:3");
+	ck_assert_str_eq(conf_place(s, NULL).text, "f:2");
+	ck_assert_str_eq(conf_place(s, "order").text, "the default, f:2");
+	ck_assert_str_eq(conf_place(conf_need(c, "limits", ""), "max_body").text, "the default");
+	conf_free(&c);
+	memset(name, 'x', sizeof(name) - 1);
+	d = conf_read(SLICE("[server]\n"), name, &errors);
+	len = strlen(conf_place(conf_find(d, SLICE("server"), SLICE("")), "user").text);
+	ck_assert_uint_eq(len, strlen("the default, ...:1") + 120);
+	conf_free(&d);
+}
+END_TEST
+
 Suite *
 suite_config_errors(void)
 {
@@ -137,6 +157,7 @@ suite_config_errors(void)
 	tcase_add_test(t, list_ends_at_its_ceiling_and_counts_on);
 	tcase_add_test(t, error_without_memory_is_still_an_error);
 	tcase_add_test(t, long_message_is_cut);
+	tcase_add_test(t, a_second_place_is_named_where_it_stands);
 	tcase_add_test(t, quoted_text_is_readable_and_short);
 	suite_add_tcase(s, t);
 	return s;

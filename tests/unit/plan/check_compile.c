@@ -79,10 +79,13 @@ static const struct {
 	  "\"users\"?\n" },
 	{ R "failure = all-or-nothing\n" A FIXED "optional = yes\n",
 	  "conf:5: warning: [subrequest r.a] optional: has no effect: the route says failure = "
-	  "all-or-nothing\n" },
+	  "all-or-nothing (conf:2)\n" },
 	{ R "deadline = 1s\n" A FIXED "timeout = 2s\n",
 	  "conf:5: warning: [subrequest r.a] timeout: has no effect: the route's deadline is "
-	  "shorter\n" },
+	  "shorter (conf:2)\n" },
+	{ R A FIXED "timeout = 2m\n",
+	  "conf:4: warning: [subrequest r.a] timeout: has no effect: the route's deadline is "
+	  "shorter (the default, conf:1)\n" },
 	/* templates */
 	{ R A "source = fixed\nbody = {idd}\n", "conf:4: [subrequest r.a] body: {idd}: the route "
 						"has no such path parameter (a brace as text "
