@@ -21,6 +21,7 @@ static const char *const tls_mins[] = { "1.2", "1.3", NULL };
 static const char *const levels[] = { "error", "warning", "notice", "debug", NULL };
 static const char *const log_targets[] = { "stderr", "journal", NULL };
 static const char *const log_formats[] = { "text", "json", NULL };
+static const char *const modes[] = { "enforce", "shadow", NULL };
 static const char *const orders[] = { "fifo", "adaptive", NULL };
 
 /* Durations of a day at most: what is longer is a mistake in the unit. */
@@ -123,6 +124,8 @@ const struct conf_key limits_keys[] = {
 	  .min = MS, .max = DAY, .help = "of a connection between requests" },
 	{ "send_idle_timeout", CONF_DURATION, CONF_FIELD(struct limits_conf, send_idle_timeout),
 	  .def = "30s", .min = MS, .max = DAY, .help = "between two writes to a slow client" },
+	{ "mode", CONF_WORD, CONF_FIELD(struct limits_conf, mode), .def = "enforce", .words = modes,
+	  .help = "shadow: what pools would refuse is counted and let in, up to max_queue" },
 	CONF_KEYS_END
 };
 

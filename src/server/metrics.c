@@ -240,7 +240,8 @@ put_dropped(struct buffer *b, const struct sample *s)
 
 /* limit="pool.NAME.KIND": the word of Forebay-Shed. The route is not known to a pool. */
 static void
-put_refusals(struct buffer *b, const struct pool_sample *p, const char *kind, uint64_t count)
+put_refusals(struct buffer *b, const struct pool_sample *p, const char *kind, const char *mode,
+	     uint64_t count)
 {
 	char memory[LIMIT_BYTES];
 	struct writer w = writer_over(memory, sizeof(memory));
@@ -252,7 +253,7 @@ put_refusals(struct buffer *b, const struct pool_sample *p, const char *kind, ui
 	const struct export_label labels[] = {
 		{ "route", { 0 } },
 		{ "limit", writer_slice(&w) },
-		{ "mode", SLICE("enforce") },
+		{ "mode", slice_of(mode) },
 	};
 
 	export_u64(b, "forebay_shed_total", labels, 3, count);
@@ -266,8 +267,10 @@ put_shed(struct buffer *b, const struct sample *s)
 	for (unsigned k = 0; k < s->pool_count; k++) {
 		const struct pool_sample *p = &s->pools[k];
 
-		for (unsigned i = 0; i < POOL_SHEDS; i++)
-			put_refusals(b, p, pool_shed_word(i), p->shed[i]);
+		for (unsigned i = 0; i < POOL_SHEDS; i++) {
+			put_refusals(b, p, pool_shed_word(i), "enforce", p->shed[i]);
+			put_refusals(b, p, pool_shed_word(i), "shadow", p->shadowed[i]);
+		}
 	}
 }
 

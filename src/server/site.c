@@ -22,8 +22,10 @@ static struct pool *
 make_pool(void *argument, const struct pool_options *o)
 {
 	struct building *b = argument;
+	struct pool_options own = *o;
 
-	return pools_make(&b->site->pools, b->prior ? &b->prior->pools : NULL, o);
+	own.limits.is_shadow = b->site->limits_mode == LIMITS_SHADOW;
+	return pools_make(&b->site->pools, b->prior ? &b->prior->pools : NULL, &own);
 }
 
 static struct pool *

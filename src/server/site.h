@@ -44,6 +44,7 @@ struct site {
 	uint64_t grace_ns;
 	struct slice user;
 	struct conn_limits limits;
+	enum limits_mode limits_mode; /* of pools */
 	struct log_conf log;
 	struct access_conf access;
 	const struct access_format *access_format; /* NULL: no access log */

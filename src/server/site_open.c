@@ -90,6 +90,7 @@ read_limits(struct site *s, struct conf_errors *e)
 	if (!section)
 		return;
 	fill(section, limits_keys, &c, e);
+	s->limits_mode = c.mode;
 	s->limits = (struct conn_limits){
 		.h1 = { .max_head_bytes = c.max_header_bytes,
 			.max_fields = c.max_headers,

@@ -201,6 +201,8 @@ judge_fifo(const struct pool_gate *g, const struct gate_ask *a, unsigned admitte
 	uint64_t all = times(cost_mean(&g->mix), admitted + a->jobs - threads);
 	uint64_t wait = all == CLOCK_NEVER ? all : all / threads;
 
+	if (a->is_underway)
+		return GATE_OPEN;
 	return wait > left || (max_wait && wait > max_wait) ? GATE_WAIT : GATE_OPEN;
 }
 

@@ -134,6 +134,7 @@ set_limits(struct pool *p, const struct pool_limits *l)
 		return err;
 	atomic_store_explicit(&p->gate.max_queue, l->max_queue, memory_order_relaxed);
 	atomic_store_explicit(&p->gate.max_wait_ns, l->max_wait_ns, memory_order_relaxed);
+	atomic_store_explicit(&p->is_shadow, l->is_shadow, memory_order_relaxed);
 	return 0;
 }
 
@@ -188,6 +189,7 @@ pool_limits(const struct pool *p)
 		.threads = pool_threads(p),
 		.max_queue = atomic_load_explicit(&p->gate.max_queue, memory_order_relaxed),
 		.max_wait_ns = atomic_load_explicit(&p->gate.max_wait_ns, memory_order_relaxed),
+		.is_shadow = atomic_load_explicit(&p->is_shadow, memory_order_relaxed),
 	};
 }
 
@@ -264,17 +266,27 @@ pool_refuse(struct pool *p, enum pool_shed limit, uint64_t jitter, struct pool_r
 	};
 }
 
+bool
+pool_lets_pass(struct pool *p, enum pool_shed limit)
+{
+	if (!atomic_load_explicit(&p->is_shadow, memory_order_relaxed))
+		return false;
+	atomic_fetch_add_explicit(&p->shadowed[limit], 1, memory_order_relaxed);
+	return true;
+}
+
 uint64_t
 pool_ask_more(const struct pool *p, struct gate_ask *a, const struct cost *c, uint64_t deadline_ns)
 {
 	return gate_ask_more(&p->gate, a, c, deadline_ns);
 }
 
-int
-pool_reserve(struct pool *p, const struct gate_ask *a, uint64_t jitter,
-	     struct pool_refusal *refusal)
+/* What refuses the ask; POOL_SHEDS: nothing, and the places are taken. */
+static enum pool_shed
+find_limit(struct pool *p, const struct gate_ask *a, uint64_t chance)
 {
 	static const enum pool_shed limits[] = {
+		[GATE_OPEN] = POOL_SHEDS,
 		[GATE_FULL] = POOL_SHED_QUEUE,
 		[GATE_WAIT] = POOL_SHED_WAIT,
 		[GATE_STANDING] = POOL_SHED_STANDING,
@@ -282,16 +294,29 @@ pool_reserve(struct pool *p, const struct gate_ask *a, uint64_t jitter,
 	enum gate_verdict verdict;
 
 	if (a->share.at &&
-	    !shares_allow(&p->shares, a->share, a->work_ns, a->now_ns, pool_threads(p), jitter)) {
-		pool_refuse(p, POOL_SHED_SHARE, jitter, refusal);
-		return ERR_SHED;
-	}
+	    !shares_allow(&p->shares, a->share, a->work_ns, a->now_ns, pool_threads(p), chance))
+		return POOL_SHED_SHARE;
 	verdict = gate_reserve(&p->gate, a, false);
 	if (verdict != GATE_OPEN && p->gate.order == ORDER_ADAPTIVE)
-		verdict = pool_ask_exactly(p, a, verdict, jitter);
-	if (verdict == GATE_OPEN)
+		verdict = pool_ask_exactly(p, a, verdict, chance);
+	return limits[verdict];
+}
+
+int
+pool_reserve(struct pool *p, const struct gate_ask *a, uint64_t jitter,
+	     struct pool_refusal *refusal)
+{
+	enum pool_shed limit = find_limit(p, a, jitter);
+
+	if (limit != POOL_SHEDS && limit != POOL_SHED_QUEUE && pool_lets_pass(p, limit)) {
+		struct gate_ask again = *a;
+		again.is_underway = true;
+		limit = gate_reserve(&p->gate, &again, false) == GATE_OPEN ? POOL_SHEDS
+									   : POOL_SHED_QUEUE;
+	}
+	if (limit == POOL_SHEDS)
 		return 0;
-	pool_refuse(p, limits[verdict], jitter, refusal);
+	pool_refuse(p, limit, jitter, refusal);
 	return ERR_SHED;
 }
 
@@ -326,8 +351,10 @@ pool_sample(struct pool *p, struct pool_sample *s)
 		.expired = atomic_load_explicit(&p->expired, memory_order_relaxed),
 		.abandoned = atomic_load_explicit(&p->abandoned, memory_order_relaxed),
 	};
-	for (unsigned i = 0; i < POOL_SHEDS; i++)
+	for (unsigned i = 0; i < POOL_SHEDS; i++) {
 		s->shed[i] = atomic_load_explicit(&p->shed[i], memory_order_relaxed);
+		s->shadowed[i] = atomic_load_explicit(&p->shadowed[i], memory_order_relaxed);
+	}
 	/* What threads measured stays in their places when they leave. */
 	for (unsigned i = 0; i < places; i++) {
 		const struct pool_thread *t = pool_thread_at(p, i);

@@ -75,6 +75,7 @@ struct pool_limits {
 	unsigned threads; /* 1 to POOL_THREADS_MAX */
 	unsigned max_queue; /* jobs waiting; there is no "unlimited" */
 	uint64_t max_wait_ns; /* longest predicted wait that is admitted; 0: no such limit */
+	bool is_shadow; /* refusals are counted, but only max_queue refuses */
 };
 
 /* What is fixed for the life of a pool, but for the limits. Texts are copied. */
@@ -227,6 +228,7 @@ struct pool_sample {
 	uint64_t drain_ns; /* expected, until all that it holds has ended */
 	uint64_t expired, abandoned; /* jobs dropped unrun */
 	uint64_t shed[POOL_SHEDS]; /* refusals; a batch is one */
+	uint64_t shadowed[POOL_SHEDS]; /* refusals that were not, because of is_shadow */
 	struct histogram_sum wait, run;
 };
 void pool_sample(struct pool *p, struct pool_sample *s);

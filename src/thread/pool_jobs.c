@@ -169,7 +169,9 @@ why_not_run(struct pool *p, const struct job *j, uint64_t now)
 		atomic_fetch_add_explicit(&p->expired, 1, memory_order_relaxed);
 		return ERR_DEADLINE;
 	}
-	return gate_is_hopeless(&p->gate, &j->gate, now) ? ERR_SHED : 0;
+	if (!gate_is_hopeless(&p->gate, &j->gate, now) || pool_lets_pass(p, POOL_SHED_DEADLINE))
+		return 0;
+	return ERR_SHED;
 }
 
 static void

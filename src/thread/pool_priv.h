@@ -32,7 +32,8 @@ struct pool {
 	/* Written by any thread. */
 	atomic_uint running;
 	_Atomic(struct mail *) inbox; /* submitted, newest first */
-	_Atomic uint64_t expired, abandoned, shed[POOL_SHEDS];
+	atomic_bool is_shadow;
+	_Atomic uint64_t expired, abandoned, shed[POOL_SHEDS], shadowed[POOL_SHEDS];
 
 	pthread_mutex_t control; /* one at a time resizes, forgets or stops; taken before lock */
 	/* Places of threads: written under control, freed with the pool. */
@@ -55,7 +56,9 @@ struct pool_cost {
 	char name[];
 };
 
-/* pool.c: counts a refusal and fills it. */
+/* pool.c: whether a limit is not to be kept, only counted; counts that. */
+bool pool_lets_pass(struct pool *p, enum pool_shed limit);
+/* Counts a refusal and fills it. */
 void pool_refuse(struct pool *p, enum pool_shed limit, uint64_t jitter,
 		 struct pool_refusal *refusal);
 

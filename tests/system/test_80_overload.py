@@ -108,10 +108,10 @@ def server(tmp_path_factory):
     daemon.stop()
 
 
-def shed_counts(server):
+def shed_counts(server, mode="enforce"):
     """By the word of Forebay-Shed."""
     return {dict(labels)["limit"]: count for (name, labels), count in metrics(server.admin).items()
-            if name == "forebay_shed_total" and count}
+            if name == "forebay_shed_total" and dict(labels)["mode"] == mode and count}
 
 
 def queued(server, pool):
@@ -272,6 +272,21 @@ def test_one_who_asks_for_more_than_its_share_gets_429_and_others_do_not(server)
     assert shed_counts(server)["pool.shared.share"] == len(refused_429) + polite.count(429)
     # Nobody is kept out for long.
     wait_until(lambda: ask(server.address, "/shared", "X-User: abuser").status == 200, what="a second chance")
+
+
+def test_a_shadow_counts_what_it_would_refuse_and_lets_it_in(tmp_path):
+    port = free_port()
+    daemon = Daemon(tmp_path, CONF.replace("127.0.0.1:0", "127.0.0.1:%d" % port)
+                    .replace("[limits]\n", "[limits]\nmode = shadow\n"))
+    daemon.admin = ("127.0.0.1", port)
+    with Held(daemon, "one") as held:
+        c = held.wait_in_line("/costly")
+        assert shed_counts(daemon, "shadow") == {"pool.one.wait": 1} and shed_counts(daemon) == {}
+        held.wait_in_line("/costly")
+        assert refused(ask(daemon.address, "/costly"), "pool.one.queue")
+        held.let_go()
+        assert c.response().status == 200
+    daemon.stop()
 
 
 @pytest.mark.parametrize("wrong,said", [

@@ -227,6 +227,39 @@ START_TEST(a_refusal_under_overload_is_not_for_good)
 }
 END_TEST
 
+START_TEST(a_shadow_counts_what_it_would_refuse_and_lets_it_in)
+{
+	struct bench b;
+	struct work gate, w[3];
+	struct pool_refusal refusal;
+	struct pool_limits l;
+	struct pool_sample s;
+	struct cost *cost;
+
+	open_adaptive(&b, 1, 2);
+	l = pool_limits(b.pool);
+	l.is_shadow = true;
+	ck_assert_int_eq(pool_resize(b.pool, &l), 0);
+	ck_assert(pool_limits(b.pool).is_shadow);
+	cost = pool_cost(b.pool, SLICE("r.part"), 100 * CLOCK_SEC);
+	enter_gate(&b, &gate);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(offer(&b, &w[i], CLASS_NORMAL, cost,
+				       clock_monotonic() + 60 * CLOCK_SEC, &refusal),
+				 0);
+	/* There is no place for more. */
+	ck_assert_int_eq(offer(&b, &w[2], CLASS_NORMAL, cost, CLOCK_NEVER, &refusal), ERR_SHED);
+	ck_assert_str_eq(refusal.limit, "pool.t.queue");
+	leave_gate(&b);
+	home_await(&b.home, &b.came, 3);
+	expect_idle(&b, &s);
+	ck_assert_uint_eq(s.shadowed[POOL_SHED_WAIT], 2);
+	ck_assert_uint_eq(s.shed[POOL_SHED_WAIT], 0);
+	ck_assert_uint_eq(s.shed[POOL_SHED_QUEUE], 1);
+	close_bench(&b);
+}
+END_TEST
+
 /* --- everything at once -------------------------------------------------------------- */
 
 enum { SUBMITTERS = 3, ROUNDS = 4000, AT_ONCE = 8, LEARNED = 3 };
@@ -370,6 +403,7 @@ suite_thread_pool_gate(void)
 	tcase_add_test(t, what_a_kind_of_job_costs_is_learned_from_its_runs);
 	tcase_add_test(t, costs_are_kept_by_name_and_bounded);
 	tcase_add_test(t, a_refusal_under_overload_is_not_for_good);
+	tcase_add_test(t, a_shadow_counts_what_it_would_refuse_and_lets_it_in);
 	tcase_add_test(t, every_job_comes_home_once_and_no_work_stays_counted);
 	suite_add_tcase(s, t);
 	return s;
