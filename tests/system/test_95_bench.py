@@ -2,12 +2,15 @@
 import csv
 import glob
 import html.parser
+import http.server
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree
 
@@ -20,7 +23,7 @@ BENCH = os.path.join(TOP, "scripts/bench")
 BUILD = os.path.dirname(os.path.abspath(bed.FOREBAYD))
 sys.path.insert(0, os.path.join(TOP, "scripts"))
 
-from benchlib import cases, compare, figures, plots, report, results  # noqa: E402
+from benchlib import cases, compare, figures, plots, report, results, server  # noqa: E402
 
 needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="there is no wrk (package wrk)")
 needs_plain_build = pytest.mark.skipif(bed.guess_factor() > 1, reason="a sanitized build is not measured")
@@ -224,6 +227,87 @@ def test_compare_of_a_run_with_itself_finds_no_change(quick):
 def test_compare_refuses_what_is_not_results(tmp_path):
     (tmp_path / "a.json").write_text("[]", encoding="utf-8")
     assert "no results" in run("compare", str(tmp_path / "a.json"), str(tmp_path / "a.json"), status=1)
+
+
+# --- tests/flood ------------------------------------------------------------------------
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """GET /N has the status N; /drop is cut, /never has no answer."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/never":
+            self.server.over.wait()
+        if self.path in ("/never", "/drop"):
+            self.close_connection = True
+            return
+        self.send_response(int(self.path[1:]))
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"12345")
+
+    def log_message(self, *words):
+        pass
+
+
+class AnswersServer(http.server.ThreadingHTTPServer):
+    """Ends without waiting for those who are not answered."""
+    request_queue_size, daemon_threads = 128, True
+    over = threading.Event()
+
+
+@pytest.fixture(scope="module", name="answers")
+def make_answers():
+    """The port of a server with Answers."""
+    with AnswersServer(("127.0.0.1", 0), Answers) as one:
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+        yield one.server_port
+        one.over.set()
+        one.shutdown()
+
+
+def flood(port, *words):
+    """The report of tests/flood."""
+    said = subprocess.run([os.path.join(BUILD, "tests/flood"), "-p", str(port), *words], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=60, check=True)
+    return json.loads(said.stdout)
+
+
+@pytest.mark.parametrize("path, fate", [("200", "ok"), ("503", "refused"), ("429", "refused"), ("500", "failed"),
+                                        ("drop", "failed"), ("never", "late")])
+def test_flood_says_what_became_of_every_request(answers, path, fate):
+    got = flood(answers, "-d", "0.5", "-l", "0.1", "-t", "20000", "-g", "500" if path == "never" else "20000",
+                "a:/%s:60" % path)["a"]
+    assert got["meant"] > 10
+    assert got[fate]["count"] == got["meant"] == sum(got[f]["count"] for f in ("ok", "late", "refused", "failed"))
+    assert got["gave_up"] == (got["meant"] if path == "never" else 0)
+
+
+def test_flood_charges_the_server_for_requests_that_had_to_wait():
+    port = server.free_port()
+    slow = subprocess.Popen([os.path.join(BUILD, "tests/slow"), "-p", str(port)])
+    try:
+        bed.wait_until(lambda: listens(port), 10, "tests/slow")
+        got = flood(port, "-d", "1", "-c", "1", "-t", "30", "-g", "20000", "a:/20000:200")["a"]
+    finally:
+        slow.terminate()
+        slow.wait()
+    # One conn takes 50 a second; whoever counts from the sending finds 20 ms for each.
+    assert got["accepted"]["count"] == got["meant"] > 100
+    assert got["accepted"]["p50"] > 500000 and got["late"]["count"] > got["meant"] / 2
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_flood_keeps_classes_apart(answers):
+    got = flood(answers, "-d", "0.5", "-t", "20000", "-g", "1000", "-c", "4", "stuck:/never:100", "free:/200:50",
+                "loop:/200:x2")
+    assert got["stuck"]["late"]["count"] == got["stuck"]["meant"] > 0
+    assert got["free"]["ok"]["count"] == got["free"]["meant"] > 0
+    assert got["loop"]["ok"]["count"] == got["loop"]["meant"] > 0
 
 
 # --- an interrupted run -----------------------------------------------------------------
