@@ -2,7 +2,7 @@
 import collections
 
 from benchlib import case_fanout, case_files, case_idle, case_instructions, case_isolation, case_keepalive
-from benchlib import case_latency, case_sql, case_tls
+from benchlib import case_latency, case_overload, case_sql, case_tls
 
 # alone, all, quick: rounds when it is asked for by itself, as one of several, with --quick.
 # role: of the peers that take part (see peers.py). seconds: (once, per round) of a scale.
@@ -28,6 +28,8 @@ CASES = (
          case_sql.sql, case_sql.seconds, "", 5, 3, 1),
     Case("isolation", "light requests while every pool thread is busy",
          case_isolation.isolation, case_isolation.seconds, "", 3, 3, 1),
+    Case("overload", "CPU jobs, 0.5 to 10 times what can be done",
+         case_overload.overload, case_overload.seconds, "overload", 3, 1, 1),
     Case("instructions", "user-space instructions per request (valgrind)",
          case_instructions.instructions, case_instructions.seconds, "", 3, 3, 1),
 )

@@ -1,4 +1,5 @@
-"""The load generators: wrk as fast as the server can (a closed loop), tests/pace at a fixed rate (open)."""
+"""The load generators: wrk as fast as the server can (a closed loop), tests/pace at a fixed rate (open), and
+tests/flood, several classes of requests at random moments (open) or so many at a time (closed)."""
 import collections
 import json
 import os
@@ -54,9 +55,9 @@ def need(program, package):
     return found
 
 
-def run(command, seconds):
+def run(command, seconds, **more):
     """What it printed; the process ends with us and in bounded time."""
-    process = server.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = server.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
     try:
         said, _ = process.communicate(timeout=seconds + END_SECONDS)
     except subprocess.TimeoutExpired:
@@ -120,9 +121,45 @@ class Pace:
             server.end(process)
         report = {"meant": got["meant"], "real_time": "no real-time" not in complaint}
         for status, about in got["by_status"].items():
-            report[int(status)] = {key: value if key == "count" else value / 1000
-                                   for key, value in about.items()}
+            report[int(status)] = in_ms(about)
         return report
 
     def run(self, port, path):
         return self.finish(self.start(port, path))
+
+
+class Flood:
+    """tests/flood: classes of requests, and what becomes of each; see the head of tests/support/flood.c."""
+
+    def __init__(self, program, seconds, deadline_ms, give_up_ms, lead, conns):
+        if not os.access(program, os.X_OK):
+            raise server.Unavailable("%s is no program; make tests/flood" % program)
+        self.program, self.seconds, self.lead = program, seconds, lead
+        self.limits = ["-t", str(deadline_ms), "-g", str(give_up_ms), "-c", str(conns)]
+
+    def command(self, port, classes):
+        return [self.program, "-p", str(port), "-d", "%g" % self.seconds, "-l", "%g" % self.lead,
+                *self.limits, *classes]
+
+    def start(self, port, classes):
+        """Running; give it to finish()."""
+        return server.spawn(self.command(port, classes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def finish(self, process):
+        """Its report, in milliseconds: {"real_time": bool, CLASS: {"meant": N, "ok": {"count", "p99", ...}, ...}}."""
+        try:
+            said, complaint = process.communicate(timeout=self.seconds + self.lead + END_SECONDS)
+            got = json.loads(said)
+        except (subprocess.TimeoutExpired, ValueError):
+            raise Broken("tests/flood gave no result") from None
+        finally:
+            server.end(process)
+        report = {"real_time": "no real-time" not in complaint}
+        for name, fates in got.items():
+            report[name] = {fate: in_ms(about) if isinstance(about, dict) else about for fate, about in fates.items()}
+        return report
+
+
+def in_ms(about):
+    """Latencies that came in microseconds, beside their count."""
+    return {key: value if key == "count" else value / 1000 for key, value in about.items()}

@@ -11,26 +11,26 @@ from benchlib import cases, peers
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 USAGE = """\
-Usage: scripts/bench CASE... [OPTION...]
-       scripts/bench compare OLD/results.json NEW/results.json
-Measures this server, side by side with the peers that are installed.
+Usage: scripts/bench CASE... [OPTION...] | compare OLD NEW (two results.json)
+Measures this server, beside the peers that are installed; cases, or all:
 
 %(cases)s
-  %(all)-13s every case
-  --quick       small and few: whether it works, not how fast (a minute)
+  --quick       small and few: whether it works, not how fast (two minutes)
   --rounds N    of each case; each round measures every server in turn
   --seconds N   of each load (3)
   --minutes N   fewer rounds, so that it takes no longer
   --workers N   threads or processes of each server (2)
-  --without P   leaves out %(peers)s
+  --without P   skips %(peers)s
   --build DIR   with forebayd and tests/ in it (build/gcc)
   --out DIR     for results, plots and report.html (bench-results/DATE-HOST)
 """
 
-# ab: requests and conns; instructions: requests of the two runs that are subtracted.
-Scale = collections.namedtuple("Scale", "seconds warm idle_conns parts connections instructions ab")
-FULL = Scale(3, True, 10000, (2, 4, 8, 16), (1, 2, 4, 8), (500, 2500), (100000, 1000))
-QUICK = Scale(1, False, 1000, (2, 16), (1, 4), (50, 250), (2000, 100))
+# ab: requests and conns; instructions: requests of the two runs that are subtracted;
+# overload: multiples of the capacity, and seconds that a job takes.
+Scale = collections.namedtuple("Scale", "seconds warm idle_conns parts connections instructions ab overload")
+FULL = Scale(3, True, 10000, (2, 4, 8, 16), (1, 2, 4, 8), (500, 2500), (100000, 1000),
+             ((0.5, 0.8, 1.2, 2, 5, 10), 0.020))
+QUICK = Scale(1, False, 1000, (2, 16), (1, 4), (50, 250), (2000, 100), ((2,), 0.005))
 OVERTIME = 2  # times the estimate: nothing new is begun after it
 
 
@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
 def usage():
     """The text of --help, from the tables."""
     return USAGE % {
-        "cases": "\n".join("  %-13s %s" % (case.name, case.title) for case in cases.CASES), "all": "all",
+        "cases": "\n".join("  %-13s %s" % (case.name, case.title) for case in cases.CASES),
         "peers": ", ".join(peer.name for peer in peers.PEERS[1:])}
 
 

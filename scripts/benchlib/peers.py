@@ -8,6 +8,7 @@ processes or threads, and answer
     idle     the same, and have room for 10,000 connections
     tls      the same as plain, and over TLS on tls_port
     files    /files/NAME from the folder %(files)s/files
+    overload /plain, and /heavy with the result of %(iterations)d rounds of a hash, on %(threads)d threads
 """
 import collections
 import os
@@ -129,7 +130,7 @@ DocumentRoot "%(files)s"
 # programs: names to look for; none: the one of that path in the build folder.
 Peer = collections.namedtuple("Peer", "name programs package roles command version conf about")
 PEERS = (
-    Peer("forebay", ("forebayd",), None, ("plain", "idle", "files", "tls"),
+    Peer("forebay", ("forebayd",), None, ("plain", "idle", "files", "tls", "overload"),
          ("%(program)s", "-c", "%(conf)s"), ("--version",), FOREBAY_CONF, "this server"),
     Peer("floor", ("tests/floor",), None, ("plain", "idle"),
          ("%(program)s", "-p", "%(port)d", "-w", "%(workers)d", "-s", "%(response_bytes)d"), None, None,
@@ -147,11 +148,18 @@ PEERS = (
     Peer("apache", ("apache2", "httpd"), "apache2-bin", ("files",),
          ("%(program)s", "-D", "FOREGROUND", "-f", "%(conf)s"), ("-v",), APACHE_CONF,
          "threads for requests, beside as many processes"),
+    Peer("node", ("node", "nodejs"), "nodejs", ("overload",),
+         ("%(program)s", "%(programs)s/overload.js", "127.0.0.1:%(port)d", "%(threads)d", "%(queue)d", "%(iterations)d"),
+         ("--version",), None, "a program of a page: one thread for requests, a pool of worker threads"),
+    Peer("go", ("go",), "golang-go", ("overload",),
+         ("%(program)s", "127.0.0.1:%(port)d", "%(threads)d", "%(queue)d", "%(iterations)d"), ("version",), None,
+         "a program of a page: a goroutine for each request, a semaphore"),
 )
 # Not compared: an upstream for our own fan-out.
 SLOW = Peer("slow", ("tests/slow",), None, (), ("%(program)s", "-p", "%(port)d"), None, None,
             "an upstream that answers after the time asked for")
-READY = {"plain": "/plain", "idle": "/plain", "tls": "/plain", "files": "/files/1k.bin", "slow": "/0"}
+READY = {"plain": "/plain", "idle": "/plain", "tls": "/plain", "overload": "/plain", "files": "/files/1k.bin",
+         "slow": "/0"}
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 

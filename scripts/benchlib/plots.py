@@ -55,12 +55,20 @@ PLOTS = (
          "", "latency (ms)", (("light_p50_ms", "p50"), ("light_p99_ms", "p99")), ("forebay",)),
     Plot("isolation", "isolation", "bars", "at", False, "Light requests beside more jobs than the pool takes",
          "", "latency (ms)", (("light_p50_ms", "p50"), ("light_p99_ms", "p99")), ("forebay",)),
+    Plot("overload-goodput", "overload", "lines", "at", False, "Overload: what is answered in time",
+         "load, in multiples of the capacity", "share of the capacity", (("overload_goodput", ""),), ()),
+    Plot("overload-accepted", "overload", "lines", "at", True, "Overload: how long the accepted ones take",
+         "load, in multiples of the capacity", "p99 (ms, log scale; the deadline is at 500)",
+         (("accepted_p99_ms", ""),), ()),
+    Plot("overload-light", "overload", "lines", "at", True, "Overload: light requests beside it",
+         "load, in multiples of the capacity", "p99 (ms, log scale)", (("light_p99_ms", ""),), ()),
 )
 
 # Okabe and Ito: told apart by everybody; each server keeps its own in all plots.
 COLOURS = {"forebay": "#0072b2", "floor": "#999999", "nginx": "#009e73", "haproxy": "#d55e00", "h2o": "#e69f00",
            "lighttpd": "#cc79a7", "apache": "#d55e00", "one after another": "#d55e00",
-           "slowest part alone": "#555555"}
+           "slowest part alone": "#555555", "forebay-fifo": "#56b4e9", "node-16": "#009e73",
+           "node-unbounded": "#e69f00", "go-16": "#cc79a7", "go-unbounded": "#d55e00"}
 SPARE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#555555")
 POINTS = (7, 5, 9, 13, 6, 4)
 WHISKER = "$%s using 1:3:(0):($4-$3) with vectors heads size screen 0.005,90 %s lw 1 notitle"
@@ -129,7 +137,7 @@ def point(x, row):
 
 def tic(place):
     """A place along the bottom; what is counted stands below it already."""
-    return re.sub(r"^(\d+) (parts?|connections?)$", r"\1", place)
+    return re.sub(r"^([\d.]+) (parts?|connections?|times)$", r"\1", place)
 
 
 def largest(series):

@@ -67,12 +67,16 @@ class Session:
 
     def start_one(self, one):
         one.start()
+        self.describe(one)
+        return one
+
+    def describe(self, one):
+        """Remembers how it was started, for the reports."""
         self.used(one.command_line)
         conf = os.path.join(one.folder, one.name + ".conf")
         if os.path.exists(conf):
             with open(conf, encoding="utf-8") as stream:
                 self.configurations[one.name] = self.plain(stream.read())
-        return one
 
     def start(self, role, only=None, **more):
         """Ours and the peers that have this role. A peer that does not start is a note; ours is an error."""
@@ -126,6 +130,10 @@ class Session:
     def pace(self, rate, conns=64, seconds=None):
         return load.Pace(os.path.join(self.options.build, "tests/pace"), rate,
                          seconds or self.seconds, conns)
+
+    def flood(self, deadline_ms, give_up_ms, lead, conns):
+        return load.Flood(os.path.join(self.options.build, "tests/flood"), self.seconds, deadline_ms, give_up_ms,
+                          lead, conns)
 
     def loaded(self, one, generator, path):
         """Runs the load on a server: (what the generator counted, CPU nanoseconds of the server)."""

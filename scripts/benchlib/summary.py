@@ -111,7 +111,7 @@ def glance_text(results):
 def noise_text(results):
     """How far the figures can be believed."""
     repeated = [row for case in results["cases"] for row in case["figures"] if row["noisy"] is not None]
-    single = any(row["noisy"] is None for case in results["cases"] for row in case["figures"])
+    single = any(row["rounds"] == 1 for case in results["cases"] for row in case["figures"])
     noisy = sum(row["noisy"] for row in repeated)
     lines = []
     if repeated:

@@ -161,7 +161,20 @@ def test_quick_run_measures_every_case(quick):
             assert row["min"] <= row["median"] <= row["max"] and len(row["values"]) == row["rounds"]
     ours = {(row["case"], row["at"]) for row in results.rows(found) if row["subject"] == "forebay"}
     assert {("files", "1 KiB"), ("files", "64 KiB"), ("files", "10 MiB"), ("fanout", "16 parts"),
-            ("sql", "4 connections"), ("plain", "")} <= ours
+            ("sql", "4 connections"), ("overload", "2 times"), ("plain", "")} <= ours
+
+
+@needs_wrk
+@needs_plain_build
+def test_quick_run_says_what_became_of_an_overload(quick):
+    found = next(case for case in results.read_json(str(quick[0]))["cases"] if case["name"] == "overload")
+    measured = {(row["subject"], row["measure"], row["at"]) for row in found["figures"]}
+    for subject in ("forebay", "forebay-fifo"):
+        assert (subject, "light_p99_ms", "alone") in measured
+        for measure in ("overload_goodput", "overload_capacity_per_s", "overload_refused", "overload_late",
+                        "overload_failed", "light_p99_ms", "overload_growth_kib"):
+            assert (subject, measure, "2 times") in measured, (subject, measure)
+    assert "order = fifo" in found["configurations"]["forebay-fifo"]
 
 
 @needs_wrk
