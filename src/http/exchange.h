@@ -25,6 +25,7 @@
 #include "http/request.h"
 
 struct exchange;
+struct guard_asked;
 struct lease;
 struct run;
 
@@ -75,6 +76,7 @@ struct exchange {
 	struct run *run; /* of the application */
 	const struct run *ran; /* the same, still there when it has ended; NULL: there was none */
 	struct lease *lease; /* of the application: on the site that answers it */
+	struct guard_asked *asked; /* of the application: what it waits for before its run */
 	unsigned route; /* index for metrics; 0: none */
 	uint64_t begun_ns; /* when the head was complete */
 	uint64_t body_done_ns; /* when the whole body had come; begun_ns without one */

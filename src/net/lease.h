@@ -21,6 +21,7 @@ struct lease {
 	struct route_series **routes; /* owned array; by route index */
 	struct part_series **parts; /* owned array; by part index */
 	void **attached; /* owned array; by source index: what attach() left */
+	void **guards; /* the same, by kind of guard */
 	unsigned users; /* exchanges, and jobs on their way */
 	bool is_over; /* takes no new exchanges */
 	void (*on_unused)(struct lease *l); /* over, and the last user has left: may come late */

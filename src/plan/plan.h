@@ -18,7 +18,7 @@
 
 struct template;
 
-enum { PLAN_PARTS_MAX = 64, PLAN_TABLES_MAX = 8 };
+enum { PLAN_PARTS_MAX = 64, PLAN_TABLES_MAX = 16, PLAN_MORE_TABLES = 11 };
 /* The default of max_result. */
 enum { PLAN_RESULT_BYTES = 1 << 20 };
 
@@ -125,10 +125,10 @@ struct plan_build {
 };
 
 /*
- * Reads the route's section, with the keys of `more` tables (the router's)
- * beside its own, and the sections of its parts, and finds their sources.
+ * Reads the route's section, with the keys of `more` tables (the router's,
+ * the guards') beside its own, and the sections of its parts, and finds their sources.
  * NULL without memory or when it is no plan at all; what is wrong is in
- * errors either way. more_count at most 2.
+ * errors either way. more_count at most PLAN_MORE_TABLES.
  */
 struct plan *plan_read(struct plan_build *b, struct conf_section *route,
 		       const struct conf_table *more, unsigned more_count) MUST_CHECK;

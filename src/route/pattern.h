@@ -54,5 +54,13 @@ int pattern_parse(struct pattern *p, struct slice match, struct arena *a,
 /* Fills the host: empty is any. Errors as above. */
 int pattern_parse_host(struct pattern *p, struct slice host, struct arena *a,
 		       struct pattern_fault *fault) MUST_CHECK;
+/* Which capture is the {rest...}; -1: none. It can only be the last. */
+static inline int
+pattern_rest(const struct pattern *p)
+{
+	bool has_rest = p->count > 0 && p->segment[p->count - 1].kind == SEGMENT_REST;
+
+	return has_rest ? (int)p->captures - 1 : -1;
+}
 
 #endif

@@ -6,6 +6,7 @@
 #define FOREBAY_ROUTE_ROUTE_H
 
 #include "config/key.h"
+#include "guard/guard.h"
 #include "route/router.h"
 
 struct plan;
@@ -22,6 +23,7 @@ struct route {
 	struct slice name;
 	struct conf_section *section; /* borrowed from the configuration */
 	struct pattern pattern;
+	struct guard_list guards; /* set by whoever builds them */
 	const struct plan *plan; /* set by whoever compiles plans */
 	uint64_t max_body; /* bytes; of the route, else of [limits] */
 	unsigned index; /* in lease->routes; 0 stands for requests without a route */

@@ -10,6 +10,13 @@
 
 enum { ALLOW_BYTES = 256 };
 
+/* Between the router and the run. */
+struct awaited {
+	struct guard_asked asked;
+	const struct route *route;
+	struct slice param[]; /* of the route's path */
+};
+
 /* 405 says what would have been allowed (RFC 9110 15.5.6). */
 static void
 refuse_method(struct exchange *x, unsigned allow)
@@ -43,16 +50,51 @@ is_about_server(const struct exchange *x)
 	return x->request.method == METHOD_OPTIONS && slice_eq(x->request.path, SLICE("*"));
 }
 
+/* A request that its route's guards let pass. */
+static void
+passed(struct guard_asked *a)
+{
+	struct awaited *w = CONTAINER_OF(a, struct awaited, asked);
+	struct run_captures captures = { .value = a->param, .rest = a->rest };
+
+	run_start(a->x, a->lease, w->route->plan, &captures);
+}
+
+/* What the guards need lives longer than this turn. */
+static void
+ask_guards(struct exchange *x, const struct router_match *m)
+{
+	size_t bytes = sizeof(struct awaited) + m->captures * sizeof(struct slice);
+	struct awaited *w = arena_zalloc(&x->arena, 1, bytes);
+
+	if (!w) {
+		refuse(x, 503, COUNTER_REFUSED_MEMORY);
+		return;
+	}
+	memcpy(w->param, m->capture, m->captures * sizeof(struct slice));
+	w->route = m->route;
+	w->asked = (struct guard_asked){
+		.x = x,
+		.lease = x->lease,
+		.param = w->param,
+		.rest = m->rest,
+		.passed = passed,
+		.list = &m->route->guards,
+	};
+	guard_start(&w->asked);
+}
+
 static void
 start(struct exchange *x, struct router_match *m)
 {
 	struct run_captures captures = { .value = m->capture, .rest = m->rest };
 
-	if (router_decode(m, &x->arena) != 0) {
+	if (router_decode(m, &x->arena) != 0)
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);
-		return;
-	}
-	run_start(x, x->lease, m->route->plan, &captures);
+	else if (m->route->guards.count > 0)
+		ask_guards(x, m);
+	else
+		run_start(x, x->lease, m->route->plan, &captures);
 }
 
 static void
@@ -89,6 +131,13 @@ begin(struct exchange *x)
 }
 
 static void
+cancel(struct exchange *x, int err)
+{
+	guard_cancel(x);
+	run_cancel(x, err);
+}
+
+static void
 ended(struct exchange *x)
 {
 	struct worker *w = x->host;
@@ -117,7 +166,7 @@ const struct exchange_app dispatch_app = {
 	.begin = begin,
 	.feed = run_feed,
 	.resume = run_resume,
-	.cancel = run_cancel,
+	.cancel = cancel,
 	.ended = ended,
 	.refused = refused,
 };

@@ -158,35 +158,28 @@ find_source(void *argument, const struct source_ops *ops, struct slice name)
 
 /* --- routes ---------------------------------------------------------------------------- */
 
-/* Which capture is the {rest...}; -1: none. It can only be the last. */
-static int
-rest_of(const struct pattern *p)
-{
-	bool has_rest = p->count > 0 && p->segment[p->count - 1].kind == SEGMENT_REST;
-
-	return has_rest ? (int)p->captures - 1 : -1;
-}
-
 static void
-build_route(struct site *s, struct conf_section *section, struct plan_build *b)
+build_route(struct site *s, struct conf_section *section, struct plan_build *b,
+	    struct guard_build *guards)
 {
 	struct conf_errors *e = b->source->errors;
 	struct route *route = &s->routes[s->route_count];
 	struct route_conf *conf = arena_zalloc(&s->arena, 1, sizeof(*conf));
-	const struct conf_table table = { route_keys, conf };
+	struct conf_table tables[PLAN_MORE_TABLES] = { { route_keys, conf } };
 	struct plan *plan;
 	int err;
 
 	if (!conf)
 		return;
-	plan = plan_read(b, section, &table, 1);
+	plan = plan_read(b, section, tables, 1 + site_guard_tables(s, &tables[1]));
 	err = route_init(route, section, conf, s->limits.max_body, &s->arena, e);
 	if (!plan || err)
 		return;
 	route->plan = plan;
 	route->index = ++s->route_count;
+	site_load_guards(s, route, &tables[1], guards);
 	if (plan_compile(plan, b, route->pattern.capture, route->pattern.captures,
-			 rest_of(&route->pattern)) == 0)
+			 pattern_rest(&route->pattern)) == 0)
 		err = route_add(s->router, route, e);
 	if (err == ERR_MEMORY)
 		conf_error(e, "", 0, "out of memory");
@@ -209,8 +202,15 @@ index_parts(struct site *s, unsigned count)
 }
 
 static int
-build_routes(struct site *s, struct source_build *source)
+build_routes(struct site *s, const struct site *prior, struct source_build *source)
 {
+	struct guard_build guards = {
+		.arena = &s->arena,
+		.errors = source->errors,
+		.conf = s->conf,
+		.find_pool = source->find_pool,
+		.argument = source->argument,
+	};
 	struct plan_build b = {
 		.source = source,
 		.conf = s->conf,
@@ -222,10 +222,10 @@ build_routes(struct site *s, struct source_build *source)
 
 	s->routes = arena_zalloc(&s->arena, count ? count : 1, sizeof(*s->routes));
 	s->router = router_new(&s->arena);
-	if (!s->routes || !s->router)
+	if (!s->routes || !s->router || site_open_guards(s, prior, &guards) != 0)
 		return ERR_MEMORY;
 	while ((section = conf_next(s->conf, "route", section)) != NULL)
-		build_route(s, section, &b);
+		build_route(s, section, &b, &guards);
 	plan_check_strays(s->conf, source->errors);
 	if (router_finish(s->router) != 0)
 		return ERR_MEMORY;
@@ -376,7 +376,7 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	check_budget(s, e);
 	build_sources(s, &b);
 	site_build_modules(s, &b);
-	err = build_routes(s, &b);
+	err = build_routes(s, prior, &b);
 	if (!err && site_is_short(s))
 		err = ERR_MEMORY;
 	if (err)
@@ -402,6 +402,7 @@ site_free(struct site **site)
 	}
 	for (unsigned i = 0; i < s->listener_count; i++)
 		tls_context_unref(&s->listeners[i].tls);
+	site_close_guards(s);
 	site_close_modules(s);
 	pools_release(&s->pools);
 	close_ledgers(s);
@@ -444,7 +445,7 @@ site_attach(const struct site *s, struct lease *l)
 		if (s->sources[i]->ops->attach)
 			err = s->sources[i]->ops->attach(s->sources[i], l);
 	}
-	return err;
+	return err ? err : site_attach_guards(s, l);
 }
 
 void
@@ -452,6 +453,7 @@ site_detach(struct lease *l)
 {
 	const struct site *s = l->site;
 
+	site_detach_guards(l);
 	for (unsigned i = s ? s->source_count : 0; l->attached && i-- > 0;) {
 		if (s->sources[i]->ops->detach)
 			s->sources[i]->ops->detach(s->sources[i], l);

@@ -65,6 +65,7 @@ struct site {
 	struct plan_part **parts; /* by part index */
 	unsigned part_count;
 	struct router *router;
+	void **guards; /* by kind: what its open() left */
 	/* What is counted: of routes by their index, of parts by theirs. Counted references. */
 	struct ledger **route_ledgers, **part_ledgers;
 	unsigned holders; /* of main: workers with a lease, the monitor, main itself */

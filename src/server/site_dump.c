@@ -64,6 +64,10 @@ site_dump(const struct site *s, struct writer *w)
 	dump_kind(s, "pool", pool_keys, w);
 	site_dump_modules(s, w);
 	dump_sources(s, w);
+	for (unsigned i = 0; guard_kinds[i]; i++) {
+		if (guard_kinds[i]->section)
+			dump_kind(s, guard_kinds[i]->section, guard_kinds[i]->section_keys, w);
+	}
 	for (unsigned i = 0; i < s->route_count; i++) {
 		if (s->routes[i].plan->is_joined)
 			dump_joined(&s->routes[i], w);

@@ -22,4 +22,15 @@ void site_build_modules(struct site *s, struct source_build *b);
 void site_close_modules(struct site *s);
 void site_dump_modules(const struct site *s, struct writer *w);
 
+/* site_guards.c. Opening adds what is wrong to b->errors; ERR_MEMORY or 0. */
+int site_open_guards(struct site *s, const struct site *prior, struct guard_build *b) MUST_CHECK;
+void site_close_guards(struct site *s);
+/* The keys of a route that are its guards', at most PLAN_MORE_TABLES tables; how many. */
+unsigned site_guard_tables(struct site *s, struct conf_table *tables);
+/* The guards that a route asks for; its tables have been filled. */
+void site_load_guards(struct site *s, struct route *route, const struct conf_table *tables,
+		      struct guard_build *b);
+int site_attach_guards(const struct site *s, struct lease *l) MUST_CHECK;
+void site_detach_guards(struct lease *l);
+
 #endif

@@ -7,6 +7,7 @@
 #include "accesslog/access_conf.h"
 #include "accesslog/access_field.h"
 #include "config/value.h"
+#include "guard/guard.h"
 #include "module/module.h"
 #include "plan/plan.h"
 #include "route/route.h"
@@ -177,7 +178,13 @@ main(void)
 	print_keys("pool", "NAME", pool_keys);
 	print_keys("module", "NAME", module_keys);
 	print_sections_of_sources(sources, count);
+	for (unsigned i = 0; guard_kinds[i]; i++) {
+		if (guard_kinds[i]->section)
+			print_keys(guard_kinds[i]->section, "NAME", guard_kinds[i]->section_keys);
+	}
 	print_keys("route", "NAME", route_keys);
+	for (unsigned i = 0; guard_kinds[i]; i++)
+		print_keys("guard", guard_kinds[i]->name, guard_kinds[i]->keys);
 	print_keys("route", "plan", plan_keys);
 	print_keys("route", "join", plan_join_keys);
 	print_keys("source", NULL, plan_source_keys);
