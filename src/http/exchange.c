@@ -5,6 +5,7 @@
 #include "http/exchange.h"
 
 #include "base/assert.h"
+#include "http/filter.h"
 #include "http/status.h"
 
 enum { FIRST_FIELDS = 8, FIELDS_MAX = 256 };
@@ -21,22 +22,31 @@ exchange_head(struct exchange *x)
 {
 	ASSERT(!x->is_head_sent);
 	x->is_head_sent = true;
-	return x->ops->head(x);
+	return x->filter ? filters_head(x) : x->ops->head(x);
+}
+
+int
+exchange_send_body(struct exchange *x, struct chunks *list)
+{
+	x->body_sent += list->bytes;
+	return x->ops->body(x, list);
 }
 
 int
 exchange_body(struct exchange *x, struct chunks *list)
 {
 	ASSERT(x->is_head_sent);
-	x->body_sent += list->bytes;
-	return x->ops->body(x, list);
+	return x->filter ? filters_body(x, list) : exchange_send_body(x, list);
 }
 
 void
 exchange_end(struct exchange *x)
 {
 	ASSERT(x->is_head_sent);
-	x->ops->end(x);
+	if (x->filter)
+		filters_end(x);
+	else
+		x->ops->end(x);
 }
 
 void
@@ -82,8 +92,35 @@ exchange_abort(struct exchange *x, int err)
 {
 	if (!x->is_head_sent)
 		exchange_refuse(x, status_for(err));
+	else if (x->filter)
+		filters_abort(x, err);
 	else
 		x->ops->abort(x, err);
+}
+
+void
+exchange_resume(struct exchange *x)
+{
+	if (x->filter)
+		filters_resume(x);
+	else
+		x->app->resume(x);
+}
+
+void
+exchange_cancel(struct exchange *x, int err)
+{
+	if (x->filter)
+		filters_cancel(x);
+	if (!x->is_answered)
+		x->app->cancel(x, err);
+}
+
+void
+exchange_fail(struct exchange *x, int err)
+{
+	exchange_cancel(x, err);
+	exchange_abort(x, err);
 }
 
 /* Room for one more field, in the arena. */
@@ -129,31 +166,40 @@ static int
 send_in_steps(struct exchange *x, struct slice body)
 {
 	struct chunks list;
-	int err = exchange_head(x);
+	int err = x->ops->head(x);
 
 	if (err)
 		return err;
 	chunks_init(&list, x->store);
 	err = chunks_add_arena(&list, body);
 	if (!err)
-		err = exchange_body(x, &list);
+		err = exchange_send_body(x, &list);
 	chunks_clear(&list);
 	return err < 0 ? err : 0;
+}
+
+void
+exchange_send_whole(struct exchange *x, struct slice body)
+{
+	if (x->ops->whole) {
+		x->body_sent = body.len;
+		x->ops->whole(x, body);
+	} else if (send_in_steps(x, body) != 0) {
+		x->ops->abort(x, ERR_MEMORY);
+	} else {
+		x->ops->end(x);
+	}
 }
 
 void
 exchange_whole(struct exchange *x, struct slice body)
 {
 	ASSERT(!x->is_head_sent);
-	if (x->ops->whole) {
-		x->is_head_sent = true;
-		x->body_sent = body.len;
-		x->ops->whole(x, body);
-	} else if (send_in_steps(x, body) != 0) {
-		x->ops->abort(x, ERR_MEMORY);
-	} else {
-		exchange_end(x);
-	}
+	x->is_head_sent = true;
+	if (x->filter)
+		filters_whole(x, body);
+	else
+		exchange_send_whole(x, body);
 }
 
 void

@@ -7,6 +7,8 @@
  *   begin, feed, resume, cancel  ---------->  exchange_app
  *   exchange_ops                 <----------  inform, head, body, end, abort, want_body
  *
+ * Filters (filter.h) may stand between the two, unseen by both.
+ *
  * Rules. begin comes once, with the whole head. feed comes with body chunks only
  * after want_body (one feed per want at most), the last with `is_last`,
  * never from inside want_body. head comes once, then body..., then end or abort, after which the
@@ -25,6 +27,7 @@
 #include "http/request.h"
 
 struct exchange;
+struct filter;
 struct guard_asked;
 struct lease;
 struct run;
@@ -71,6 +74,7 @@ struct exchange {
 	/* The response's field lines as HTTP/1 would send them, framing fields included, when a
 	 * source has prepared them; then h1 sends these and not response.fields. Static memory. */
 	struct slice prepared;
+	struct filter *filter; /* the first; in the arena; NULL: nothing changes the response */
 	const struct address *client; /* borrowed from the conn */
 	void *host; /* of the application: its worker */
 	struct run *run; /* of the application */
@@ -83,8 +87,9 @@ struct exchange {
 	uint64_t id; /* {request.id}: unique in this process */
 	uint64_t max_body; /* bytes; the application may change it in begin; 413 above */
 	uint64_t body_received; /* bytes of body so far */
-	uint64_t body_sent; /* bytes of body given to body() */
+	uint64_t body_sent; /* bytes of body given to the protocol's body() */
 	bool is_head_sent;
+	bool is_answered; /* behind filters: the application has ended, the response perhaps not */
 	bool is_body_complete; /* of the request */
 	bool is_closing; /* the response must end the connection */
 	bool is_cut; /* the client went, or the response could not be completed */
@@ -103,6 +108,9 @@ void exchange_whole(struct exchange *x, struct slice body);
  * chunk, HTTP/2 resets. */
 void exchange_abort(struct exchange *x, int err);
 void exchange_want_body(struct exchange *x);
+/* For filters, from the loop and never from inside a call of application or protocol: the response
+ * cannot be completed. The application is told by cancel, the client as by exchange_abort. */
+void exchange_fail(struct exchange *x, int err);
 /* The user whose process asks, from the kernel: over a unix socket alone, else ERR_UNSUPPORTED. */
 int exchange_peer_user(struct exchange *x, uint32_t *uid) __attribute__((warn_unused_result));
 
@@ -119,5 +127,18 @@ int exchange_add_field(struct exchange *x, enum field_id id, struct slice value)
     __attribute__((warn_unused_result));
 int exchange_add_field_name(struct exchange *x, struct slice name, struct slice value)
     __attribute__((warn_unused_result));
+
+/* --- the protocol's side --------------------------------------------------------- */
+
+/* The client took what it had. */
+void exchange_resume(struct exchange *x);
+/* The client went, or its body broke the rules: filters and application let go. */
+void exchange_cancel(struct exchange *x, int err);
+
+/* --- for filter.c ---------------------------------------------------------------- */
+
+/* Past the filters. */
+int exchange_send_body(struct exchange *x, struct chunks *list) __attribute__((warn_unused_result));
+void exchange_send_whole(struct exchange *x, struct slice body);
 
 #endif

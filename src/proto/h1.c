@@ -75,7 +75,7 @@ cancel(struct h1 *h, int err)
 		return;
 	h->state = H1_ENDED;
 	if (h->flags & H1_BEGUN)
-		h->x.app->cancel(&h->x, err);
+		exchange_cancel(&h->x, err);
 }
 
 /* The end of the connection would look like the end of the body. */
@@ -197,7 +197,7 @@ write_and_resume(struct h1 *h, unsigned *resumes)
 		return H1_STARVED;
 	}
 	h->flags &= ~(unsigned)H1_OUT_PAUSED;
-	h->x.app->resume(&h->x);
+	exchange_resume(&h->x);
 	return H1_PROGRESS;
 }
 
@@ -341,7 +341,7 @@ refuse_late(struct h1 *h)
 		h->flags |= H1_BROKEN;
 		return;
 	}
-	x->app->cancel(x, ERR_TIMEOUT);
+	exchange_cancel(x, ERR_TIMEOUT);
 	x->is_closing = true;
 	h->flags |= H1_LINGER_DUE;
 	if (x->is_head_sent)

@@ -102,6 +102,7 @@ init_exchange(struct h1 *h)
 	x->prepared = (struct slice){ 0 };
 	x->client = &h->client;
 	x->host = host->app_host;
+	x->filter = NULL;
 	x->run = NULL;
 	x->ran = NULL;
 	x->route = 0;
@@ -110,7 +111,7 @@ init_exchange(struct h1 *h)
 	x->id = host->next_id++;
 	x->max_body = host->limits.max_body;
 	x->body_received = x->body_sent = 0;
-	x->is_head_sent = x->is_body_complete = x->is_closing = x->is_cut = false;
+	x->is_head_sent = x->is_answered = x->is_body_complete = x->is_closing = x->is_cut = false;
 	h->flags &= H1_INSIDE | H1_CAME | H1_WENT;
 }
 
@@ -349,7 +350,7 @@ fail_body(struct h1 *h, int err)
 						    : COUNTER_REFUSED_MEMORY;
 
 	count_add(h->conn->host->env->counters, reason, 1);
-	x->app->cancel(x, err);
+	exchange_cancel(x, err);
 	x->is_closing = true;
 	h->flags |= H1_LINGER_DUE;
 	if (x->is_head_sent)

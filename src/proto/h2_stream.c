@@ -72,7 +72,7 @@ h2_stream_cancel(struct h2_stream *s, int err)
 		return;
 	s->flags |= H2_STREAM_ENDED;
 	if (s->flags & H2_STREAM_BEGUN)
-		s->x.app->cancel(&s->x, err);
+		exchange_cancel(&s->x, err);
 }
 
 void
@@ -210,7 +210,7 @@ refuse_body(struct h2_stream *s, int err)
 	while (answers[i].err && answers[i].err != err)
 		i++;
 	h2_count(s->h2, answers[i].reason);
-	s->x.app->cancel(&s->x, err);
+	exchange_cancel(&s->x, err);
 	if (s->x.is_head_sent)
 		h2_ops.abort(&s->x, err);
 	else
@@ -333,7 +333,7 @@ h2_stream_step(struct h2_stream *s)
 		feed(s);
 	if (is_resume_due(s)) {
 		s->flags &= ~(unsigned)H2_STREAM_PAUSED;
-		s->x.app->resume(&s->x);
+		exchange_resume(&s->x);
 	}
 	set_timeout(s);
 }
