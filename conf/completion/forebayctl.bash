@@ -33,7 +33,7 @@ _forebayctl()
 		return
 		;;
 	-a | --address | -t | --timeout | --rate | --service | --cv | --threads | --queue | \
-		--fan-out | --deadline | --slo | --cores)
+		--fan-out | --deadline | --slo | --cores | --window | --what-if | --pool)
 		return
 		;;
 	esac
@@ -64,10 +64,13 @@ _forebayctl()
 	if [ "$command" = plan ]; then
 		word='--rate --service --cv --threads --queue --fan-out --deadline --slo --cores
 			--simulate --json --help'
+	elif [ "$command" = advise ]; then
+		word='--window --pool --slo --deadline --what-if --socket --address --timeout
+			--json --help'
 	elif [[ $current == -* ]]; then
 		word='--address --help --json --socket --timeout --version --wait'
 	elif [ -z "$command" ]; then
-		word='status metrics ready reload set drain plan'
+		word='status metrics ready reload set drain plan advise'
 	elif [ "$command" = set ] && [ "$place" -eq 0 ]; then
 		word=$(_forebayctl_settings "${COMP_WORDS[0]}" "${server[@]}")
 	else

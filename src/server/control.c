@@ -75,6 +75,10 @@ static const struct errand errands[] = {
 	  .words = "OPTION...",
 	  .help = "threads and queue for a load, asking no server; plan --help",
 	  .run = control_plan },
+	{ .name = "advise",
+	  .words = "OPTION...",
+	  .help = "whether pools are right, measured; advise --help",
+	  .run = control_advise },
 };
 
 enum { ERRANDS = sizeof(errands) / sizeof(errands[0]) };

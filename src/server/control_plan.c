@@ -4,14 +4,12 @@
  * control_plan_print.c says it, src/planner knows how.
  */
 #include "base/mem.h"
-#include "config/suggest.h"
-#include "config/value.h"
+#include "server/control_option.h"
 #include "server/control_plan_priv.h"
 #include "server/control_priv.h"
 #include "server/quantity.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,134 +23,143 @@ static const double rate_max = 1e9, service_max = 86400, cv_max = 10;
 
 /* --- options ------------------------------------------------------------------------------- */
 
-/* Takes one value; false if it is not one. */
-typedef bool (*take_fn)(struct planning *p, const char *text);
-
 static bool
-take_rate(struct planning *p, const char *text)
+take_rate(void *into, const char *text)
 {
+	struct planning *p = into;
+
 	return quantity_rate(slice_of(text), &p->asked.rate) == 0 && p->asked.rate > 0 &&
 	       p->asked.rate <= rate_max;
 }
 
 static bool
-take_service(struct planning *p, const char *text)
+take_service(void *into, const char *text)
 {
+	struct planning *p = into;
+
 	return quantity_time(slice_of(text), &p->asked.service_s) == 0 && p->asked.service_s > 0 &&
 	       p->asked.service_s <= service_max;
 }
 
 static bool
-take_cv(struct planning *p, const char *text)
+take_cv(void *into, const char *text)
 {
+	struct planning *p = into;
+
 	return quantity_number(slice_of(text), &p->asked.cv) == 0 && p->asked.cv <= cv_max;
 }
 
 static bool
-take_whole(const char *text, unsigned from, unsigned to, unsigned *value)
+take_threads(void *into, const char *text)
 {
-	uint64_t n;
+	struct planning *p = into;
 
-	if (value_uint(slice_of(text), &n) != 0 || n < from || n > to)
-		return false;
-	*value = (unsigned)n;
-	return true;
-}
-
-static bool
-take_threads(struct planning *p, const char *text)
-{
-	p->has_threads = take_whole(text, 1, STATION_SERVERS_MAX, &p->threads);
+	p->has_threads = control_option_whole(text, 1, STATION_SERVERS_MAX, &p->threads);
 	return p->has_threads;
 }
 
 static bool
-take_queue(struct planning *p, const char *text)
+take_queue(void *into, const char *text)
 {
-	p->has_queue = take_whole(text, 0, STATION_SLOTS_MAX, &p->asked.slots);
+	struct planning *p = into;
+
+	p->has_queue = control_option_whole(text, 0, STATION_SLOTS_MAX, &p->asked.slots);
 	return p->has_queue;
 }
 
 static bool
-take_fan(struct planning *p, const char *text)
+take_fan(void *into, const char *text)
 {
-	return take_whole(text, 1, STATION_FAN_MAX, &p->asked.fan);
+	struct planning *p = into;
+
+	return control_option_whole(text, 1, STATION_FAN_MAX, &p->asked.fan);
 }
 
 static bool
-take_deadline(struct planning *p, const char *text)
+take_deadline(void *into, const char *text)
 {
+	struct planning *p = into;
+
 	return quantity_time(slice_of(text), &p->wish.deadline_s) == 0 && p->wish.deadline_s > 0;
 }
 
 static bool
-take_slo(struct planning *p, const char *text)
+take_slo(void *into, const char *text)
 {
+	struct planning *p = into;
+
 	return quantity_percentile(slice_of(text), &p->wish.slo_p, &p->wish.slo_s) == 0 &&
 	       p->wish.slo_s > 0;
 }
 
 static bool
-take_cores(struct planning *p, const char *text)
+take_cores(void *into, const char *text)
 {
-	return take_whole(text, 1, STATION_SERVERS_MAX, &p->cores);
+	struct planning *p = into;
+
+	return control_option_whole(text, 1, STATION_SERVERS_MAX, &p->cores);
 }
 
 static bool
-take_simulate(struct planning *p, const char *text)
+take_simulate(void *into, const char *text)
 {
+	struct planning *p = into;
+
 	(void)text;
 	p->simulates = true;
 	return true;
 }
 
 static bool
-take_json(struct planning *p, const char *text)
+take_json(void *into, const char *text)
 {
+	struct planning *p = into;
+
 	(void)text;
 	p->is_json = true;
 	return true;
 }
 
 static bool
-take_help(struct planning *p, const char *text)
+take_help(void *into, const char *text)
 {
+	struct planning *p = into;
+
 	(void)text;
 	p->is_help = true;
 	return true;
 }
 
-struct choice {
-	const char *name, *value; /* value: its form in --help; NULL: none is taken */
-	const char *help;
-	const char *wanted; /* of a wrong value */
-	take_fn take;
-};
-
-static const struct choice choices[] = {
+static const struct control_option choices[] = {
 	{ "rate", "RATE", "requests: 80/s, 4800/m; at the peak", "not a rate such as 80/s",
-	  take_rate },
+	  take_rate, 0 },
 	{ "service", "TIME", "mean CPU time of a job: 20ms, 1.5s", "not a time such as 20ms",
-	  take_service },
+	  take_service, 0 },
 	{ "cv", "NUMBER", "its standard deviation / mean: 0 constant, 1 (default)",
-	  "not a number from 0 to 10", take_cv },
-	{ "threads", "N", "of the pool", "not a number from 1 to 100000", take_threads },
+	  "not a number from 0 to 10", take_cv, 0 },
+	{ "threads", "N", "of the pool", "not a number from 1 to 100000", take_threads, 0 },
 	{ "queue", "N", "jobs that may wait; default: no bound", "not a number from 0 to 1000000",
-	  take_queue },
+	  take_queue, 0 },
 	{ "fan-out", "N", "jobs of a request, joined; default 1", "not a number from 1 to 64",
-	  take_fan },
+	  take_fan, 0 },
 	{ "deadline", "TIME", "of a request: later is lost", "not a time such as 500ms",
-	  take_deadline },
-	{ "slo", "pN=TIME", "the response wanted: p99=150ms", "not of the form p99=150ms",
-	  take_slo },
-	{ "cores", "N", "processors for the pool", "not a number from 1 to 100000", take_cores },
-	{ "simulate", NULL, "a run of a million requests beside the formulas", NULL,
-	  take_simulate },
-	{ "json", NULL, "for programs", NULL, take_json },
-	{ "help", NULL, "this text", NULL, take_help },
+	  take_deadline, 0 },
+	{ "slo", "pN=TIME", "the response wanted: p99=150ms", "not of the form p99=150ms", take_slo,
+	  0 },
+	{ "cores", "N", "processors for the pool", "not a number from 1 to 100000", take_cores, 0 },
+	{ "simulate", NULL, "a run of a million requests beside the formulas", NULL, take_simulate,
+	  0 },
+	{ "json", NULL, "for programs", NULL, take_json, 'j' },
+	{ "help", NULL, "this text", NULL, take_help, 'h' },
 };
 
 enum { CHOICES = sizeof(choices) / sizeof(choices[0]) };
+
+static const struct control_options options = {
+	.command = "plan",
+	.table = choices,
+	.count = CHOICES,
+};
 
 static void
 print_help(void)
@@ -163,12 +170,7 @@ print_help(void)
 	    "  forebayctl plan --rate 80/s --service 20ms --threads 4 [OPTION...]\n"
 	    "  forebayctl plan --rate 80/s --service 20ms --slo p99=150ms --cores 4 [OPTION...]\n"
 	    "\n");
-	for (int i = 0; i < CHOICES; i++) {
-		const struct choice *c = &choices[i];
-		int width = 16 - (int)strlen(c->name);
-
-		printf("  --%s %-*s%s\n", c->name, width, c->value ? c->value : "", c->help);
-	}
+	control_options_print(&options);
 	printf("\n"
 	       "With --slo and without --threads it says which threads and max_queue to set.\n"
 	       "Arrivals are taken as random (Poisson), service times as gamma distributed.\n"
@@ -177,72 +179,9 @@ print_help(void)
 }
 
 static enum control_exit
-complain(const char *what, const char *word, const char *more)
+complain(const char *what)
 {
-	fprintf(stderr, "forebayctl: plan: %s%s%s%s; see forebayctl plan --help\n", what,
-		word ? ": " : "", word ? word : "", more ? more : "");
-	return CONTROL_USAGE;
-}
-
-static enum control_exit
-complain_option(const char *word)
-{
-	struct suggest near;
-
-	suggest_init(&near, slice_of(word + strspn(word, "-")));
-	for (int i = 0; i < CHOICES; i++)
-		suggest_offer(&near, slice_of(choices[i].name));
-	return complain("no such option", word, suggest_text(&near));
-}
-
-static enum control_exit
-take_choice(struct planning *p, const struct choice *c, const char *value)
-{
-	char what[80];
-
-	if (c->take(p, value))
-		return CONTROL_OK;
-	snprintf(what, sizeof(what), "--%s: %s", c->name, c->wanted);
-	return complain(what, value, NULL);
-}
-
-static void
-list_options(struct option longs[CHOICES + 1])
-{
-	for (int i = 0; i < CHOICES; i++)
-		longs[i] = (struct option){
-			.name = choices[i].name,
-			.has_arg = choices[i].value ? required_argument : no_argument,
-		};
-	longs[CHOICES] = (struct option){ .name = NULL };
-}
-
-/* The first operand is "plan" itself. */
-static enum control_exit
-read_options(struct planning *p, int argc, char **argv)
-{
-	enum control_exit code = CONTROL_OK;
-	struct option longs[CHOICES + 1];
-	int letter, at = -1;
-
-	list_options(longs);
-	opterr = 0;
-	optind = 0;
-	while (code == CONTROL_OK && (letter = getopt_long(argc, argv, ":hj", longs, &at)) != -1) {
-		if (letter == 0)
-			code = take_choice(p, &choices[at], optarg);
-		else if (letter == 'j')
-			p->is_json = true;
-		else if (letter == 'h')
-			p->is_help = true;
-		else if (letter == ':')
-			code = complain("a value is missing", argv[optind - 1], NULL);
-		else
-			code = complain_option(argv[optind - 1]);
-	}
-	if (code == CONTROL_OK && argc - optind > 1)
-		code = complain("options alone, without", argv[optind + 1], NULL);
-	return code;
+	return control_options_complain(&options, what, NULL, NULL);
 }
 
 static enum control_exit
@@ -251,16 +190,13 @@ check_options(const struct planning *p)
 	const struct station *s = &p->asked;
 
 	if (!(s->rate > 0))
-		return complain("--rate is missing: how many requests come, such as 80/s", NULL,
-				NULL);
+		return complain("--rate is missing: how many requests come, such as 80/s");
 	if (!(s->service_s > 0))
-		return complain("--service is missing: how long a job runs, such as 20ms", NULL,
-				NULL);
+		return complain("--service is missing: how long a job runs, such as 20ms");
 	if (!p->has_threads && !(p->wish.slo_s > 0) && !p->cores)
-		return complain("--threads is missing, or --slo to have them chosen", NULL, NULL);
+		return complain("--threads is missing, or --slo to have them chosen");
 	if (p->has_threads && p->has_queue && s->fan > p->threads + s->slots)
-		return complain("no request ever fits: --fan-out is above threads and queue", NULL,
-				NULL);
+		return complain("no request ever fits: --fan-out is above threads and queue");
 	return CONTROL_OK;
 }
 
@@ -349,8 +285,7 @@ static enum control_exit
 blame(int err)
 {
 	if (err == ERR_ARGUMENT)
-		return complain("no request ever fits: --fan-out is above threads and queue", NULL,
-				NULL);
+		return complain("no request ever fits: --fan-out is above threads and queue");
 	fprintf(stderr, "forebayctl: plan: %s\n", err_text(err));
 	return CONTROL_NO;
 }
@@ -378,8 +313,7 @@ reckon(struct planning *p)
 		return blame(err);
 	if (p->threads == 0)
 		return complain("the service alone takes longer than --slo; give --cores or "
-				"--threads to see by how much",
-				NULL, NULL);
+				"--threads to see by how much");
 	err = make_forecast(p);
 	code = err ? blame(err) : print(p);
 	mem_free(&p->simulation);
@@ -391,7 +325,7 @@ enum control_exit
 control_plan(int argc, char **argv)
 {
 	struct planning p = { .asked = { .cv = 1, .fan = 1 } };
-	enum control_exit code = read_options(&p, argc, argv);
+	enum control_exit code = control_options_read(&options, &p, argc, argv);
 
 	if (code != CONTROL_OK)
 		return code;

@@ -26,6 +26,7 @@ struct control {
 /* Commands with options of their own: the whole command line, of which the first word that is
  * no option is theirs. */
 enum control_exit control_plan(int argc, char **argv);
+enum control_exit control_advise(int argc, char **argv);
 
 /* On standard error, in one line: what is wrong with the command line. */
 enum control_exit control_complain(const char *what, const char *word, const char *more);

@@ -59,6 +59,7 @@ def test_every_command_is_offered_and_no_other():
     (["plan", "--qu"], ["--queue"]),
     (["plan", "--rate", "80/s", "--s"], ["--service", "--slo", "--simulate"]),
     (["plan", "--rate", ""], []),
+    (["-s", "/a", "advise", "--w"], ["--window", "--what-if"]),
     (["-s", "adm"], ["admin.sock"]),
     (["--socket", "=", "adm"], ["admin.sock"]),
     (["--socket", "="], ["admin.sock"]),

@@ -1,0 +1,151 @@
+/*
+ * What was measured of a pool beside what the model says of it, and what follows
+ * if the two agree; see control_advise_priv.h.
+ */
+#include "base/mem.h"
+#include "server/control_advise_priv.h"
+#include "server/quantity.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum {
+	JOBS_MIN = 200, /* fewer tell nothing about waits */
+	SIMULATED_MIN = 1000,
+	SEED = 3,
+};
+
+static const double busy = 0.8; /* what threads should be at the most, without --slo */
+/* Waking a thread takes time that is in no model: waits below are as good as none. */
+static const double wake_s = 0.3e-3, wake_share = 0.02;
+/* Arrivals so bursty that no formula for single ones tells anything. */
+static const double dispersion_max = 4;
+
+static int
+predict(const struct station *s, double dispersion, struct outlook *o)
+{
+	struct forecast f;
+	int err = forecast_init(&f, s);
+	/* Allen and Cunneen, for arrivals that are more or less regular than random ones. */
+	double scale = (dispersion + s->cv * s->cv) / (1 + s->cv * s->cv);
+
+	if (err)
+		return err;
+	*o = (struct outlook){ f.utilization, f.mean_wait_s * scale, f.p99_wait_s * scale,
+			       f.p99_response_s, f.shed };
+	forecast_fini(&f);
+	return 0;
+}
+
+/* How far the mean wait of so many jobs can be from the true one by chance. */
+static int
+find_chance(const struct pool_study *p, double *chance_s)
+{
+	uint64_t jobs = (uint64_t)p->arrived > SIMULATED_MIN ? (uint64_t)p->arrived : SIMULATED_MIN;
+	struct simulation *m = mem_alloc(sizeof(*m));
+	int err = m ? simulation_run(m, &p->station, jobs, SEED) : ERR_MEMORY;
+
+	if (!err)
+		*chance_s = m->mean_wait_s.error * sqrt((double)jobs / p->arrived);
+	mem_free(&m);
+	return err;
+}
+
+static void
+refuse_misfit(struct pool_study *p)
+{
+	const char *cause = p->measured.mean_wait_s > p->predicted.mean_wait_s
+				? "jobs come in bursts, or their threads do not get a processor"
+				: "jobs come more evenly than by chance, or are refused by "
+				  "their deadlines";
+
+	snprintf(p->why, sizeof(p->why), "the model does not fit: %s.", cause);
+}
+
+static int
+compare(struct pool_study *p)
+{
+	double wake = fmax(wake_s, wake_share * p->station.service_s);
+	double off = fabs(p->predicted.mean_wait_s - p->measured.mean_wait_s);
+	double chance = 0;
+	int err = find_chance(p, &chance);
+
+	if (err)
+		return err;
+	p->error = p->predicted.mean_wait_s / fmax(p->measured.mean_wait_s, 1e-9) - 1;
+	p->fits = off <= fmax(fmax(wake, chance), ADVISE_ERROR_MAX * p->measured.mean_wait_s);
+	if (!p->fits)
+		refuse_misfit(p);
+	return 0;
+}
+
+/* The recommendation takes no account of the present bound: it is what is to be found. */
+static int
+recommend(const struct advising *a, struct pool_study *p)
+{
+	struct station open = p->station;
+	int err;
+
+	open.is_bounded = false;
+	p->has_queue = a->wish.slo_s > 0 || a->wish.deadline_s > 0;
+	p->threads = (unsigned)floor(station_work(&open) / busy) + 1;
+	p->rate_max = busy * station_capacity(&open);
+	if (a->wish.slo_s > 0) {
+		err = advice_servers(&open, &a->wish, STATION_SERVERS_MAX, &p->threads);
+		if (!err)
+			err = advice_rate(&open, &a->wish, &p->rate_max);
+		if (err)
+			return err;
+	}
+	open.servers = p->threads ? p->threads : open.servers;
+	if (p->has_queue)
+		p->queue = advice_slots(&open, &a->wish);
+	return 0;
+}
+
+static double
+changed(double now, double value, double factor)
+{
+	return value > 0 ? value : factor > 0 ? now * factor : now;
+}
+
+static int
+suppose(const struct advising *a, struct pool_study *p)
+{
+	const struct supposition *w = &a->supposition;
+	struct station s = p->station;
+
+	s.rate = changed(s.rate, w->rate, w->rate_factor);
+	s.service_s = changed(s.service_s, w->service_s, w->service_factor);
+	s.servers = w->threads ? w->threads : s.servers;
+	s.slots = w->has_queue ? w->queue : s.slots;
+	return w->is_given ? predict(&s, p->dispersion, &p->supposed) : 0;
+}
+
+int
+control_advise_judge(const struct advising *a, struct pool_study *p)
+{
+	int err;
+
+	if (p->seen->run.total < JOBS_MIN) {
+		snprintf(p->why, sizeof(p->why),
+			 "too few jobs: %.0f in %s, and at least %d are needed; see --window.",
+			 p->seen->run.total, quantity_show_time(a->seconds).text, JOBS_MIN);
+		return 0;
+	}
+	err = predict(&p->station, p->dispersion, &p->predicted);
+	if (err)
+		return err;
+	if (p->dispersion > dispersion_max) {
+		snprintf(
+		    p->why, sizeof(p->why),
+		    "the model does not fit: jobs come in bursts (dispersion %.2g, random is 1).",
+		    p->dispersion);
+		return 0;
+	}
+	err = compare(p);
+	if (err || !p->fits)
+		return err;
+	err = recommend(a, p);
+	return err ? err : suppose(a, p);
+}

@@ -1,0 +1,62 @@
+/*
+ * Shared by the files of `forebayctl advise` alone: what is asked, and what was
+ * measured and found of each pool. control_advise.c asks and measures,
+ * control_advise_judge.c compares with the model, control_advise_print.c says it.
+ */
+#ifndef FOREBAY_SERVER_CONTROL_ADVISE_PRIV_H
+#define FOREBAY_SERVER_CONTROL_ADVISE_PRIV_H
+
+#include "planner/advice.h"
+#include "server/control_priv.h"
+#include "server/pool_reading.h"
+
+enum { ADVISE_WHY_BYTES = 160 };
+
+/* Of the predicted mean wait, relative: more is no fit. */
+#define ADVISE_ERROR_MAX 0.3
+
+/* --what-if; 0: as it is. */
+struct supposition {
+	double rate, rate_factor, service_s, service_factor;
+	unsigned threads, queue;
+	bool has_queue, is_given;
+};
+
+/* The part of a forecast that is shown. */
+struct outlook {
+	double utilization, mean_wait_s, p99_wait_s, p99_response_s, refused;
+};
+
+struct pool_study {
+	const struct pool_reading *seen; /* in the window */
+	double arrived; /* jobs */
+	double dispersion; /* of arrivals: variance / mean of their counts; 1: random */
+	struct station station; /* as measured and configured */
+	struct outlook measured, predicted, supposed; /* measured: no p99 of the response */
+	double error; /* of the predicted mean wait, relative */
+	bool fits;
+	char why[ADVISE_WHY_BYTES]; /* there is no advice, or "" */
+	unsigned threads, queue; /* to set; 0: none would do */
+	bool has_queue;
+	double rate_max;
+};
+
+struct advising {
+	struct control control;
+	const char *pool; /* NULL: all */
+	double window_s;
+	struct advice_wish wish; /* slo_s, deadline_s 0: not given */
+	struct supposition supposition;
+	bool is_help;
+	/* found */
+	double seconds; /* that the window took */
+	struct pool_study study[POOL_READINGS];
+	unsigned count;
+};
+
+/* Predicts, compares and recommends: everything behind `station` and `measured`. */
+int control_advise_judge(const struct advising *a, struct pool_study *p) MUST_CHECK;
+void control_advise_text(const struct advising *a);
+void control_advise_json(const struct advising *a);
+
+#endif
