@@ -148,8 +148,14 @@ GETTER(header)
 
 GETTER(response_header)
 {
-	return e->x->is_head_sent ? header_of(&e->x->response.fields, h->id, h->name)
-				  : kind_of(ACCESS_ABSENT);
+	const struct exchange *x = e->x;
+	struct access_value value = kind_of(ACCESS_ABSENT);
+
+	if (x->is_head_sent)
+		value = header_of(&x->response.fields, h->id, h->name);
+	if (x->is_head_sent && x->extra && value.kind == ACCESS_ABSENT)
+		value = header_of(&x->extra->fields, h->id, h->name);
+	return value;
 }
 
 GETTER(status)

@@ -17,11 +17,28 @@ exchange_inform(struct exchange *x, int status)
 	return x->ops->inform(x, status);
 }
 
+static int
+edit(struct exchange *x)
+{
+	for (const struct exchange_edits *e = x->edits; e; e = e->next) {
+		int err = e->apply(e, x);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 int
 exchange_head(struct exchange *x)
 {
+	int err;
+
 	ASSERT(!x->is_head_sent);
 	x->is_head_sent = true;
+	err = x->edits ? edit(x) : 0;
+	if (err)
+		return x->ops->fail(x, err);
 	return x->filter ? filters_head(x) : x->ops->head(x);
 }
 
@@ -161,6 +178,23 @@ exchange_add_field_name(struct exchange *x, struct slice name, struct slice valu
 	return err ? err : fields_add_name(&x->response.fields, name, value);
 }
 
+int
+exchange_own_fields(struct exchange *x, unsigned more)
+{
+	struct fields *f = &x->response.fields;
+	struct field *at;
+
+	at = arena_zalloc(&x->arena, f->count + more + 1, sizeof(*at));
+	if (!at)
+		return ERR_MEMORY;
+	if (f->count)
+		memcpy(at, f->at, f->count * sizeof(*at));
+	f->at = at;
+	f->cap = f->count + more + 1;
+	x->prepared = (struct slice){ 0 };
+	return 0;
+}
+
 /* For protocols without a way of their own. */
 static int
 send_in_steps(struct exchange *x, struct slice body)
@@ -196,7 +230,9 @@ exchange_whole(struct exchange *x, struct slice body)
 {
 	ASSERT(!x->is_head_sent);
 	x->is_head_sent = true;
-	if (x->filter)
+	if (x->edits && edit(x) != 0)
+		exchange_abort(x, ERR_MEMORY);
+	else if (x->filter)
 		filters_whole(x, body);
 	else
 		exchange_send_whole(x, body);

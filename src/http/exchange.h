@@ -32,12 +32,24 @@ struct guard_asked;
 struct lease;
 struct run;
 
+/*
+ * Changes of the head of every response, whoever made it. They are applied once, when the head is
+ * complete, in the order of the list.
+ */
+struct exchange_edits {
+	/* Changes x->response and what goes with it. 0 or ERR_MEMORY: the exchange is cut. */
+	int (*apply)(const struct exchange_edits *e, struct exchange *x);
+	const struct exchange_edits *next;
+};
+
 struct exchange_ops {
 	int (*inform)(struct exchange *x, int status); /* 100, 103 */
 	int (*head)(struct exchange *x); /* x->response is complete */
 	int (*body)(struct exchange *x, struct chunks *list);
 	void (*end)(struct exchange *x);
 	void (*abort)(struct exchange *x, int err);
+	/* The head cannot be sent: as a head() that failed. Returns err. */
+	int (*fail)(struct exchange *x, int err);
 	void (*want_body)(struct exchange *x);
 	/* Optional: head, body and end at once, for a body in memory. */
 	void (*whole)(struct exchange *x, struct slice body);
@@ -75,6 +87,8 @@ struct exchange {
 	 * source has prepared them; then h1 sends these and not response.fields. Static memory. */
 	struct slice prepared;
 	struct filter *filter; /* the first; in the arena; NULL: nothing changes the response */
+	const struct field_block *extra; /* sent behind those of the response; borrowed, or NULL */
+	const struct exchange_edits *edits; /* borrowed; NULL: none */
 	const struct address *client; /* borrowed from the conn */
 	void *host; /* of the application: its worker */
 	struct run *run; /* of the application */
@@ -91,6 +105,7 @@ struct exchange {
 	bool is_head_sent;
 	bool is_answered; /* behind filters: the application has ended, the response perhaps not */
 	bool is_body_complete; /* of the request */
+	bool hides_server; /* our own Server is not sent */
 	bool is_closing; /* the response must end the connection */
 	bool is_cut; /* the client went, or the response could not be completed */
 };
@@ -127,6 +142,9 @@ int exchange_add_field(struct exchange *x, enum field_id id, struct slice value)
     __attribute__((warn_unused_result));
 int exchange_add_field_name(struct exchange *x, struct slice name, struct slice value)
     __attribute__((warn_unused_result));
+/* Makes x->response.fields the exchange's own, with room for `more`, and x->prepared empty: for
+ * edits, as a source's fields may be static. ERR_MEMORY. */
+int exchange_own_fields(struct exchange *x, unsigned more) __attribute__((warn_unused_result));
 
 /* --- the protocol's side --------------------------------------------------------- */
 

@@ -33,6 +33,12 @@ struct fields {
 	unsigned count, cap;
 };
 
+/* Fields that are made ready once and stand in many heads, none of a name that the engine knows. */
+struct field_block {
+	struct fields fields;
+	struct slice lines; /* as HTTP/1 writes them */
+};
+
 /* Looks a name up, ASCII case ignored; FIELD_OTHER if it is none of ours. */
 enum field_id field_id_of(struct slice name);
 /* The name as we write it, e.g. "content-length"; of FIELD_OTHER, empty. */
@@ -44,6 +50,15 @@ static inline unsigned
 field_flags(enum field_id id)
 {
 	return id < FIELD_COUNT ? field_flag_bytes[id] : 0;
+}
+
+/* Said by the connection itself, in any message: what belongs to one connection or frames a body,
+ * and Host and Date. */
+static inline bool
+field_is_of_message(enum field_id id)
+{
+	return (field_flags(id) & FIELD_HOP) || id == FIELD_CONTENT_LENGTH || id == FIELD_HOST ||
+	       id == FIELD_DATE;
 }
 
 /* "Name: value\r\n": a name that is ours as people write it (Content-Type), another as it came. */

@@ -7,8 +7,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "plan/run_priv.h"
+#include "plan/scope.h"
 
-enum { ADDRESS_BYTES = 128, NUMBER_BYTES = 24 };
+enum { NUMBER_BYTES = 24 };
 
 /* --- counting ------------------------------------------------------------------ */
 
@@ -216,27 +217,6 @@ release(void *argument)
 		intake_clear(&r->part[i].body);
 }
 
-static struct slice
-id_text(struct run *r)
-{
-	char *memory = arena_alloc(&r->x->arena, NUMBER_BYTES);
-	struct writer w = writer_over(memory, memory ? NUMBER_BYTES : 0);
-
-	writer_hex(&w, r->x->id);
-	return writer_slice(&w);
-}
-
-static struct slice
-client_text(struct run *r)
-{
-	char *memory = arena_alloc(&r->x->arena, ADDRESS_BYTES);
-	struct writer w = writer_over(memory, memory ? ADDRESS_BYTES : 0);
-
-	if (r->x->client)
-		address_write_host(r->x->client, &w);
-	return writer_slice(&w);
-}
-
 static int
 make_scope(struct run *r)
 {
@@ -245,14 +225,8 @@ make_scope(struct run *r)
 	if (!s)
 		return ERR_MEMORY;
 	intake_init(&s->body, &r->env->store, (size_t)r->x->max_body);
-	s->of = (struct template_scope){
-		.params = r->captures,
-		.rest = r->rest,
-		.request = &r->x->request,
-		.request_id = id_text(r),
-		.client_address = client_text(r),
-		.results = r->result,
-	};
+	scope_fill(&s->of, r->x, r->captures, r->rest);
+	s->of.results = r->result;
 	r->scope = s;
 	return 0;
 }
@@ -294,7 +268,8 @@ run_evaluate_varying(struct run_part *p)
 int
 run_identify(struct run_part *p)
 {
-	p->q.request_id = p->run->scope ? p->run->scope->of.request_id : id_text(p->run);
+	p->q.request_id =
+	    p->run->scope ? p->run->scope->of.request_id : scope_request_id(p->run->x);
 	return p->q.request_id.at ? 0 : ERR_MEMORY;
 }
 

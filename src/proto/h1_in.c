@@ -100,6 +100,8 @@ init_exchange(struct h1 *h)
 	arena_init_over(&x->arena, x->store, H1_ARENA_BYTES, h->memory, H1_BYTES - sizeof(*h));
 	x->response = (struct response){ 0 };
 	x->prepared = (struct slice){ 0 };
+	x->extra = NULL;
+	x->edits = NULL;
 	x->client = &h->client;
 	x->host = host->app_host;
 	x->filter = NULL;
@@ -112,6 +114,7 @@ init_exchange(struct h1 *h)
 	x->max_body = host->limits.max_body;
 	x->body_received = x->body_sent = 0;
 	x->is_head_sent = x->is_answered = x->is_body_complete = x->is_closing = x->is_cut = false;
+	x->hides_server = false;
 	h->flags &= H1_INSIDE | H1_CAME | H1_WENT;
 }
 

@@ -94,7 +94,8 @@ write_start(struct h1 *h, struct writer *w)
 	struct slice text = conn_host_server_text(h->conn->host);
 	bool is_proxied = h->x.prepared.len == 0 && r->fields.count > 0;
 	bool has_date = is_proxied && fields_find(&r->fields, FIELD_DATE);
-	bool has_server = is_proxied && fields_find(&r->fields, FIELD_SERVER);
+	bool has_server =
+	    h->x.hides_server || (is_proxied && fields_find(&r->fields, FIELD_SERVER));
 
 	if (r->status == 200 && !has_date && !has_server) {
 		writer_put(w, text);
@@ -135,6 +136,8 @@ write_head(struct h1 *h, struct writer *w)
 		writer_put(w, h->x.prepared);
 	else
 		write_fields(w, &h->x.response);
+	if (h->x.extra)
+		writer_put(w, h->x.extra->lines);
 	write_framing(h, w);
 	write_connection(h, w);
 	writer_put(w, SLICE("\r\n"));
@@ -355,6 +358,16 @@ abort_response(struct exchange *x, int err)
 	h1_schedule(h);
 }
 
+static int
+fail(struct exchange *x, int err)
+{
+	struct h1 *h = CONTAINER_OF(x, struct h1, x);
+
+	h->flags |= H1_BROKEN;
+	h1_schedule(h);
+	return err;
+}
+
 static void
 want_body(struct exchange *x)
 {
@@ -383,6 +396,7 @@ const struct exchange_ops h1_ops = {
 	.body = body,
 	.end = end,
 	.abort = abort_response,
+	.fail = fail,
 	.want_body = want_body,
 	.whole = whole,
 	.peer_user = peer_user,

@@ -103,8 +103,10 @@ static int
 make_lines(struct h2_stream *s, nghttp2_nv **lines)
 {
 	const struct response *r = &s->x.response;
+	const struct fields *extra = s->x.extra ? &s->x.extra->fields : NULL;
 	bool is_proxied = s->x.prepared.len == 0 && r->fields.count > 0;
-	nghttp2_nv *nv = arena_alloc(&s->x.arena, (r->fields.count + HEAD_EXTRA) * sizeof(*nv));
+	nghttp2_nv *nv = arena_alloc(
+	    &s->x.arena, (r->fields.count + (extra ? extra->count : 0) + HEAD_EXTRA) * sizeof(*nv));
 	struct slice status = number(s, (uint64_t)r->status), length = SLICE("");
 	int count = 0;
 
@@ -113,7 +115,7 @@ make_lines(struct h2_stream *s, nghttp2_nv **lines)
 	if (!nv || !status.at || !length.at)
 		return ERR_MEMORY;
 	nv[count++] = make_nv(SLICE(":status"), status);
-	if (!is_proxied || !fields_find(&r->fields, FIELD_SERVER))
+	if (!s->x.hides_server && (!is_proxied || !fields_find(&r->fields, FIELD_SERVER)))
 		nv[count++] = make_nv(SLICE("server"), SLICE("forebay"));
 	if (!is_proxied || !fields_find(&r->fields, FIELD_DATE))
 		nv[count++] = make_nv(SLICE("date"), date_now(s->h2->conn->host));
@@ -121,6 +123,8 @@ make_lines(struct h2_stream *s, nghttp2_nv **lines)
 		if (!is_ours(&r->fields.at[i]))
 			nv[count++] = make_nv(r->fields.at[i].name, r->fields.at[i].value);
 	}
+	for (unsigned i = 0; extra && i < extra->count; i++)
+		nv[count++] = make_nv(extra->at[i].name, extra->at[i].value);
 	if (r->framing == BODY_LENGTH)
 		nv[count++] = make_nv(SLICE("content-length"), length);
 	*lines = nv;
@@ -247,6 +251,15 @@ abort_response(struct exchange *x, int err)
 	mark(s);
 }
 
+static int
+fail(struct exchange *x, int err)
+{
+	struct h2_stream *s = stream_of(x);
+
+	s->flags |= H2_STREAM_ANSWERED;
+	return broken(s, err);
+}
+
 static void
 want_body(struct exchange *x)
 {
@@ -273,6 +286,7 @@ const struct exchange_ops h2_ops = {
 	.body = body,
 	.end = end,
 	.abort = abort_response,
+	.fail = fail,
 	.want_body = want_body,
 	.peer_user = peer_user,
 };

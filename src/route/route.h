@@ -9,6 +9,7 @@
 #include "guard/guard.h"
 #include "route/router.h"
 
+struct edits;
 struct plan;
 
 /* The keys of a [route NAME] section that are the router's; route_keys fills it. */
@@ -25,6 +26,7 @@ struct route {
 	struct pattern pattern;
 	struct guard_list guards; /* set by whoever builds them */
 	const struct plan *plan; /* set by whoever compiles plans */
+	const struct edits *edits; /* set by whoever reads them; NULL: none */
 	uint64_t max_body; /* bytes; of the route, else of [limits] */
 	unsigned index; /* in lease->routes; 0 stands for requests without a route */
 };

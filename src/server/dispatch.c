@@ -4,6 +4,7 @@
 #include "server/dispatch.h"
 
 #include "http/status.h"
+#include "plan/edits.h"
 #include "plan/run.h"
 #include "server/site.h"
 #include "server/worker.h"
@@ -89,7 +90,8 @@ start(struct exchange *x, struct router_match *m)
 {
 	struct run_captures captures = { .value = m->capture, .rest = m->rest };
 
-	if (router_decode(m, &x->arena) != 0)
+	if (router_decode(m, &x->arena) != 0 ||
+	    edits_attach(m->route->edits, x, m->capture, m->captures, m->rest) != 0)
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);
 	else if (m->route->guards.count > 0)
 		ask_guards(x, m);
@@ -107,6 +109,11 @@ begin(struct exchange *x)
 
 	x->lease = w->lease;
 	lease_take(x->lease);
+	if (x->lease->site->edits &&
+	    edits_attach(x->lease->site->edits, x, NULL, 0, (struct slice){ 0 }) != 0) {
+		refuse(x, 503, COUNTER_REFUSED_MEMORY);
+		return;
+	}
 	if (is_about_server(x)) {
 		exchange_respond(x, 204, (struct slice){ 0 }, (struct slice){ 0 });
 		return;

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "config/suggest.h"
+#include "plan/edits.h"
 #include "server/site_priv.h"
 
 /* --- pools ---------------------------------------------------------------------------- */
@@ -156,7 +157,41 @@ find_source(void *argument, const struct source_ops *ops, struct slice name)
 	return NULL;
 }
 
+/* --- header fields of all responses ---------------------------------------------------- */
+
+/* ERR_MEMORY alone: what is wrong is in e. */
+static int
+read_headers(struct site *s, struct conf_errors *e)
+{
+	struct conf_section *section = conf_find(s->conf, SLICE("headers"), SLICE(""));
+	const struct template_names names = { .rest = TEMPLATE_NO_REST };
+	struct edits_conf conf = { 0 };
+	const struct conf_table table = { edits_keys, &conf };
+	int err;
+
+	if (!section)
+		return 0;
+	err = conf_fill(section, &table, 1, e);
+	if (err != ERR_MEMORY)
+		err = edits_read(&s->edits, &conf, section, NULL, &names, &s->arena, e);
+	return err == ERR_MEMORY ? err : 0;
+}
+
 /* --- routes ---------------------------------------------------------------------------- */
+
+static int
+read_edits(struct site *s, struct route *route, const struct edits_conf *conf,
+	   struct conf_errors *e)
+{
+	const struct template_names names = {
+		.params = route->pattern.capture,
+		.param_count = route->pattern.captures,
+		.rest = pattern_rest(&route->pattern),
+	};
+	int err = edits_read(&route->edits, conf, route->section, s->edits, &names, &s->arena, e);
+
+	return err == ERR_MEMORY ? err : 0;
+}
 
 static void
 build_route(struct site *s, struct conf_section *section, struct plan_build *b,
@@ -166,12 +201,16 @@ build_route(struct site *s, struct conf_section *section, struct plan_build *b,
 	struct route *route = &s->routes[s->route_count];
 	struct route_conf *conf = arena_zalloc(&s->arena, 1, sizeof(*conf));
 	struct conf_table tables[PLAN_MORE_TABLES] = { { route_keys, conf } };
+	struct edits_conf *edits = arena_zalloc(&s->arena, 1, sizeof(*edits));
+	unsigned more;
 	struct plan *plan;
 	int err;
 
-	if (!conf)
+	if (!conf || !edits)
 		return;
-	plan = plan_read(b, section, tables, 1 + site_guard_tables(s, &tables[1]));
+	more = 1 + site_guard_tables(s, &tables[1]);
+	tables[more++] = (struct conf_table){ edits_keys, edits };
+	plan = plan_read(b, section, tables, more);
 	err = route_init(route, section, conf, s->limits.max_body, &s->arena, e);
 	if (!plan || err)
 		return;
@@ -181,6 +220,8 @@ build_route(struct site *s, struct conf_section *section, struct plan_build *b,
 	if (plan_compile(plan, b, route->pattern.capture, route->pattern.captures,
 			 pattern_rest(&route->pattern)) == 0)
 		err = route_add(s->router, route, e);
+	if (err != ERR_MEMORY)
+		err = read_edits(s, route, edits, e);
 	if (err == ERR_MEMORY)
 		conf_error(e, "", 0, "out of memory");
 }
@@ -376,7 +417,9 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	check_budget(s, e);
 	build_sources(s, &b);
 	site_build_modules(s, &b);
-	err = build_routes(s, prior, &b);
+	err = read_headers(s, e);
+	if (!err)
+		err = build_routes(s, prior, &b);
 	if (!err && site_is_short(s))
 		err = ERR_MEMORY;
 	if (err)

@@ -29,6 +29,7 @@ struct site_listener {
 	unsigned line;
 };
 
+struct edits;
 struct module;
 
 enum site_dispatch { SITE_ROUND_ROBIN, SITE_LEAST_ACTIVE };
@@ -60,6 +61,7 @@ struct site {
 	struct pools pools;
 	struct source **sources; /* by their index */
 	unsigned source_count, source_cap;
+	const struct edits *edits; /* of [headers]; NULL: none */
 	struct route *routes; /* routes[i].index is i + 1 */
 	unsigned route_count;
 	struct plan_part **parts; /* by part index */

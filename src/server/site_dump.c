@@ -1,6 +1,7 @@
 /*
  * The effective configuration as a configuration; see site.h.
  */
+#include "plan/edits.h"
 #include "server/site_priv.h"
 
 static void
@@ -61,6 +62,7 @@ site_dump(const struct site *s, struct writer *w)
 	dump_kind(s, "log", log_keys, w);
 	dump_kind(s, "access_log", access_keys, w);
 	dump_kind(s, "limits", limits_keys, w);
+	dump_kind(s, "headers", edits_keys, w);
 	dump_kind(s, "pool", pool_keys, w);
 	site_dump_modules(s, w);
 	dump_sources(s, w);

@@ -9,6 +9,7 @@
 #include "config/value.h"
 #include "guard/guard.h"
 #include "module/module.h"
+#include "plan/edits.h"
 #include "plan/plan.h"
 #include "route/route.h"
 #include "source/jobs.h"
@@ -177,6 +178,7 @@ main(void)
 	print_keys("limits", NULL, limits_keys);
 	print_keys("pool", "NAME", pool_keys);
 	print_keys("module", "NAME", module_keys);
+	print_keys("headers", NULL, edits_keys);
 	print_sections_of_sources(sources, count);
 	for (unsigned i = 0; guard_kinds[i]; i++) {
 		if (guard_kinds[i]->section)
@@ -186,6 +188,7 @@ main(void)
 	for (unsigned i = 0; guard_kinds[i]; i++)
 		print_keys("guard", guard_kinds[i]->name, guard_kinds[i]->keys);
 	print_keys("route", "plan", plan_keys);
+	print_keys("route", "headers", edits_keys);
 	print_keys("route", "join", plan_join_keys);
 	print_keys("source", NULL, plan_source_keys);
 	print_keys("subrequest", "ROUTE.NAME", plan_part_keys);

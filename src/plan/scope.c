@@ -1,0 +1,40 @@
+/*
+ * The scope of templates, from an exchange; see scope.h.
+ */
+#include "plan/scope.h"
+
+enum { ADDRESS_BYTES = 128, NUMBER_BYTES = 24 };
+
+struct slice
+scope_request_id(struct exchange *x)
+{
+	char *memory = arena_alloc(&x->arena, NUMBER_BYTES);
+	struct writer w = writer_over(memory, memory ? NUMBER_BYTES : 0);
+
+	writer_hex(&w, x->id);
+	return writer_slice(&w);
+}
+
+static struct slice
+client_text(struct exchange *x)
+{
+	char *memory = arena_alloc(&x->arena, ADDRESS_BYTES);
+	struct writer w = writer_over(memory, memory ? ADDRESS_BYTES : 0);
+
+	if (x->client)
+		address_write_host(x->client, &w);
+	return writer_slice(&w);
+}
+
+void
+scope_fill(struct template_scope *s, struct exchange *x, const struct slice *params,
+	   struct slice rest)
+{
+	*s = (struct template_scope){
+		.params = params,
+		.rest = rest,
+		.request = &x->request,
+		.request_id = scope_request_id(x),
+		.client_address = client_text(x),
+	};
+}

@@ -1,0 +1,18 @@
+/*
+ * What templates see of an exchange, whoever evaluates them: a run for its parts, edits for the
+ * response's head. On the worker; all memory is the exchange's arena.
+ */
+#ifndef FOREBAY_PLAN_SCOPE_H
+#define FOREBAY_PLAN_SCOPE_H
+
+#include "http/exchange.h"
+#include "plan/template.h"
+
+/* The request's id, as in {request.id}; at is NULL without memory. */
+struct slice scope_request_id(struct exchange *x);
+/* Fills all that is known of the exchange; params and rest (borrowed) are the route's captures.
+ * Body and results are left empty. */
+void scope_fill(struct template_scope *s, struct exchange *x, const struct slice *params,
+		struct slice rest);
+
+#endif
