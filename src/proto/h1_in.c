@@ -10,6 +10,8 @@
 #include "proto/h1_priv.h"
 #include "wire/h2_frames.h"
 
+enum { METHOD_ROOM = 32 }; /* a method, and the blank behind it */
+
 /* --- reading -------------------------------------------------------------------- */
 
 /* Moves the unread tail to the front of a block with room. */
@@ -248,16 +250,6 @@ begin(struct h1 *h, size_t head_bytes)
 	h->x.app->begin(&h->x);
 }
 
-/* Whether an unfinished head got no further: no new line since the last look. */
-static bool
-is_same_line(const struct h1 *h, struct slice in)
-{
-	struct slice fresh = slice_after(in, h->in_seen);
-
-	return h->in_seen > 0 && in.len <= h->conn->host->limits.h1.max_head_bytes &&
-	       slice_find(fresh, '\n') == fresh.len;
-}
-
 /* RFC 9113 3.3: who knows that we speak HTTP/2 begins with its preface. Only what HTTP/1 does not
  * take is looked at. */
 static bool
@@ -265,6 +257,27 @@ is_other(const struct h1 *h, struct slice in)
 {
 	return (h->conn->flags & (CONN_H2 | CONN_SERVED)) == CONN_H2 && h->in_at == 0 &&
 	       h2_preface_is_start(in);
+}
+
+/* Too long a target is told once it is there, and not at the end of a line that may never come. */
+static bool
+has_long_line(const struct h1 *h, struct slice in)
+{
+	size_t enough = (size_t)h->conn->host->limits.h1.max_target + METHOD_ROOM;
+
+	return h->in_seen < enough && in.len >= enough;
+}
+
+/* Whether an unfinished head got no further: no new line since the last look. What looked like
+ * another protocol's preface has lines, and may not be one after all. */
+static bool
+is_same_line(const struct h1 *h, struct slice in)
+{
+	struct slice fresh = slice_after(in, h->in_seen);
+
+	return h->in_seen > 0 && in.len <= h->conn->host->limits.h1.max_head_bytes &&
+	       slice_find(fresh, '\n') == fresh.len && !has_long_line(h, in) &&
+	       !is_other(h, slice_make(in.at, h->in_seen));
 }
 
 static enum h1_progress

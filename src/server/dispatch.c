@@ -18,7 +18,8 @@ struct awaited {
 	struct slice param[]; /* of the route's path */
 };
 
-/* 405 says what would have been allowed (RFC 9110 15.5.6). */
+/* 405 says what would have been allowed (RFC 9110 15.5.6); a method that nobody knows here is 501
+ * (9.1). */
 static void
 refuse_method(struct exchange *x, unsigned allow)
 {
@@ -32,7 +33,7 @@ refuse_method(struct exchange *x, unsigned allow)
 		exchange_abort(x, ERR_MEMORY);
 		return;
 	}
-	exchange_refuse(x, 405);
+	exchange_refuse(x, x->request.method == METHOD_OTHER ? 501 : 405);
 }
 
 static void

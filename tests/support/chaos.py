@@ -41,6 +41,7 @@ class Request:
         self.fields = [tuple(part.strip() for part in line.split(":", 1))
                        for line in lines[1:] if line]
         path, _, self.query = self.target.partition("?")
+        self.trailers = []
         self.words = [word for word in path.split("/") if word]
 
     def field(self, name):
@@ -70,10 +71,11 @@ class Conn:
         if request.field("transfer-encoding").lower() == "chunked":
             while True:
                 size = int(await self.reader.readline(), 16)
+                if not size:
+                    await self.trailers(request)
+                    return
                 piece = await self.reader.readexactly(size)
                 await self.reader.readexactly(2)
-                if not size:
-                    return
                 yield piece
         left = int(request.field("content-length") or 0)
         while left:
@@ -82,6 +84,11 @@ class Conn:
                 raise Close
             left -= len(piece)
             yield piece
+
+    async def trailers(self, request):
+        """Lines up to the empty one."""
+        while (line := (await self.reader.readline()).decode("latin-1").strip()):
+            request.trailers.append(tuple(part.strip() for part in line.split(":", 1)))
 
     async def skip_body(self, request):
         """Reads the request's body and drops it."""
@@ -130,6 +137,22 @@ async def do_head(conn, request):
     await conn.skip_body(request)
     await conn.answer(request, json.dumps({"method": request.method, "target": request.target,
                                            "version": request.version, "fields": request.fields}))
+
+
+@mode("heard                   the request's line, fields, body and trailers as JSON")
+async def do_heard(conn, request):
+    body = b"".join([piece async for piece in conn.body(request)])
+    await conn.answer(request, json.dumps({"line": "%s %s %s" % (request.method, request.target, request.version),
+                                           "fields": request.fields, "body": body.decode("latin-1"),
+                                           "trailers": request.trailers}))
+
+
+@mode("say HEX [close]         these very bytes, whatever they are")
+async def do_say(conn, request):
+    await conn.skip_body(request)
+    await conn.send(bytes.fromhex(request.words[1]))
+    if request.words[2:] == ["close"]:
+        raise Close
 
 
 @mode("raw MEDIA SUBTYPE TEXT  TEXT as it stands, with that media type")

@@ -160,7 +160,7 @@ STATUSES = [
     ("9110 9.3.6", "CONNECT", [(":method", "CONNECT"), (":authority", "a:80")], 501),
     ("9110 15.5.5", "a path without a route", well(path="/nope"), 404),
     ("9110 15.5.6", "a method without a route", well(method="DELETE"), 405),
-    ("9110 9.1", "a method that nobody knows", well(method="BREW"), 405),
+    ("9110 9.1", "a method that nobody knows", well(method="BREW"), 501),
     ("9110 5.3", "Content-Type twice", well(("content-type", "a/a"), ("content-type", "b/b")), 400),
     ("9110 8.6", "a length of nothing", well(("content-length", "0")), 200),
     ("9110 10.1.1", "an expectation that is not known", well(("expect", "200-ok")), 417),
