@@ -1,8 +1,8 @@
 """The table of cases: what each compares, who takes part, how often it is repeated."""
 import collections
 
-from benchlib import case_fanout, case_files, case_idle, case_instructions, case_isolation, case_keepalive
-from benchlib import case_latency, case_overload, case_sql, case_tls
+from benchlib import case_fanout, case_files, case_h2, case_idle, case_instructions, case_isolation
+from benchlib import case_keepalive, case_latency, case_overload, case_sql, case_tls
 
 # alone, all, quick: rounds when it is asked for by itself, as one of several, with --quick.
 # role: of the peers that take part (see peers.py). seconds: (once, per round) of a scale.
@@ -22,6 +22,8 @@ CASES = (
          case_files.files, case_files.seconds, "files", 9, 5, 2),
     Case("tls", "requests, handshakes and resumed connections over TLS",
          case_tls.tls, case_tls.seconds, "tls", 9, 5, 1),
+    Case("h2", "HTTP/2, TLS and clear text: 16 connections of 32 streams",
+         case_h2.h2, case_h2.seconds, "h2", 9, 5, 1),
     Case("fanout", "a request of 2 to 16 parts against its slowest part",
          case_fanout.fanout, case_fanout.seconds, "", 5, 3, 1),
     Case("sql", "SQLite by 1 to 8 connections; light requests beside it",

@@ -3,6 +3,7 @@ tests/flood, several classes of requests at random moments (open) or so many at 
 import collections
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -90,6 +91,29 @@ class Wrk:
         if got["errors"] or not got["bytes"]:
             raise Broken("wrk: %d errors: %s" % (got["errors"], said[-600:]))
         return Load(got["requests"], got["bytes"], got["us"] / 1e6)
+
+
+class H2load:
+    """h2load: 16 connections, 32 streams of each at a time."""
+
+    def __init__(self, seconds, scheme, conns=16, streams=32):
+        need("h2load", "nghttp2-client")
+        self.seconds, self.scheme = seconds, scheme
+        self.options = ["-t1", "-c%d" % conns, "-m%d" % streams, "-D", str(seconds)]
+
+    def command(self, port, path):
+        return ["h2load", *self.options, "%s://127.0.0.1:%d%s" % (self.scheme, port, path)]
+
+    def run(self, port, path):
+        """Broken if one answer was missing or no success."""
+        _, said = run(self.command(port, path), self.seconds)
+        found = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", said)
+        if not found or int(found.group(1)) == 0:
+            raise Broken("h2load: no result: %s" % said[-300:])
+        if any(map(int, found.groups()[1:])) or "0 4xx, 0 5xx" not in said:
+            raise Broken("h2load: %s" % found.group(0))
+        moved = re.search(r"traffic: \S+ \((\d+)\) total", said)
+        return Load(int(found.group(1)), int(moved.group(1)) if moved else 0, self.seconds)
 
 
 class Pace:

@@ -93,8 +93,8 @@ def others_seconds():
 
 def tools():
     """Versions of what measures."""
-    found = {"wrk": said("wrk", "-v"), "ab": said("ab", "-V"), "valgrind": said("valgrind", "--version"),
-             "gnuplot": said("gnuplot", "--version"), "python": platform.python_version()}
+    found = {"wrk": said("wrk", "-v"), "ab": said("ab", "-V"), "h2load": said("h2load", "--version"),
+             "valgrind": said("valgrind", "--version"), "gnuplot": said("gnuplot", "--version"), "python": platform.python_version()}
     return {name: text for name, text in found.items() if text}
 
 

@@ -16,8 +16,7 @@ Measures this server, beside the peers that are installed; cases, or all:
 
 %(cases)s
   --quick       small and few: whether it works, not how fast (two minutes)
-  --rounds N    of each case; each round measures every server in turn
-  --seconds N   of each load (3)
+  --rounds N    of each case, each server in turn; --seconds N of each load (3)
   --minutes N   fewer rounds, so that it takes no longer
   --workers N   threads or processes of each server (2)
   --without P   skips %(peers)s
@@ -60,7 +59,7 @@ def usage():
     """The text of --help, from the tables."""
     return USAGE % {
         "cases": "\n".join("  %-13s %s" % (case.name, case.title) for case in cases.CASES),
-        "peers": ", ".join(peer.name for peer in peers.PEERS[1:])}
+        "peers": ",".join(peer.name for peer in peers.PEERS[1:])}
 
 
 def positive(text):

@@ -1,6 +1,6 @@
 """The servers that are compared: how each is found, configured and started. One line of PEERS each.
 
-Templates are filled with: program folder conf port tls_port admin_port workers files response_bytes
+Templates are filled with: program folder conf port tls_port h2c_port admin_port workers files response_bytes
 and the words of a case; @inside@ is where a case's lines for that peer go. All listen on 127.0.0.1 alone, write no access log, have as many worker
 processes or threads, and answer
 
@@ -8,6 +8,7 @@ processes or threads, and answer
     idle     the same, and have room for 10,000 connections
     tls      the same as plain, and over TLS on tls_port
     files    /files/NAME from the folder %(files)s/files
+    h2       /plain, by HTTP/2 on h2c_port in clear text and on tls_port over TLS; perhaps from a file
     overload /plain, and /heavy with the result of %(iterations)d rounds of a hash, on %(threads)d threads
 """
 import collections
@@ -41,7 +42,7 @@ user root;
 worker_processes %(workers)d;
 pid %(folder)s/nginx.pid;
 error_log %(folder)s/error.log crit;
-worker_rlimit_nofile 20000;
+worker_rlimit_nofile %(nofile)d;
 events { worker_connections 15000; }
 http {
 	access_log off;
@@ -75,7 +76,7 @@ defaults
 	timeout server 600s
 frontend web
 	bind 127.0.0.1:%(port)d backlog 4096 defer-accept
-	http-request return status 200 content-type text/plain string "Hello.\\n"
+@inside@	http-request return status 200 content-type text/plain string "Hello.\\n"
 """
 
 H2O_CONF = """\
@@ -91,6 +92,8 @@ hosts:
     paths:
       "/files":
         file.dir: %(files)s/files
+      "/":
+        file.dir: %(files)s
 """
 
 LIGHTTPD_CONF = """\
@@ -130,18 +133,22 @@ DocumentRoot "%(files)s"
 # programs: names to look for; none: the one of that path in the build folder.
 Peer = collections.namedtuple("Peer", "name programs package roles command version conf about")
 PEERS = (
-    Peer("forebay", ("forebayd",), None, ("plain", "idle", "files", "tls", "overload"),
+    Peer("forebay", ("forebayd",), None, ("plain", "idle", "files", "tls", "h2", "overload"),
          ("%(program)s", "-c", "%(conf)s"), ("--version",), FOREBAY_CONF, "this server"),
     Peer("floor", ("tests/floor",), None, ("plain", "idle"),
          ("%(program)s", "-p", "%(port)d", "-w", "%(workers)d", "-s", "%(response_bytes)d"), None, None,
          "the least that a correct threaded server on libevent can do; it parses next to nothing"),
-    Peer("nginx", ("nginx",), "nginx-light", ("plain", "idle", "files", "tls"),
+    Peer("nginx", ("nginx",), "nginx-light", ("plain", "idle", "files", "tls", "h2"),
          ("%(program)s", "-p", "%(folder)s", "-c", "%(conf)s", "-e", "%(folder)s/error.log"), ("-v",),
          NGINX_CONF, ""),
-    Peer("haproxy", ("haproxy",), "haproxy", ("plain",),
+    Peer("haproxy", ("haproxy",), "haproxy", ("plain", "h2"),
          ("%(program)s", "-db", "-f", "%(conf)s"), ("-v",), HAPROXY_CONF, "serves no files; would need 20,000 descriptors for 10,000 connections"),
-    Peer("h2o", ("h2o",), "h2o", ("files",),
+    Peer("h2o", ("h2o",), "h2o", ("files", "h2"),
          ("%(program)s", "-m", "worker", "-c", "%(conf)s"), ("--version",), H2O_CONF, ""),
+    Peer("nghttpd", ("nghttpd",), "nghttp2-server", ("h2",),
+         ("%(program)s", "-a", "127.0.0.1", "-d", "%(files)s", "-n", "%(workers)d", "%(nghttpd_options)s", "%(port)d",
+          "%(nghttpd_key)s", "%(nghttpd_certificate)s"),
+         ("--version",), None, "the server of the library that our HTTP/2 stands on; serves files alone"),
     Peer("lighttpd", ("lighttpd",), "lighttpd", ("files",),
          ("%(program)s", "-D", "-m", "%(prefix)s/lib/lighttpd", "-f", "%(conf)s"), ("-v",),
          LIGHTTPD_CONF, ""),
@@ -158,8 +165,9 @@ PEERS = (
 # Not compared: an upstream for our own fan-out.
 SLOW = Peer("slow", ("tests/slow",), None, (), ("%(program)s", "-p", "%(port)d"), None, None,
             "an upstream that answers after the time asked for")
-READY = {"plain": "/plain", "idle": "/plain", "tls": "/plain", "overload": "/plain", "files": "/files/1k.bin",
-         "slow": "/0"}
+READY = {"plain": "/plain", "idle": "/plain", "tls": "/plain", "h2": "/plain", "overload": "/plain",
+         "files": "/files/1k.bin", "slow": "/0"}
+WITHOUT_HTTP_1 = ("nghttpd",)  # ready when they accept
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 

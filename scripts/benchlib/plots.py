@@ -34,6 +34,8 @@ PLOTS = (
          "size of the file", "MB/s (log scale)", (("mb_per_s", ""),), ()),
     Plot("tls-ratio", "tls", "ratio", "at", False, "TLS: cost of ours to that of others",
          "", "ratio of server CPU time (below 1: less)", (("cpu_us_per_request", ""),), ()),
+    Plot("h2-ratio", "h2", "ratio", "at", False, "HTTP/2: cost of ours to that of others",
+         "", "ratio of server CPU time (below 1: less)", (("cpu_us_per_request", ""),), ()),
     Plot("fanout-upstream", "fanout", "lines", "at", True, "One request of many upstream parts",
          "parts (the slowest takes 20 ms)", "latency (ms, log scale)",
          (("upstream_p50_ms", "p50"), ("upstream_p99_ms", "p99")), ()),

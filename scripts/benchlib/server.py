@@ -6,6 +6,7 @@ import random
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from benchlib import client, interrupt
@@ -77,20 +78,21 @@ class Server:
         self.peer, self.name, self.program = peer, peer.name, program
         self.folder, self.ready = os.path.join(folder, peer.name), ready
         self.words = words
-        self.port = self.tls_port = self.process = None
+        self.port = self.tls_port = self.h2c_port = self.admin_port = self.process = None
         self.response, self.command_line = b"", []
         self.wrapper = []  # goes before the command: valgrind
         os.makedirs(self.folder, exist_ok=True)
 
     def command(self):
         """Writes the configuration for the port it has now; the command line."""
-        self.tls_port = free_port()
+        self.tls_port, self.h2c_port, self.admin_port = free_port(), free_port(), free_port()
         words = dict(self.words, program=self.program, folder=self.folder, port=self.port, tls_port=self.tls_port,
-                     admin_port=free_port(), conf=os.path.join(self.folder, self.name + ".conf"))
+                     h2c_port=self.h2c_port, admin_port=self.admin_port,
+                     conf=os.path.join(self.folder, self.name + ".conf"))
         if self.peer.conf:
             with open(words["conf"], "w", encoding="utf-8") as stream:
                 stream.write(self.configuration(words))
-        return self.wrapper + [word % words for word in self.peer.command]
+        return self.wrapper + [word for word in (text % words for text in self.peer.command) if word]
 
     def configuration(self, words):
         """The peer's template and what the case adds to it, filled."""
@@ -108,8 +110,7 @@ class Server:
         while time.monotonic() < limit and self.process.poll() is None:
             time.sleep(0.05)
             try:
-                self.response = client.get(self.port, self.ready)
-                if self.response.startswith(b"HTTP/1.1 200 "):
+                if self.is_ready():
                     return self
             except OSError:
                 continue
@@ -118,6 +119,14 @@ class Server:
             said = stream.read().strip()
         raise Unavailable("%s did not start: %s" % (
             self.name, said[-500:] or self.response[:80] or "it said nothing"))
+
+    def is_ready(self):
+        """Whether it answers; of a server without HTTP/1, whether it accepts."""
+        if not self.ready:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+            return True
+        self.response = client.get(self.port, self.ready)
+        return self.response.startswith(b"HTTP/1.1 200 ")
 
     def stop(self):
         """Nothing if it has ended."""
@@ -158,3 +167,29 @@ def read_words(path):
             return stream.read().split()
     except OSError:
         return []
+
+
+class Meter(threading.Thread):
+    """The most memory of its own that a server has while this runs."""
+
+    def __init__(self, one):
+        super().__init__(daemon=True)
+        self.one, self.most, self.is_over = one, 0, threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.is_over.wait(0.05):
+            self.look()
+
+    def look(self):
+        try:
+            self.most = max(self.most, self.one.anonymous_bytes())
+        except (ValueError, AttributeError, IndexError):
+            return  # it is being started again
+
+    def stop(self):
+        """The most that was seen, in bytes."""
+        self.is_over.set()
+        self.join()
+        self.look()
+        return self.most

@@ -56,12 +56,14 @@ class Session:
     def words(self, **more):
         """What templates of peers are filled with."""
         return {"workers": self.options.workers, "files": self.folder, "response_bytes": 0,
-                "apache_threads": 64 * self.options.workers, "h2o_user": "user: root" if os.geteuid() == 0 else "", **more}
+                "nofile": 20000, "apache_threads": 64 * self.options.workers,
+                "h2o_user": "user: root" if os.geteuid() == 0 else "", **more}
 
     def make(self, peer, program, words, role):
         """A server that close() will end; not started."""
         words["prefix"] = os.path.dirname(os.path.dirname(program))
-        one = server.Server(peer, program, self.folder, words, peers.READY[role])
+        ready = None if peer.name in peers.WITHOUT_HTTP_1 else peers.READY[role]
+        one = server.Server(peer, program, self.folder, words, ready)
         self.running.append(one)
         return one
 
