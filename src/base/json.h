@@ -48,6 +48,18 @@ int json_validate(struct slice text, unsigned depth_max, size_t *offset) MUST_CH
 int json_find(struct slice json, const struct slice path[], size_t n,
 	      struct slice *value) MUST_CHECK;
 
+/*
+ * One after the other, the members of an object or the elements of an array, of a text that
+ * json_validate has passed. *name is the name with its quotes, so that json_text can unescape it.
+ * False at the end.
+ */
+struct json_walk {
+	struct slice rest;
+};
+struct json_walk json_walk_over(struct slice raw);
+bool json_walk_member(struct json_walk *w, struct slice *name, struct slice *value) MUST_CHECK;
+bool json_walk_element(struct json_walk *w, struct slice *value) MUST_CHECK;
+
 /* The kind of a value as json_find returns it, by its first byte. */
 enum json_kind json_kind(struct slice raw);
 

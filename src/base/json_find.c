@@ -123,6 +123,51 @@ find_element(struct slice array, struct slice index, struct slice *value)
 	return ERR_MISSING;
 }
 
+struct json_walk
+json_walk_over(struct slice raw)
+{
+	struct json_scan s = json_scan_over(slice_after(raw, 1));
+
+	json_skip_space(&s);
+	return (struct json_walk){ slice_make(s.at, json_room(&s)) };
+}
+
+/* Behind a value: over the comma to the next one, or to the end. */
+static void
+step_on(struct json_walk *w, struct json_scan *s)
+{
+	w->rest = take_mark(s, ',') ? slice_make(s->at, json_room(s)) : slice_make(s->at, 0);
+}
+
+bool
+json_walk_member(struct json_walk *w, struct slice *name, struct slice *value)
+{
+	struct json_scan s = json_scan_over(w->rest);
+	const char *start = s.at;
+
+	if (json_peek(&s) != '"')
+		return false;
+	take_string(&s);
+	*name = slice_make(start, (size_t)(s.at - start));
+	if (!take_mark(&s, ':'))
+		return false;
+	*value = take_value(&s);
+	step_on(w, &s);
+	return true;
+}
+
+bool
+json_walk_element(struct json_walk *w, struct slice *value)
+{
+	struct json_scan s = json_scan_over(w->rest);
+
+	if (s.at == s.end || *s.at == ']')
+		return false;
+	*value = take_value(&s);
+	step_on(w, &s);
+	return true;
+}
+
 enum json_kind
 json_kind(struct slice raw)
 {

@@ -254,6 +254,41 @@ START_TEST(an_empty_path_is_the_whole_value)
 END_TEST
 
 /* Whatever the text is, nothing behind its end is read: each prefix in memory of its size. */
+START_TEST(members_come_in_order_and_with_their_names_as_written)
+{
+	struct json_walk w =
+	    json_walk_over(SLICE("{ \"a\" : 1 , \"b\\\"\":[1,{\"c\":2}],\"a\":\"}\" }"));
+	struct slice name, value;
+
+	ck_assert(json_walk_member(&w, &name, &value));
+	ck_assert(slice_eq(name, SLICE("\"a\"")) && slice_eq(value, SLICE("1")));
+	ck_assert(json_walk_member(&w, &name, &value));
+	ck_assert(slice_eq(name, SLICE("\"b\\\"\"")) && slice_eq(value, SLICE("[1,{\"c\":2}]")));
+	ck_assert(json_walk_member(&w, &name, &value));
+	ck_assert(slice_eq(name, SLICE("\"a\"")) && slice_eq(value, SLICE("\"}\"")));
+	ck_assert(!json_walk_member(&w, &name, &value));
+	ck_assert(!json_walk_member(&w, &name, &value));
+	w = json_walk_over(SLICE("{ }"));
+	ck_assert(!json_walk_member(&w, &name, &value));
+}
+END_TEST
+
+START_TEST(elements_come_in_order)
+{
+	struct json_walk w = json_walk_over(SLICE("[ 1 ,\"]\", [2,3] ]"));
+	struct slice value;
+
+	ck_assert(json_walk_element(&w, &value) && slice_eq(value, SLICE("1")));
+	ck_assert(json_walk_element(&w, &value) && slice_eq(value, SLICE("\"]\"")));
+	ck_assert(json_walk_element(&w, &value) && slice_eq(value, SLICE("[2,3]")));
+	ck_assert(!json_walk_element(&w, &value));
+	w = json_walk_over(SLICE("[]"));
+	ck_assert(!json_walk_element(&w, &value));
+	w = json_walk_over(SLICE("[ ]"));
+	ck_assert(!json_walk_element(&w, &value));
+}
+END_TEST
+
 START_TEST(find_stays_inside_a_text_that_is_cut)
 {
 	for (size_t len = 0; len <= sizeof(BOOK) - 1; len++) {
@@ -442,6 +477,8 @@ find_case(void)
 
 	tcase_add_loop_test(t, find_follows_names_and_indices, 0, COUNT(lookups));
 	tcase_add_test(t, an_empty_path_is_the_whole_value);
+	tcase_add_test(t, members_come_in_order_and_with_their_names_as_written);
+	tcase_add_test(t, elements_come_in_order);
 	tcase_add_test(t, find_stays_inside_a_text_that_is_cut);
 	return t;
 }
