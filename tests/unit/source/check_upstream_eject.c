@@ -114,12 +114,16 @@ START_TEST(what_counts_as_a_failure)
 	    bed_open_servers("retries = 0\neject_after = 1\nfirst_byte_timeout = 10ms", "", 2);
 	const struct move *move = &moves[_i];
 	struct ask *a;
-	int fd = ask_at(b, FIRST, &a);
+	int fd;
 
+	bed_freeze(b);
+	fd = ask_at(b, FIRST, &a);
 	if (!move->says)
 		bed_reset(fd);
-	else
+	else if (*move->says)
 		bed_say(b, fd, move->says);
+	else
+		bed_pass(b, 10);
 	bed_await(b, a);
 	ck_assert_int_eq(is_out(b, FIRST), move->is_failure);
 	if (move->says)

@@ -289,9 +289,11 @@ END_TEST
 START_TEST(a_paused_reader_is_not_given_more)
 {
 	struct bed *b = bed_open("read_idle_timeout = 2ms", "", BED_PASSED);
+	struct ask *a;
 	int fd;
-	struct ask *a = ask_with(b, "GET", &fd);
 
+	bed_freeze(b);
+	a = ask_with(b, "GET", &fd);
 	a->pauses = true;
 	bed_say(b, fd, OK(LENGTH(6) "\r\nabc"));
 	ck_assert(ask_has(a, "abc"));

@@ -230,9 +230,13 @@ START_TEST(a_server_that_says_nothing_in_time_only_if_asked_for)
 		"first_byte_timeout = 20ms\nretry_on = timeout",
 	};
 	struct bed *b = bed_open_servers(sections[_i], "", 2);
-	struct ask *a = bed_ask(b);
-	int fd = take(b, FIRST);
+	struct ask *a;
+	int fd;
 
+	bed_freeze(b);
+	a = bed_ask(b);
+	fd = take(b, FIRST);
+	bed_pass(b, 20);
 	if (_i) {
 		answer(b, SECOND);
 		expect_ok(b, a);

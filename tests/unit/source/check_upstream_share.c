@@ -406,13 +406,19 @@ END_TEST
 START_TEST(a_deadline_that_was_moved_is_heeded)
 {
 	struct bed *b = bed_open("max_connections = 1", "", BED_JOINED);
-	struct ask *first = bed_ask(b), *second = bed_prepare(b);
-	int fd = bed_accept(b);
+	struct ask *first, *second;
+	uint64_t now;
+	int fd;
 
-	second->q.deadline_ns = clock_monotonic() + 100 * CLOCK_MS;
+	bed_freeze(b);
+	first = bed_ask(b);
+	second = bed_prepare(b);
+	fd = bed_accept(b);
+	now = loop_now(&bed_env(b)->loop);
+	second->q.deadline_ns = now + 100 * CLOCK_MS;
 	ck_assert_int_eq(ask_start(second), 0);
 	bed_turn(b);
-	second->q.deadline_ns = clock_monotonic() + 1000 * CLOCK_SEC;
+	second->q.deadline_ns = now + 1000 * CLOCK_SEC;
 	bed_pass(b, 110);
 	ck_assert(!second->is_ended && !first->is_ended);
 	bed_hang_up(fd);

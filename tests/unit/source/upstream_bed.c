@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ struct bed {
 	struct ask *asks[ASKS];
 	unsigned ask_count;
 	char heard[HEARD + 1];
+	uint64_t frozen_ns; /* what the clock says; 0: it goes */
 };
 
 /* --- up-calls ------------------------------------------------------------------ */
@@ -401,9 +403,23 @@ patience(void)
 }
 
 static void
+turn_once(struct bed *b)
+{
+	struct loop *l = &b->env.loop;
+
+	if (!b->frozen_ns) {
+		loop_turn(l, false);
+		return;
+	}
+	l->now_ns = b->frozen_ns;
+	event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	loop_turn_at(l, b->frozen_ns);
+}
+
+static void
 turn(struct bed *b, uint64_t until)
 {
-	loop_turn(&b->env.loop, false);
+	turn_once(b);
 	ck_assert_msg(clock_monotonic() < until, "what the test waits for does not come");
 }
 
@@ -411,7 +427,7 @@ void
 bed_turn(struct bed *b)
 {
 	for (unsigned i = 0; i < SETTLE; i++)
-		loop_turn(&b->env.loop, false);
+		turn_once(b);
 }
 
 void
@@ -433,12 +449,20 @@ bed_await(struct bed *b, struct ask *a)
 }
 
 void
+bed_freeze(struct bed *b)
+{
+	b->frozen_ns = b->env.loop.now_ns = clock_monotonic();
+}
+
+void
 bed_pass(struct bed *b, unsigned ms)
 {
 	uint64_t until = clock_monotonic() + ms * CLOCK_MS;
 
-	while (clock_monotonic() < until)
-		loop_turn(&b->env.loop, false);
+	if (b->frozen_ns)
+		b->frozen_ns += ms * CLOCK_MS;
+	while (!b->frozen_ns && clock_monotonic() < until)
+		turn_once(b);
 	bed_turn(b);
 }
 

@@ -82,7 +82,10 @@ void bed_turn(struct bed *b);
 void bed_until(struct bed *b, const unsigned *value, unsigned least);
 /* Turns until the subrequest has ended. */
 void bed_await(struct bed *b, struct ask *a);
-/* Turns for so long. */
+/* From now on time stands still for the upstream: it passes in bed_pass() alone, however slow this
+ * machine is. Before its first subrequest. */
+void bed_freeze(struct bed *b);
+/* So much time passes. */
 void bed_pass(struct bed *b, unsigned ms);
 
 /* --- the server -------------------------------------------------------------- */
