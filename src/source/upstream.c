@@ -97,6 +97,13 @@ static const struct conf_key part_keys[] = {
 	  .help = "fields of the client that a joined part sends on" },
 	{ "header.", CONF_FAMILY, FIELD_OF(headers),
 	  .help = "a field to send: header.NAME = TEMPLATE" },
+	{ "set_request_header.", CONF_FAMILY, FIELD_OF(set),
+	  .help = "a field to send in the place of the client's; none of that name where the value "
+		  "is absent" },
+	{ "add_request_header.", CONF_FAMILY, FIELD_OF(add),
+	  .help = "a field to send beside the client's; not where the value is absent" },
+	{ "remove_request_header", CONF_LIST, FIELD_OF(remove),
+	  .help = "names of fields that are not sent, neither the client's nor our own" },
 	{ "host", CONF_WORD, FIELD_OF(host), .def = "upstream", .words = hosts,
 	  .help = "whose name Host bears" },
 	{ "hash_key", CONF_TEMPLATE, FIELD_OF(hash_key), .flags = CONF_MAY_LACK,
@@ -251,25 +258,45 @@ want_key(struct part *p, struct slice text, int *err)
 	return index;
 }
 
+typedef int (*want_fn)(struct part *p, struct slice text, enum value_coding coding,
+		       const char *key);
+
+/* Values of a family stand in a row, an empty text is one too; *first is where they begin. */
 static int
-load_headers(struct part *p, struct source_build *b, struct upstream_part *u)
+load_family(struct part *p, struct source_build *b, const struct conf_family *family, want_fn wants,
+	    int *first)
 {
 	int err = 0;
 
-	u->header_value = (int)p->values;
-	for (size_t i = 0; i < u->headers.count; i++) {
-		const struct conf_named *h = &u->headers.at[i];
+	*first = (int)p->values;
+	for (size_t i = 0; i < family->count; i++) {
+		const struct conf_named *h = &family->at[i];
 		const char *key = h->entry->key.at;
 		int index;
 
 		if (check_field_name(p, b, h->name, key) != 0)
 			err = ERR_SYNTAX;
-		/* An empty text is wanted too: values stand in a row. */
-		index = part_want(p, h->value, VALUE_FIELD, key);
+		index = wants(p, h->value, VALUE_FIELD, key);
 		if (index < 0)
 			return index;
 	}
 	return err;
+}
+
+static int
+load_headers(struct part *p, struct source_build *b, struct upstream_part *u)
+{
+	int err = load_family(p, b, &u->headers, part_want, &u->header_value);
+	int set_err = load_family(p, b, &u->set, part_want_optional, &u->set_value);
+	int add_err = load_family(p, b, &u->add, part_want_optional, &u->add_value);
+
+	for (size_t i = 0; i < u->remove.count; i++) {
+		if (check_field_name(p, b, u->remove.at[i], "remove_request_header") != 0)
+			err = ERR_SYNTAX;
+	}
+	if (set_err)
+		err = set_err;
+	return add_err ? add_err : err;
 }
 
 /* A key and `balance = hash` need one another. */

@@ -109,10 +109,11 @@ enum { UPSTREAM_NO_VALUE = -1 };
 struct upstream_part {
 	struct slice path, query, method, body, hash_key;
 	struct conf_list forward;
-	struct conf_family headers;
+	struct conf_family headers, set, add;
+	struct conf_list remove;
 	enum upstream_host host;
 	int path_value, query_value, body_value, hash_value; /* or UPSTREAM_NO_VALUE */
-	int header_value; /* the first of headers.count in a row */
+	int header_value, set_value, add_value; /* the first of as many in a row */
 };
 
 /* --- of one worker ----------------------------------------------------------- */

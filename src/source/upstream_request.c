@@ -8,7 +8,8 @@
  *   joined           GET, the part's path, and no client field but traceparent,
  *                    X-Request-Id and those that `forward` names
  *   both             Host, framing, Forebay-Deadline, and the part's
- *                    header.NAME, which take precedence
+ *                    header.NAME and set_request_header.NAME, which take
+ *                    precedence; nothing that remove_request_header names
  */
 #include "http/uri.h"
 #include "source/upstream_priv.h"
@@ -203,12 +204,37 @@ put_client_list(struct head *h, enum field_id id)
 	}
 }
 
+static bool
+is_in_family(const struct conf_family *family, struct slice name)
+{
+	for (size_t i = 0; i < family->count; i++) {
+		if (slice_eq_nocase(family->at[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+/* Neither the client's nor our own of that name is sent. */
+static bool
+is_overridden(const struct head *h, struct slice name)
+{
+	const struct upstream_part *p = h->part;
+
+	for (size_t i = 0; i < p->remove.count; i++) {
+		if (slice_eq_nocase(p->remove.at[i], name))
+			return true;
+	}
+	return is_in_family(&p->headers, name) || is_in_family(&p->set, name);
+}
+
 /* RFC 9110 7.6.3: where the message came through, appended to what is there. */
 static void
 put_via(struct head *h)
 {
 	int version = h->q->request->version;
 
+	if (is_overridden(h, SLICE("Via")))
+		return;
 	open_line(h, "Via");
 	put_client_list(h, FIELD_VIA);
 	writer_u64(h->w, (uint64_t)version / 10);
@@ -223,14 +249,15 @@ put_forwarded(struct head *h)
 {
 	const struct request *r = h->q->request;
 
-	if (h->q->client) {
+	if (h->q->client && !is_overridden(h, SLICE("X-Forwarded-For"))) {
 		open_line(h, "X-Forwarded-For");
 		put_client_list(h, FIELD_X_FORWARDED_FOR);
 		address_write_host(h->q->client, h->w);
 		close_line(h);
 	}
-	put_field(h, SLICE("X-Forwarded-Proto"), SLICE("http"));
-	if (r->authority.len > 0)
+	if (!is_overridden(h, SLICE("X-Forwarded-Proto")))
+		put_field(h, SLICE("X-Forwarded-Proto"), SLICE("http"));
+	if (r->authority.len > 0 && !is_overridden(h, SLICE("X-Forwarded-Host")))
 		put_field(h, SLICE("X-Forwarded-Host"), r->authority);
 }
 
@@ -303,16 +330,6 @@ is_ours(const struct head *h, enum field_id id)
 }
 
 static bool
-is_overridden(const struct head *h, struct slice name)
-{
-	for (size_t i = 0; i < h->part->headers.count; i++) {
-		if (slice_eq_nocase(h->part->headers.at[i].name, name))
-			return true;
-	}
-	return false;
-}
-
-static bool
 is_wanted_by_join(const struct head *h, const struct field *f)
 {
 	if (f->id == FIELD_TRACEPARENT || f->id == FIELD_X_REQUEST_ID)
@@ -355,14 +372,22 @@ put_request_id(struct head *h)
 }
 
 static void
-put_own_fields(struct head *h)
+put_family(struct head *h, const struct conf_family *family, int first)
 {
-	for (size_t i = 0; i < h->part->headers.count; i++) {
-		struct slice value = value_at(h->q, h->part->header_value + (int)i);
+	for (size_t i = 0; i < family->count; i++) {
+		struct slice value = slice_trim(value_at(h->q, first + (int)i));
 
 		if (value.len > 0)
-			put_field(h, h->part->headers.at[i].name, slice_trim(value));
+			put_field(h, family->at[i].name, value);
 	}
+}
+
+static void
+put_own_fields(struct head *h)
+{
+	put_family(h, &h->part->headers, h->part->header_value);
+	put_family(h, &h->part->set, h->part->set_value);
+	put_family(h, &h->part->add, h->part->add_value);
 }
 
 int

@@ -1,4 +1,6 @@
 """Header fields that routes set, add and remove, over both protocols, whoever made the response."""
+import json
+
 import pytest
 
 from bed import Chaos, Daemon, run_forebayd
@@ -50,6 +52,15 @@ path = /json/a
 set_header.Content-Type = text/plain
 set_header.X-Name = {header.x-name}
 remove_header = X-Default
+
+[route seen]
+match = GET /seen/{user}
+source = upstream chaos
+path = /head
+set_request_header.X-User = {user}
+set_request_header.X-Other = {header.x-none}
+add_request_header.X-Extra = {query.q}
+remove_request_header = cookie, Via
 
 [route nobody]
 match = GET /nobody
@@ -205,6 +216,33 @@ def test_no_value_can_begin_another_line(daemon, ask_over, value):
     status, fields, _ = ask_over(daemon, "/fixed/ok?q=%00" + value)
     assert values(fields, "x-name") == ["ok"] and values(fields, "x-query") == []
     assert refused(daemon) == before + 2
+
+
+def seen(daemon, ask_over, path, *lines):
+    """The fields that the upstream was sent, names in lower case."""
+    status, _, body = ask_over(daemon, path, "GET", *lines)
+    assert status == 200
+    return [(name.lower(), value) for name, value in json.loads(body)["fields"]]
+
+
+@both
+def test_what_an_upstream_is_sent(daemon, ask_over):
+    fields = seen(daemon, ask_over, "/seen/jo?q=1", ("x-user", "root"), ("x-other", "forged"), ("x-extra", "0"),
+                  ("cookie", "a=b"), ("accept", "text/html"))
+    assert values(fields, "x-user") == ["jo"]
+    assert values(fields, "x-other") == [], "an absent value must not let the client's through"
+    assert values(fields, "x-extra") == ["0", "1"]
+    assert values(fields, "cookie") == values(fields, "via") == []
+    assert values(fields, "accept") == ["text/html"] and len(values(fields, "x-forwarded-for")) == 1
+
+
+@both
+@pytest.mark.parametrize("path", ["/seen/a%0d%0aX-Admin:%201", "/seen/jo?q=%0aX-Admin:%201", "/seen/jo?q=%00"])
+def test_no_value_can_begin_another_line_to_an_upstream(daemon, chaos, ask_over, path):
+    """Such a request is not sent at all."""
+    before = chaos.count()["requests"]
+    status, _, _ = ask_over(daemon, path)
+    assert status == 502 and chaos.count()["requests"] == before + 1  # that look
 
 
 def test_server_can_be_hidden(daemon):

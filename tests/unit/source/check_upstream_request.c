@@ -132,6 +132,33 @@ START_TEST(a_query_of_its_own_replaces_the_query)
 }
 END_TEST
 
+START_TEST(fields_are_set_added_and_removed)
+{
+	struct bed *b = bed_open("",
+				 "set_request_header.Cookie = own\nset_request_header.x-user =\n"
+				 "add_request_header.X-A = 2\n"
+				 "remove_request_header = accept, Via, X-Forwarded-For, "
+				 "X-Forwarded-Proto, X-Forwarded-Host, X-Request-Id",
+				 BED_PASSED);
+	struct ask *a = bed_prepare(b);
+	char expected[512];
+
+	ask_field(a, "Cookie", "a=b");
+	ask_field(a, "X-User", "forged");
+	ask_field(a, "X-A", "1");
+	ask_field(a, "Accept", "text/html");
+	ask_field(a, "Via", "1.0 fred");
+	ask_field(a, "X-Forwarded-For", "203.0.113.9");
+	ask_field(a, "X-Forwarded-Proto", "https");
+	snprintf(expected, sizeof(expected),
+		 "GET /client?q=1 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nX-A: 1\r\n"
+		 "Cookie: own\r\nX-A: 2\r\n\r\n",
+		 bed_port(b));
+	check_head(head_of(b, a), expected);
+	bed_close(b);
+}
+END_TEST
+
 START_TEST(header_keys_replace_the_fields_of_the_client)
 {
 	struct bed *b = bed_open(
@@ -517,6 +544,7 @@ add_heads(Suite *s)
 	tcase_add_test(t, a_request_passed_through_keeps_its_end_to_end_fields);
 	tcase_add_test(t, a_path_of_its_own_keeps_the_query_of_a_request_passed_through);
 	tcase_add_test(t, a_query_of_its_own_replaces_the_query);
+	tcase_add_test(t, fields_are_set_added_and_removed);
 	tcase_add_test(t, header_keys_replace_the_fields_of_the_client);
 	tcase_add_test(t, what_is_left_of_the_deadline_is_said);
 	tcase_add_loop_test(t, a_value_cannot_leave_its_place_in_the_path, 0, REFUSALS);
