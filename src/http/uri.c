@@ -331,3 +331,14 @@ uri_is_authority(struct slice s)
 {
 	return is_plain_authority(s) || is_any_authority(s);
 }
+
+bool
+uri_is_host(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (!byte_is(s.at[i], BYTE_HOST) && s.at[i] != ':' && s.at[i] != '[' &&
+		    s.at[i] != ']')
+			return false;
+	}
+	return true;
+}

@@ -49,4 +49,7 @@ bool uri_is_authority(struct slice s);
 /* The host of an authority, without port; brackets of an IPv6 literal kept. */
 struct slice uri_host(struct slice authority);
 
+/* Only bytes that a host, its port and the brackets of an IPv6 address are made of. */
+bool uri_is_host(struct slice s);
+
 #endif

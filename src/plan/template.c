@@ -22,6 +22,8 @@ form_of(const struct template_compiler *c, const struct template_segment *seg)
 	case VALUE_PATH:
 		if (seg->kind == TEMPLATE_QUERY && c->is_in_query)
 			return FORM_RAW_QUERY;
+		if (seg->kind == TEMPLATE_REQUEST_HOST && !c->is_in_query)
+			return FORM_RAW_HOST;
 		return seg->kind == TEMPLATE_PARAM && !c->is_in_query &&
 			       (int)seg->index == c->names->rest
 			   ? FORM_REST

@@ -7,6 +7,7 @@
  *   {header.NAME}               the first field line of that name
  *   {body}  {body.a.0.b}        the request's body; a path into it as JSON
  *   {request.id} {request.method} {client.address}
+ *   {request.host}              the name that the request is for, without its port
  *   {PART.a.0.b}                a path into the JSON of another part's result
  *   {PART:status} {PART:body} {PART:header.NAME}
  *

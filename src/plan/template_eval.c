@@ -142,6 +142,14 @@ fetch_request_method(const struct fetch *f, const struct template_segment *seg, 
 }
 
 static int
+fetch_request_host(const struct fetch *f, const struct template_segment *seg, struct slice *value)
+{
+	(void)seg;
+	*value = uri_host(f->scope->request->authority);
+	return value->len > 0 ? 0 : ERR_MISSING;
+}
+
+static int
 fetch_client_address(const struct fetch *f, const struct template_segment *seg, struct slice *value)
 {
 	(void)seg;
@@ -207,6 +215,7 @@ static const fetch_fn fetchers[TEMPLATE_KINDS] = {
 	[TEMPLATE_BODY_JSON] = fetch_body_json,
 	[TEMPLATE_REQUEST_ID] = fetch_request_id,
 	[TEMPLATE_REQUEST_METHOD] = fetch_request_method,
+	[TEMPLATE_REQUEST_HOST] = fetch_request_host,
 	[TEMPLATE_CLIENT_ADDRESS] = fetch_client_address,
 	[TEMPLATE_PART_JSON] = fetch_part_json,
 	[TEMPLATE_PART_STATUS] = fetch_part_status,
@@ -218,8 +227,8 @@ static const fetch_fn fetchers[TEMPLATE_KINDS] = {
 
 /* Bytes that one byte of a value can become, quotes not counted. */
 static const size_t growth[] = {
-	[FORM_AS_IS] = 1, [FORM_ENCODED] = 3,     [FORM_REST] = 3,       [FORM_RAW_QUERY] = 1,
-	[FORM_FIELD] = 1, [FORM_JSON_STRING] = 6, [FORM_JSON_VALUE] = 6,
+	[FORM_AS_IS] = 1,    [FORM_ENCODED] = 3, [FORM_REST] = 3,        [FORM_RAW_QUERY] = 1,
+	[FORM_RAW_HOST] = 1, [FORM_FIELD] = 1,   [FORM_JSON_STRING] = 6, [FORM_JSON_VALUE] = 6,
 };
 
 enum { QUOTES = 2 };
@@ -292,6 +301,8 @@ write_value(const struct template_segment *seg, const struct template_scope *sco
 		else
 			uri_encode_path(w, s);
 		return 0;
+	case FORM_RAW_HOST:
+		return write_checked(w, s, uri_is_host(s));
 	case FORM_RAW_QUERY:
 		return write_checked(w, s, is_query(s));
 	case FORM_FIELD:

@@ -22,6 +22,7 @@ static const struct row {
 	{ SLICE_INIT("body."), true, TEMPLATE_BODY_JSON },
 	{ SLICE_INIT("request.id"), false, TEMPLATE_REQUEST_ID },
 	{ SLICE_INIT("request.method"), false, TEMPLATE_REQUEST_METHOD },
+	{ SLICE_INIT("request.host"), false, TEMPLATE_REQUEST_HOST },
 	{ SLICE_INIT("client.address"), false, TEMPLATE_CLIENT_ADDRESS },
 };
 

@@ -19,6 +19,7 @@ enum template_kind {
 	TEMPLATE_BODY_JSON,
 	TEMPLATE_REQUEST_ID,
 	TEMPLATE_REQUEST_METHOD,
+	TEMPLATE_REQUEST_HOST,
 	TEMPLATE_CLIENT_ADDRESS,
 	TEMPLATE_PART_JSON,
 	TEMPLATE_PART_STATUS,
@@ -32,6 +33,7 @@ enum template_form {
 	FORM_AS_IS,
 	FORM_ENCODED,
 	FORM_REST, /* {rest...} in a path */
+	FORM_RAW_HOST, /* {request.host} in a path or URL */
 	FORM_RAW_QUERY, /* {query} behind the "?" of a path */
 	FORM_FIELD,
 	FORM_JSON_STRING, /* between the quotes of a string literal */

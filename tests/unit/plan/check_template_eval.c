@@ -33,6 +33,7 @@ static struct field result_fields[] = {
 static const struct request request = {
 	.method_name = SLICE_INIT("PATCH"),
 	.query = SLICE_INIT(QUERY),
+	.authority = SLICE_INIT("www.example.com:8080"),
 	.has_query = true,
 	.fields = { request_fields, 2, 2 },
 };
@@ -81,6 +82,8 @@ static const struct value_case {
 	{ "{body.b.0}{body.b.1}", VALUE_RAW, 0, "truet" },
 	{ "{body.b.2}", VALUE_RAW, ERR_MISSING, "body.b.2" },
 	{ "{request.id}-{request.method}-{client.address}", VALUE_RAW, 0, "77-PATCH-192.0.2.1" },
+	{ "{request.host}", VALUE_RAW, 0, "www.example.com" },
+	{ "https://{request.host}/{id}", VALUE_PATH, 0, "https://www.example.com/a%20b%2Fc" },
 	{ "{user.name}", VALUE_RAW, 0, "A \"q\"" },
 	{ "{user.tags.1.k}", VALUE_RAW, 0, "12.50" },
 	{ "{user.tags}", VALUE_RAW, 0, "[\"x\",{\"k\":12.50}]" },
