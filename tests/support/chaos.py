@@ -15,8 +15,9 @@ import struct
 import sys
 
 MODES = {}
-SEEN = {"connections": 0, "requests": 0, "open": 0, "cut": 0, "moody": 0}
+SEEN = {"connections": 0, "requests": 0, "open": 0, "cut": 0, "moody": 0, "held": 0}
 MOOD = ["json"]
+HELD = {}
 PIECE = b"x" * 65536
 
 
@@ -257,6 +258,30 @@ async def do_trickle(conn, request):
     for byte in b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + PIECE[:size]:
         await conn.send(bytes([byte]))
         await asyncio.sleep(request.number(1, 1) / 1000)
+
+
+@mode("hold NAME [half]        answers, or with the second half of it waits, until let-go NAME. Counted meanwhile")
+async def do_hold(conn, request):
+    await conn.skip_body(request)
+    if request.words[2:] == ["half"]:
+        await conn.head(200, "Content-Length: 10")
+        await conn.send("12345")
+    SEEN["held"] += 1
+    try:
+        await HELD.setdefault(request.words[1], asyncio.Event()).wait()
+    finally:
+        SEEN["held"] -= 1
+    if request.words[2:] == ["half"]:
+        await conn.send("67890")
+    else:
+        await conn.answer(request, json.dumps({"held": request.words[1]}))
+
+
+@mode("let-go NAME             what is held by that name, and will be, is not any more")
+async def do_let_go(conn, request):
+    await conn.skip_body(request)
+    HELD.setdefault(request.words[1], asyncio.Event()).set()
+    await conn.answer(request, "{}")
 
 
 @mode("hang                    never answers")

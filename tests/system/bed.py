@@ -182,21 +182,31 @@ class Chaos:
     def port(self):
         return int(self.address.rsplit(":", 1)[1])
 
-    def count(self):
-        """Its counters: connections, requests, open, cut. This look is not counted."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as s:
-            s.sendall(b"GET /count HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    def told(self, path):
+        """What it answers to a request of our own."""
+        with socket.create_connection(("127.0.0.1", self.port), 5 * FACTOR) as s:
+            s.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path.encode())
             text = b"".join(iter(lambda: s.recv(4096), b""))
-        seen = json.loads(text.split(b"\r\n\r\n", 1)[1])
+        assert text.startswith(b"HTTP/1.1 200 "), text
+        return json.loads(text.split(b"\r\n\r\n", 1)[1])
+
+    def count(self):
+        """Its counters: connections, requests, open, cut, held. This look is not counted."""
+        seen = self.told("/count")
         seen["open"] -= 1
         return seen
 
     def mood(self, *words):
         """How it answers /moody from now on."""
-        with socket.create_connection(("127.0.0.1", self.port), 5) as s:
-            s.sendall(b"GET /mood/%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" %
-                      "/".join(words).encode())
-            assert b"".join(iter(lambda: s.recv(4096), b"")).startswith(b"HTTP/1.1 200 ")
+        self.told("/mood/" + "/".join(words))
+
+    def await_held(self, count=1):
+        """Waits until so many requests for /hold/... are there."""
+        wait_until(lambda: self.count()["held"] >= count, what="a request that is held")
+
+    def let_go(self, name):
+        """Answers /hold/NAME, now and from now on."""
+        self.told("/let-go/" + name)
 
     def stop(self):
         """Closes its standard input and waits."""
