@@ -78,6 +78,12 @@ GETTER(client_port)
 		   : kind_of(ACCESS_ABSENT);
 }
 
+GETTER(peer_address)
+{
+	UNUSED(e), UNUSED(h);
+	return kind_of(ACCESS_PEER);
+}
+
 GETTER(request)
 {
 	UNUSED(h);
@@ -209,6 +215,8 @@ const struct access_field access_fields[] = {
 	{ "client.address", get_client_address,
 	  "The client's address; of a unix socket the word unix." },
 	{ "client.port", get_client_port, "The client's port." },
+	{ "peer.address", get_peer_address,
+	  "The address at the other end of the connection: the client's, or that of a proxy." },
 	{ "request", get_request, "The request line." },
 	{ "request.method", get_request_method, "As it was sent." },
 	{ "request.target", get_request_target, "As it was sent, with the query." },

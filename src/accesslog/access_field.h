@@ -20,6 +20,7 @@ enum access_kind {
 	ACCESS_TIME_CLF,
 	ACCESS_TIME_UNIX,
 	ACCESS_ADDRESS, /* the client's */
+	ACCESS_PEER, /* the other end of the connection */
 	ACCESS_REQUEST, /* the request line */
 	ACCESS_PARTS,
 	ACCESS_KINDS

@@ -159,15 +159,30 @@ put_v4(struct writer *w, const struct address *a)
 }
 
 static void
+put_host(struct writer *w, const struct address *a)
+{
+	if (a->of.any.sa_family == AF_INET)
+		put_v4(w, a);
+	else
+		address_write_host(a, w);
+}
+
+static void
 text_address(struct line *l, const struct access_value *v)
 {
-	const struct address *a = l->e->x->client;
-
 	(void)v;
-	if (a->of.any.sa_family == AF_INET)
-		put_v4(l->w, a);
+	put_host(l->w, l->e->x->client);
+}
+
+static void
+text_peer(struct line *l, const struct access_value *v)
+{
+	struct address peer;
+
+	if (exchange_peer(l->e->x, &peer) == 0)
+		put_host(l->w, &peer);
 	else
-		address_write_host(a, l->w);
+		text_absent(l, v);
 }
 
 /* A request that was refused may have no more than a beginning. */
@@ -298,6 +313,17 @@ member_address(struct line *l, const struct access_value *v)
 }
 
 static void
+member_peer(struct line *l, const struct access_value *v)
+{
+	struct address peer;
+
+	if (exchange_peer(l->e->x, &peer) == 0)
+		put_quoted(l, v, text_peer);
+	else
+		member_absent(l, v);
+}
+
+static void
 member_parts(struct line *l, const struct access_value *v)
 {
 	(void)v;
@@ -331,6 +357,7 @@ static const struct {
 	[ACCESS_TIME_CLF] = { text_time_clf, member_time_clf },
 	[ACCESS_TIME_UNIX] = { text_time_unix, text_time_unix },
 	[ACCESS_ADDRESS] = { text_address, member_address },
+	[ACCESS_PEER] = { text_peer, member_peer },
 	[ACCESS_REQUEST] = { text_request, member_request },
 	[ACCESS_PARTS] = { text_parts, member_parts },
 };

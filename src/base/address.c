@@ -36,12 +36,11 @@ parse_unix(struct address *a, struct slice path)
 }
 
 static int
-parse_ip(struct address *a, struct slice host, struct slice port, int family)
+parse_host(struct address *a, struct slice host, in_port_t number, int family)
 {
 	char text[HOST_BYTES];
-	in_port_t number;
 
-	if (host.len == 0 || host.len >= sizeof(text) || parse_port(port, &number) != 0)
+	if (host.len == 0 || host.len >= sizeof(text))
 		return ERR_SYNTAX;
 	if (slice_find(host, '\0') < host.len)
 		return ERR_SYNTAX; /* inet_pton would stop there and take what came before */
@@ -55,6 +54,14 @@ parse_ip(struct address *a, struct slice host, struct slice port, int family)
 	a->of.v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = number };
 	a->len = sizeof(a->of.v6);
 	return inet_pton(AF_INET6, text, &a->of.v6.sin6_addr) == 1 ? 0 : ERR_SYNTAX;
+}
+
+static int
+parse_ip(struct address *a, struct slice host, struct slice port, int family)
+{
+	in_port_t number;
+
+	return parse_port(port, &number) != 0 ? ERR_SYNTAX : parse_host(a, host, number, family);
 }
 
 /* As systemd allows: printable ASCII but the colon that separates names. */
@@ -106,6 +113,32 @@ address_parse_listening(struct address *a, struct slice text)
 	if (slice_has_prefix(text, prefix))
 		return parse_name(a, slice_after(text, prefix.len));
 	return address_parse(a, text);
+}
+
+int
+address_parse_host(struct address *a, struct slice host, uint16_t port)
+{
+	int family = slice_find(host, ':') < host.len ? AF_INET6 : AF_INET;
+	struct address parsed;
+
+	memset(&parsed, 0, sizeof(parsed));
+	if (parse_host(&parsed, host, htons(port), family) != 0)
+		return ERR_SYNTAX;
+	*a = parsed;
+	return 0;
+}
+
+void
+address_unmap(struct address *a)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+
+	if (a->of.any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->of.v6.sin6_addr))
+		return;
+	v4.sin_port = a->of.v6.sin6_port;
+	memcpy(&v4.sin_addr, &a->of.v6.sin6_addr.s6_addr[12], sizeof(v4.sin_addr));
+	a->of.v4 = v4;
+	a->len = sizeof(v4);
 }
 
 struct slice

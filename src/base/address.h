@@ -34,6 +34,12 @@ int address_parse(struct address *a, struct slice text) __attribute__((warn_unus
 /* The same, or systemd:NAME. */
 int address_parse_listening(struct address *a, struct slice text)
     __attribute__((warn_unused_result));
+/* A host alone, without brackets, and a port: IPv4 or IPv6 as inet_pton(3) has them. ERR_SYNTAX
+ * with nothing changed. */
+int address_parse_host(struct address *a, struct slice host, uint16_t port)
+    __attribute__((warn_unused_result));
+/* ::ffff:192.0.2.1 becomes 192.0.2.1: whoever compares addresses sees one form. */
+void address_unmap(struct address *a);
 /* As it would stand in a configuration. */
 void address_write(const struct address *a, struct writer *w);
 /* The host alone, without port ("unix" for a path): the client's address in templates and logs. */

@@ -13,6 +13,9 @@ struct list {
 };
 
 #define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+/* The same of what may only be read. */
+#define CONTAINER_OF_CONST(pointer, type, member)                                                  \
+	((const type *)(const void *)((const char *)(pointer)-offsetof(type, member)))
 
 /* Walks a list; the item at hand may be removed, others may not. */
 #define LIST_EACH(item, keep, list)                                                                \

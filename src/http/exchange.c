@@ -78,6 +78,12 @@ exchange_peer_user(struct exchange *x, uint32_t *uid)
 	return x->ops->peer_user ? x->ops->peer_user(x, uid) : ERR_UNSUPPORTED;
 }
 
+int
+exchange_peer(const struct exchange *x, struct address *peer)
+{
+	return x->ops && x->ops->peer ? x->ops->peer(x, peer) : ERR_UNSUPPORTED;
+}
+
 /* The status that tells a client why there is no answer. */
 static int
 status_for(int err)

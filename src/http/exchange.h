@@ -55,6 +55,8 @@ struct exchange_ops {
 	void (*whole)(struct exchange *x, struct slice body);
 	/* Optional: whose process asks, where the kernel knows. 0 or ERR_UNSUPPORTED. */
 	int (*peer_user)(struct exchange *x, uint32_t *uid);
+	/* Optional: as exchange_peer(). */
+	int (*peer)(const struct exchange *x, struct address *peer);
 };
 
 struct exchange_app {
@@ -128,6 +130,11 @@ void exchange_want_body(struct exchange *x);
 void exchange_fail(struct exchange *x, int err);
 /* The user whose process asks, from the kernel: over a unix socket alone, else ERR_UNSUPPORTED. */
 int exchange_peer_user(struct exchange *x, uint32_t *uid) __attribute__((warn_unused_result));
+
+/* The other end of the connection: the client, or the proxy that spoke the PROXY protocol for it.
+ * ERR_SYSTEM, ERR_UNSUPPORTED: nobody knows. */
+int exchange_peer(const struct exchange *x, struct address *peer)
+    __attribute__((warn_unused_result));
 
 /*
  * A whole response in one call: status, `type`, `body` (static or arena) with

@@ -108,12 +108,12 @@ io_strip(struct io *io)
 }
 
 static inline long
-receive(const struct io *io, char *memory, size_t cap)
+receive(const struct io *io, char *memory, size_t cap, int flags)
 {
 	ssize_t n;
 
 	do {
-		n = recv(io_fd(io), memory, cap, 0);
+		n = recv(io_fd(io), memory, cap, flags);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return (long)n;
@@ -123,13 +123,19 @@ receive(const struct io *io, char *memory, size_t cap)
 long
 io_drop(struct io *io, char *memory, size_t cap)
 {
-	return receive(io, memory, cap);
+	return receive(io, memory, cap, 0);
+}
+
+long
+io_peek(struct io *io, char *memory, size_t cap)
+{
+	return receive(io, memory, cap, MSG_PEEK);
 }
 
 long
 io_read(struct io *io, char *memory, size_t cap)
 {
-	return io->tls ? tls_read(io->tls, memory, cap) : receive(io, memory, cap);
+	return io->tls ? tls_read(io->tls, memory, cap) : receive(io, memory, cap, 0);
 }
 
 static int
@@ -246,6 +252,14 @@ io_peer_user(const struct io *io, uint32_t *uid)
 		return ERR_UNSUPPORTED;
 	*uid = peer.uid;
 	return 0;
+}
+
+int
+io_peer(const struct io *io, struct address *peer)
+{
+	memset(peer, 0, sizeof(*peer));
+	peer->len = sizeof(peer->of);
+	return getpeername(io_fd(io), &peer->of.any, &peer->len) == 0 ? 0 : ERR_SYSTEM;
 }
 
 int

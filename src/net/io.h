@@ -80,6 +80,8 @@ io_take_moved(struct io *io)
 }
 /* Reads and forgets, at most `cap` bytes, of the socket and not of the stream; as io_read(). */
 long io_drop(struct io *io, char *memory, size_t cap) MUST_CHECK;
+/* As io_drop(), but what was read stays where it is, and the next read sees it again. */
+long io_peek(struct io *io, char *memory, size_t cap) MUST_CHECK;
 /* Writes from the front of the list, at most `limit` bytes, and drops what was
  * written. 0: all of it, or the limit; ERR_BUSY: the socket is full; ERR_CLOSED: the connection
  * broke. */
@@ -96,6 +98,8 @@ int io_end(struct io *io) MUST_CHECK;
 /* io_end(), then half-close: no more will be written, and what is read is the socket's. Nothing
  * happens where the socket is full: io->tls is still there, and it is to be asked again. */
 void io_shut(struct io *io);
+/* Who is at the other end of the socket, as the kernel has it. ERR_SYSTEM: it knows no more. */
+int io_peer(const struct io *io, struct address *peer) MUST_CHECK;
 /* Makes close send a reset instead of waiting for unread data to drain; the stream is cut. */
 void io_reset_on_close(struct io *io);
 

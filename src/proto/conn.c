@@ -9,8 +9,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config.h"
+#include "net/tls_context.h"
 #include "proto/h1.h"
 #include "proto/h2.h"
+#include "proto/proxy_in.h"
 
 #include <time.h>
 #include <unistd.h>
@@ -246,7 +248,8 @@ obey(struct conn *c, enum conn_next next)
 	case CONN_NEXT_REST:
 		rest(c);
 		return true;
-	case CONN_NEXT_H2: /* advance() has seen to it */
+	case CONN_NEXT_BEGIN: /* advance() has seen to these two */
+	case CONN_NEXT_H2:
 	case CONN_NEXT_LINGER:
 		linger(c);
 		return false;
@@ -323,6 +326,49 @@ change_protocol(struct conn *c, const struct conn_protocol *to)
 	return obey(c, to->advance(c->active));
 }
 
+static void
+set_peer(struct conn *c, const struct address *peer)
+{
+	if (peer->of.any.sa_family == AF_INET)
+		c->peer.v4 = peer->of.v4;
+	else if (peer->of.any.sa_family == AF_INET6)
+		c->peer.v6 = peer->of.v6;
+	else
+		c->flags |= CONN_UNIX;
+}
+
+static const struct conn_protocol *
+first_protocol(uint32_t flags)
+{
+	return protocols[flags & CONN_NO_H1 ? PROTOCOLS - 1 : 0];
+}
+
+/* Behind the proxy's header all begins anew, with the client's own time for it. */
+static __attribute__((noinline)) bool
+begin_behind_proxy(struct conn *c)
+{
+	struct tls_context *tls;
+	struct address client;
+	int err = 0;
+
+	conn_client(c, &client);
+	tls = proxy_in_finish(c->active, &client);
+	c->protocol->stop(c);
+	c->protocol = first_protocol(c->flags);
+	c->flags &= ~(unsigned)CONN_UNIX; /* of the proxy */
+	c->flags |= CONN_READABLE;
+	set_peer(c, &client);
+	if (tls) {
+		c->flags |= CONN_HANDSHAKE;
+		err = io_secure(&c->io, tls, c->host->env->counters);
+		tls_context_unref(&tls);
+	}
+	if (err)
+		return give_up(c);
+	conn_expire_at(c, now_plus(c, c->host->limits.header_timeout_ns));
+	return advance(c);
+}
+
 static bool
 advance(struct conn *c)
 {
@@ -337,6 +383,8 @@ advance(struct conn *c)
 	next = c->protocol->advance(c->active);
 	if (next == CONN_NEXT_H2)
 		return change_protocol(c, conn_protocol_find(SLICE("h2")));
+	if (next == CONN_NEXT_BEGIN)
+		return begin_behind_proxy(c);
 	return obey(c, next);
 }
 
@@ -377,17 +425,6 @@ take_conn(struct conn_host *h)
 	return c;
 }
 
-static void
-set_peer(struct conn *c, const struct address *peer)
-{
-	if (peer->of.any.sa_family == AF_INET)
-		c->peer.v4 = peer->of.v4;
-	else if (peer->of.any.sa_family == AF_INET6)
-		c->peer.v6 = peer->of.v6;
-	else
-		c->flags |= CONN_UNIX;
-}
-
 /* Without memory for a conn: counted as one all the same, for the balance. */
 static void
 refuse_conn(struct conn_host *h, int fd)
@@ -408,7 +445,7 @@ make_conn(struct conn_host *h, int fd, const struct address *peer, uint32_t flag
 		return NULL;
 	}
 	c->host = h;
-	c->protocol = protocols[flags & CONN_NO_H1 ? PROTOCOLS - 1 : 0];
+	c->protocol = first_protocol(flags);
 	c->active = NULL;
 	c->flags = flags | CONN_READABLE;
 	c->lingered = 0;
@@ -452,6 +489,33 @@ conn_open_secure(struct conn_host *h, int fd, const struct address *peer, uint32
 		count_add(h->env->counters, COUNTER_CLOSE_MEMORY, 1);
 		conn_close(c);
 	}
+}
+
+void
+conn_open_proxied(struct conn_host *h, int fd, const struct address *peer, uint32_t flags,
+		  struct tls_context *context)
+{
+	struct conn *c = make_conn(h, fd, peer, flags | CONN_PROXIED);
+
+	if (!c)
+		return;
+	c->protocol = &proxy_in_protocol;
+	c->active = c->protocol->start(c);
+	if (!c->active) {
+		give_up(c);
+		return;
+	}
+	proxy_in_expect(c->active, context);
+	begin(c);
+}
+
+int
+conn_peer(const struct conn *c, struct address *peer)
+{
+	if (c->flags & CONN_PROXIED)
+		return io_peer(&c->io, peer);
+	conn_client(c, peer);
+	return 0;
 }
 
 /* --- time, drain, pressure ----------------------------------------------------------- */

@@ -27,6 +27,7 @@ enum conn_next {
 	CONN_NEXT_WAIT, /* go on waiting */
 	CONN_NEXT_REST, /* nothing is pending: the active state may go */
 	CONN_NEXT_CLOSE, /* close now */
+	CONN_NEXT_BEGIN, /* the proxy's header is read: the client's bytes follow */
 	CONN_NEXT_H2, /* the client speaks HTTP/2: what it said is to be yielded */
 	CONN_NEXT_LINGER, /* written; the peer may still be sending: half-close and drop its bytes
 			   */
@@ -104,6 +105,7 @@ enum conn_flag {
 	CONN_HANDSHAKE = 256, /* TLS: hands are not shaken yet */
 	CONN_H2 = 512, /* the listener speaks HTTP/2 */
 	CONN_NO_H1 = 1024, /* and nothing else */
+	CONN_PROXIED = 2048, /* a proxy opened it: its header says first on whose behalf */
 };
 
 struct conn {
@@ -142,6 +144,10 @@ void conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t
 /* The same with TLS: hands are shaken first, within header_timeout. The context is borrowed. */
 void conn_open_secure(struct conn_host *h, int fd, const struct address *peer, uint32_t flags,
 		      struct tls_context *context);
+/* The same with CONN_PROXIED: a header of the PROXY protocol is read first, within a header_timeout
+ * of its own. In the clear where context is NULL. */
+void conn_open_proxied(struct conn_host *h, int fd, const struct address *peer, uint32_t flags,
+		       struct tls_context *context);
 /* The protocol of that name in ALPN, or NULL. */
 const struct conn_protocol *conn_protocol_find(struct slice name) MUST_CHECK;
 /* Of the library that HTTP/2 is spoken by; "no" without it. */
@@ -169,6 +175,9 @@ conn_client(const struct conn *c, struct address *client)
 		client->len = sizeof(c->peer.v6);
 	}
 }
+
+/* The same, or the proxy that speaks for it. ERR_SYSTEM: nobody knows any more. */
+int conn_peer(const struct conn *c, struct address *peer) MUST_CHECK;
 
 /* Every idle conn may send one more request for up to `grace_ns`, then is
  * half-closed; busy ones close after the response to the last request that has

@@ -390,6 +390,14 @@ peer_user(struct exchange *x, uint32_t *uid)
 	return io_peer_user(&h->conn->io, uid);
 }
 
+static int
+find_peer(const struct exchange *x, struct address *peer)
+{
+	const struct h1 *h = CONTAINER_OF_CONST(x, struct h1, x);
+
+	return conn_peer(h->conn, peer);
+}
+
 const struct exchange_ops h1_ops = {
 	.inform = inform,
 	.head = head,
@@ -400,6 +408,7 @@ const struct exchange_ops h1_ops = {
 	.want_body = want_body,
 	.whole = whole,
 	.peer_user = peer_user,
+	.peer = find_peer,
 };
 
 /* Nothing can be written any more. */

@@ -280,6 +280,14 @@ peer_user(struct exchange *x, uint32_t *uid)
 	return io_peer_user(&stream_of(x)->h2->conn->io, uid);
 }
 
+static int
+find_peer(const struct exchange *x, struct address *peer)
+{
+	const struct h2_stream *s = CONTAINER_OF_CONST(x, struct h2_stream, x);
+
+	return conn_peer(s->h2->conn, peer);
+}
+
 const struct exchange_ops h2_ops = {
 	.inform = inform,
 	.head = head,
@@ -289,6 +297,7 @@ const struct exchange_ops h2_ops = {
 	.fail = fail,
 	.want_body = want_body,
 	.peer_user = peer_user,
+	.peer = find_peer,
 };
 
 /* --- the library asks ----------------------------------------------------------------- */

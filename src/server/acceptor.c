@@ -422,7 +422,7 @@ static uint32_t
 flags_of(const struct site_listener *l)
 {
 	return (l->allows_half_close ? CONN_HALF_CLOSE : 0) | (l->speaks_h2 ? CONN_H2 : 0) |
-	       (l->speaks_h1 ? 0 : CONN_NO_H1);
+	       (l->speaks_h1 ? 0 : CONN_NO_H1) | (l->is_proxied ? CONN_PROXIED : 0);
 }
 
 static void

@@ -73,6 +73,9 @@ const struct conf_key listen_keys[] = {
 	{ "half_close", CONF_WORD, CONF_FIELD(struct listen_conf, half_close), .def = "cancel",
 	  .words = half_closes,
 	  .help = "what a client's FIN means while its request runs: it went, or it waits" },
+	{ "proxy_protocol", CONF_BOOL, CONF_FIELD(struct listen_conf, proxy_protocol), .def = "no",
+	  .help = "each connection must begin with a header of the PROXY protocol, version 1 or 2: "
+		  "for listeners that only proxies can reach, because who connects is believed" },
 	{ "tls", CONF_BOOL, CONF_FIELD(struct listen_conf, tls.is_on), .def = "no",
 	  .help = "HTTPS; needs a certificate and its key" },
 	{ "certificate", CONF_PATHS, CONF_FIELD(struct listen_conf, tls.certificate),

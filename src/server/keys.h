@@ -31,6 +31,7 @@ struct listen_conf {
 	unsigned backlog;
 	unsigned protocols; /* a bit per protocol: enum listen_protocol */
 	unsigned half_close; /* 0: cancel, 1: allow */
+	bool proxy_protocol;
 	struct tls_conf tls;
 };
 

@@ -21,6 +21,7 @@ struct site_listener {
 	struct address address;
 	unsigned backlog;
 	bool allows_half_close;
+	bool is_proxied; /* connections begin with a header of the PROXY protocol */
 	struct tls_conf tls_conf;
 	const struct conf_section *section;
 	struct tls_context *tls; /* counted; NULL: plain */

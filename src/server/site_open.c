@@ -144,6 +144,7 @@ read_listeners(struct site *s, struct conf_errors *e)
 		l->address = c.address;
 		l->backlog = c.backlog;
 		l->allows_half_close = c.half_close != 0;
+		l->is_proxied = c.proxy_protocol;
 		l->section = section;
 		l->tls_conf = c.tls;
 		if (tls_conf_check(&c.tls, section, e) != 0)

@@ -21,11 +21,12 @@ static void
 open_one(struct conn_host *host, int fd, const struct address *peer, uint32_t flags,
 	 struct tls_context *tls)
 {
-	if (!tls) {
+	if (flags & CONN_PROXIED)
+		conn_open_proxied(host, fd, peer, flags, tls);
+	else if (tls)
+		conn_open_secure(host, fd, peer, flags, tls);
+	else
 		conn_open(host, fd, peer, flags);
-		return;
-	}
-	conn_open_secure(host, fd, peer, flags, tls);
 	tls_context_unref(&tls);
 }
 

@@ -11,6 +11,15 @@
 /* 2026-01-02T03:04:05.678Z */
 #define WALL_NS (UINT64_C(1767323045678) * CLOCK_MS)
 
+static int
+find_peer(const struct exchange *x, struct address *peer)
+{
+	(void)x;
+	return address_parse(peer, SLICE("192.0.2.7:443"));
+}
+
+static const struct exchange_ops ops = { .peer = find_peer };
+
 void
 bench_open(struct bench *b)
 {
@@ -19,6 +28,7 @@ bench_open(struct bench *b)
 	arena_init(&b->arena, &b->store, 1 << 20);
 	ck_assert_int_eq(address_parse(&b->client, SLICE("127.0.0.1:5000")), 0);
 	b->x = (struct exchange){
+		.ops = &ops,
 		.client = &b->client,
 		.id = 0x1f,
 		.begun_ns = 7 * CLOCK_SEC,

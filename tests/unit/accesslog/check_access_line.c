@@ -36,6 +36,7 @@ START_TEST(every_field_has_its_text)
 		{ "{time.unix}", "1767323045.678" },
 		{ "{client.address}", "127.0.0.1" },
 		{ "{client.port}", "5000" },
+		{ "{peer.address}", "192.0.2.7" },
 		{ "{request}", "GET /a?b=c HTTP/1.1" },
 		{ "{request.method}", "GET" },
 		{ "{request.target}", "/a?b=c" },

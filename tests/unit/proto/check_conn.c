@@ -112,6 +112,125 @@ START_TEST(the_peers_address_is_known)
 }
 END_TEST
 
+/* --- behind a proxy -------------------------------------------------------------------- */
+
+#define HEADER "PROXY TCP4 192.0.2.1 10.0.0.1 4711 443\r\n"
+
+static void
+check_client(const char *host)
+{
+	char text[64];
+	struct writer w = writer_over(text, sizeof(text) - 1);
+	struct address peer;
+
+	ck_assert_ptr_nonnull(stand.x);
+	address_write_host(stand.x->client, &w);
+	text[w.len] = '\0';
+	ck_assert_str_eq(text, host);
+	ck_assert_int_eq(exchange_peer(stand.x, &peer), 0);
+	ck_assert_int_eq(peer.of.any.sa_family, AF_UNIX);
+}
+
+START_TEST(who_the_proxy_names_is_the_client)
+{
+	stand.begin = keep;
+	stand_connect(&stand, SOCK_STREAM, CONN_PROXIED);
+	stand_say(&stand, HEADER GET);
+	check_client("192.0.2.1");
+	ck_assert_uint_eq(count_read(&stand.counters, COUNTER_PROXY_TAKEN), 1);
+}
+END_TEST
+
+START_TEST(the_proxys_header_may_come_byte_by_byte)
+{
+	static const char all[] = HEADER GET;
+
+	stand.begin = keep;
+	stand_connect(&stand, SOCK_STREAM, CONN_PROXIED);
+	for (size_t i = 0; i < sizeof(all) - 1; i++) {
+		ck_assert_uint_eq(stand.begun, 0);
+		stand_say_bytes(&stand, all + i, 1);
+	}
+	check_client("192.0.2.1");
+}
+END_TEST
+
+START_TEST(a_proxy_that_speaks_for_itself_is_the_client)
+{
+	stand.begin = keep;
+	stand_connect(&stand, SOCK_STREAM, CONN_PROXIED);
+	stand_say_bytes(&stand, "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16);
+	stand_say(&stand, GET);
+	check_client("unix");
+}
+END_TEST
+
+START_TEST(without_the_proxys_header_the_conn_ends)
+{
+	static const struct {
+		const char *said;
+		enum counter reason;
+	} rows[] = {
+		{ GET, COUNTER_PROXY_MISSING },
+		{ "PROXY TCP4 1.1.1.1 2.2.2.2 1 x\r\n" GET, COUNTER_PROXY_SYNTAX },
+		{ "PROXY TCP4 1.1.1.1 2.2.2.2 1 "
+		  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+		  COUNTER_PROXY_LONG },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		stand_connect(&stand, SOCK_STREAM, CONN_PROXIED);
+		ck_assert_uint_eq(stand.host.open, 1);
+		stand_say(&stand, rows[i].said);
+		ck_assert_uint_eq(stand.host.open, 0);
+		ck_assert_uint_eq(count_read(&stand.counters, rows[i].reason), 1);
+	}
+	ck_assert_uint_eq(stand.begun + stand.refuseds, 0);
+}
+END_TEST
+
+START_TEST(a_header_that_ends_early_ends_the_conn)
+{
+	stand_connect(&stand, SOCK_STREAM, CONN_PROXIED);
+	stand_say(&stand, "PROXY TCP4");
+	ck_assert_uint_eq(stand.host.open, 1);
+	stand_hang_up(&stand, false);
+	ck_assert_uint_eq(stand.host.open, 0);
+	ck_assert_uint_eq(count_read(&stand.counters, COUNTER_PROXY_CLOSED), 1);
+}
+END_TEST
+
+START_TEST(header_and_request_have_a_time_each)
+{
+	stand_connect(&stand, SOCK_STREAM, CONN_PROXIED);
+	stand_say(&stand, "PROXY TCP4");
+	stand_wait(&stand, 9 * CLOCK_SEC);
+	stand_say(&stand, " 192.0.2.1 10.0.0.1 4711 443\r\n");
+	stand_wait(&stand, 9 * CLOCK_SEC);
+	ck_assert_uint_eq(stand.host.open, 1);
+	stand_say(&stand, GET);
+	ck_assert_ptr_nonnull(strstr(stand_heard(&stand), "hello"));
+
+	stand_connect(&stand, SOCK_STREAM, CONN_PROXIED);
+	stand_say(&stand, "PROXY TCP4");
+	stand_wait(&stand, 9 * CLOCK_SEC);
+	stand_say(&stand, " 192");
+	stand_wait(&stand, 2 * CLOCK_SEC);
+	ck_assert_uint_eq(count_read(&stand.counters, COUNTER_PROXY_TIMEOUT), 1);
+}
+END_TEST
+
+START_TEST(drain_ends_a_header_that_does_not_come)
+{
+	stand_connect(&stand, SOCK_STREAM, CONN_PROXIED);
+	stand_say(&stand, "PROXY ");
+	conn_host_drain(&stand.host, CLOCK_SEC);
+	stand_wait(&stand, 2 * CLOCK_SEC);
+	ck_assert_uint_eq(stand.host.open, 0);
+}
+END_TEST
+
 START_TEST(a_client_that_closes_an_idle_conn_ends_it)
 {
 	stand_connect(&stand, SOCK_STREAM, 0);
@@ -323,6 +442,13 @@ suite_proto_conn(void)
 	tcase_add_test(t, a_request_that_is_there_already_is_answered_at_once);
 	tcase_add_test(t, an_idle_conn_holds_no_buffers);
 	tcase_add_test(t, the_peers_address_is_known);
+	tcase_add_test(t, who_the_proxy_names_is_the_client);
+	tcase_add_test(t, the_proxys_header_may_come_byte_by_byte);
+	tcase_add_test(t, a_proxy_that_speaks_for_itself_is_the_client);
+	tcase_add_test(t, without_the_proxys_header_the_conn_ends);
+	tcase_add_test(t, a_header_that_ends_early_ends_the_conn);
+	tcase_add_test(t, header_and_request_have_a_time_each);
+	tcase_add_test(t, drain_ends_a_header_that_does_not_come);
 	tcase_add_test(t, a_client_that_closes_an_idle_conn_ends_it);
 	tcase_add_test(t, pressure_closes_idle_ones_only);
 	tcase_add_test(t, the_host_tells_once_when_it_is_empty);

@@ -229,7 +229,10 @@ stand_connect(struct stand *b, int type, uint32_t conn_flags)
 	ck_assert_int_eq(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair), 0);
 	take_client(b, pair[0]);
 	set_non_blocking(pair[1]);
-	conn_open(&b->host, pair[1], &peer, conn_flags);
+	if (conn_flags & CONN_PROXIED)
+		conn_open_proxied(&b->host, pair[1], &peer, conn_flags, NULL);
+	else
+		conn_open(&b->host, pair[1], &peer, conn_flags);
 	stand_turns(b, 1);
 }
 
