@@ -13,18 +13,19 @@ read_piece(struct file_job *j, int fd, size_t want)
 {
 	if (want == 0)
 		return 0;
-	j->memory = mem_alloc(want);
-	if (!j->memory)
+	j->found.content = mem_alloc(want);
+	if (!j->found.content)
 		return ERR_MEMORY;
-	while (j->got < want) {
+	while (j->found.got < want) {
 		long n = job_is_cancelled(&j->job)
 			     ? ERR_CANCELLED
-			     : file_read(fd, j->memory + j->got, want - j->got, j->offset + j->got);
+			     : file_read(fd, j->found.content + j->found.got, want - j->found.got,
+					 j->offset + j->found.got);
 		if (n < 0)
 			return (int)n;
 		if (n == 0)
 			break;
-		j->got += (size_t)n;
+		j->found.got += (size_t)n;
 	}
 	return 0;
 }
@@ -35,10 +36,12 @@ run_open(struct job *job, struct pool_thread *t)
 	struct file_job *j = CONTAINER_OF(job, struct file_job, job);
 
 	(void)t;
-	j->fd = file_open(j->root, j->name, &j->facts);
-	if (j->fd < 0)
-		return j->fd;
-	return read_piece(j, j->fd, j->facts.size < j->want ? (size_t)j->facts.size : j->want);
+	j->found.fd = file_open(&j->root, j->name, &j->found.facts);
+	if (j->found.fd < 0)
+		return j->found.err = j->found.fd;
+	if (j->found.facts.size > FILE_CONTENT_BYTES)
+		return 0;
+	return read_piece(j, j->found.fd, (size_t)j->found.facts.size);
 }
 
 static int
@@ -51,17 +54,18 @@ run_read(struct job *job, struct pool_thread *t)
 }
 
 struct file_job *
-file_job_open(int root, struct slice name, size_t want)
+file_job_open(const struct file_root *root, struct slice name, enum coding coding)
 {
 	struct file_job *j = mem_zalloc(1, sizeof(*j) + name.len + 1);
 
 	if (!j)
 		return NULL;
 	j->job.run = run_open;
-	j->fd = -1;
-	j->want = want;
+	j->found.fd = -1;
+	j->coding = coding;
+	j->name_len = name.len;
 	memcpy(j->name, name.at, name.len);
-	j->root = root;
+	j->root = *root;
 	return j;
 }
 
@@ -73,7 +77,7 @@ file_job_read(struct chunk_file *file, uint64_t offset, size_t want)
 	if (!j)
 		return NULL;
 	j->job.run = run_read;
-	j->root = j->fd = -1;
+	j->found.fd = -1;
 	j->file = file;
 	file->refs++;
 	j->offset = offset;
@@ -86,11 +90,11 @@ file_job_release(struct file_job *j)
 {
 	if (!j)
 		return;
-	if (j->fd >= 0)
-		close(j->fd);
+	if (j->found.fd >= 0)
+		close(j->found.fd);
 	if (j->file)
 		chunk_file_unref(j->file);
-	mem_free(&j->memory);
+	mem_free(&j->found.content);
 	if (j->lease)
 		lease_give(j->lease);
 	mem_free(&j);

@@ -1,6 +1,6 @@
 /*
  * The parts of reading a file that may wait for a disk, as jobs of the pool
- * `blocking`: opening with the first piece, and reading one more piece. A job
+ * `blocking`: opening - what is small is read, too - and reading one piece. A job
  * owns what it touches - a reference to the file, the memory it reads into - and
  * its lease keeps the root open. Made, sent and freed on the worker; run on a pool thread.
  */
@@ -9,7 +9,7 @@
 
 #include "base/chunk.h"
 #include "net/lease.h"
-#include "source/file_open.h"
+#include "source/file_entry.h"
 #include "thread/pool.h"
 
 struct file_reading;
@@ -18,19 +18,19 @@ struct file_job {
 	struct job job;
 	struct file_reading *reading; /* borrowed, of file.c; NULL: nobody waits for it any more */
 	struct lease *lease; /* taken when it is sent */
-	int root; /* of an opening: borrowed from the site; else -1 */
-	int fd; /* what was opened: owned until taken; -1 */
-	struct file_facts facts;
+	struct file_root root; /* of an opening: borrowed from the site */
+	struct file_found found; /* what was opened, or what was read; owned until taken */
 	struct chunk_file *file; /* of a reading: counted */
 	uint64_t offset;
 	size_t want; /* most bytes to read */
-	char *memory; /* what was read: owned until taken */
-	size_t got;
+	enum coding coding; /* of the name */
+	size_t name_len;
 	char name[]; /* below the root */
 };
 
-/* NULL without memory. */
-struct file_job *file_job_open(int root, struct slice name, size_t want) MUST_CHECK;
+/* A small file is read, too. NULL without memory. */
+struct file_job *file_job_open(const struct file_root *root, struct slice name,
+			       enum coding coding) MUST_CHECK;
 /* Takes a reference of its own to the file. */
 struct file_job *file_job_read(struct chunk_file *file, uint64_t offset, size_t want) MUST_CHECK;
 /* On the worker; NULL is allowed. */

@@ -75,6 +75,21 @@ file_open_root(const char *path)
 	return failed == ENOSYS ? ERR_UNSUPPORTED : open_error(failed);
 }
 
+static void
+read_facts(const struct stat *st, struct file_facts *facts)
+{
+	*facts = (struct file_facts){
+		.size = (uint64_t)st->st_size,
+		.modified_s = st->st_mtim.tv_sec,
+		.modified_ns = (uint32_t)st->st_mtim.tv_nsec,
+		.changed_s = st->st_ctim.tv_sec,
+		.changed_ns = (uint32_t)st->st_ctim.tv_nsec,
+		.device = st->st_dev,
+		.inode = st->st_ino,
+		.is_directory = S_ISDIR(st->st_mode),
+	};
+}
+
 /* The descriptor again, if it is of a regular file; else it is closed. */
 static int
 check_opened(int fd, struct file_facts *facts)
@@ -82,44 +97,85 @@ check_opened(int fd, struct file_facts *facts)
 	struct stat st;
 	int err = 0;
 
-	if (fstat(fd, &st) != 0)
+	if (fstat(fd, &st) != 0) {
 		err = ERR_FAILED;
-	else if (!S_ISREG(st.st_mode))
-		err = ERR_NOT_FOUND;
+	} else {
+		read_facts(&st, facts);
+		if (!S_ISREG(st.st_mode))
+			err = ERR_NOT_FOUND;
+	}
 	if (err) {
 		close(fd);
 		return err;
 	}
-	*facts = (struct file_facts){
-		.size = (uint64_t)st.st_size,
-		.modified_s = st.st_mtim.tv_sec,
-		.modified_ns = (uint32_t)st.st_mtim.tv_nsec,
-	};
 	return fd;
 }
 
-int
-file_open(int root, const char *name, struct file_facts *facts)
+static uint64_t
+resolve_flags(const struct file_root *root)
+{
+	return root->has_links ? RESOLVE_FLAGS : RESOLVE_FLAGS | RESOLVE_NO_SYMLINKS;
+}
+
+/* May block. */
+static int
+open_slowly(const struct file_root *root, const char *name, uint64_t flags)
 {
 	int fd = -1;
 
 	for (int i = 0; i < RACES_MAX && fd < 0; i++) {
-		fd = open_beneath(root, name, OPEN_FLAGS, RESOLVE_FLAGS);
+		fd = open_beneath(root->fd, name, flags, resolve_flags(root));
 		if (fd < 0 && errno != EAGAIN && errno != EINTR)
 			return open_error(errno);
 	}
-	return fd < 0 ? ERR_FAILED : check_opened(fd, facts);
+	return fd < 0 ? ERR_FAILED : fd;
 }
 
 int
-file_open_now(int root, const char *name, struct file_facts *facts)
+file_open(const struct file_root *root, const char *name, struct file_facts *facts)
 {
-	int fd = open_beneath(root, name, OPEN_FLAGS, RESOLVE_FLAGS | RESOLVE_CACHED);
+	int fd;
 
+	facts->is_directory = false;
+	fd = open_slowly(root, name, OPEN_FLAGS);
+	return fd < 0 ? fd : check_opened(fd, facts);
+}
+
+int
+file_open_now(const struct file_root *root, const char *name, struct file_facts *facts)
+{
+	int fd;
+
+	facts->is_directory = false;
+	fd = open_beneath(root->fd, name, OPEN_FLAGS, resolve_flags(root) | RESOLVE_CACHED);
 	if (fd >= 0)
 		return check_opened(fd, facts);
 	/* EINVAL: RESOLVE_CACHED came with Linux 5.12. */
 	return errno == EINVAL || errno == EINTR ? ERR_BUSY : open_error(errno);
+}
+
+int
+file_open_directory(const struct file_root *root, const char *name)
+{
+	return open_slowly(root, *name ? name : ".", OPEN_FLAGS | O_DIRECTORY);
+}
+
+int
+file_look(const struct file_root *root, const char *name, struct file_facts *facts)
+{
+	int fd = open_slowly(root, name, O_PATH | O_CLOEXEC), err = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) != 0)
+		err = ERR_FAILED;
+	else if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		err = ERR_NOT_FOUND;
+	else
+		read_facts(&st, facts);
+	close(fd);
+	return err;
 }
 
 long

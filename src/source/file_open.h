@@ -15,11 +15,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the head of a response needs. */
+/* What the head of a response needs, and what tells one state of a file from another. */
 struct file_facts {
 	uint64_t size;
 	int64_t modified_s; /* since 1970 */
 	uint32_t modified_ns;
+	uint32_t changed_ns; /* of the inode: nobody can set it back */
+	int64_t changed_s;
+	uint64_t device, inode;
+	bool is_directory; /* then it was not opened: ERR_NOT_FOUND */
+};
+
+/* A directory that files are below. */
+struct file_root {
+	int fd; /* whoever made it closes it; -1 */
+	bool has_links; /* symbolic links that stay below it are followed */
 };
 
 /* A directory to open files below; the descriptor or a negative enum err: ERR_NOT_FOUND,
@@ -31,9 +41,23 @@ int file_open_root(const char *path) MUST_CHECK;
  * ERR_NOT_FOUND: nothing there, not beneath the root, not a regular file;
  * ERR_FORBIDDEN: no permission; ERR_FULL: out of descriptors or memory; ERR_FAILED.
  */
-int file_open(int root, const char *name, struct file_facts *facts) MUST_CHECK;
+int file_open(const struct file_root *root, const char *name, struct file_facts *facts) MUST_CHECK;
 /* As above; ERR_BUSY: the name is not in the kernel's cache. */
-int file_open_now(int root, const char *name, struct file_facts *facts) MUST_CHECK;
+int file_open_now(const struct file_root *root, const char *name,
+		  struct file_facts *facts) MUST_CHECK;
+/* A directory to read, for a pool thread: its descriptor or a negative enum err. An empty name is
+ * the root itself. */
+int file_open_directory(const struct file_root *root, const char *name) MUST_CHECK;
+/* The facts of what is there, without opening it for reading; for a pool thread. 0 or an error. */
+int file_look(const struct file_root *root, const char *name, struct file_facts *facts) MUST_CHECK;
+
+static inline bool
+file_facts_eq(const struct file_facts *a, const struct file_facts *b)
+{
+	return a->size == b->size && a->modified_s == b->modified_s &&
+	       a->modified_ns == b->modified_ns && a->changed_s == b->changed_s &&
+	       a->changed_ns == b->changed_ns && a->inode == b->inode && a->device == b->device;
+}
 
 /* Bytes read, 0 at the end of the file, or ERR_FAILED. May read less than asked. */
 long file_read(int fd, char *memory, size_t cap, uint64_t offset) MUST_CHECK;

@@ -1,12 +1,12 @@
 /*
  * Reading files; see file_reading.h. On a worker nothing waits for a disk: what
- * the kernel has in its caches is taken from there, everything else is a job of
- * the pool `blocking`.
+ * the worker's cache or the kernel's have is taken from there, everything else is
+ * a job of the pool `blocking`.
  *
- *   answer: open_now --cached, small--> head, body, done
- *              | not cached   | large
+ *   answer: choose --in memory, or all of it for sendfile--> head, body, done
+ *              | not known    | large, or not cached
  *   start:  job: open      step: sendfile range | read_now | job: read <-.
- *              '--> head, first piece --'   '--- head, piece ---> body ---'
+ *              '--> chosen -----'   '--- head, piece ---> body ----------'
  *
  * One piece per turn, and none while the reader pauses. A file that becomes
  * shorter than its head said ends in an error after the head, never in wrong
@@ -17,43 +17,39 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "http/date.h"
-#include "http/media.h"
+#include "http/conditional.h"
+#include "http/status.h"
 #include "http/uri.h"
+#include "source/file_body.h"
+#include "source/file_choice.h"
 #include "source/file_job.h"
+#include "source/file_missing.h"
 #include "source/file_path.h"
 
-#include <unistd.h>
-
 enum {
-	SMALL_BYTES = STORE_BLOCK_BYTES, /* answered at once from one block */
-	PIECE_BYTES = 256 << 10, /* by sendfile or by a job */
-	COPY_BYTES = 64 << 10, /* copied by the worker itself */
 	RETRY_MS = 20, /* between tries while the pool is full and the head is out */
 	RETRY_FOR_S = 10,
-	ETAG_BYTES = 48,
-	FIELDS = 3,
 };
 
 struct file_reading {
 	struct subrequest *q;
 	const struct file_conf *conf;
+	struct file_cache *cache; /* borrowed: of the lease */
 	struct deferred turn;
 	struct timer retry;
 	uint64_t retry_until_ns;
 	uint64_t expected_ns; /* of the place that is reserved */
 	struct file_job *job; /* at the pool */
-	struct chunk_file *file; /* counted; NULL before it is opened */
-	struct file_facts facts;
-	struct slice name; /* a NUL is its last byte */
-	uint64_t at; /* next byte to send */
+	struct file_choice choice; /* its entry is held until the arena ends: chunks may borrow */
+	bool is_chosen;
+	struct file_body body; /* once it is chosen */
 	int failure; /* to be told on the next turn */
 	bool is_head_sent;
 };
 
 /* --- ends ------------------------------------------------------------------------ */
 
-/* Lets go of everything outside the arena. Idempotent. */
+/* Lets go of everything outside the arena but what is being sent. Idempotent. */
 static void
 drop(struct file_reading *r)
 {
@@ -66,40 +62,30 @@ drop(struct file_reading *r)
 		job_abandon(&r->job->job);
 		r->job = NULL;
 	}
-	if (r->file)
-		chunk_file_unref(r->file);
-	r->file = NULL;
 }
 
 static void
 drop_at_end(void *argument)
 {
-	drop(argument);
+	struct file_reading *r = argument;
+
+	drop(r);
+	if (r->choice.entry)
+		file_entry_unref(r->choice.entry);
+	r->choice.entry = NULL;
 }
 
 static void
 finish(struct file_reading *r, int err)
 {
 	drop(r);
+	/* It is shorter than it was, say: the next one looks anew. */
+	if (err == ERR_FAILED && r->choice.entry)
+		file_cache_drop(r->choice.entry);
 	subrequest_done(r->q, err);
 }
 
-/* A failure before the head: a status where there is one for it. */
-static void
-refuse(struct file_reading *r, int err)
-{
-	struct subrequest *q = r->q;
-
-	drop(r);
-	if (err == ERR_NOT_FOUND)
-		subrequest_answer(q, 404, SLICE("text/plain"), SLICE("Not Found"));
-	else if (err == ERR_FORBIDDEN)
-		subrequest_answer(q, 403, SLICE("text/plain"), SLICE("Forbidden"));
-	else
-		subrequest_done(q, err);
-}
-
-/* --- the head -------------------------------------------------------------------- */
+/* --- answers without a read -------------------------------------------------------- */
 
 static bool
 is_head_only(const struct subrequest *q)
@@ -107,104 +93,71 @@ is_head_only(const struct subrequest *q)
 	return q->part->passes_through && q->request->method == METHOD_HEAD;
 }
 
-static struct slice
-make_etag(struct arena *a, const struct file_facts *facts)
+static void
+answer_head(struct subrequest *q)
 {
-	char *memory = arena_alloc(a, ETAG_BYTES);
-	struct writer w = writer_over(memory, memory ? ETAG_BYTES : 0);
-
-	writer_char(&w, '"');
-	writer_hex(&w, (uint64_t)facts->modified_s);
-	writer_char(&w, '.');
-	writer_hex(&w, facts->modified_ns);
-	writer_char(&w, '-');
-	writer_hex(&w, facts->size);
-	writer_char(&w, '"');
-	return writer_slice(&w);
-}
-
-static struct slice
-make_date(struct arena *a, int64_t second)
-{
-	char *memory = arena_alloc(a, DATE_BYTES);
-
-	if (!memory)
-		return slice_make(NULL, 0);
-	date_write(memory, second);
-	return slice_make(memory, DATE_BYTES);
-}
-
-static struct slice
-content_type(const struct file_reading *r)
-{
-	if (r->conf->type.len > 0)
-		return r->conf->type;
-	return media_type_of(slice_make(r->name.at, r->name.len - 1));
-}
-
-/* 0; an error before anything was sent; or ERR_CANCELLED: the run has had enough, r is gone. */
-static int
-send_head(struct file_reading *r)
-{
-	struct subrequest *q = r->q;
-	struct fields *f = &q->response.fields;
-	struct slice etag = make_etag(q->arena, &r->facts);
-	struct slice date = make_date(q->arena, r->facts.modified_s);
-
-	*f = (struct fields){ .at = arena_zalloc(q->arena, FIELDS, sizeof(*f->at)), .cap = FIELDS };
-	if (!f->at || !etag.len || !date.len)
-		return ERR_MEMORY;
-	if (fields_add(f, FIELD_CONTENT_TYPE, content_type(r)) != 0 ||
-	    fields_add(f, FIELD_ETAG, etag) != 0 || fields_add(f, FIELD_LAST_MODIFIED, date) != 0)
-		return ERR_TOO_MANY;
-	q->response.status = 200;
-	q->response.framing = BODY_LENGTH;
-	q->response.content_length = r->facts.size;
-	r->is_head_sent = true;
 	subrequest_head(q);
-	return q->state_now == SUBREQUEST_HEAD ? 0 : ERR_CANCELLED;
+	if (q->state_now == SUBREQUEST_HEAD)
+		subrequest_done(q, 0);
 }
 
 static void
-refuse_method(struct file_reading *r)
+answer_refusal(struct subrequest *q)
 {
-	struct subrequest *q = r->q;
-	struct fields *f = &q->response.fields;
+	struct slice text = status_reason(q->response.status);
 
-	*f = (struct fields){ .at = arena_zalloc(q->arena, 1, sizeof(*f->at)), .cap = 1 };
-	if (!f->at || fields_add(f, FIELD_ALLOW, SLICE("GET, HEAD")) != 0) {
-		finish(r, ERR_MEMORY);
-		return;
-	}
-	q->response.status = 405;
 	q->response.framing = BODY_LENGTH;
-	subrequest_head(q);
-	if (q->state_now == SUBREQUEST_HEAD)
-		finish(r, 0);
+	q->response.content_length = text.len;
+	subrequest_whole(q, text);
+}
+
+/* Answers where no byte of the disk is needed; false: one is. The arena holds the entry. */
+static bool
+answer_known(struct subrequest *q, const struct file_entry *e, const struct file_reply *reply)
+{
+	const struct file_span *s = reply->span;
+
+	if (reply->is_refusal) {
+		answer_refusal(q);
+		return true;
+	}
+	if (reply->spans == 0 || is_head_only(q)) {
+		answer_head(q);
+		return true;
+	}
+	if (!e->content || s != &reply->only)
+		return false;
+	subrequest_whole(q, slice_make(e->content + s->from, (size_t)(s->end - s->from)));
+	return true;
 }
 
 /* --- the body -------------------------------------------------------------------- */
 
-/* Sends n bytes; arranges for the next piece. Takes the list. */
+static int
+send_head(struct file_reading *r)
+{
+	r->is_head_sent = true;
+	subrequest_head(r->q);
+	return r->q->state_now == SUBREQUEST_HEAD ? 0 : ERR_CANCELLED;
+}
+
+/* Sends what is on the list; arranges for the next piece. Takes the list. */
 static void
-deliver(struct file_reading *r, struct chunks *list, size_t n)
+deliver(struct file_reading *r, struct chunks *list)
 {
 	struct subrequest *q = r->q;
 	int err = 0;
 
 	if (!r->is_head_sent)
 		err = send_head(r);
-	if (err) {
+	if (err) { /* the run has had enough */
 		chunks_clear(list);
-		if (err != ERR_CANCELLED)
-			finish(r, err);
 		return;
 	}
 	err = subrequest_body(q, list);
 	if (q->state_now != SUBREQUEST_HEAD)
 		return;
-	r->at += n;
-	if (err < 0 || r->at == r->facts.size)
+	if (err < 0 || file_body_is_done(&r->body))
 		finish(r, err < 0 ? err : 0);
 	else if (err != SUBREQUEST_PAUSE)
 		loop_last(&q->env->loop, &r->turn);
@@ -255,14 +208,6 @@ submit(struct file_reading *r, struct file_job *j, uint64_t deadline_ns)
 	return 0;
 }
 
-static size_t
-piece_len(const struct file_reading *r, size_t most)
-{
-	uint64_t left = r->facts.size - r->at;
-
-	return left < most ? (size_t)left : most;
-}
-
 /* A response that is under way is not cut because the pool is full for a moment. */
 static int
 retry_later(struct file_reading *r)
@@ -291,49 +236,12 @@ read_by_job(struct file_reading *r)
 	if (err)
 		return err;
 	r->retry_until_ns = 0;
-	return submit(r, file_job_read(r->file, r->at, piece_len(r, PIECE_BYTES)), deadline_ns);
+	return submit(r,
+		      file_job_read(r->choice.entry->file, file_body_at(&r->body),
+				    file_body_left(&r->body, FILE_PIECE_BYTES)),
+		      deadline_ns);
 }
 
-/* A range for sendfile; n is 0 when it is not known to be cached. */
-static int
-add_range(struct file_reading *r, struct chunks *list, size_t *n)
-{
-	size_t len = piece_len(r, PIECE_BYTES);
-
-	*n = 0;
-	if (!r->q->part->passes_through || !file_is_cached(r->file->fd, r->at, len))
-		return 0;
-	*n = len;
-	r->file->refs++;
-	return chunks_add_file(list, r->file, (int64_t)r->at, len);
-}
-
-/* What the page cache has, copied. *n is 0 when it has nothing; ERR_CLOSED: the file ended early.
- */
-static int
-add_copy(struct file_reading *r, struct chunks *list, size_t *n)
-{
-	size_t len = piece_len(r, COPY_BYTES);
-	struct block *b = block_take(list->store, len);
-	long got;
-	int err;
-
-	*n = 0;
-	if (!b)
-		return ERR_MEMORY;
-	got = file_read_now(r->file->fd, b->at, len, r->at);
-	if (got > 0) {
-		*n = (size_t)got;
-		b->len = (uint32_t)got;
-		err = chunks_add_block(list, b, slice_make(b->at, *n));
-	} else {
-		err = got == ERR_BUSY ? 0 : got < 0 ? (int)got : ERR_FAILED;
-	}
-	block_unref(b);
-	return err;
-}
-
-/* One piece, from the cheapest place that has it. */
 static void
 step(struct deferred *d)
 {
@@ -343,12 +251,10 @@ step(struct deferred *d)
 	int err = r->failure;
 
 	chunks_init(&list, &r->q->env->store);
-	if (!err && !r->conf->is_cold)
-		err = add_range(r, &list, &n);
-	if (!err && !r->conf->is_cold && n == 0)
-		err = add_copy(r, &list, &n);
-	if (!err && n > 0) {
-		deliver(r, &list, n);
+	if (!err)
+		err = file_body_add_piece(&r->body, &list, loop_now(&r->q->env->loop), &n);
+	if (!err && list.head) {
+		deliver(r, &list);
 		return;
 	}
 	if (!err)
@@ -367,68 +273,141 @@ on_retry(struct timer *t)
 	step(&r->turn);
 }
 
-/* --- jobs that come home ----------------------------------------------------------- */
-
-/* Makes the reading's file of an open descriptor, which is closed if that fails. */
-static int
-adopt(struct file_reading *r, int fd)
-{
-	r->file = mem_zalloc(1, sizeof(*r->file));
-	if (!r->file) {
-		close(fd);
-		return ERR_MEMORY;
-	}
-	*r->file = (struct chunk_file){ .fd = fd, .refs = 1 };
-	return 0;
-}
-
-/* Nothing follows the head: HEAD, or an empty file. */
-static void
-finish_with_head(struct file_reading *r)
-{
-	int err = send_head(r);
-
-	if (err != ERR_CANCELLED)
-		finish(r, err);
-}
-
-static void
-deliver_read(struct file_reading *r, struct file_job *j)
+/* All of it at once, when it is little and sendfile will not wait. False: step by step. */
+static bool
+answer_warm(struct file_reading *r)
 {
 	struct chunks list;
-	size_t n = j->got;
 	int err;
 
+	if (r->q->response.content_length > FILE_PIECE_BYTES)
+		return false;
 	chunks_init(&list, &r->q->env->store);
-	err = n > 0 ? chunks_add_heap(&list, j->memory, slice_make(j->memory, n)) : ERR_FAILED;
-	if (n > 0)
-		j->memory = NULL; /* taken, or freed */
+	err = file_body_add_all(&r->body, &list, loop_now(&r->q->env->loop));
+	if (err)
+		chunks_clear(&list);
+	if (err == ERR_BUSY)
+		return false;
 	if (err)
 		finish(r, err);
 	else
-		deliver(r, &list, n);
+		deliver(r, &list);
+	return true;
+}
+
+/* --- choosing -------------------------------------------------------------------- */
+
+static struct slice
+name_of(const struct file_reading *r)
+{
+	return slice_make(r->choice.name, r->choice.name_len);
+}
+
+/* The answer is chosen; what is left is to send it. */
+static int
+settle(struct file_reading *r)
+{
+	struct file_entry *e = r->choice.entry;
+
+	r->is_chosen = true;
+	file_entry_renew(e, r->conf);
+	return file_body_open(&r->body, r->q, e);
+}
+
+/* The answer, when everything about it is known: later than answer(). */
+static void
+respond(struct file_reading *r)
+{
+	struct file_entry *e = r->choice.entry;
+	int err;
+
+	if (e->state != FILE_THERE) {
+		drop(r);
+		file_answer_missing(r->q, e->state, name_of(r));
+		return;
+	}
+	err = settle(r);
+	if (err)
+		finish(r, err);
+	else if (!answer_known(r->q, e, &r->body.reply))
+		step(&r->turn);
+}
+
+static int
+open_by_job(struct file_reading *r)
+{
+	uint64_t deadline_ns = r->q->deadline_ns;
+	enum coding coding;
+	struct slice name;
+	int err = reserve(r, deadline_ns);
+
+	if (err)
+		return err;
+	name = file_choice_wanted(&r->choice, &coding);
+	return submit(r, file_job_open(&r->conf->beneath, name, coding), deadline_ns);
+}
+
+/* Goes on choosing, and answers when it is chosen. */
+static void
+choose(struct file_reading *r)
+{
+	int err = file_choice_go(&r->choice, r->cache);
+
+	if (err == ERR_BUSY)
+		err = open_by_job(r);
+	else if (!err)
+		respond(r);
+	if (err)
+		finish(r, err);
+}
+
+/* --- jobs that come home ----------------------------------------------------------- */
+
+static void
+take_opened(struct file_reading *r, struct file_job *j)
+{
+	int err = j->job.outcome;
+	struct file_entry *e;
+
+	if (err == ERR_NOT_FOUND || err == ERR_FORBIDDEN)
+		err = 0; /* that is known now, too */
+	if (err) {
+		finish(r, err);
+		return;
+	}
+	e = file_cache_take(r->cache, slice_make(j->name, j->name_len), j->coding, &j->found);
+	if (!e) {
+		finish(r, ERR_MEMORY);
+		return;
+	}
+	file_choice_take(&r->choice, e);
+	choose(r);
 }
 
 static void
-take_home(struct file_reading *r, struct file_job *j)
+take_read(struct file_reading *r, struct file_job *j)
 {
+	struct chunks list;
+	size_t n = j->found.got;
 	int err = j->job.outcome;
 
-	if (!r->file && !err) {
-		r->facts = j->facts;
-		err = adopt(r, j->fd);
-		j->fd = -1;
+	chunks_init(&list, &r->q->env->store);
+	if (!err && n == 0)
+		err = ERR_FAILED; /* the file has become shorter */
+	if (!err)
+		err = file_body_add_texts(&r->body, &list);
+	if (!err) {
+		err = chunks_add_heap(&list, j->found.content, slice_make(j->found.content, n));
+		j->found.content = NULL; /* taken, or freed */
 	}
-	if (err == ERR_SHED)
-		r->q->refusal = j->job.refusal;
-	if (err && !r->is_head_sent)
-		refuse(r, err);
-	else if (err)
+	if (!err)
+		err = file_body_pass(&r->body, &list, n);
+	if (err) {
+		chunks_clear(&list);
 		finish(r, err);
-	else if (!r->is_head_sent && (r->facts.size == 0 || is_head_only(r->q)))
-		finish_with_head(r);
-	else
-		deliver_read(r, j);
+	} else {
+		deliver(r, &list);
+	}
 }
 
 static void
@@ -440,114 +419,164 @@ on_home(struct job *job, void *receiver)
 	(void)receiver;
 	if (r) {
 		r->job = NULL;
-		take_home(r, j);
+		if (job->outcome == ERR_SHED)
+			r->q->refusal = job->refusal;
+		if (r->is_chosen)
+			take_read(r, j);
+		else
+			take_opened(r, j);
 	}
 	file_job_free(&j);
 }
 
 /* --- starting ---------------------------------------------------------------------- */
 
-static struct file_reading *
-reading_new(struct subrequest *q)
-{
-	struct file_reading *r = arena_zalloc(q->arena, 1, sizeof(*r));
-
-	if (!r)
-		return NULL;
-	r->q = q;
-	r->conf = q->part->conf;
-	r->turn.run = step;
-	timer_init(&r->retry, on_retry);
-	q->state = r;
-	return arena_on_end(q->arena, drop_at_end, r) == 0 ? r : NULL;
-}
-
-/* The name below the root, into the arena. */
+/* The name below the root, written to `memory` of FILE_PATH_BYTES. */
 static int
-make_name(struct file_reading *r)
+write_name(const struct subrequest *q, char *memory, size_t *len)
 {
-	struct subrequest *q = r->q;
-	bool is_request_path = r->conf->path_value < 0;
-	struct slice path = is_request_path ? q->request->path : q->value[r->conf->path_value];
-	size_t cap = path.len + r->conf->index.len + 2;
-	struct writer w;
-	char *memory;
+	const struct file_conf *conf = q->part->conf;
+	bool is_request_path = conf->path_value < 0;
+	struct slice path = is_request_path ? q->request->path : q->value[conf->path_value];
+	struct writer w = writer_over(memory, FILE_PATH_BYTES);
 	int err;
 
-	if (cap > FILE_PATH_BYTES)
-		return ERR_NOT_FOUND;
-	memory = arena_alloc(q->arena, 2 * cap);
-	if (!memory)
-		return ERR_MEMORY;
-	if (is_request_path)
-		path = uri_rest_decode(slice_after(path, 1), memory + cap);
-	w = writer_over(memory, cap);
-	err = file_path_write(&w, path, r->conf->index);
-	r->name = writer_slice(&w);
+	if (is_request_path) {
+		path = slice_after(path, 1);
+		if (slice_find(path, '%') < path.len) {
+			char *decoded = arena_alloc(q->arena, path.len);
+
+			if (!decoded)
+				return ERR_MEMORY;
+			path = uri_rest_decode(path, decoded);
+		}
+	}
+	err = file_path_write(&w, path, conf->index, conf->has_hidden);
+	*len = w.len - 1; /* without its NUL */
 	return err;
 }
 
-/* A small file that is in the page cache as a whole. ERR_BUSY: it is not. */
-static int
-answer_small(struct file_reading *r)
+/* A reading that goes on where a choice on the stack is; takes its entry in any case. */
+static struct file_reading *
+reading_new(struct subrequest *q, struct file_cache *cache, struct file_choice *choice)
 {
-	struct chunks list;
-	size_t n = 0;
+	struct file_reading *r = arena_zalloc(q->arena, 1, sizeof(*r));
+	char *name = arena_alloc(q->arena, choice->name_len + FILE_NAME_ROOM);
+
+	if (!r || !name) {
+		if (choice->entry)
+			file_entry_unref(choice->entry);
+		return NULL;
+	}
+	r->q = q;
+	r->conf = q->part->conf;
+	r->cache = cache;
+	r->turn.run = step;
+	timer_init(&r->retry, on_retry);
+	r->choice = *choice;
+	r->choice.name = name;
+	memcpy(name, choice->name, choice->name_len);
+	q->state = r;
+	if (arena_on_end(q->arena, drop_at_end, r) == 0)
+		return r;
+	drop_at_end(r);
+	q->state = NULL;
+	return NULL;
+}
+
+static void
+unref_at_end(void *argument)
+{
+	file_entry_unref(argument);
+}
+
+/* A file in memory: no reading is made for it. Takes the reference. */
+static void
+answer_in_memory(struct subrequest *q, struct file_entry *e)
+{
+	struct file_reply reply;
+	int err = arena_on_end(q->arena, unref_at_end, e);
+
+	if (err)
+		file_entry_unref(e);
+	else
+		err = file_reply_make(&reply, q, e);
+	if (err)
+		subrequest_done(q, err);
+	else
+		(void)answer_known(q, e, &reply);
+}
+
+/* Everything is known but, it may be, the bytes. 0, or ERR_BUSY: start() goes on. */
+static int
+answer_found(struct subrequest *q, struct file_cache *cache, struct file_choice *choice)
+{
+	struct file_entry *e = choice->entry;
+	struct file_reading *r;
 	int err;
 
-	if (r->facts.size == 0 || is_head_only(r->q)) {
-		finish_with_head(r);
+	if ((e->content || e->facts.size == 0) && !condition_is_asked(q->request)) {
+		file_entry_renew(e, q->part->conf);
+		answer_in_memory(q, e);
 		return 0;
 	}
-	if (r->facts.size > SMALL_BYTES)
-		return ERR_BUSY;
-	chunks_init(&list, &r->q->env->store);
-	err = add_copy(r, &list, &n);
-	if (err || n < r->facts.size) {
-		chunks_clear(&list);
-		return ERR_BUSY;
+	r = reading_new(q, cache, choice);
+	err = r ? settle(r) : ERR_MEMORY;
+	if (err) {
+		subrequest_done(q, err);
+		return 0;
 	}
-	deliver(r, &list, n);
+	return answer_known(q, e, &r->body.reply) || answer_warm(r) ? 0 : ERR_BUSY;
+}
+
+/* After the name is known. */
+static int
+answer_name(struct subrequest *q, char *name, size_t len)
+{
+	struct file_cache *cache = file_cache_of(q->lease, q->part->source->index, q->part->conf);
+	struct file_choice choice;
+	int err = ERR_MEMORY;
+
+	file_choice_init(&choice, q, name, len);
+	if (cache)
+		err = file_choice_go(&choice, cache);
+	if (!err && choice.entry->state == FILE_THERE)
+		return answer_found(q, cache, &choice);
+	if (err == ERR_BUSY && reading_new(q, cache, &choice))
+		return ERR_BUSY;
+	if (!err) {
+		enum file_state state = choice.entry->state;
+
+		file_entry_unref(choice.entry);
+		file_answer_missing(q, state, slice_make(name, len));
+		return 0;
+	}
+	if (choice.entry && err != ERR_BUSY)
+		file_entry_unref(choice.entry);
+	subrequest_done(q, err == ERR_BUSY ? ERR_MEMORY : err);
 	return 0;
 }
 
 int
 file_answer(struct subrequest *q)
 {
-	struct file_reading *r = reading_new(q);
-	int fd, err;
+	char name[FILE_PATH_BYTES + FILE_NAME_ROOM];
+	size_t len;
+	int err;
 
-	if (!r) {
-		subrequest_done(q, ERR_MEMORY);
-		return 0;
-	}
 	if (q->part->passes_through && q->request->method != METHOD_GET &&
 	    q->request->method != METHOD_HEAD) {
-		refuse_method(r);
+		file_answer_method(q);
 		return 0;
 	}
-	err = make_name(r);
-	if (!err && r->conf->is_cold)
-		return ERR_BUSY;
-	fd = err ? err : file_open_now(r->conf->root_fd, r->name.at, &r->facts);
-	if (fd == ERR_BUSY)
-		return ERR_BUSY;
-	err = fd < 0 ? fd : adopt(r, fd);
-	if (err) {
-		refuse(r, err);
-		return 0;
-	}
-	return answer_small(r);
-}
-
-static int
-open_by_job(struct file_reading *r)
-{
-	uint64_t deadline_ns = r->q->deadline_ns;
-	size_t first = is_head_only(r->q) ? 0 : PIECE_BYTES;
-	int err = reserve(r, deadline_ns);
-
-	return err ? err : submit(r, file_job_open(r->conf->root_fd, r->name, first), deadline_ns);
+	err = write_name(q, name, &len);
+	if (!err)
+		return answer_name(q, name, len);
+	if (err == ERR_NOT_FOUND)
+		file_answer_missing(q, FILE_ABSENT, SLICE(""));
+	else
+		subrequest_done(q, err);
+	return 0;
 }
 
 /* After file_answer() has said ERR_BUSY. */
@@ -557,9 +586,9 @@ file_start(struct subrequest *q)
 	struct file_reading *r = q->state;
 
 	ASSERT(r);
-	if (!r->file)
+	if (!r->is_chosen)
 		r->failure = open_by_job(r);
-	if (r->file || r->failure)
+	if (r->is_chosen || r->failure)
 		loop_soon(&q->env->loop, &r->turn);
 }
 
@@ -568,7 +597,7 @@ file_resume(struct subrequest *q)
 {
 	struct file_reading *r = q->state;
 
-	if (r && r->file && !r->job && !timer_is_set(&r->retry))
+	if (r && r->is_chosen && !r->job && !timer_is_set(&r->retry))
 		loop_soon(&q->env->loop, &r->turn);
 }
 

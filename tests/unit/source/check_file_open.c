@@ -13,20 +13,20 @@
 Suite *suite_source_file_open(void);
 
 static struct tree tree;
-static int root;
+static struct file_root root;
 
 static void
 setup(void)
 {
 	tree_init(&tree);
-	root = file_open_root(tree.root);
-	ck_assert_int_ge(root, 0);
+	root = (struct file_root){ .fd = file_open_root(tree.root), .has_links = true };
+	ck_assert_int_ge(root.fd, 0);
 }
 
 static void
 teardown(void)
 {
-	close(root);
+	close(root.fd);
 	tree_fini(&tree);
 }
 
@@ -35,11 +35,11 @@ static int
 try(const char *name)
 {
 	struct file_facts facts;
-	int slow = file_open(root, name, &facts), now;
+	int slow = file_open(&root, name, &facts), now;
 
 	if (slow >= 0)
 		close(slow);
-	now = file_open_now(root, name, &facts);
+	now = file_open_now(&root, name, &facts);
 	if (now >= 0)
 		close(now);
 	/* What is not a plain hit may be left to the slow way. */
@@ -75,14 +75,14 @@ END_TEST
 
 START_TEST(links_of_proc_are_not_followed_even_below_the_root)
 {
-	int proc = file_open_root("/proc/self");
+	struct file_root proc = { .fd = file_open_root("/proc/self"), .has_links = true };
 	struct file_facts facts;
 
-	ck_assert_int_ge(proc, 0);
-	ck_assert_int_eq(file_open(proc, "exe", &facts), ERR_NOT_FOUND);
-	ck_assert_int_eq(file_open(proc, "root/etc/passwd", &facts), ERR_NOT_FOUND);
-	ck_assert_int_eq(file_open(proc, "cwd/Makefile", &facts), ERR_NOT_FOUND);
-	close(proc);
+	ck_assert_int_ge(proc.fd, 0);
+	ck_assert_int_eq(file_open(&proc, "exe", &facts), ERR_NOT_FOUND);
+	ck_assert_int_eq(file_open(&proc, "root/etc/passwd", &facts), ERR_NOT_FOUND);
+	ck_assert_int_eq(file_open(&proc, "cwd/Makefile", &facts), ERR_NOT_FOUND);
+	close(proc.fd);
 }
 END_TEST
 
@@ -120,7 +120,7 @@ START_TEST(descriptors_that_ran_out_are_told_apart)
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
 	none.rlim_max = old.rlim_max;
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	err = file_open(root, "small", &facts);
+	err = file_open(&root, "small", &facts);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
 	ck_assert_int_eq(err, ERR_FULL);
 }
@@ -142,7 +142,7 @@ START_TEST(facts_and_content_are_those_of_the_file)
 {
 	struct file_facts facts;
 	char memory[64];
-	int fd = file_open(root, "small", &facts);
+	int fd = file_open(&root, "small", &facts);
 	long n;
 
 	ck_assert_int_ge(fd, 0);
@@ -163,7 +163,7 @@ START_TEST(a_range_past_the_end_is_never_called_cached)
 	int fd;
 
 	tree_add(&tree, "pages", 5 * 4096);
-	fd = file_open(root, "pages", &facts);
+	fd = file_open(&root, "pages", &facts);
 	ck_assert_int_ge(fd, 0);
 	ck_assert(!file_is_cached(fd, 0, 7 * 4096));
 	ck_assert(!file_is_cached(fd, 0, 0));

@@ -13,7 +13,7 @@ assert_name(struct slice path, const char *index, const char *expected)
 {
 	char memory[FILE_PATH_BYTES];
 	struct writer w = writer_over(memory, sizeof(memory));
-	int err = file_path_write(&w, path, slice_of(index));
+	int err = file_path_write(&w, path, slice_of(index), false);
 
 	ck_assert_msg(err == (expected ? 0 : ERR_NOT_FOUND), "%.*s: %d", SLICE_PRINT(path), err);
 	if (expected)
@@ -51,10 +51,37 @@ START_TEST(names_are_relative_and_plain)
 		{ ".htaccess", "", NULL },
 		{ "a/.git/config", "", NULL },
 		{ "...", "", NULL },
+		{ ".well-known/security.txt", "", ".well-known/security.txt" },
+		{ ".well-known/.hidden", "", NULL },
+		{ "a/.well-known/b", "", NULL },
+		{ ".well-known", "", ".well-known" },
+		{ ".well-known2", "", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_name(slice_of(rows[i].path), rows[i].index, rows[i].name);
+}
+END_TEST
+
+START_TEST(hidden_names_may_be_asked_for_but_never_dots)
+{
+	static const struct {
+		const char *path;
+		int err;
+	} rows[] = {
+		{ ".htaccess", 0 },         { "a/.git/config", 0 },    { "...", 0 },
+		{ "a/..", ERR_NOT_FOUND },  { ".", ERR_NOT_FOUND },    { "a/../b", ERR_NOT_FOUND },
+		{ "a/./b", ERR_NOT_FOUND }, { "a//b", ERR_NOT_FOUND },
+	};
+	char memory[64];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct writer w = writer_over(memory, sizeof(memory));
+
+		ck_assert_msg(file_path_write(&w, slice_of(rows[i].path), SLICE(""), true) ==
+				  rows[i].err,
+			      "%s", rows[i].path);
+	}
 }
 END_TEST
 
@@ -71,11 +98,11 @@ START_TEST(a_name_that_does_not_fit_is_not_cut_either)
 	char memory[4];
 	struct writer w = writer_over(memory, sizeof(memory));
 
-	ck_assert_int_eq(file_path_write(&w, SLICE("abc"), SLICE("")), 0);
+	ck_assert_int_eq(file_path_write(&w, SLICE("abc"), SLICE(""), false), 0);
 	w = writer_over(memory, sizeof(memory));
-	ck_assert_int_eq(file_path_write(&w, SLICE("abcd"), SLICE("")), ERR_NOT_FOUND);
+	ck_assert_int_eq(file_path_write(&w, SLICE("abcd"), SLICE(""), false), ERR_NOT_FOUND);
 	w = writer_over(memory, sizeof(memory));
-	ck_assert_int_eq(file_path_write(&w, SLICE("a/"), SLICE("bc")), ERR_NOT_FOUND);
+	ck_assert_int_eq(file_path_write(&w, SLICE("a/"), SLICE("bc"), false), ERR_NOT_FOUND);
 }
 END_TEST
 
@@ -86,6 +113,7 @@ suite_source_file_path(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_test(t, names_are_relative_and_plain);
+	tcase_add_test(t, hidden_names_may_be_asked_for_but_never_dots);
 	tcase_add_test(t, a_nul_never_cuts_a_name);
 	tcase_add_test(t, a_name_that_does_not_fit_is_not_cut_either);
 	suite_add_tcase(s, t);

@@ -50,7 +50,9 @@ START_TEST(the_head_says_what_the_file_is)
 	ck_assert(slice_eq(field(FIELD_CONTENT_TYPE), SLICE("text/html; charset=utf-8")));
 	ck_assert_uint_eq(field(FIELD_LAST_MODIFIED).len, 29);
 	ck_assert_uint_gt(field(FIELD_ETAG).len, 8);
-	ck_assert_int_eq(field(FIELD_ETAG).at[0], '"');
+	/* It was written just now: a change within the same tick would not show. */
+	ck_assert(slice_has_prefix(field(FIELD_ETAG), SLICE("W/\"")));
+	ck_assert(slice_eq(field(FIELD_ACCEPT_RANGES), SLICE("bytes")));
 	ck_assert_int_eq(asked.q.response.framing, BODY_LENGTH);
 	end();
 }
@@ -79,7 +81,7 @@ START_TEST(other_methods_are_refused_with_those_that_are_not)
 	await_done();
 	ck_assert_int_eq(asked.q.response.status, 405);
 	ck_assert(slice_eq(field(FIELD_ALLOW), SLICE("GET, HEAD")));
-	ck_assert_uint_eq(asked.got, 0);
+	ck_assert_str_eq(text, "Method Not Allowed");
 	end();
 }
 END_TEST
@@ -87,9 +89,9 @@ END_TEST
 START_TEST(what_is_not_a_file_below_the_root_is_404)
 {
 	static const char *const paths[] = {
-		"/missing", "/",         "/dir",     "/.hidden",     "/fifo",        "/socket",
-		"/out",     "/absolute", "/proc",    "/self",        "/../secret",   "//small",
-		"/small/",  "/dir/..",   "/small/x", "/dir%2Finner", "/..%2Fsecret",
+		"/missing",  "/",        "/.hidden",     "/fifo",        "/socket", "/out",
+		"/absolute", "/proc",    "/self",        "/../secret",   "//small", "/small/",
+		"/dir/..",   "/small/x", "/dir%2Finner", "/..%2Fsecret",
 	};
 
 	load_tree("", true);

@@ -22,7 +22,8 @@ static struct arena site;
 static struct conf *conf;
 static struct conf_errors errors;
 static struct source source = { .ops = &source_file };
-static struct lease lease = { .env = &env };
+static void *attached[1];
+static struct lease lease = { .env = &env, .attached = attached };
 
 /* --- the fake run ------------------------------------------------------------------ */
 
@@ -114,6 +115,7 @@ ask(const char *method, const char *path, const char *value)
 {
 	asked = (struct asked){ .request = { .method = method_of(slice_of(method)),
 					     .method_name = slice_of(method),
+					     .raw_path = slice_of(path),
 					     .path = slice_of(path) },
 				.values = { slice_of(value) } };
 	arena_init(&asked.arena, &env.store, 1 << 20);
@@ -235,6 +237,8 @@ load(const char *keys, bool passes_through)
 	err = conf_fill(part.section, table, 1, &errors);
 	if (!err)
 		err = source_file.load_part(&part, &build);
+	source_file.detach(&source, &lease);
+	ck_assert_int_eq(source_file.attach(&source, &lease), 0);
 	ck_assert_int_eq(err ? 1 : 0, errors.errors > 0 ? 1 : 0);
 	conf_errors_write(&errors, &w);
 	text[w.len] = '\0';
@@ -244,9 +248,11 @@ load(const char *keys, bool passes_through)
 void
 load_tree(const char *more, bool passes_through)
 {
-	char keys[256];
+	bool has_cache = strstr(more, "open_files") != NULL;
+	char keys[512];
 
-	snprintf(keys, sizeof(keys), "root = %s\n%s", tree.root, more);
+	snprintf(keys, sizeof(keys), "root = %s\n%s%s", tree.root,
+		 has_cache ? "" : "open_files = 0\n", more);
 	ck_assert_str_eq(load(keys, passes_through), "");
 }
 
@@ -269,11 +275,13 @@ bed_setup(void)
 	ck_assert_ptr_nonnull(pool);
 	part = (struct part){ 0 };
 	file_conf = (struct file_conf){ 0 };
+	source.state = NULL;
 }
 
 void
 bed_teardown(void)
 {
+	source_file.detach(&source, &lease);
 	arena_fini(&site);
 	pool_unref(&pool);
 	loop_turn(&env.loop, false);

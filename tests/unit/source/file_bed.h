@@ -42,7 +42,7 @@ void bed_teardown(void);
 
 /* What is said about a part with these keys; "" if it was loaded. */
 const char *load(const char *keys, bool passes_through);
-/* A part with the tree as root. */
+/* A part with the tree as root; without a cache of open files unless `more` asks for one. */
 void load_tree(const char *more, bool passes_through);
 
 /* A subrequest; the template's value is `value`. Then as a run does: start it, wait for its end,
