@@ -32,15 +32,16 @@ static void
 check_fallback(struct compiling *c, struct plan_part *pp)
 {
 	struct conf_section *s = pp->part.section;
+	bool is_text = c->plan->conf.join == PLAN_JOIN_CONCAT;
 	size_t offset;
 
-	pp->has_fallback = conf_is_set(s, "fallback");
-	if (!pp->has_fallback)
-		return;
-	if (json_validate(pp->conf.fallback, JSON_DEPTH_MAX - 1, &offset) != 0)
+	pp->is_omissible = !is_text && slice_eq(pp->conf.fallback, SLICE("omit"));
+	pp->has_fallback = conf_is_set(s, "fallback") && !pp->is_omissible;
+	if (pp->has_fallback && !is_text &&
+	    json_validate(pp->conf.fallback, JSON_DEPTH_MAX - 1, &offset) != 0)
 		conf_error_at(c->errors, s, "fallback", "%s is not JSON: see its byte %zu",
 			      conf_quote(pp->conf.fallback).text, offset + 1);
-	if (!pp->conf.is_optional)
+	if (conf_is_set(s, "fallback") && !pp->conf.is_optional)
 		conf_error_at(c->errors, s, "fallback", "only an optional part can fall back");
 }
 
@@ -143,7 +144,7 @@ keep_header(struct compiling *c, struct plan_part *of, struct slice name)
 
 /* What a variable asks of another part beyond its being there. */
 static int
-note_variable(struct compiling *c, const struct plan_part *pp, const struct part_value *v,
+note_variable(struct compiling *c, const struct conf_section *section, const char *key,
 	      struct slice variable)
 {
 	struct slice rest = variable, name;
@@ -157,43 +158,53 @@ note_variable(struct compiling *c, const struct plan_part *pp, const struct part
 	if (is_about && slice_has_prefix(rest, SLICE("header.")))
 		return keep_header(c, &c->plan->part[place], slice_after(rest, 7));
 	if (!is_about && c->plan->part[place].conf.as >= PLAN_AS_TEXT)
-		conf_error_at(c->errors, pp->part.section, v->key,
+		conf_error_at(c->errors, section, key,
 			      "{%.*s} can never be there: the result of %.*s is not taken as JSON",
 			      SLICE_PRINT(variable), SLICE_PRINT(name));
 	return 0;
+}
+
+/* Of a part's key, or of the route's. NULL with what is wrong told, or without memory: *err. */
+static struct template *
+compile_text(struct compiling *c, const struct conf_section *section, const char *key,
+	     struct slice text, enum value_coding coding, const struct template_names *names,
+	     int *err)
+{
+	struct template_error error;
+	struct template_needs needs;
+	struct template *t = template_compile(c->arena, text, coding, names, &error);
+
+	*err = 0;
+	if (!t && error.err == ERR_MEMORY)
+		*err = ERR_MEMORY;
+	else if (!t)
+		conf_error_at(c->errors, section, key, "%s", error.text);
+	if (!t)
+		return NULL;
+	needs = template_needs(t);
+	c->plan->needs_body |= needs.has_body || needs.has_body_json;
+	c->plan->needs_body_json |= needs.has_body_json;
+	for (unsigned i = 0; i < template_variable_count(t) && !*err; i++)
+		*err = note_variable(c, section, key, template_variable_name(t, i));
+	return *err ? NULL : t;
 }
 
 static int
 compile_value(struct compiling *c, struct plan_part *pp, struct part_value *v,
 	      struct template **compiled)
 {
-	struct template_error error;
-	struct template_needs needs;
-	struct template *t;
 	struct slice text;
+	int err;
 
-	t = template_compile(c->arena, v->text, v->coding, &c->scope, &error);
-	if (!t && error.err == ERR_MEMORY)
-		return ERR_MEMORY;
-	if (!t) {
-		conf_error_at(c->errors, pp->part.section, v->key, "%s", error.text);
+	*compiled = compile_text(c, pp->part.section, v->key, v->text, v->coding, &c->scope, &err);
+	if (!*compiled)
+		return err;
+	pp->needs |= template_needs(*compiled).parts;
+	v->is_constant = template_is_constant(*compiled, &text);
+	if (!v->is_constant)
 		return 0;
-	}
-	*compiled = t;
-	needs = template_needs(t);
-	pp->needs |= needs.parts;
-	c->plan->needs_body |= needs.has_body || needs.has_body_json;
-	c->plan->needs_body_json |= needs.has_body_json;
-	v->is_constant = template_is_constant(t, &text);
-	if (v->is_constant) {
-		v->constant = arena_copy(c->arena, text);
-		return v->constant.at ? 0 : ERR_MEMORY;
-	}
-	for (unsigned i = 0; i < template_variable_count(t); i++) {
-		if (note_variable(c, pp, v, template_variable_name(t, i)) != 0)
-			return ERR_MEMORY;
-	}
-	return 0;
+	v->constant = arena_copy(c->arena, text);
+	return v->constant.at ? 0 : ERR_MEMORY;
 }
 
 /* When no value holds a variable, every run uses the same array. */
@@ -260,43 +271,6 @@ load_part(struct compiling *c, struct plan_part *pp)
 }
 
 /* --- what runs find ready-made -------------------------------------------------- */
-
-static int
-write_lead(struct compiling *c, struct plan_part *pp, bool is_first)
-{
-	bool is_object = c->plan->conf.join == PLAN_JOIN_OBJECT;
-	size_t cap = pp->part.name.len + 4;
-	char *memory = arena_alloc(c->arena, cap);
-	struct writer w;
-
-	if (!memory)
-		return ERR_MEMORY;
-	w = writer_over(memory, cap);
-	writer_char(&w, !is_first ? ',' : is_object ? '{' : '[');
-	if (is_object) {
-		/* Names of parts hold nothing that JSON would escape. */
-		writer_char(&w, '"');
-		writer_put(&w, pp->part.name);
-		writer_put(&w, SLICE("\":"));
-	}
-	pp->lead = writer_slice(&w);
-	return 0;
-}
-
-static int
-write_texts(struct compiling *c)
-{
-	struct plan *p = c->plan;
-
-	p->tail = p->conf.join == PLAN_JOIN_OBJECT ? SLICE("}") : SLICE("]");
-	for (unsigned i = 0; i < p->count; i++) {
-		/* name=too-large;18446744073709ms, and a comma */
-		p->report_bytes += p->part[i].part.name.len + 40;
-		if (write_lead(c, &p->part[i], i == 0) != 0)
-			return ERR_MEMORY;
-	}
-	return 0;
-}
 
 /* Parts of one source, required ones and optional ones apart. */
 static void
@@ -405,28 +379,23 @@ check_room(const struct compiling *c, const struct plan_batch *b)
 	}
 }
 
-/* The key of shares in pools: known before any part starts, so that none may be named. */
+/* Templates of the route's own section. */
 static int
-compile_fairness(struct compiling *c)
+compile_own_texts(struct compiling *c)
 {
-	struct template_names names = c->scope;
-	struct template_error error;
-	struct template_needs needs;
+	/* Whose a request is has to be known before any part starts. */
+	struct template_names no_parts = c->scope;
 	struct plan *p = c->plan;
+	int err = 0;
 
-	if (p->conf.fairness.len == 0)
-		return 0;
-	names.part_count = 0;
-	p->fairness = template_compile(c->arena, p->conf.fairness, VALUE_RAW, &names, &error);
-	if (!p->fairness) {
-		if (error.err != ERR_MEMORY)
-			conf_error_at(c->errors, p->section, "fairness", "%s", error.text);
-		return error.err == ERR_MEMORY ? ERR_MEMORY : 0;
-	}
-	needs = template_needs(p->fairness);
-	p->needs_body |= needs.has_body || needs.has_body_json;
-	p->needs_body_json |= needs.has_body_json;
-	return 0;
+	no_parts.part_count = 0;
+	if (p->conf.fairness.len)
+		p->fairness = compile_text(c, p->section, "fairness", p->conf.fairness, VALUE_RAW,
+					   &no_parts, &err);
+	if (!err && p->conf.join == PLAN_JOIN_TEMPLATE && p->conf.template.len)
+		p->template = compile_text(c, p->section, "template", p->conf.template, VALUE_JSON,
+					   &c->scope, &err);
+	return err;
 }
 
 int
@@ -453,7 +422,7 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 		.parts = c.names,
 		.part_count = p->is_joined ? p->count : 0,
 	};
-	if (compile_fairness(&c) != 0)
+	if (compile_own_texts(&c) != 0)
 		return ERR_MEMORY;
 	for (unsigned i = 0; i < p->count; i++) {
 		if (p->is_joined)
@@ -461,7 +430,9 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 		if (load_part(&c, &p->part[i]) != 0)
 			return ERR_MEMORY;
 	}
-	if (order_parts(p, c.errors) == 0 && (write_texts(&c) != 0 || make_batches(&c) != 0))
+	if (p->is_joined && join_compile(p, b) != 0)
+		return ERR_MEMORY;
+	if (order_parts(p, c.errors) == 0 && make_batches(&c) != 0)
 		return ERR_MEMORY;
 	for (unsigned i = 0; i < p->batches; i++)
 		check_room(&c, &p->batch[i]);

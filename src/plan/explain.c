@@ -427,8 +427,11 @@ static void
 write_heading(const struct explaining *e)
 {
 	static const char *const joins[] = {
-		[PLAN_JOIN_OBJECT] = "an object",
-		[PLAN_JOIN_ARRAY] = "an array",
+		[PLAN_JOIN_OBJECT] = "joined as an object",
+		[PLAN_JOIN_ARRAY] = "joined as an array",
+		[PLAN_JOIN_CONCAT] = "joined by concatenation",
+		[PLAN_JOIN_FIRST] = "answered by the first part that succeeds",
+		[PLAN_JOIN_TEMPLATE] = "joined by a template",
 	};
 	static const char *const priorities[] = {
 		[CLASS_CRITICAL] = "critical",
@@ -443,11 +446,12 @@ write_heading(const struct explaining *e)
 	writer_text(e->w, match.len > 0 ? ": " : "");
 	writer_put(e->w, match);
 	writer_char(e->w, '\n');
-	if (p->is_joined)
-		writer_format(e->w, "joined as %s%s; deadline ", joins[p->conf.join],
-			      p->conf.failure == PLAN_PARTIAL ? "" : ", all or nothing");
-	else
-		writer_text(e->w, "one part, passed through; deadline ");
+	writer_text(e->w, p->is_joined ? joins[p->conf.join] : "one part, passed through");
+	if (p->is_joined && p->conf.failure != PLAN_PARTIAL)
+		writer_text(e->w, ", all or nothing");
+	if (p->quorum && p->conf.join != PLAN_JOIN_FIRST)
+		writer_format(e->w, ", as soon as %u parts have succeeded", p->quorum);
+	writer_text(e->w, "; deadline ");
 	value_write_duration(e->w, p->conf.deadline);
 	writer_format(e->w, ", priority %s\n\n", priorities[p->conf.priority]);
 }

@@ -48,6 +48,34 @@ give_back(struct run *r, struct run_part *p)
 	p->q.part->source->ops->release(&p->q);
 }
 
+static unsigned
+count_of(uint64_t parts)
+{
+	return (unsigned)__builtin_popcountll(parts);
+}
+
+/* As many have succeeded as are enough. */
+static bool
+is_met(const struct run *r)
+{
+	return r->plan->quorum > 0 && count_of(r->succeeded) >= r->plan->quorum;
+}
+
+/* What becomes of the run when a part has failed. */
+static void
+note_failure(struct run *r, const struct run_part *p)
+{
+	const struct plan *plan = r->plan;
+	unsigned failed = count_of(r->ended & ~r->succeeded);
+	bool is_decisive =
+	    plan->quorum ? plan->count - failed < plan->quorum : !p->plan->is_optional;
+
+	if (!plan->quorum)
+		r->is_degraded = true;
+	if (is_decisive && !r->failed)
+		r->failed = p->blame;
+}
+
 static void
 end_part(struct run *r, struct run_part *p, enum outcome outcome)
 {
@@ -63,11 +91,11 @@ end_part(struct run *r, struct run_part *p, enum outcome outcome)
 	run_count(p, outcome);
 	if (!p->blame)
 		p->blame = p;
-	if (outcome != OUTCOME_OK) {
+	if (outcome == OUTCOME_OK) {
+		r->succeeded |= PLAN_BIT(i);
+	} else {
 		result_fall_back(p);
-		r->is_degraded = true;
-		if (!p->plan->is_optional && !r->failed)
-			r->failed = p->blame;
+		note_failure(r, p);
 	}
 	if (outcome == OUTCOME_OK || p->plan->has_fallback)
 		r->result[i] = &p->result;
@@ -312,16 +340,20 @@ static void
 answer_join(struct run *r)
 {
 	struct exchange *x = r->x;
+	struct slice type;
 	struct chunks body;
 
+	stop_all(r, OUTCOME_CANCELLED, ERR_CANCELLED);
 	chunks_init(&body, &r->env->store);
-	if (join_results(r, &body) != 0 ||
-	    exchange_add_field(x, FIELD_CONTENT_TYPE, SLICE("application/json")) != 0) {
+	if (join_results(r, &body, &type) != 0) {
 		chunks_clear(&body);
 		run_refuse(r, 503, NULL);
 		return;
 	}
-	run_add_report(r);
+	if (type.len)
+		run_add_field(r, FIELD_CONTENT_TYPE, type);
+	if (r->plan->conf.report == PLAN_REPORT_HEADER)
+		run_add_report(r);
 	if (r->is_degraded)
 		run_add_field(r, FIELD_CACHE_CONTROL, SLICE("no-store"));
 	run_leave(r);
@@ -345,26 +377,35 @@ drop_refused(struct run *r)
 			continue;
 		subrequest_cancel(&p->q);
 		end_part(r, p, OUTCOME_STATUS);
-		return;
+		if (r->failed)
+			return;
 	}
+}
+
+static bool
+is_over(const struct run *r)
+{
+	uint64_t all = PLAN_BIT(r->plan->count - 1);
+
+	return r->failed || is_met(r) || r->ended == (all | (all - 1));
 }
 
 static void
 settle(struct run *r)
 {
-	uint64_t all = PLAN_BIT(r->plan->count - 1);
-
 	if (r->is_settling)
 		return;
 	r->is_settling = true;
-	while (r->ready && !r->failed)
-		start_part(r, &r->part[__builtin_ctzll(r->ready)]);
+	do {
+		while (r->ready && !is_over(r))
+			start_part(r, &r->part[__builtin_ctzll(r->ready)]);
+		if (!is_over(r))
+			drop_refused(r);
+	} while (r->ready && !is_over(r));
 	r->is_settling = false;
-	if (!r->failed)
-		drop_refused(r);
 	if (r->failed)
 		answer_failure(r);
-	else if (r->ended == (all | (all - 1)))
+	else if (is_over(r))
 		answer_join(r);
 }
 

@@ -5,9 +5,9 @@
 
 #include "base/clock.h"
 
-static const char *const joins[] = { "object", "array", NULL };
+static const char *const joins[] = { "object", "array", "concat", "first", "template", NULL };
 static const char *const failures[] = { "partial", "all-or-nothing", NULL };
-static const char *const reports[] = { "header", "off", NULL };
+static const char *const reports[] = { "header", "body", "off", NULL };
 static const char *const priorities[] = { "critical", "normal", "sheddable", NULL };
 static const char *const forms[] = { "auto", "json", "text", "base64", NULL };
 
@@ -26,12 +26,25 @@ const struct conf_key plan_keys[] = {
 
 const struct conf_key plan_join_keys[] = {
 	{ "join", CONF_WORD, CONF_FIELD(struct plan_conf, join), .def = "object", .words = joins,
-	  .help = "what the results become: an object by the parts' names, or an array" },
+	  .help =
+	      "what the results become: an object by the parts' names, an array, their bytes one "
+	      "after the other, the bytes of the first that succeeds, or what template says" },
+	{ "quorum", CONF_UINT, CONF_FIELD(struct plan_conf, quorum), .min = 1,
+	  .max = PLAN_PARTS_MAX,
+	  .help = "of an object or array: so many parts are enough, whichever they are; the others "
+		  "are cancelled then, and null" },
+	{ "template", CONF_TEMPLATE, CONF_FIELD(struct plan_conf, template),
+	  .help =
+	      "JSON with {part} or {part.field} where results go; what is absent becomes null" },
+	{ "media_type", CONF_TEXT, CONF_FIELD(struct plan_conf, type),
+	  .help = "media type of concatenated results; else application/octet-stream" },
 	{ "failure", CONF_WORD, CONF_FIELD(struct plan_conf, failure), .def = "partial",
 	  .words = failures, .help = "whether optional parts may fail" },
 	{ "report", CONF_WORD, CONF_FIELD(struct plan_conf, report), .def = "header",
 	  .words = reports,
-	  .help = "where to tell how each part ended: Forebay-Parts, or nowhere" },
+	  .help =
+	      "where to tell how each part ended: Forebay-Parts, a member _parts of the object, "
+	      "or nowhere" },
 	CONF_KEYS_END
 };
 
@@ -46,7 +59,9 @@ const struct conf_key plan_part_keys[] = {
 	{ "optional", CONF_BOOL, CONF_FIELD(struct plan_part_conf, is_optional), .def = "no",
 	  .help = "the response goes without the part if it fails" },
 	{ "fallback", CONF_TEXT, CONF_FIELD(struct plan_part_conf, fallback),
-	  .help = "JSON that stands for an optional part that failed; else null" },
+	  .help =
+	      "JSON that stands for an optional part that failed, else null; omit: it is left out; "
+	      "text, where results are concatenated" },
 	{ "timeout", CONF_DURATION, CONF_FIELD(struct plan_part_conf, timeout),
 	  .min = (int64_t)CLOCK_MS,
 	  .help = "longest time from the part's start to its end; else the route's deadline" },

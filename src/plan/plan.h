@@ -22,9 +22,15 @@ enum { PLAN_PARTS_MAX = 64, PLAN_TABLES_MAX = 16, PLAN_MORE_TABLES = 11 };
 /* The default of max_result. */
 enum { PLAN_RESULT_BYTES = 1 << 20 };
 
-enum plan_join { PLAN_JOIN_OBJECT, PLAN_JOIN_ARRAY };
+enum plan_join {
+	PLAN_JOIN_OBJECT, /* {"name": result, ...} */
+	PLAN_JOIN_ARRAY, /* [result, ...] */
+	PLAN_JOIN_CONCAT, /* the bytes of one result after the other */
+	PLAN_JOIN_FIRST, /* the bytes of the first that succeeds */
+	PLAN_JOIN_TEMPLATE, /* a JSON text with places for results */
+};
 enum plan_failure { PLAN_PARTIAL, PLAN_ALL_OR_NOTHING };
-enum plan_report { PLAN_REPORT_HEADER, PLAN_REPORT_OFF };
+enum plan_report { PLAN_REPORT_HEADER, PLAN_REPORT_BODY, PLAN_REPORT_OFF };
 enum plan_as { PLAN_AS_AUTO, PLAN_AS_JSON, PLAN_AS_TEXT, PLAN_AS_BASE64 };
 
 enum { PLAN_STATUS_FIRST = 100, PLAN_STATUS_LAST = 599 };
@@ -50,6 +56,8 @@ struct plan_conf {
 	enum gate_class priority;
 	struct slice fairness;
 	enum plan_join join;
+	unsigned quorum;
+	struct slice type, template;
 	enum plan_failure failure;
 	enum plan_report report;
 };
@@ -65,8 +73,9 @@ struct plan_part {
 	uint64_t followers; /* parts that have this one in their `after` mask */
 	struct plan_statuses expect;
 	bool is_optional; /* and failure is partial */
-	bool
-	    has_fallback; /* written; else an optional part that failed is null and has no result */
+	bool has_fallback; /* written; else an optional part that failed is null and without result
+			    */
+	bool is_omissible; /* fallback = omit: if it failed, the join goes without it */
 	struct slice lead; /* the join's text before this result: `,"name":` */
 	struct slice *header; /* response fields that templates of the plan use, by name */
 	unsigned headers;
@@ -97,6 +106,8 @@ struct plan {
 	unsigned batches;
 	struct template *fairness; /* whose a request is; NULL: nobody's */
 	struct slice tail; /* the join's text after the last result */
+	unsigned quorum; /* parts that must succeed, whichever they are; 0: the required ones */
+	struct template *template; /* of PLAN_JOIN_TEMPLATE */
 	size_t report_bytes; /* longest Forebay-Parts value */
 	unsigned char order[PLAN_PARTS_MAX]; /* places, each after all that it waits for */
 	const struct slice *param; /* names of the path parameters */

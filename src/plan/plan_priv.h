@@ -1,6 +1,6 @@
 /*
- * What the files that build a plan share: read.c, source_of.c, compile.c,
- * order.c, statuses.c. Builder thread.
+ * What the files that build a plan share: read.c, origin.c, compile.c,
+ * compile_join.c, order.c, statuses.c. Builder thread.
  */
 #ifndef FOREBAY_PLAN_PLAN_PRIV_H
 #define FOREBAY_PLAN_PLAN_PRIV_H
@@ -30,6 +30,12 @@ plan_errors(const struct plan_build *b)
  * then take every key, so that those of the source are no further errors.
  */
 int origin_find(struct plan_part *pp, struct plan_build *b) MUST_CHECK;
+
+/* --- compile_join.c --------------------------------------------------------- */
+
+/* Checks the keys of the join, and makes the text between results. ERR_MEMORY, or
+ * 0 with what is wrong added to the errors. */
+int join_compile(struct plan *p, struct plan_build *b) MUST_CHECK;
 
 /* --- order.c ---------------------------------------------------------------- */
 

@@ -44,6 +44,25 @@ report_make(const struct run *r)
 	return writer_slice(&w);
 }
 
+struct slice
+report_make_json(const struct run *r)
+{
+	size_t cap = r->plan->report_bytes;
+	char *memory = arena_alloc(&r->x->arena, cap);
+	struct writer w = writer_over(memory, memory ? cap : 0);
+
+	for (unsigned i = 0; i < r->plan->count && memory; i++) {
+		const struct run_part *p = &r->part[i];
+
+		writer_format(&w, "%c\"%.*s\":{\"outcome\":\"%s\",\"ms\":", i ? ',' : '{',
+			      SLICE_PRINT(p->plan->part.name), outcome_word(p->outcome));
+		writer_u64(&w, duration_of(p) / CLOCK_MS);
+		writer_char(&w, '}');
+	}
+	writer_char(&w, '}');
+	return memory ? writer_slice(&w) : slice_make(NULL, 0);
+}
+
 bool
 report_part(const struct run *r, unsigned i, struct report_part *part)
 {

@@ -79,6 +79,8 @@ result_take_head(struct run_part *p)
 		if (!err)
 			err = keep_field(p, FIELD_RETRY_AFTER, &p->head.retry_after);
 	}
+	if (!err && p->run->plan->conf.join == PLAN_JOIN_FIRST)
+		err = keep_field(p, FIELD_CONTENT_TYPE, &p->head.type);
 	return err ? err : keep_fields(p);
 }
 

@@ -107,7 +107,7 @@ run_add_field(struct run *r, enum field_id id, struct slice value)
 void
 run_add_report(struct run *r)
 {
-	if (r->plan->is_joined && r->plan->conf.report == PLAN_REPORT_HEADER)
+	if (r->plan->is_joined && r->plan->conf.report != PLAN_REPORT_OFF)
 		run_add_field(r, FIELD_FOREBAY_PARTS, report_make(r));
 }
 
@@ -151,8 +151,6 @@ run_ask_body(struct run *r)
 	exchange_want_body(r->x);
 }
 
-static int make_scope(struct run *r);
-
 /* Requests that lack what the key is made of share one place. */
 static void
 find_share(struct run *r)
@@ -160,9 +158,8 @@ find_share(struct run *r)
 	struct slice share = SLICE("");
 	unsigned variable;
 
-	if ((r->scope || make_scope(r) == 0) &&
-	    template_eval(r->plan->fairness, &r->scope->of, &r->x->arena, RUN_VALUE_BYTES, &share,
-			  &variable) != 0)
+	if (run_need_scope(r) && template_eval(r->plan->fairness, &r->scope->of, &r->x->arena,
+					       RUN_VALUE_BYTES, &share, &variable) != 0)
 		share = SLICE("");
 	for (unsigned i = 0; i < r->plan->count; i++)
 		r->part[i].q.share = share;
@@ -217,18 +214,21 @@ release(void *argument)
 		intake_clear(&r->part[i].body);
 }
 
-static int
-make_scope(struct run *r)
+struct run_scope *
+run_need_scope(struct run *r)
 {
-	struct run_scope *s = arena_zalloc(&r->x->arena, 1, sizeof(*s));
+	struct run_scope *s = r->scope;
 
+	if (s)
+		return s;
+	s = arena_zalloc(&r->x->arena, 1, sizeof(*s));
 	if (!s)
-		return ERR_MEMORY;
+		return NULL;
 	intake_init(&s->body, &r->env->store, (size_t)r->x->max_body);
 	scope_fill(&s->of, r->x, r->captures, r->rest);
 	s->of.results = r->result;
 	r->scope = s;
-	return 0;
+	return s;
 }
 
 static int
@@ -249,7 +249,7 @@ run_evaluate_varying(struct run_part *p)
 	struct slice *value;
 
 	value = arena_zalloc(p->q.arena, part->values, sizeof(*value));
-	if (!value || (!p->run->scope && make_scope(p->run) != 0))
+	if (!value || !run_need_scope(p->run))
 		return ERR_MEMORY;
 	p->q.value = value;
 	for (unsigned i = 0; i < part->values; i++) {
@@ -318,7 +318,7 @@ make_more(struct run *r)
 		if (!r->result)
 			return ERR_MEMORY;
 	}
-	if (p->needs_body && make_scope(r) != 0)
+	if (p->needs_body && !run_need_scope(r))
 		return ERR_MEMORY;
 	return p->is_joined || p->needs_body ? arena_on_end(&r->x->arena, release, r) : 0;
 }

@@ -23,6 +23,7 @@ struct result_head {
 	bool is_expected;
 	struct fields kept; /* those that templates use */
 	struct slice challenge, retry_after; /* for the client, of a refusal that it is told */
+	struct slice type; /* of a result that may be the response */
 };
 
 /* One part of one run. Whether it is waiting, running or ended is in the masks of the run. */
@@ -66,7 +67,7 @@ struct run {
 	    asked_ns; /* since when the client's body is waited for: the clock stands; 0: it runs */
 	struct timer timer; /* fires at deadline_ns or before */
 	struct deferred later; /* of the way: what must not run inside a source's call */
-	uint64_t ready, running, ended, reserved;
+	uint64_t ready, running, ended, succeeded, reserved;
 	const struct run_part *failed; /* the required part that decides the answer */
 	bool is_collecting; /* the request's body; nothing has started yet */
 	bool is_fed; /* the last of the request's body has been handed to the part */
@@ -103,6 +104,8 @@ extern const struct run_way pass_way, fan_way;
 
 /* The client sends a body. */
 bool run_has_body(const struct run *r);
+/* What templates see, made when it is first needed. NULL without memory. */
+struct run_scope *run_need_scope(struct run *r) MUST_CHECK;
 /* Evaluates the part's values into q.value. ERR_MISSING, ERR_SYNTAX, ERR_TOO_LARGE
  * (told in the log, with the variable's name), ERR_MEMORY. */
 int run_evaluate_varying(struct run_part *p) MUST_CHECK;
@@ -150,12 +153,15 @@ int result_splice(struct run_part *p, struct chunks *out) MUST_CHECK;
 
 /* --- join.c --------------------------------------------------------------------- */
 
-/* Moves every result into `out`, as one JSON text. ERR_MEMORY: `out` is of no use. */
-int join_results(struct run *r, struct chunks *out) MUST_CHECK;
+/* Moves every result into `out`, as the plan joins them; *type is empty where it is not known.
+ * ERR_MEMORY, or ERR_TOO_LARGE, of a template: `out` is of no use. */
+int join_results(struct run *r, struct chunks *out, struct slice *type) MUST_CHECK;
 
 /* --- report.c --------------------------------------------------------------------- */
 
 /* The value of Forebay-Parts; at is NULL without memory. */
 struct slice report_make(const struct run *r);
+/* The same as JSON: {"user":{"outcome":"ok","ms":12}, ...}. */
+struct slice report_make_json(const struct run *r);
 
 #endif

@@ -8,6 +8,7 @@
  *   {body}  {body.a.0.b}        the request's body; a path into it as JSON
  *   {request.id} {request.method} {client.address}
  *   {request.host}              the name that the request is for, without its port
+ *   {PART}                      another part's result, in a text that is JSON
  *   {PART.a.0.b}                a path into the JSON of another part's result
  *   {PART:status} {PART:body} {PART:header.NAME}
  *
@@ -86,6 +87,9 @@ struct template_scope {
 	struct slice body;
 	struct slice body_json; /* the same, once json_validate passed it; else empty */
 	const struct template_result *const *results; /* by names.parts; NULL: none */
+	/* In a text that is JSON, what is absent becomes null, and nothing inside a string, instead
+	 * of ERR_MISSING. */
+	bool absent_is_null;
 };
 
 /*

@@ -15,6 +15,9 @@
 
 /* --- fetching ------------------------------------------------------------------------ */
 
+/* What one byte of a text can become in a JSON string, and what stands around it. */
+enum { JSON_GROWTH = 6, QUOTES = 2 };
+
 struct fetch {
 	const struct template_scope *scope;
 	struct arena *arena;
@@ -163,6 +166,31 @@ result_of(const struct fetch *f, const struct template_segment *seg)
 	return f->scope->results ? f->scope->results[seg->index] : NULL;
 }
 
+/* As JSON: a result that is none becomes a string. */
+static int
+fetch_part_whole(const struct fetch *f, const struct template_segment *seg, struct slice *value)
+{
+	const struct template_result *result = result_of(f, seg);
+	struct writer w;
+	size_t cap;
+	char *memory;
+
+	if (!result)
+		return ERR_MISSING;
+	*value = result->body;
+	if (seg->form == FORM_JSON_STRING || result->json.len)
+		return 0;
+	if (!mem_multiply(result->body.len, JSON_GROWTH, &cap) || !mem_add(cap, QUOTES, &cap))
+		return ERR_TOO_LARGE;
+	memory = arena_alloc(f->arena, cap);
+	if (!memory)
+		return ERR_MEMORY;
+	w = writer_over(memory, cap);
+	json_write_string(&w, result->body);
+	*value = writer_slice(&w);
+	return 0;
+}
+
 static int
 fetch_part_json(const struct fetch *f, const struct template_segment *seg, struct slice *value)
 {
@@ -217,6 +245,7 @@ static const fetch_fn fetchers[TEMPLATE_KINDS] = {
 	[TEMPLATE_REQUEST_METHOD] = fetch_request_method,
 	[TEMPLATE_REQUEST_HOST] = fetch_request_host,
 	[TEMPLATE_CLIENT_ADDRESS] = fetch_client_address,
+	[TEMPLATE_PART_WHOLE] = fetch_part_whole,
 	[TEMPLATE_PART_JSON] = fetch_part_json,
 	[TEMPLATE_PART_STATUS] = fetch_part_status,
 	[TEMPLATE_PART_BODY] = fetch_part_body,
@@ -227,11 +256,15 @@ static const fetch_fn fetchers[TEMPLATE_KINDS] = {
 
 /* Bytes that one byte of a value can become, quotes not counted. */
 static const size_t growth[] = {
-	[FORM_AS_IS] = 1,    [FORM_ENCODED] = 3, [FORM_REST] = 3,        [FORM_RAW_QUERY] = 1,
-	[FORM_RAW_HOST] = 1, [FORM_FIELD] = 1,   [FORM_JSON_STRING] = 6, [FORM_JSON_VALUE] = 6,
+	[FORM_AS_IS] = 1,
+	[FORM_ENCODED] = 3,
+	[FORM_REST] = 3,
+	[FORM_RAW_QUERY] = 1,
+	[FORM_RAW_HOST] = 1,
+	[FORM_FIELD] = 1,
+	[FORM_JSON_STRING] = JSON_GROWTH,
+	[FORM_JSON_VALUE] = JSON_GROWTH,
 };
-
-enum { QUOTES = 2 };
 
 /* In the form of request.path, where a "%" is always the client's own %2F or %25: those are
  * kept, so that upstream gets the very path that the client meant. */
@@ -270,11 +303,15 @@ write_checked(struct writer *w, struct slice s, bool is_good)
 	return is_good ? 0 : ERR_SYNTAX;
 }
 
+/* Known by its place in memory. */
+static const char absent[] = "null";
+
 static void
 write_json(const struct template_segment *seg, struct slice s, struct writer *w)
 {
-	switch (seg->kind) {
+	switch (s.at == absent ? TEMPLATE_PART_JSON : seg->kind) {
 	case TEMPLATE_BODY_JSON:
+	case TEMPLATE_PART_WHOLE:
 	case TEMPLATE_PART_JSON:
 	case TEMPLATE_PART_STATUS:
 		writer_put(w, s);
@@ -320,6 +357,13 @@ write_value(const struct template_segment *seg, const struct template_scope *sco
 
 /* --- the whole ----------------------------------------------------------------------- */
 
+/* What stands for a value that is absent, where that is no failure. */
+static struct slice
+absent_value(const struct template_segment *seg)
+{
+	return slice_make(absent, seg->form == FORM_JSON_VALUE ? sizeof(absent) - 1 : 0);
+}
+
 /* Fills values[], one for each segment, and *bound, which the result cannot pass. */
 static int
 fetch_all(const struct template *t, const struct fetch *f, struct slice *values, size_t *bound,
@@ -331,6 +375,10 @@ fetch_all(const struct template *t, const struct fetch *f, struct slice *values,
 		size_t bytes;
 		int error = fetchers[seg->kind](f, seg, &values[i]);
 
+		if (error == ERR_MISSING && f->scope->absent_is_null) {
+			values[i] = absent_value(seg);
+			error = 0;
+		}
 		if (error) {
 			*variable = seg->variable;
 			return error;

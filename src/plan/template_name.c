@@ -266,14 +266,21 @@ resolve_part(struct template_compiler *c, struct template_segment *seg, struct s
 static int
 resolve_param(struct template_compiler *c, struct template_segment *seg)
 {
-	int param = find_name(c->names->params, c->names->param_count, seg->text);
+	int param = find_name(c->names->params, c->names->param_count, seg->text), part;
 
 	if (param >= 0) {
 		seg->kind = TEMPLATE_PARAM;
 		seg->index = (unsigned)param;
 		return 0;
 	}
-	if (find_name(c->names->parts, c->names->part_count, seg->text) >= 0)
+	part = find_name(c->names->parts, c->names->part_count, seg->text);
+	if (part >= 0 && c->t->coding == VALUE_JSON) {
+		seg->kind = TEMPLATE_PART_WHOLE;
+		seg->index = (unsigned)part;
+		c->t->needs.parts |= UINT64_C(1) << part;
+		return 0;
+	}
+	if (part >= 0)
 		return template_fail(
 		    c, ERR_NOT_FOUND, seg->text,
 		    "that is a part: say which of it, as in {part.field} or {part:body}", NULL);

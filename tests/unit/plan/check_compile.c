@@ -33,8 +33,8 @@ static const struct {
 	  "conf:4: [route r] optional: is for routes with [subrequest] sections: this one has a "
 	  "source "
 	  "of its own, whose answer is passed through\n" },
-	{ R "join = merge\n" A FIXED,
-	  "conf:2: [route r] join: \"merge\" is none of: object, array\n" },
+	{ R "join = merge\n" A FIXED, "conf:2: [route r] join: \"merge\" is none of: object, "
+				      "array, concat, first, template\n" },
 	{ R "deadlin = 1s\n" A FIXED,
 	  "conf:2: [route r] deadlin: unknown key; did you mean \"deadline\"?\n" },
 	/* names */
