@@ -43,7 +43,9 @@ struct exchange_edits {
 };
 
 struct exchange_ops {
-	int (*inform)(struct exchange *x, int status); /* 100, 103 */
+	/* An interim response: 100, or another with the fields of x->response. Of no use to some
+	 * clients, which get nothing. */
+	int (*inform)(struct exchange *x, int status);
 	int (*head)(struct exchange *x); /* x->response is complete */
 	int (*body)(struct exchange *x, struct chunks *list);
 	void (*end)(struct exchange *x);
@@ -114,6 +116,7 @@ struct exchange {
 
 /* The application's side. Return 0 or a negative enum err: then the exchange
  * is failing, cancel follows (not from inside this call) and nothing more may be sent. */
+/* 1xx but 101, before the head; the fields of x->response go with all but 100. */
 int exchange_inform(struct exchange *x, int status) __attribute__((warn_unused_result));
 int exchange_head(struct exchange *x) __attribute__((warn_unused_result));
 /* Takes the list. 0, EXCHANGE_PAUSE or an error. */

@@ -28,6 +28,7 @@ struct request {
 	enum body_framing framing;
 	uint64_t content_length; /* when framing is BODY_LENGTH */
 	bool expects_continue; /* Expect: 100-continue */
+	struct fields trailers; /* behind a body that is complete; those that may go on */
 	bool keeps_alive; /* what the client asked for, version default included */
 };
 
@@ -37,6 +38,7 @@ struct response {
 	struct fields fields;
 	enum body_framing framing;
 	uint64_t content_length; /* when framing is BODY_LENGTH */
+	struct fields trailers; /* before the end of a body without a length; may be added late */
 	bool keeps_alive; /* of an upstream's response */
 };
 

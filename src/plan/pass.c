@@ -33,6 +33,19 @@ on_head(struct subrequest *q)
 }
 
 static void
+on_inform(struct subrequest *q)
+{
+	struct run *r = run_part_of(q)->run;
+	struct response kept = r->x->response;
+
+	if (r->is_broken)
+		return;
+	r->x->response = q->response;
+	r->is_broken = exchange_inform(r->x, q->response.status) != 0;
+	r->x->response = kept;
+}
+
+static void
 on_whole(struct subrequest *q, struct slice body)
 {
 	struct run_part *p = run_part_of(q);
@@ -75,6 +88,7 @@ on_done(struct subrequest *q, int err)
 	run_count(p, cause_outcome(err));
 	if (r->is_broken)
 		return;
+	x->response.trailers = q->response.trailers;
 	run_leave(r);
 	if (err)
 		exchange_abort(x, err);
@@ -131,6 +145,7 @@ on_want_body(struct subrequest *q)
 static const struct subrequest_ops pass_ops = {
 	.head = on_head,
 	.body = on_body,
+	.inform = on_inform,
 	.done = on_done,
 	.want_body = on_want_body,
 	.whole = on_whole,

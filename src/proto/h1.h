@@ -13,6 +13,7 @@
 
 #include "proto/conn.h"
 #include "wire/chunked.h"
+#include "wire/trailers.h"
 
 enum h1_state {
 	H1_HEAD, /* waiting for a whole request head */
@@ -65,6 +66,7 @@ struct h1 {
 	struct block *head_block; /* counted: the exchange's request borrows from it */
 	uint64_t body_left; /* of a Content-Length body */
 	struct chunked chunked; /* of a chunked one */
+	struct trailers trailers; /* behind it */
 	struct chunks out; /* not written yet */
 	struct block *out_block; /* counted: small pieces are gathered here */
 	uint32_t out_from; /* first byte of it that is behind `out` in the queue */

@@ -217,8 +217,10 @@ expect_body(struct h1 *h)
 		return;
 	}
 	h->body_left = q->framing == BODY_LENGTH ? q->content_length : 0;
-	if (q->framing == BODY_CHUNKED)
+	if (q->framing == BODY_CHUNKED) {
 		chunked_init(&h->chunked, H1_TRAILER_BYTES);
+		h->trailers = (struct trailers){ 0 };
+	}
 	if (q->expects_continue && q->version >= HTTP_1_1)
 		h->flags |= H1_CONTINUE_DUE;
 }
@@ -323,6 +325,20 @@ h1_take_head(struct h1 *h)
 
 /* --- bodies --------------------------------------------------------------------- */
 
+/* Behind the chunks, while there is somebody who may want it. */
+static int
+decode_trailer(struct h1 *h)
+{
+	struct exchange *x = &h->x;
+	int err = 0;
+
+	if (h->chunked.trailer.len > 0)
+		err = trailers_take(&h->trailers, &x->arena, h->chunked.trailer);
+	if (!err && h->chunked.state == CHUNKED_END && h->trailers.len > 0)
+		err = trailers_end(&h->trailers, &x->arena, &x->request.trailers);
+	return err;
+}
+
 /* Takes what is there of the body; data goes to `list`, or nowhere when it is
  * NULL. 0 or the error. */
 static int
@@ -346,6 +362,8 @@ decode_body(struct h1 *h, struct chunks *list, size_t *bytes)
 		err = chunked_decode(&h->chunked, &in, &data);
 		if (!err && list)
 			err = chunks_add_block(list, h->in, data);
+		if (!err && list)
+			err = decode_trailer(h);
 		if (!err)
 			*bytes += data.len;
 	}

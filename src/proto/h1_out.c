@@ -102,9 +102,11 @@ write_start(struct h1 *h, struct writer *w)
 		return;
 	}
 	write_status_line(w, r->status);
+	text = slice_after(text, CONN_STATUS_BYTES);
+	if (!has_server)
+		writer_put(w, slice_make(text.at, CONN_SERVER_BYTES));
 	if (!has_date)
-		writer_put(
-		    w, slice_after(text, CONN_STATUS_BYTES + (has_server ? CONN_SERVER_BYTES : 0)));
+		writer_put(w, slice_after(text, CONN_SERVER_BYTES));
 }
 
 static void
@@ -190,10 +192,18 @@ choose_framing(struct h1 *h)
 		h->flags &= ~(unsigned)H1_KEEP;
 }
 
-static int
-put_head(struct h1 *h)
+static void
+write_interim(struct h1 *h, struct writer *w)
 {
-	choose_framing(h);
+	write_status_line(w, h->x.response.status);
+	write_fields(w, &h->x.response);
+	writer_put(w, SLICE("\r\n"));
+}
+
+/* As much as one head may take up. */
+static int
+put_text(struct h1 *h, void (*write)(struct h1 *h, struct writer *w))
+{
 	for (size_t room = HEAD_ROOM; room <= HEAD_ROOM_MAX; room *= 4) {
 		struct block *b = gather_block(h, room);
 		struct writer w;
@@ -201,7 +211,7 @@ put_head(struct h1 *h)
 		if (!b)
 			break;
 		w = writer_over(b->at + b->len, block_room(b));
-		write_head(h, &w);
+		write(h, &w);
 		if (!w.is_full) {
 			b->len += (uint32_t)w.len;
 			return 0;
@@ -209,6 +219,13 @@ put_head(struct h1 *h)
 	}
 	h->flags |= H1_BROKEN;
 	return ERR_MEMORY;
+}
+
+static int
+put_head(struct h1 *h)
+{
+	choose_framing(h);
+	return put_text(h, write_head);
 }
 
 static int
@@ -225,10 +242,12 @@ inform(struct exchange *x, int status)
 {
 	struct h1 *h = CONTAINER_OF(x, struct h1, x);
 
-	if (status != 100 || x->request.version < HTTP_1_1)
-		return 0;
+	if (x->request.version < HTTP_1_1)
+		return 0; /* RFC 9110 15.2 */
 	h1_schedule(h);
-	return put(h, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+	if (status == 100)
+		return put(h, SLICE("HTTP/1.1 100 Continue\r\n\r\n"));
+	return put_text(h, write_interim);
 }
 
 /* --- the body ----------------------------------------------------------------- */
@@ -308,6 +327,28 @@ cut(struct h1 *h)
 	h->flags = (h->flags & ~(unsigned)H1_KEEP) | H1_CUT;
 }
 
+/* RFC 9112 7.1.2: trailers are for those who say that they do not drop them (RFC 9110 6.5.1). */
+static int
+put_last_chunk(struct h1 *h)
+{
+	const struct fields *trailers = &h->x.response.trailers;
+	struct block *b;
+	struct writer w;
+
+	if (trailers->count == 0 ||
+	    !fields_has_token(&h->x.request.fields, FIELD_TE, SLICE("trailers")))
+		return put(h, SLICE("0\r\n\r\n"));
+	if (put(h, SLICE("0\r\n")) != 0)
+		return ERR_MEMORY;
+	b = gather_block(h, trailers_bytes(trailers));
+	if (!b)
+		return ERR_MEMORY;
+	w = writer_over(b->at + b->len, block_room(b));
+	trailers_write(trailers, &w);
+	b->len += (uint32_t)w.len;
+	return put(h, SLICE("\r\n"));
+}
+
 static void
 end(struct exchange *x)
 {
@@ -321,7 +362,7 @@ end(struct exchange *x)
 		return;
 	if (r->framing == BODY_LENGTH && x->body_sent < r->content_length)
 		cut(h);
-	else if ((h->flags & H1_OUT_CHUNKED) && put(h, SLICE("0\r\n\r\n")) != 0)
+	else if ((h->flags & H1_OUT_CHUNKED) && put_last_chunk(h) != 0)
 		cut(h);
 }
 

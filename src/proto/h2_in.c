@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proto/h2_priv.h"
+#include "wire/trailers.h"
 
 static struct h2_stream *
 stream_of(nghttp2_session *session, int32_t id)
@@ -43,12 +44,16 @@ on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *use
 	return 0;
 }
 
-/* Trailers are looked at, and dropped (RFC 9110 6.5.1). */
 static int
-take_trailer(struct h2_stream *s, size_t bytes)
+take_trailer(struct h2_stream *s, struct slice name, struct slice value)
 {
-	s->trailer_bytes += bytes;
-	return s->trailer_bytes > H2_TRAILER_BYTES ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+	struct exchange *x = &s->x;
+
+	s->trailer_bytes += name.len + value.len;
+	if (s->trailer_bytes > H2_TRAILER_BYTES ||
+	    trailers_add(&x->request.trailers, &x->arena, name, value) != 0)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	return 0;
 }
 
 static int
@@ -63,7 +68,8 @@ on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *n
 	if (!s)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
-		return take_trailer(s, name_len + value_len);
+		return take_trailer(s, slice_make((const char *)name, name_len),
+				    slice_make((const char *)value, value_len));
 	if (h2_head_add(&s->head, slice_make((const char *)name, name_len),
 			slice_make((const char *)value, value_len)) != 0) {
 		h2_count(h, COUNTER_REFUSED_MEMORY);

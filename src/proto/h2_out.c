@@ -161,12 +161,25 @@ static int
 inform(struct exchange *x, int status)
 {
 	struct h2_stream *s = stream_of(x);
-	nghttp2_nv line = make_nv(SLICE(":status"), SLICE("100"));
+	const struct fields *f = &x->response.fields;
+	unsigned fields = status == 100 ? 0 : f->count;
+	nghttp2_nv *nv;
+	struct slice text;
+	size_t count = 1;
 
-	if (status != 100 || (s->flags & H2_STREAM_CLOSED))
+	if (s->flags & H2_STREAM_CLOSED)
 		return 0;
-	if (nghttp2_submit_headers(s->h2->session, NGHTTP2_FLAG_NONE, (int32_t)s->id, NULL, &line,
-				   1, NULL) < 0)
+	nv = arena_alloc(&x->arena, (fields + 1) * sizeof(*nv));
+	text = number(s, (uint64_t)status);
+	if (!nv || !text.at)
+		return broken(s, ERR_MEMORY);
+	nv[0] = make_nv(SLICE(":status"), text);
+	for (unsigned i = 0; i < fields; i++) {
+		if (!is_ours(&f->at[i]))
+			nv[count++] = make_nv(f->at[i].name, f->at[i].value);
+	}
+	if (nghttp2_submit_headers(s->h2->session, NGHTTP2_FLAG_NONE, (int32_t)s->id, NULL, nv,
+				   count, NULL) < 0)
 		return broken(s, ERR_MEMORY);
 	mark(s);
 	return 0;
@@ -302,6 +315,22 @@ const struct exchange_ops h2_ops = {
 
 /* --- the library asks ----------------------------------------------------------------- */
 
+/* RFC 9113 8.1: behind the last DATA, a HEADERS that ends the stream. */
+static int
+submit_trailers(struct h2_stream *s)
+{
+	const struct fields *f = &s->x.response.trailers;
+	nghttp2_nv *nv = arena_alloc(&s->x.arena, f->count * sizeof(*nv));
+
+	if (!nv)
+		return ERR_MEMORY;
+	for (unsigned i = 0; i < f->count; i++)
+		nv[i] = make_nv(f->at[i].name, f->at[i].value);
+	return nghttp2_submit_trailer(s->h2->session, (int32_t)s->id, nv, f->count) == 0
+		   ? 0
+		   : ERR_MEMORY;
+}
+
 /* How much of the next DATA there is; send_data() takes it. */
 static ssize_t
 read_body(nghttp2_session *session, int32_t id, uint8_t *memory, size_t cap, uint32_t *flags,
@@ -319,8 +348,14 @@ read_body(nghttp2_session *session, int32_t id, uint8_t *memory, size_t cap, uin
 		return NGHTTP2_ERR_DEFERRED;
 	}
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-	if (n == s->out.bytes && (s->flags & H2_STREAM_ENDED))
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	if (n < s->out.bytes || !(s->flags & H2_STREAM_ENDED))
+		return (ssize_t)n;
+	*flags |= NGHTTP2_DATA_FLAG_EOF;
+	if (s->x.response.trailers.count > 0) {
+		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+		if (submit_trailers(s) != 0)
+			return NGHTTP2_ERR_CALLBACK_FAILURE;
+	}
 	return (ssize_t)n;
 }
 

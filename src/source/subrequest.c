@@ -14,6 +14,14 @@ subrequest_head(struct subrequest *q)
 	q->up->head(q);
 }
 
+void
+subrequest_inform(struct subrequest *q)
+{
+	ASSERT(q->state_now == SUBREQUEST_STARTED);
+	if (q->up->inform)
+		q->up->inform(q);
+}
+
 int
 subrequest_body(struct subrequest *q, struct chunks *list)
 {

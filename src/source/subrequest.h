@@ -12,6 +12,8 @@
 struct subrequest_ops {
 	void (*head)(struct subrequest *q);
 	int (*body)(struct subrequest *q, struct chunks *list);
+	/* Optional: an interim response (1xx), in q->response; before head. */
+	void (*inform)(struct subrequest *q);
 	void (*done)(struct subrequest *q, int err);
 	void (*want_body)(struct subrequest *q);
 	/* Optional: head, body and done(0) at once, for a body in memory. */
@@ -61,6 +63,8 @@ struct subrequest {
  * ERR_FAILED, ...); q must not be touched after it. A second done, or anything after a cancel, is a
  * broken promise (ASSERT). */
 void subrequest_head(struct subrequest *q);
+/* An interim response that came before the head, in q->response; who has no use for it drops it. */
+void subrequest_inform(struct subrequest *q);
 int subrequest_body(struct subrequest *q, struct chunks *list) __attribute__((warn_unused_result));
 void subrequest_done(struct subrequest *q, int err);
 /* Head, body and done(0) in one call; q->response is filled, the body static or in the arena. */

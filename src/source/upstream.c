@@ -3,6 +3,7 @@
  * connections that each worker keeps for itself. See upstream_priv.h for who
  * does what.
  */
+#include "http/status.h"
 #include "source/upstream_priv.h"
 
 #include "base/assert.h"
@@ -390,6 +391,20 @@ release(struct subrequest *q)
 		upstream_errand_drop(q->state);
 }
 
+/* RFC 9110 7.6.2: who may not pass it on answers as the one that was asked. The message itself is
+ * not sent back (9.3.8): it may hold what nobody else should read. */
+static int
+answer(struct subrequest *q)
+{
+	if (!upstream_request_is_last_hop(q))
+		return ERR_BUSY;
+	if (q->request->method == METHOD_TRACE)
+		subrequest_answer(q, 501, SLICE("text/plain"), status_reason(501));
+	else
+		subrequest_answer(q, 204, SLICE(""), SLICE(""));
+	return 0;
+}
+
 static void
 start(struct subrequest *q)
 {
@@ -443,6 +458,7 @@ const struct source_ops source_upstream = {
 	.detach = detach,
 	.reserve = reserve,
 	.release = release,
+	.answer = answer,
 	.start = start,
 	.feed = feed,
 	.resume = resume,

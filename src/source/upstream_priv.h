@@ -30,6 +30,7 @@
 #include "net/io.h"
 #include "source/subrequest.h"
 #include "wire/chunked.h"
+#include "wire/trailers.h"
 
 enum {
 	UPSTREAM_ADDRESSES = 4, /* of one server's name that are tried */
@@ -213,6 +214,7 @@ struct upstream_conn {
 	uint64_t feed_left; /* of a request body with a length */
 	uint64_t left; /* of a response body with a length */
 	struct chunked chunked;
+	struct trailers trailers; /* behind it; of the errand's arena */
 	enum upstream_conn_state state;
 	enum method method; /* of the request that was sent */
 	enum body_framing sending, receiving; /* of the two bodies */
@@ -352,6 +354,10 @@ struct upstream_sending {
 	bool is_fed;
 };
 
+/* Methods that Max-Forwards is for (RFC 9110 7.6.2). */
+bool upstream_request_may_trace(const struct subrequest *q);
+/* One of them that may go no further. */
+bool upstream_request_is_last_hop(const struct subrequest *q);
 struct upstream_sending upstream_request_sending(const struct subrequest *q);
 /* Writes the head. ERR_TOO_LARGE; ERR_SYNTAX, ERR_NOT_FOUND: a value that must not be sent. */
 int upstream_request_write(struct writer *w, const struct subrequest *q,

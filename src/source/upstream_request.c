@@ -45,6 +45,25 @@ method_text(const struct subrequest *q)
 	return q->part->passes_through ? q->request->method_name : SLICE("GET");
 }
 
+bool
+upstream_request_may_trace(const struct subrequest *q)
+{
+	return q->part->passes_through &&
+	       (q->request->method == METHOD_OPTIONS || q->request->method == METHOD_TRACE);
+}
+
+bool
+upstream_request_is_last_hop(const struct subrequest *q)
+{
+	const struct field *f;
+	uint64_t left;
+
+	if (!upstream_request_may_trace(q))
+		return false;
+	f = fields_find(&q->request->fields, FIELD_MAX_FORWARDS);
+	return f && slice_to_u64(f->value, &left) == 0 && left == 0;
+}
+
 struct upstream_sending
 upstream_request_sending(const struct subrequest *q)
 {
@@ -188,12 +207,21 @@ close_line(struct head *h)
 	writer_text(h->w, "\r\n");
 }
 
+/* RFC 9110 7.6.1: meant for us alone. */
+static bool
+is_named_by_connection(const struct head *h, struct slice name)
+{
+	return h->connection && fields_has_token(&h->q->request->fields, FIELD_CONNECTION, name);
+}
+
 /* Values of the client's lines of that name, as one list. */
 static void
 put_client_list(struct head *h, enum field_id id)
 {
 	const struct fields *f = &h->q->request->fields;
 
+	if (is_named_by_connection(h, field_name(id)))
+		return;
 	for (unsigned i = 0; i < f->count; i++) {
 		if (f->at[i].id != id || f->at[i].value.len == 0)
 			continue;
@@ -289,14 +317,25 @@ put_framing(struct head *h)
 	}
 }
 
-/* RFC 9112 9.6: a server that is not to be asked again is told so. */
+/* RFC 9112 9.6: a server that is not to be asked again is told so. RFC 9110 10.1.4: that trailers
+ * are taken is said anew on each connection, and that it is said. */
 static void
 put_connection(struct head *h)
 {
 	const struct upstream *u = h->q->part->source->state;
+	bool is_last = u->conf->keepalive_timeout == 0;
+	bool takes_trailers = h->q->part->passes_through &&
+			      fields_has_token(&h->q->request->fields, FIELD_TE, SLICE("trailers"));
 
-	if (u->conf->keepalive_timeout == 0)
-		writer_text(h->w, "Connection: close\r\n");
+	if (is_last || takes_trailers) {
+		open_line(h, "Connection");
+		writer_text(h->w, is_last ? "close" : "");
+		writer_text(h->w, is_last && takes_trailers ? ", " : "");
+		writer_text(h->w, takes_trailers ? "TE" : "");
+		close_line(h);
+	}
+	if (takes_trailers)
+		writer_text(h->w, "TE: trailers\r\n");
 }
 
 static void
@@ -347,9 +386,24 @@ is_forwarded(const struct head *h, const struct field *f)
 {
 	if ((field_flags(f->id) & FIELD_HOP) || is_ours(h, f->id) || is_overridden(h, f->name))
 		return false;
-	if (h->connection && fields_has_token(&h->q->request->fields, FIELD_CONNECTION, f->name))
+	if (is_named_by_connection(h, f->name))
 		return false;
 	return h->q->part->passes_through || is_wanted_by_join(h, f);
+}
+
+/* RFC 9110 7.6.2: one less with each that passes it on. */
+static bool
+put_max_forwards(struct head *h, const struct field *f)
+{
+	uint64_t left;
+
+	if (f->id != FIELD_MAX_FORWARDS || !upstream_request_may_trace(h->q) ||
+	    slice_to_u64(f->value, &left) != 0 || left == 0)
+		return false;
+	writer_text(h->w, "Max-Forwards: ");
+	writer_u64(h->w, left - 1);
+	close_line(h);
+	return true;
 }
 
 static void
@@ -358,7 +412,7 @@ put_client_fields(struct head *h)
 	const struct fields *f = &h->q->request->fields;
 
 	for (unsigned i = 0; i < f->count; i++) {
-		if (is_forwarded(h, &f->at[i]))
+		if (is_forwarded(h, &f->at[i]) && !put_max_forwards(h, &f->at[i]))
 			put_field(h, f->at[i].name, f->at[i].value);
 	}
 }

@@ -4,7 +4,8 @@
  * to the counted blocks that they were read into.
  *
  * The framing (RFC 9112 6.3) is undone here: upwards goes the length, or that
- * there is none. Interim responses and trailers are dropped.
+ * there is none, and the trailers before the end. Interim responses go up
+ * as they come, but 100.
  */
 #include "source/upstream_priv.h"
 #include "wire/h1_head.h"
@@ -105,6 +106,7 @@ begin_body(struct upstream_conn *c, const struct response *r)
 	c->keeps_alive = r->keeps_alive && !c->is_broken;
 	c->is_complete = r->framing == BODY_NONE || (r->framing == BODY_LENGTH && c->left == 0);
 	chunked_init(&c->chunked, TRAILER_BYTES);
+	c->trailers = (struct trailers){ 0 };
 }
 
 /* Another server is asked instead. The conn is kept if the whole response is here. */
@@ -177,6 +179,27 @@ is_interim(int status)
 	return status < 200 && status != 101;
 }
 
+/* RFC 9110 15.2: interim responses go on to who has asked, but 100, which answers no Expect of
+ * ours. */
+static void
+take_interim(struct upstream_conn *c, const struct response *r, size_t head_bytes)
+{
+	struct subrequest *q = c->errand->q;
+
+	if (++c->interims > UPSTREAM_INTERIMS) {
+		fail_protocol(c, "too many interim responses");
+		return;
+	}
+	if (r->status == 100 || !q->part->passes_through)
+		return;
+	q->response = (struct response){ .status = r->status };
+	if (copy_fields(q, r, head_bytes) != 0)
+		upstream_conn_fail(c, ERR_MEMORY);
+	else
+		subrequest_inform(q);
+	q->response = (struct response){ 0 };
+}
+
 static void
 take_head(struct upstream_conn *c)
 {
@@ -189,8 +212,8 @@ take_head(struct upstream_conn *c)
 			return;
 		if (!is_interim(r.status))
 			take_final(c, &r, bytes);
-		else if (++c->interims > UPSTREAM_INTERIMS)
-			fail_protocol(c, "too many interim responses");
+		else
+			take_interim(c, &r, bytes);
 	}
 }
 
@@ -200,6 +223,22 @@ static int
 add_data(struct upstream_conn *c, struct chunks *list, struct slice data)
 {
 	return chunks_add_block(list, c->in, data);
+}
+
+/* A client may be told them; a joined response has none. */
+static int
+take_trailer(struct upstream_conn *c)
+{
+	struct subrequest *q = c->errand->q;
+	int err = 0;
+
+	if (!q->part->passes_through)
+		return 0;
+	if (c->chunked.trailer.len > 0)
+		err = trailers_take(&c->trailers, q->arena, c->chunked.trailer);
+	if (!err && c->chunked.state == CHUNKED_END && c->trailers.len > 0)
+		err = trailers_end(&c->trailers, q->arena, &q->response.trailers);
+	return err;
 }
 
 static int
@@ -212,6 +251,8 @@ split_chunked(struct upstream_conn *c, struct chunks *list)
 		err = chunked_decode(&c->chunked, &in, &data);
 		if (!err)
 			err = add_data(c, list, data);
+		if (!err)
+			err = take_trailer(c);
 	}
 	c->at = c->in->len - (uint32_t)in.len;
 	c->is_complete = c->chunked.state == CHUNKED_END;

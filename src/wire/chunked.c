@@ -108,7 +108,7 @@ take_extension(struct chunked *c, char byte)
 	}
 }
 
-/* Trailer fields are checked for form (RFC 9112 5) and dropped. */
+/* Trailer fields are checked for form (RFC 9112 5). */
 static int
 take_trailer(struct chunked *c, char byte)
 {
@@ -168,6 +168,12 @@ is_overhead(enum chunked_state state)
 	       state == CHUNKED_TRAILER_NAME || state == CHUNKED_TRAILER_VALUE;
 }
 
+static bool
+is_in_trailer(enum chunked_state state)
+{
+	return state >= CHUNKED_TRAILER_START && state <= CHUNKED_TRAILER_LF;
+}
+
 /* As much of the chunk's data as *in holds. */
 static struct slice
 take_data(struct chunked *c, struct slice *in)
@@ -184,8 +190,9 @@ take_data(struct chunked *c, struct slice *in)
 int
 chunked_decode(struct chunked *c, struct slice *in, struct slice *data)
 {
-	*data = SLICE("");
+	*data = c->trailer = SLICE("");
 	while (in->len && c->state != CHUNKED_END) {
+		bool is_trailer = is_in_trailer(c->state);
 		int err;
 
 		if (c->state == CHUNKED_DATA) {
@@ -197,6 +204,9 @@ chunked_decode(struct chunked *c, struct slice *in, struct slice *data)
 			return err;
 		if (is_overhead(c->state) && ++c->overhead > c->max_overhead)
 			return ERR_TOO_LARGE;
+		if (is_trailer)
+			c->trailer =
+			    slice_make(c->trailer.len ? c->trailer.at : in->at, c->trailer.len + 1);
 		*in = slice_after(*in, 1);
 	}
 	return 0;

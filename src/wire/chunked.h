@@ -41,6 +41,7 @@ struct chunked {
 	uint32_t overhead; /* extension and trailer bytes seen so far */
 	uint32_t max_overhead;
 	uint8_t digits; /* of the size so far */
+	struct slice trailer; /* what the last call found of the trailer section, in its input */
 };
 
 void chunked_init(struct chunked *c, uint32_t max_overhead);
@@ -48,8 +49,9 @@ void chunked_init(struct chunked *c, uint32_t max_overhead);
  * Reads from *in, which is moved forward by what was used, until a run of data
  * is found (returned in *data; empty if there is none in this input), or the
  * input ends, or the body does (state is CHUNKED_END; the rest of *in belongs
- * to what follows). Trailer fields are checked for form and dropped. Call
- * again while *in is not empty and the state is not CHUNKED_END. 0,
+ * to what follows). Trailer fields are checked for form; where they are is in
+ * c->trailer, a run for each call, from the first line to the CR of the last,
+ * empty one. Call again while *in is not empty and the state is not CHUNKED_END. 0,
  * ERR_PROTOCOL, or ERR_TOO_LARGE when the budget is used up; after an error
  * the decoder must not be used again.
  */

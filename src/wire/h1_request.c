@@ -248,6 +248,7 @@ reset(struct request *r)
 	r->authority = SLICE("");
 	r->path = SLICE("");
 	r->expects_continue = false;
+	r->trailers = (struct fields){ 0 };
 }
 
 int

@@ -68,7 +68,7 @@ class Answer:
 
     def __init__(self):
         self.status, self.fields, self.body, self.informed = None, [], b"", []
-        self.error = None
+        self.trailers, self.error = [], None
         self.is_whole = False
 
     def field(self, name):
@@ -172,9 +172,14 @@ class Client2:
             self.goaway = frame
         elif frame.kind == HEADERS:
             assert frame.flags & END_HEADERS
-            lines = [(str(name), str(value)) for name, value in self.decoder.decode(frame.payload)]
+            lines = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in self.decoder.decode(frame.payload, raw=True)]
+            assert all(name == name.lower() for name, _ in lines)
+            if answer.status is not None:  # RFC 9113 8.1: trailers, which end the stream
+                assert frame.flags & END_STREAM and not any(name.startswith(":") for name, _ in lines)
+                answer.trailers, answer.is_whole = lines, True
+                return frame
             status = int(lines[0][1])
-            assert lines[0][0] == ":status" and all(name == name.lower() for name, _ in lines)
+            assert lines[0][0] == ":status"
             if status < 200:
                 answer.informed.append(status)
             else:

@@ -103,7 +103,8 @@ START_TEST(a_request_passed_through_keeps_its_end_to_end_fields)
 	ask_field(a, "Cookie", "a=b");
 	ask_field(a, "Cookie", "c=d");
 	snprintf(expected, sizeof(expected),
-		 "DELETE /client?q=1 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nX-Request-Id: theirs\r\n"
+		 "DELETE /client?q=1 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+		 "Connection: TE\r\nTE: trailers\r\nX-Request-Id: theirs\r\n"
 		 "Cookie: a=b\r\nCookie: c=d\r\nVia: 1.0 fred, 1.1 forebay\r\n"
 		 "X-Forwarded-For: 203.0.113.9, 203.0.113.10, 192.0.2.7\r\n"
 		 "X-Forwarded-Proto: http\r\nX-Forwarded-Host: front.example\r\n\r\n",
