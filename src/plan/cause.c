@@ -50,6 +50,8 @@ cause_status(const struct run_part *p)
 		return 504;
 	case OUTCOME_SHED:
 		return p->q.refusal.status ? (int)p->q.refusal.status : 503;
+	case OUTCOME_UNNEEDED:
+		return 404; /* of several choices none was one */
 	case OUTCOME_SKIPPED:
 		return p->err == ERR_DEADLINE ? 504 : 502;
 	default:

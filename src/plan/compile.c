@@ -41,8 +41,10 @@ check_fallback(struct compiling *c, struct plan_part *pp)
 	    json_validate(pp->conf.fallback, JSON_DEPTH_MAX - 1, &offset) != 0)
 		conf_error_at(c->errors, s, "fallback", "%s is not JSON: see its byte %zu",
 			      conf_quote(pp->conf.fallback).text, offset + 1);
-	if (conf_is_set(s, "fallback") && !pp->conf.is_optional)
-		conf_error_at(c->errors, s, "fallback", "only an optional part can fall back");
+	if (conf_is_set(s, "fallback") && !pp->conf.is_optional && pp->conf.when.len == 0)
+		conf_error_at(
+		    c->errors, s, "fallback",
+		    "only an optional part, or one with a condition (when), can fall back");
 }
 
 static void
@@ -164,6 +166,20 @@ note_variable(struct compiling *c, const struct conf_section *section, const cha
 	return 0;
 }
 
+static int
+note_template(struct compiling *c, const struct conf_section *section, const char *key,
+	      const struct template *t)
+{
+	struct template_needs needs = template_needs(t);
+	int err = 0;
+
+	c->plan->needs_body |= needs.has_body || needs.has_body_json;
+	c->plan->needs_body_json |= needs.has_body_json;
+	for (unsigned i = 0; i < template_variable_count(t) && !err; i++)
+		err = note_variable(c, section, key, template_variable_name(t, i));
+	return err;
+}
+
 /* Of a part's key, or of the route's. NULL with what is wrong told, or without memory: *err. */
 static struct template *
 compile_text(struct compiling *c, const struct conf_section *section, const char *key,
@@ -171,7 +187,6 @@ compile_text(struct compiling *c, const struct conf_section *section, const char
 	     int *err)
 {
 	struct template_error error;
-	struct template_needs needs;
 	struct template *t = template_compile(c->arena, text, coding, names, &error);
 
 	*err = 0;
@@ -179,13 +194,8 @@ compile_text(struct compiling *c, const struct conf_section *section, const char
 		*err = ERR_MEMORY;
 	else if (!t)
 		conf_error_at(c->errors, section, key, "%s", error.text);
-	if (!t)
-		return NULL;
-	needs = template_needs(t);
-	c->plan->needs_body |= needs.has_body || needs.has_body_json;
-	c->plan->needs_body_json |= needs.has_body_json;
-	for (unsigned i = 0; i < template_variable_count(t) && !*err; i++)
-		*err = note_variable(c, section, key, template_variable_name(t, i));
+	else
+		*err = note_template(c, section, key, t);
 	return *err ? NULL : t;
 }
 
@@ -205,6 +215,29 @@ compile_value(struct compiling *c, struct plan_part *pp, struct part_value *v,
 		return 0;
 	v->constant = arena_copy(c->arena, text);
 	return v->constant.at ? 0 : ERR_MEMORY;
+}
+
+/* It waits for what its condition asks about, but goes on without that. */
+static int
+compile_when(struct compiling *c, struct plan_part *pp)
+{
+	struct conf_section *section = pp->part.section;
+	const struct template *t;
+	struct template_error error;
+	int err = 0;
+
+	if (pp->conf.when.len == 0)
+		return 0;
+	pp->when = when_compile(c->arena, pp->conf.when, &c->scope, &error);
+	if (!pp->when && error.err != ERR_MEMORY)
+		conf_error_at(c->errors, section, "when", "%s", error.text);
+	if (!pp->when)
+		return error.err == ERR_MEMORY ? ERR_MEMORY : 0;
+	for (unsigned i = 0; (t = when_variable(pp->when, i)) != NULL && !err; i++) {
+		pp->after |= template_needs(t).parts;
+		err = note_template(c, section, "when", t);
+	}
+	return err;
 }
 
 /* When no value holds a variable, every run uses the same array. */
@@ -241,7 +274,7 @@ compile_values(struct compiling *c, struct plan_part *pp)
 			return ERR_MEMORY;
 	}
 	pp->after |= pp->needs;
-	return share_constants(c, pp);
+	return compile_when(c, pp) == 0 ? share_constants(c, pp) : ERR_MEMORY;
 }
 
 /* The source's own loading comes before the templates, of which it says what there are. */

@@ -393,6 +393,18 @@ count_requests(const struct plan *p, unsigned first)
 }
 
 static void
+write_condition(const struct explaining *e, const struct plan_part *pp)
+{
+	if (!pp->when)
+		return;
+	begin_line(e, "Only when");
+	writer_put(e->w, pp->part.name);
+	writer_text(e->w, ": ");
+	writer_put(e->w, slice_trim(pp->conf.when));
+	writer_char(e->w, '\n');
+}
+
+static void
 write_bounds(const struct explaining *e, unsigned first)
 {
 	const struct plan_part *pp = &e->plan->part[first];
@@ -464,6 +476,8 @@ explain_text(const struct plan *p, uint64_t max_body, struct writer *w)
 	outlook_of(&e.outlook, p, max_body);
 	write_heading(&e);
 	write_table(&e);
+	for (unsigned i = 0; i < p->count; i++)
+		write_condition(&e, &p->part[i]);
 	write_time(&e);
 	write_memory(&e);
 	write_width(&e);

@@ -95,7 +95,8 @@ end_part(struct run *r, struct run_part *p, enum outcome outcome)
 		r->succeeded |= PLAN_BIT(i);
 	} else {
 		result_fall_back(p);
-		note_failure(r, p);
+		if (outcome != OUTCOME_UNNEEDED || r->plan->quorum)
+			note_failure(r, p);
 	}
 	if (outcome == OUTCOME_OK || p->plan->has_fallback)
 		r->result[i] = &p->result;
@@ -203,6 +204,20 @@ on_part_time(struct timer *t)
 
 /* --- the start of a part ------------------------------------------------------------------ */
 
+/* Whether its condition holds. */
+static bool
+is_needed(struct run *r, struct run_part *p)
+{
+	struct run_scope *scope;
+	bool holds = true;
+
+	if (!p->plan->when)
+		return true;
+	scope = run_need_scope(r);
+	p->err = scope ? when_holds(p->plan->when, &scope->of, &r->x->arena, &holds) : ERR_MEMORY;
+	return p->err == 0 && holds;
+}
+
 /* A part whose values need the result of one that has none will never start. */
 static bool
 is_bereft(const struct run *r, struct run_part *p)
@@ -265,8 +280,14 @@ start_part(struct run *r, struct run_part *p)
 	int err;
 
 	r->ready &= ~bit_of(p);
+	if (!is_needed(r, p)) {
+		end_part(r, p, p->err ? cause_outcome(p->err) : OUTCOME_UNNEEDED);
+		return;
+	}
 	if (is_bereft(r, p)) {
-		end_part(r, p, OUTCOME_SKIPPED);
+		end_part(r, p,
+			 p->blame->outcome == OUTCOME_UNNEEDED ? OUTCOME_UNNEEDED
+							       : OUTCOME_SKIPPED);
 		return;
 	}
 	p->began_ns = loop_now(&r->env->loop);

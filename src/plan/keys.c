@@ -71,6 +71,9 @@ const struct conf_key plan_part_keys[] = {
 	  .help = "statuses that mean success, as 200, 200-299 or 2xx" },
 	{ "max_result", CONF_SIZE, CONF_FIELD(struct plan_part_conf, max_result), .def = "1m",
 	  .min = 1, .max = 1 << 30, .help = "largest result; the part fails above it" },
+	{ "when", CONF_TEMPLATE, CONF_FIELD(struct plan_part_conf, when),
+	  .help = "condition without which the part is not needed, such as {query.detail} == full; "
+		  "then it is its fallback, or null" },
 	{ "after", CONF_LIST, CONF_FIELD(struct plan_part_conf, after),
 	  .help = "parts that must have ended before this one starts" },
 	CONF_KEYS_END

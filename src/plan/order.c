@@ -18,6 +18,10 @@ edge_key(const struct plan *p, unsigned i, unsigned need)
 		    (template_needs(pp->value[v]).parts & PLAN_BIT(need)))
 			return pp->part.value[v].key;
 	}
+	for (unsigned v = 0; pp->when && when_variable(pp->when, v); v++) {
+		if (template_needs(when_variable(pp->when, v)).parts & PLAN_BIT(need))
+			return "when";
+	}
 	return "after";
 }
 

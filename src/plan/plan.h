@@ -17,6 +17,7 @@
 #include "source/source.h"
 
 struct template;
+struct when;
 
 enum { PLAN_PARTS_MAX = 64, PLAN_TABLES_MAX = 16, PLAN_MORE_TABLES = 11 };
 /* The default of max_result. */
@@ -43,7 +44,7 @@ struct plan_statuses {
 /* The keys of a part's own section, as written. */
 struct plan_part_conf {
 	bool is_optional;
-	struct slice fallback;
+	struct slice fallback, when;
 	uint64_t timeout;
 	enum plan_as as;
 	struct conf_list expect, after;
@@ -71,6 +72,7 @@ struct plan_part {
 	uint64_t needs; /* parts whose results its templates use */
 	uint64_t after; /* needs, and those of its `after` key: they must have ended */
 	uint64_t followers; /* parts that have this one in their `after` mask */
+	struct when *when; /* NULL: always */
 	struct plan_statuses expect;
 	bool is_optional; /* and failure is partial */
 	bool has_fallback; /* written; else an optional part that failed is null and without result

@@ -7,6 +7,7 @@
 
 #include "plan/plan.h"
 #include "plan/template.h"
+#include "plan/when.h"
 
 #define PLAN_BIT(i) (UINT64_C(1) << (i))
 

@@ -114,6 +114,9 @@ write_part(struct random *r, struct writer *w, unsigned place, bool is_strict)
 		writer_format(w, "as = %s\n", forms[random_below(r, 2)]);
 	if (place > 0 && chance(r, 20))
 		writer_format(w, "after = p%u\n", (unsigned)random_below(r, place));
+	if (place > 0 && chance(r, 15))
+		writer_format(w, "when = {p%u:status} == 200 and not {query.x}\n",
+			      (unsigned)random_below(r, place));
 }
 
 /* The route's keys about its join. True if no part may be optional. */

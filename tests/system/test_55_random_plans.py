@@ -20,7 +20,7 @@ from client import Client, metrics
 SEED = int(os.environ.get("FOREBAY_SEED") or 20261123)
 PLANS, CONFIGURATIONS, THREADS = 1000, 2, 12
 OUTCOMES = {"ok", "status", "timeout", "shed", "connect", "error", "invalid", "too-large", "missing", "cancelled",
-            "skipped"}
+            "skipped", "unneeded"}
 ENTRY = re.compile(r"([a-z][a-z0-9_-]*)=([a-z-]+);([0-9]+)ms\Z")
 
 # Paths of the chaos upstream: those that end well, and those that do not.
@@ -116,6 +116,8 @@ class RandomPlan:
                 lines.append("fallback = " + json.dumps(fallback))
         if self.made and dice.random() < 0.3:
             lines.append("after = " + ", ".join(dice.sample(self.made, dice.randrange(1, min(3, len(self.made)) + 1))))
+        if self.made and is_optional and dice.random() < 0.1:
+            lines.append("when = {%s:status} == 200 and not {query.absent}" % dice.choice(self.made))
         if dice.random() < 0.6 or "pbkdf2" in lines[1]:
             lines.append("timeout = %dms" % dice.choice([1, 10, 50, 150]))
         if dice.random() < 0.1:
@@ -131,12 +133,12 @@ class RandomPlan:
         assert [name for name, _, _ in report] == self.parts, (r, self.text)
         ended = {name: outcome for name, outcome, _ in report}
         assert set(ended.values()) <= OUTCOMES
-        is_well = all(ended[name] == "ok" for name in self.required)
+        is_well = all(ended[name] in ("ok", "unneeded") for name in self.required)
         assert (r.status == 200) == is_well, (r, self.text)
         assert r.status in (200, 401, 404, 502, 503, 504), r
         if r.status != 200:
             return
-        is_whole = set(ended.values()) == {"ok"}
+        is_whole = set(ended.values()) <= {"ok", "unneeded"}
         assert r.field("cache-control") == (None if is_whole else "no-store"), r
         assert r.field("content-type") == "application/json"
         results = json.loads(r.body)
