@@ -16,7 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { IOVECS = 64 };
+enum { IOVECS = 64, UNSENT_BYTES = 65536 };
 
 /* Out of the way of plain ones. */
 static __attribute__((noinline)) void
@@ -275,6 +275,14 @@ io_shut(struct io *io)
 		return;
 	tls_close(&io->tls);
 	shutdown(io_fd(io), SHUT_WR);
+}
+
+void
+io_bound_unsent(struct io *io)
+{
+	int bytes = UNSENT_BYTES;
+
+	setsockopt(io_fd(io), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
 }
 
 void

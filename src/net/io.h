@@ -100,6 +100,8 @@ int io_end(struct io *io) MUST_CHECK;
 void io_shut(struct io *io);
 /* Who is at the other end of the socket, as the kernel has it. ERR_SYSTEM: it knows no more. */
 int io_peer(const struct io *io, struct address *peer) MUST_CHECK;
+/* From now on the kernel takes little that the peer has no room for: the rest waits with us. */
+void io_bound_unsent(struct io *io);
 /* Makes close send a reset instead of waiting for unread data to drain; the stream is cut. */
 void io_reset_on_close(struct io *io);
 

@@ -150,6 +150,13 @@ conn_expire_at(struct conn *c, uint64_t at_ns)
 	wheel_set(&c->host->wheel, &c->timeout, at_ns);
 }
 
+void
+conn_make_lean(struct conn *c)
+{
+	c->flags |= CONN_LEAN;
+	io_bound_unsent(&c->io);
+}
+
 static uint64_t
 now_plus(const struct conn *c, uint64_t ns)
 {
@@ -162,6 +169,7 @@ conn_close(struct conn *c)
 	struct conn_host *h = c->host;
 
 	c->protocol->stop(c);
+	conn_wrote(c, false);
 	wheel_clear(&h->wheel, &c->timeout);
 	io_close(&c->io);
 	count_add(h->env->counters, COUNTER_CONN_CLOSED, 1);

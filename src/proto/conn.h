@@ -78,6 +78,7 @@ struct conn_host {
 	struct h1 *free_actives;
 	unsigned kept_conns, kept_actives;
 	unsigned open; /* conns */
+	unsigned full; /* of them, those that are CONN_FULL */
 	uint64_t next_id; /* of exchanges */
 	uint64_t date_until_ns; /* when server_text is to be made anew */
 	struct date date;
@@ -106,6 +107,8 @@ enum conn_flag {
 	CONN_H2 = 512, /* the listener speaks HTTP/2 */
 	CONN_NO_H1 = 1024, /* and nothing else */
 	CONN_PROXIED = 2048, /* a proxy opened it: its header says first on whose behalf */
+	CONN_FULL = 4096, /* what was to be written waits for the peer */
+	CONN_LEAN = 8192, /* the kernel holds little of it */
 };
 
 struct conn {
@@ -156,6 +159,28 @@ const char *conn_h2_version(void);
 void conn_close(struct conn *c);
 /* Sets when the conn times out; only the conn's protocol calls it. */
 void conn_expire_at(struct conn *c, uint64_t at_ns);
+/*
+ * For the protocol, around each write of more than a little: before it, and whether some of it is
+ * left. The kernel buffers megabytes for each client that does not read. Where that are many, it is
+ * told to take less of the next ones': two thousand of them used up its memory for TCP, and then
+ * everybody's connections stand still.
+ */
+void conn_make_lean(struct conn *c);
+enum { CONN_FULL_MANY = 16 };
+static inline void
+conn_will_write(struct conn *c)
+{
+	if (c->host->full >= CONN_FULL_MANY && !(c->flags & CONN_LEAN))
+		conn_make_lean(c);
+}
+static inline void
+conn_wrote(struct conn *c, bool is_left)
+{
+	if (is_left == ((c->flags & CONN_FULL) != 0))
+		return;
+	c->flags ^= CONN_FULL;
+	c->host->full += is_left ? 1 : -1u;
+}
 /* For the protocol, outside on_ready: goes on with the machine. */
 void conn_go_on(struct conn *c);
 

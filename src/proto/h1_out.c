@@ -480,8 +480,10 @@ static void
 write_list(struct h1 *h)
 {
 	size_t before = h->out.bytes;
-	int err = io_write(&h->conn->io, &h->out, H1_TURN_BYTES);
+	int err;
 
+	conn_will_write(h->conn);
+	err = io_write(&h->conn->io, &h->out, H1_TURN_BYTES);
 	if (err == ERR_CLOSED)
 		lose(h);
 	if (h->out.bytes < before)
@@ -501,6 +503,7 @@ h1_flush(struct h1 *h)
 		write_list(h);
 	else
 		h->flags |= H1_BROKEN;
+	conn_wrote(h->conn, h1_queued(h) > 0);
 	if (h1_queued(h) > 0)
 		return;
 	h->flags &= ~(unsigned)H1_OUT_ARENA;

@@ -270,7 +270,9 @@ flush(struct h2 *h, size_t *left)
 
 	if (before == 0 || (h->flags & H2_BROKEN))
 		return;
+	conn_will_write(h->conn);
 	err = outbox_write(&h->out, &h->conn->io, *left);
+	conn_wrote(h->conn, outbox_bytes(&h->out) > 0);
 	went = before - outbox_bytes(&h->out);
 	*left -= went < *left ? went : *left;
 	if (went > 0)

@@ -372,6 +372,66 @@ START_TEST(a_request_that_came_just_before_the_end_is_answered)
 }
 END_TEST
 
+/* --- clients that do not read ------------------------------------------------------------------
+ */
+
+static char large[8 << 20];
+
+static void
+answer_large(struct stand *b, struct exchange *x)
+{
+	(void)b;
+	if (stand_head(x, 200, BODY_LENGTH, sizeof(large)) == 0)
+		stand_body(x, large, sizeof(large));
+	exchange_end(x);
+}
+
+/* Bytes of the large answer that the kernel holds for a client that has read nothing. */
+static size_t
+held_by_kernel(void)
+{
+	static char heard[1 << 16];
+	size_t bytes = 0;
+	ssize_t n;
+
+	stand.begin = answer_large;
+	stand_connect_tcp(&stand, 0);
+	stand_say(&stand, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	stand_turns(&stand, 64);
+	while ((n = recv(stand.client, heard, sizeof(heard), MSG_DONTWAIT)) > 0)
+		bytes += (size_t)n;
+	return bytes;
+}
+
+START_TEST(where_many_do_not_read_the_kernel_holds_little_for_the_next)
+{
+	size_t bytes;
+
+	stand.host.full = CONN_FULL_MANY;
+	bytes = held_by_kernel();
+	ck_assert_uint_gt(bytes, 0);
+	ck_assert_uint_lt(bytes, 512 << 10);
+	ck_assert_uint_eq(stand.host.full, CONN_FULL_MANY + 1);
+	stand_hang_up(&stand, true);
+	stand_turns(&stand, 4);
+	ck_assert_uint_eq(stand.host.full, CONN_FULL_MANY);
+	stand.host.full = 0;
+}
+END_TEST
+
+START_TEST(who_reads_on_is_not_counted_any_more)
+{
+	held_by_kernel();
+	ck_assert_uint_eq(stand.host.full, 1);
+	for (unsigned i = 0; i < 10000 && stand.host.full > 0; i++) {
+		stand_turns(&stand, 1);
+		stand_hear(&stand);
+		stand.heard_len = 0;
+	}
+	ck_assert_uint_eq(stand.host.full, 0);
+}
+END_TEST
+
 /* --- lingering ------------------------------------------------------------------------------ */
 
 START_TEST(what_is_unread_when_we_half_close_is_dropped)
@@ -458,6 +518,8 @@ suite_proto_conn(void)
 	tcase_add_test(t, work_is_finished_while_draining);
 	tcase_add_test(t, a_conn_that_becomes_idle_while_draining_does_not_stay);
 	tcase_add_test(t, a_request_that_came_just_before_the_end_is_answered);
+	tcase_add_test(t, where_many_do_not_read_the_kernel_holds_little_for_the_next);
+	tcase_add_test(t, who_reads_on_is_not_counted_any_more);
 	tcase_add_test(t, what_is_unread_when_we_half_close_is_dropped);
 	tcase_add_test(t, lingering_has_an_end);
 	tcase_add_test(t, lingering_drops_only_so_much);
