@@ -3,6 +3,7 @@
  */
 #include "server/dispatch.h"
 
+#include "guard/cors.h"
 #include "http/status.h"
 #include "plan/edits.h"
 #include "plan/run.h"
@@ -100,6 +101,22 @@ start(struct exchange *x, struct router_match *m)
 		run_start(x, x->lease, m->route->plan, &captures);
 }
 
+/* A preflight is for the route that would take the request it announces, where that route answers
+ * preflights; else it is an OPTIONS like any other. */
+static int
+find_route(const struct exchange *x, struct router_match *m)
+{
+	const struct router *r = x->lease->site->router;
+	const struct request *q = &x->request;
+	enum method announced;
+
+	if (q->method == METHOD_OPTIONS && cors_is_preflight(q, &announced) &&
+	    router_find(r, announced, q->authority, q->path, m) == 0 &&
+	    cors_is_among(&m->route->guards))
+		return 0;
+	return router_find(r, q->method, q->authority, q->path, m);
+}
+
 static void
 begin(struct exchange *x)
 {
@@ -119,7 +136,7 @@ begin(struct exchange *x)
 		exchange_respond(x, 204, (struct slice){ 0 }, (struct slice){ 0 });
 		return;
 	}
-	err = router_find(x->lease->site->router, q->method, q->authority, q->path, &m);
+	err = find_route(x, &m);
 	if (err == ERR_UNSUPPORTED) {
 		refuse_method(x, m.allow);
 		return;
