@@ -95,7 +95,7 @@ static int
 greet(struct h2 *h)
 {
 	const nghttp2_settings_entry settings[] = {
-		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS },
+		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS_SEEN }, /* see h2_out.c */
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW },
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h->conn->host->limits.h1.max_head_bytes },
 		{ NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
@@ -172,6 +172,12 @@ h2_end(struct h2 *h, uint32_t error)
 	h->flags |= H2_ENDING;
 	if (nghttp2_session_terminate_session(h->session, error) != 0)
 		h->flags |= H2_BROKEN;
+}
+
+void
+h2_note_cut(struct h2 *h, uint32_t id)
+{
+	h->cut_ids[h->cut_next++ % H2_CUT_IDS] = id;
 }
 
 void

@@ -28,6 +28,19 @@ fail(struct h2_stream *s, int err)
 
 /* --- heads ------------------------------------------------------------------------------ */
 
+/* RFC 9113 5.1.2: more than we have said is an error of the stream, which may be asked for again;
+ * it takes a token all the same. Its fields have to be decoded, for the others' sake. */
+static int
+refuse_stream(struct h2 *h, int32_t id)
+{
+	h2_count(h, COUNTER_H2_REFUSED);
+	h2_note_cut(h, (uint32_t)id);
+	return nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, id,
+					 NGHTTP2_REFUSED_STREAM) == 0
+		   ? 0
+		   : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int
 on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
@@ -36,6 +49,8 @@ on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *use
 
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
+	if (h->stream_count - h->closed_count >= H2_STREAMS)
+		return refuse_stream(h, frame->hd.stream_id);
 	s = h2_stream_new(h, (uint32_t)frame->hd.stream_id);
 	if (!s || nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, s) != 0) {
 		h2_count(h, COUNTER_REFUSED_MEMORY);
@@ -66,7 +81,7 @@ on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *n
 
 	(void)flags;
 	if (!s)
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+		return 0; /* it was refused */
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return take_trailer(s, slice_make((const char *)name, name_len),
 				    slice_make((const char *)value, value_len));
@@ -199,6 +214,13 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 		    !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 			h2_charge(h, H2_WASTE_EMPTY);
 		break;
+	case NGHTTP2_PRIORITY_UPDATE:
+		/* RFC 9218 7.1: the library passes over it. */
+		if (((const nghttp2_ext_priority_update *)frame->ext.payload)->stream_id == 0) {
+			h2_count(h, COUNTER_H2_ERROR);
+			h2_end(h, NGHTTP2_PROTOCOL_ERROR);
+		}
+		break;
 	case NGHTTP2_PING:
 		/* The client has read our notice: what it sent before has come. */
 		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -214,10 +236,11 @@ static int
 on_stream_close(nghttp2_session *session, int32_t id, uint32_t error, void *user)
 {
 	struct h2_stream *s = stream_of(session, id);
+	struct h2 *h = user;
 
 	(void)error;
-	(void)user;
 	if (s) {
+		h->closed_count += !(s->flags & H2_STREAM_CLOSED);
 		s->flags |= H2_STREAM_CLOSED;
 		h2_stream_touch(s);
 	}

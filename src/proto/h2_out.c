@@ -218,7 +218,7 @@ body(struct exchange *x, struct chunks *list)
 	chunks_move(&s->out, list);
 	wake(s);
 	mark(s);
-	limit = h->held > H2_HELD_HIGH ? H2_STREAM_LITTLE : H2_STREAM_HIGH;
+	limit = h->held > H2_HELD_HIGH ? 0 : H2_STREAM_HIGH;
 	if (s->out.bytes <= limit)
 		return 0;
 	s->flags |= H2_STREAM_PAUSED;
@@ -428,6 +428,37 @@ h2_out_register(nghttp2_session_callbacks *callbacks)
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
 }
 
+/*
+ * Our first frame. The library ends the connection when there are more streams than it believes
+ * that it has announced; what is announced is less, and the rest is refused one by one.
+ */
+static int
+put_greeting(struct h2 *h, const uint8_t *bytes, size_t n)
+{
+	enum { MOST = 128, ENTRY = 6 };
+	uint8_t text[MOST];
+
+	if (n > MOST)
+		return ERR_TOO_LARGE;
+	memcpy(text, bytes, n);
+	for (size_t at = H2_FRAME_HEAD_BYTES; at + ENTRY <= n; at += ENTRY) {
+		if (text[at] == 0 && text[at + 1] == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) {
+			text[at + 4] = H2_STREAMS >> 8;
+			text[at + 5] = H2_STREAMS & 0xff;
+		}
+	}
+	h->is_greeted = true;
+	return outbox_put(&h->out, slice_make((const char *)text, n));
+}
+
+static int
+put(struct h2 *h, const uint8_t *bytes, size_t n)
+{
+	if (!h->is_greeted)
+		return put_greeting(h, bytes, n);
+	return outbox_put(&h->out, slice_make((const char *)bytes, n));
+}
+
 void
 h2_out_pump(struct h2 *h)
 {
@@ -437,7 +468,7 @@ h2_out_pump(struct h2 *h)
 
 		if (n == 0)
 			return;
-		if (n < 0 || outbox_put(&h->out, slice_make((const char *)bytes, (size_t)n)) != 0)
+		if (n < 0 || put(h, bytes, (size_t)n) != 0)
 			h->flags |= H2_BROKEN;
 	}
 }

@@ -15,14 +15,17 @@
 #include <nghttp2/nghttp2.h>
 
 enum {
-	H2_STREAMS = 128, /* open at a time */
+	H2_STREAMS = 128, /* open at a time; others are refused, each by itself */
+	H2_STREAMS_SEEN =
+	    1024, /* what the library takes for it, so that it leaves refusing to us */
 	H2_STREAM_WINDOW = 131072, /* bytes of body that a stream may have ahead of its reader */
 	H2_CONN_WINDOW = 1 << 20, /* and all of them together */
 	H2_OUT_HIGH =
 	    65536, /* bytes queued for the socket, above which nothing is read or framed */
 	H2_STREAM_HIGH = 65536, /* of response on a stream, above which the application pauses */
-	H2_STREAM_LITTLE = 16384, /* the same once the connection holds H2_HELD_HIGH */
-	H2_HELD_HIGH = 1 << 20,
+	H2_HELD_HIGH = 262144, /* of all its streams, above which each pauses with what it has */
+	H2_STREAM_LOW =
+	    4096, /* below which it goes on: so much and one read, and no more, is kept */
 	H2_TURN_BYTES = 262144, /* written per turn and conn */
 	H2_TURN_READS = 8, /* blocks read per turn and conn */
 	H2_TURN_STEPS = 1024, /* of streams */
@@ -50,6 +53,7 @@ struct h2 {
 	struct list streams; /* all of them */
 	struct list touched; /* those that have something to do */
 	unsigned stream_count;
+	unsigned closed_count; /* of them: closed, and to be freed in this turn */
 	uint32_t flags; /* enum h2_flag */
 	struct h2_frames frames;
 	struct h2_budget budget;
@@ -59,6 +63,7 @@ struct h2 {
 	uint32_t last_id; /* the client's newest stream */
 	uint32_t cut_ids[H2_CUT_IDS];
 	unsigned cut_next;
+	bool is_greeted; /* our SETTINGS have been framed */
 	bool is_block_open; /* HEADERS came, and not all of its CONTINUATIONs */
 	uint64_t head_due_ns; /* of a header block that has begun */
 	uint64_t send_due_ns; /* of bytes that are queued */
@@ -114,6 +119,8 @@ struct h2_stream {
 void h2_schedule(struct h2 *h);
 /* GOAWAY with this error, then the end. */
 void h2_end(struct h2 *h, uint32_t error);
+/* Frames of this stream may come for a while, and mean nothing. */
+void h2_note_cut(struct h2 *h, uint32_t id);
 /* Takes tokens; the end, when there are none. */
 void h2_charge(struct h2 *h, enum h2_waste waste);
 

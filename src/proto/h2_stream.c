@@ -12,8 +12,6 @@
 #include "base/log.h"
 #include "proto/h2_priv.h"
 
-enum { OUT_LOW = H2_STREAM_LITTLE / 4 };
-
 /* --- birth and death ---------------------------------------------------------------- */
 
 /* All but the request. */
@@ -83,7 +81,7 @@ h2_stream_reset(struct h2_stream *s, uint32_t error)
 	if (s->flags & H2_STREAM_CLOSED)
 		return;
 	if (!(s->flags & H2_STREAM_BODY_DONE))
-		h->cut_ids[h->cut_next++ % H2_CUT_IDS] = s->id;
+		h2_note_cut(h, s->id);
 	if (nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, (int32_t)s->id, error) != 0)
 		h->flags |= H2_BROKEN;
 }
@@ -117,6 +115,7 @@ h2_stream_free(struct h2_stream *s)
 	arena_fini(&x->arena);
 	list_remove(&s->link);
 	list_remove(&s->touch);
+	h->closed_count -= (s->flags & H2_STREAM_CLOSED) != 0;
 	if (--h->stream_count == 0) {
 		h->conn->flags |= CONN_SERVED;
 		h->idle_due_ns = clock_after(h2_now(h), h->conn->host->limits.idle_timeout_ns);
@@ -263,7 +262,7 @@ static bool
 is_resume_due(const struct h2_stream *s)
 {
 	return (s->flags & (H2_STREAM_PAUSED | H2_STREAM_ENDED)) == H2_STREAM_PAUSED &&
-	       s->out.bytes <= OUT_LOW;
+	       s->out.bytes <= H2_STREAM_LOW;
 }
 
 /* --- waiting ---------------------------------------------------------------------------- */

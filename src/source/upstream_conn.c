@@ -412,6 +412,8 @@ send_request(struct upstream_conn *c)
 		upstream_conn_yield(c);
 	if (chunks_is_empty(&c->out) && c->is_fed) {
 		c->is_sent = true;
+		block_unref(c->text); /* while the answer comes, and that may be long */
+		c->text = NULL;
 		touch(c);
 	}
 }

@@ -23,7 +23,7 @@ from client import Client  # noqa: E402
 from client2 import (ACK, CANCEL, COMPRESSION_ERROR, CONTINUATION, DATA, ENABLE_PUSH, END_HEADERS, END_STREAM,  # noqa: E402
                      ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE,
                      INTERNAL_ERROR, LARGEST, MAX_CONCURRENT_STREAMS, MAX_FRAME_SIZE, NO_ERROR, PADDED, PING, PREFACE,
-                     PRIORITIZED, PRIORITY, PRIORITY_UPDATE, PROTOCOL_ERROR, PUSH_PROMISE, RST_STREAM, SETTINGS,
+                     PRIORITIZED, PRIORITY, PRIORITY_UPDATE, PROTOCOL_ERROR, PUSH_PROMISE, REFUSED_STREAM, RST_STREAM, SETTINGS,
                      STREAM_CLOSED, WINDOW_UPDATE, Client2, fields, pack, ping, reset, settings, window_update)
 
 if "nghttp2    no" in run_forebayd("--version")[1]:
@@ -312,6 +312,17 @@ CONNECTION = [
     ("4.3", "a header block that cannot be decoded", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\xff\xff\xff\xff\xff\xff"), [COMPRESSION_ERROR]),
     ("4.3", "an index that HPACK does not have", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\xfe"), [COMPRESSION_ERROR]),
     ("4.3", "a table that grows above its limit", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\x3f\xff\xff\x03\x82"), [COMPRESSION_ERROR]),
+    ("RFC 7541 2.3.3", "the index 0", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\x80"), [COMPRESSION_ERROR]),
+    ("RFC 7541 4.2", "a change of the table behind a field", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\x82\x20"), [COMPRESSION_ERROR]),
+    ("RFC 7541 5.1", "a number without end", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\xff" + b"\xff" * 20 + b"\x01"), [COMPRESSION_ERROR]),
+    ("RFC 7541 5.2", "a text longer than its block", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\x00\x05ab"), [COMPRESSION_ERROR]),
+    ("RFC 7541 5.2", "padding of a text longer than 7 bits", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\x00\x01x\x82\x1f\xff"), [COMPRESSION_ERROR]),
+    ("RFC 7541 5.2", "padding of a text that is not ones", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\x00\x01x\x81\x18"), [COMPRESSION_ERROR]),
+    ("RFC 7541 5.2", "the end of texts in a text", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\x00\x01x\x84\xff\xff\xff\xff"), [COMPRESSION_ERROR]),
+    ("RFC 7541 6.3", "a table above what was announced", pack(HEADERS, END_HEADERS | END_STREAM, 1, b"\x3f\xe2\x1f\x82"), [COMPRESSION_ERROR]),
+    ("RFC 9218 7.1", "PRIORITY_UPDATE on a stream", pack(PRIORITY_UPDATE, 0, 1, struct.pack(">I", 1) + b"u=0"), [PROTOCOL_ERROR]),
+    ("RFC 9218 7.1", "PRIORITY_UPDATE of stream 0", pack(PRIORITY_UPDATE, 0, 0, struct.pack(">I", 0) + b"u=0"), [PROTOCOL_ERROR]),
+    ("RFC 9218 7.1", "PRIORITY_UPDATE of a wrong size", pack(PRIORITY_UPDATE, 0, 0, b"abc"), [FRAME_SIZE_ERROR]),
     ("5.1", "DATA on an idle stream", pack(DATA, 0, 1, b"abc"), [PROTOCOL_ERROR]),
     ("5.1", "RST_STREAM on an idle stream", reset(1), [PROTOCOL_ERROR]),
     ("5.1", "WINDOW_UPDATE on an idle stream", window_update(1, 1), [PROTOCOL_ERROR]),
@@ -362,7 +373,8 @@ def headers_of_many(c):
 
 
 @pytest.mark.parametrize("sent, errors", [row[2:] for row in CONNECTION],
-                         ids=["RFC 9113 %s: %s" % row[:2] for row in CONNECTION])
+                         ids=["%s: %s" % (row[0] if row[0].startswith("RFC") else "RFC 9113 " + row[0], row[1])
+                              for row in CONNECTION])
 def test_an_error_of_the_connection_ends_it(daemon, sent, errors):
     with Client2(daemon.address, start=sent is not None) as c:
         if sent is None:
@@ -563,16 +575,65 @@ def test_a_thousand_streams(daemon):
                 assert c.answer(stream).body == b"%d" % i
 
 
-def test_more_streams_than_are_allowed_end_the_connection(daemon):
-    """RFC 9113 5.1.2, and 5.4.1: a stream error may be made one of the connection."""
+def announced(c):
+    """The server's SETTINGS."""
+    frame = next(f for f in c.frames if f.kind == SETTINGS and not f.flags & ACK)
+    return dict(struct.iter_unpack(">HI", frame.payload))
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["with our ACK", "before it"])
+def test_more_streams_than_are_allowed_are_refused_one_by_one(daemon, is_known):
+    """RFC 9113 5.1.2: an error of the stream, which says that nothing was done (8.7)."""
+    refused = counter("forebay_h2_streams_refused_total")
     with Client2(daemon.address) as c:
-        c.until(lambda f: f.kind == SETTINGS and f.flags & ACK)
-        assert c.ask().status == 200  # our ACK has been read
-        for _ in range(129):
-            c.send(c.headers(fields("/slow"))[0])
-        assert c.end() in (PROTOCOL_ERROR, None)
-    with Client2(daemon.address) as c:
+        if is_known:
+            assert c.ask().status == 200  # our ACK has been read
+            assert announced(c)[MAX_CONCURRENT_STREAMS] == 128
+        streams = [c.request("/chaos/hang") for _ in range(128)]
+        more = [c.request("/hello") for _ in range(20)]
+        more.append(on_stream(c, lambda s: pack(DATA, 0, s, b"abc"), lambda s: pack(DATA, END_STREAM, s, b"def")))
+        for stream in more:
+            assert c.answer(stream).error == REFUSED_STREAM
+        assert not any(c.answers[stream].is_over for stream in streams if stream in c.answers)
+        c.send(reset(streams[0]) + c.headers(fields())[0])  # one goes, one comes
+        assert c.answer(c.next_stream - 2).body == b"Hello."
+        c.send(*[reset(stream) for stream in streams[1:]])
         assert c.is_well()
+    assert counter("forebay_h2_streams_refused_total") == refused + 21
+
+
+def test_who_never_heeds_the_limit_is_calmed(daemon):
+    """RFC 9113 10.5: each refusal takes a token."""
+    with Client2(daemon.address) as c:
+        try:
+            for _ in range(3000):
+                c.send(c.headers(fields("/chaos/hang"))[0])
+        except ConnectionError:
+            pass
+        assert c.end() == ENHANCE_YOUR_CALM
+        assert sum(f.kind == RST_STREAM for f in c.frames) <= 250
+
+
+@pytest.mark.parametrize("first, then, update", [("u=7", "u=0", None), ("u=3", "u=2", None), ("u=7, i", "u=5, i", None),
+                                                 (None, "u=1", None), ("u=0", "u=1", "u=7")],
+                         ids=["7 and 0", "3 and 2", "incremental", "without and 1", "changed by PRIORITY_UPDATE"])
+def test_what_is_urgent_goes_first(daemon, first, then, update):
+    """RFC 9218 4.1, 7.1, 10: of two answers that wait for the connection's window."""
+    with Client2(daemon.address, greeting=settings((INITIAL_WINDOW_SIZE, 1 << 20)), window=1 << 20) as c:
+        assert len(c.ask("/chaos/big/65535").body) == 65535  # now the connection has none
+        body = bytes(40000)
+        late = c.request("/echo", "POST", *([("priority", first)] if first else []), body=body)
+        soon = c.request("/echo", "POST", ("priority", then), body=body)
+        if update:
+            c.send(pack(PRIORITY_UPDATE, 0, 0, struct.pack(">I", late) + update.encode()))
+        for _ in range(2):  # what was sent before the first has been taken in when the second comes back
+            c.send(ping())
+            c.until(lambda f: f.kind == PING)
+        c.send(window_update(0, 40000))
+        assert c.answer(soon).body == body
+        assert c.answers[late].body == b""
+        c.send(window_update(0, 40000))
+        assert c.answer(late).body == body
 
 
 def test_a_large_body_goes_both_ways(daemon):
@@ -888,6 +949,26 @@ def test_many_tiny_fields_are_refused(daemon):
         c.send(frame)
         assert c.answer(stream).status == 431
         assert c.is_well()
+
+
+def test_what_one_connection_may_pin_is_bounded(start, chaos):
+    """128 streams that take nothing of answers of 1 MiB: a block of 16 KiB and little more is kept for each."""
+    daemon = start("[server]\nworkers = 1\n[upstream c]\nservers = http://%s\nmax_connections = 128\n[route all]\nmatch = GET /{path...}\n"
+                   "source = upstream c\npath = /{path}\n" % chaos.address)
+    with Client2(daemon.address) as c:
+        assert c.answer(c.request("/big/65535")).is_whole
+        before, most = rss(daemon), 0
+    with Client2(daemon.address, window=0) as c:
+        streams = [c.request("/big/1048576") for _ in range(128)]
+        while not all(c.answers.get(stream) and c.answers[stream].status == 200 for stream in streams):
+            assert c.frame()
+        for _ in range(20):  # they have all begun; there is time to take more
+            c.send(ping())
+            c.until(lambda f: f.kind == PING)
+            most = max(most, rss(daemon))
+            time.sleep(0.02)
+    assert most - before < (4 << 20 if FACTOR == 1 else 24 << 20)
+    daemon.stop()
 
 
 def test_windows_that_are_never_opened_cost_little(daemon):
