@@ -29,7 +29,7 @@ listen = 127.0.0.1:%(admin_port)d
 address = 127.0.0.1:%(port)d
 [limits]
 idle_timeout = 10m
-[route plain]
+@inside@[route plain]
 match = GET /plain
 source = fixed
 type = text/plain
