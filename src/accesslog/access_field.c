@@ -147,6 +147,13 @@ GETTER(user_agent)
 	return header_of(&e->x->request.fields, FIELD_USER_AGENT, SLICE(""));
 }
 
+GETTER(user)
+{
+	UNUSED(h);
+	return (struct access_value){ .kind = e->x->user.len ? ACCESS_NAME : ACCESS_ABSENT,
+				      .text = e->x->user };
+}
+
 GETTER(header)
 {
 	return header_of(&e->x->request.fields, h->id, h->name);
@@ -227,6 +234,7 @@ const struct access_field access_fields[] = {
 	{ "host", get_host, "The host that was asked for, with its port if it has one." },
 	{ "referer", get_referer, "The header field of that name." },
 	{ "user_agent", get_user_agent, "The header field User-Agent." },
+	{ "user", get_user, "Who asked, once [auth NAME] knew." },
 	{ "header.", get_header, "The first header field of that name in the request." },
 	{ "response.header.", get_response_header,
 	  "The first of that name in the response, but for those that every response has "

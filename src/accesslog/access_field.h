@@ -11,6 +11,7 @@
 enum access_kind {
 	ACCESS_ABSENT, /* "-", or null */
 	ACCESS_TEXT, /* what somebody sent: escaped */
+	ACCESS_NAME, /* the same, as one word: in text, spaces are escaped too */
 	ACCESS_WORD, /* ours: needs no escapes */
 	ACCESS_NUMBER,
 	ACCESS_HEX,

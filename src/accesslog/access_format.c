@@ -6,12 +6,13 @@
 #include "base/json.h"
 
 #define COMBINED                                                                                   \
-	"{client.address} - - [{time.clf}] \"{request}\" {status} {bytes_out} \"{referer}\" "      \
+	"{client.address} - {user} [{time.clf}] \"{request}\" {status} {bytes_out} \"{referer}\" " \
 	"\"{user_agent}\""
 
 static const struct slice json_fields[] = {
 	SLICE_INIT("time"),
 	SLICE_INIT("client.address"),
+	SLICE_INIT("user"),
 	SLICE_INIT("request.method"),
 	SLICE_INIT("request.target"),
 	SLICE_INIT("request.version"),

@@ -70,6 +70,25 @@ text_text(struct line *l, const struct access_value *v)
 	put_cut(l, v->text);
 }
 
+/* Whoever chose that name must not choose the fields behind it. */
+static void
+text_name(struct line *l, const struct access_value *v)
+{
+	struct slice rest =
+	    v->text.len <= l->value_max ? v->text : slice_make(v->text.at, l->value_max);
+
+	while (rest.len > 0) {
+		size_t word = slice_find(rest, ' ');
+
+		put_escaped(l->w, slice_make(rest.at, word));
+		if (word < rest.len)
+			writer_put(l->w, SLICE("\\x20"));
+		rest = slice_after(rest, word + 1);
+	}
+	if (v->text.len > l->value_max)
+		writer_put(l->w, more);
+}
+
 static void
 text_word(struct line *l, const struct access_value *v)
 {
@@ -348,6 +367,7 @@ static const struct {
 } kinds[ACCESS_KINDS] = {
 	[ACCESS_ABSENT] = { text_absent, member_absent },
 	[ACCESS_TEXT] = { text_text, member_text },
+	[ACCESS_NAME] = { text_name, member_text },
 	[ACCESS_WORD] = { text_word, member_word },
 	[ACCESS_NUMBER] = { text_number, text_number },
 	[ACCESS_HEX] = { text_hex, member_hex },

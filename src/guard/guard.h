@@ -26,6 +26,7 @@
 
 struct guard_asked;
 struct guard_kind;
+struct plan;
 
 enum guard_verdict {
 	GUARD_PASS, /* the next one is asked */
@@ -66,6 +67,8 @@ struct guard_kind {
 	 * asks for none, or errors were added, b->arena's is_short included. */
 	const struct guard *(*load)(void *state, const void *conf, struct conf_section *route,
 				    struct guard_build *b);
+	/* Optional, for who looks ahead (-t): whether checks may hand jobs to that pool. */
+	bool (*uses_pool)(const void *state, const struct pool *p);
 	/* Optional: the last worker has detached. */
 	void (*close)(void **state);
 	/* Optional: what a worker keeps goes to *attached. detach also follows a failed attach. */
@@ -86,6 +89,7 @@ struct guard_list {
 struct guard_asked {
 	struct exchange *x;
 	struct lease *lease;
+	const struct plan *plan; /* where it goes: its deadline, its priority */
 	const struct slice *param; /* values of the route's path parameters, decoded */
 	struct slice rest; /* of {rest...}, as it was in request.path */
 	void (*passed)(struct guard_asked *a); /* all did */
@@ -100,8 +104,8 @@ unsigned guard_kinds_count(void);
 /* Of a kind, on this worker: what attach left. */
 void *guard_attached(const struct guard *g, const struct guard_asked *a);
 
-/* From inside begin; with x, lease, param, rest, passed and list set. May end the exchange, or call
- * passed, before it returns. */
+/* From inside begin; with x, lease, plan, param, rest, passed and list set. May end the exchange,
+ * or call passed, before it returns. */
 void guard_start(struct guard_asked *a);
 /* From the worker's loop, of the guard that waits: the request passes. */
 void guard_go_on(struct guard_asked *a);

@@ -94,6 +94,8 @@ struct exchange {
 	const struct field_block *extra; /* sent behind those of the response; borrowed, or NULL */
 	const struct exchange_edits *edits; /* borrowed; NULL: none */
 	const struct address *client; /* borrowed from the conn */
+	struct slice user; /* who asks, once a guard knows; empty: nobody is known */
+	struct slice claims; /* of the user's token, a JSON object; empty: there are none */
 	void *host; /* of the application: its worker */
 	struct run *run; /* of the application */
 	const struct run *ran; /* the same, still there when it has ended; NULL: there was none */

@@ -454,6 +454,7 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 		.rest = rest < 0 ? TEMPLATE_NO_REST : rest,
 		.parts = c.names,
 		.part_count = p->is_joined ? p->count : 0,
+		.lacks_user = !conf_is_set(p->section, "auth"),
 	};
 	if (compile_own_texts(&c) != 0)
 		return ERR_MEMORY;

@@ -15,8 +15,8 @@ scope_request_id(struct exchange *x)
 	return writer_slice(&w);
 }
 
-static struct slice
-client_text(struct exchange *x)
+struct slice
+scope_client_address(struct exchange *x)
 {
 	char *memory = arena_alloc(&x->arena, ADDRESS_BYTES);
 	struct writer w = writer_over(memory, memory ? ADDRESS_BYTES : 0);
@@ -35,6 +35,8 @@ scope_fill(struct template_scope *s, struct exchange *x, const struct slice *par
 		.rest = rest,
 		.request = &x->request,
 		.request_id = scope_request_id(x),
-		.client_address = client_text(x),
+		.client_address = scope_client_address(x),
+		.user = x->user,
+		.claims = x->claims,
 	};
 }

@@ -9,6 +9,7 @@
  *   {request.id} {request.method} {client.address}
  *   {request.host}              the name that the request is for, without its port
  *   {PART}                      another part's result, in a text that is JSON
+ *   {request.user} {request.claim.NAME}   who asks, and a path into what a token claims
  *   {PART.a.0.b}                a path into the JSON of another part's result
  *   {PART:status} {PART:body} {PART:header.NAME}
  *
@@ -55,6 +56,7 @@ struct template_names {
 	int rest; /* which of them is the {rest...}, or TEMPLATE_NO_REST */
 	const struct slice *parts; /* the other parts of the route, in its order */
 	unsigned part_count; /* at most TEMPLATE_PARTS_MAX */
+	bool lacks_user; /* the route asks nobody who they are */
 };
 
 struct template_error {
@@ -84,6 +86,8 @@ struct template_scope {
 	struct slice rest; /* of {rest...}: as in request.path, before decoding; at == NULL: none */
 	const struct request *request;
 	struct slice request_id, client_address;
+	struct slice user; /* empty: nobody is known */
+	struct slice claims; /* a checked JSON text; empty: there are none */
 	struct slice body;
 	struct slice body_json; /* the same, once json_validate passed it; else empty */
 	const struct template_result *const *results; /* by names.parts; NULL: none */

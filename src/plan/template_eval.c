@@ -153,6 +153,20 @@ fetch_request_host(const struct fetch *f, const struct template_segment *seg, st
 }
 
 static int
+fetch_request_user(const struct fetch *f, const struct template_segment *seg, struct slice *value)
+{
+	(void)seg;
+	*value = f->scope->user;
+	return value->len ? 0 : ERR_MISSING;
+}
+
+static int
+fetch_request_claim(const struct fetch *f, const struct template_segment *seg, struct slice *value)
+{
+	return find_json(f, seg, f->scope->claims, value);
+}
+
+static int
 fetch_client_address(const struct fetch *f, const struct template_segment *seg, struct slice *value)
 {
 	(void)seg;
@@ -244,6 +258,8 @@ static const fetch_fn fetchers[TEMPLATE_KINDS] = {
 	[TEMPLATE_REQUEST_ID] = fetch_request_id,
 	[TEMPLATE_REQUEST_METHOD] = fetch_request_method,
 	[TEMPLATE_REQUEST_HOST] = fetch_request_host,
+	[TEMPLATE_REQUEST_USER] = fetch_request_user,
+	[TEMPLATE_REQUEST_CLAIM] = fetch_request_claim,
 	[TEMPLATE_CLIENT_ADDRESS] = fetch_client_address,
 	[TEMPLATE_PART_WHOLE] = fetch_part_whole,
 	[TEMPLATE_PART_JSON] = fetch_part_json,
@@ -312,6 +328,7 @@ write_json(const struct template_segment *seg, struct slice s, struct writer *w)
 	switch (s.at == absent ? TEMPLATE_PART_JSON : seg->kind) {
 	case TEMPLATE_BODY_JSON:
 	case TEMPLATE_PART_WHOLE:
+	case TEMPLATE_REQUEST_CLAIM:
 	case TEMPLATE_PART_JSON:
 	case TEMPLATE_PART_STATUS:
 		writer_put(w, s);

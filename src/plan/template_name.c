@@ -23,6 +23,8 @@ static const struct row {
 	{ SLICE_INIT("request.id"), false, TEMPLATE_REQUEST_ID },
 	{ SLICE_INIT("request.method"), false, TEMPLATE_REQUEST_METHOD },
 	{ SLICE_INIT("request.host"), false, TEMPLATE_REQUEST_HOST },
+	{ SLICE_INIT("request.user"), false, TEMPLATE_REQUEST_USER },
+	{ SLICE_INIT("request.claim."), true, TEMPLATE_REQUEST_CLAIM },
 	{ SLICE_INIT("client.address"), false, TEMPLATE_CLIENT_ADDRESS },
 };
 
@@ -309,5 +311,11 @@ template_resolve(struct template_compiler *c, struct template_segment *seg)
 		c->t->needs.has_body_json = true;
 		return set_path(c, seg, rest);
 	}
+	if (c->names->lacks_user &&
+	    (row->kind == TEMPLATE_REQUEST_USER || row->kind == TEMPLATE_REQUEST_CLAIM))
+		return template_fail(c, ERR_NOT_FOUND, seg->text,
+				     "nobody is known here: the route has no auth", NULL);
+	if (row->kind == TEMPLATE_REQUEST_CLAIM)
+		return set_path(c, seg, rest);
 	return row->takes_more ? set_name(c, seg, rest) : 0;
 }

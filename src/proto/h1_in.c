@@ -105,6 +105,8 @@ init_exchange(struct h1 *h)
 	x->extra = NULL;
 	x->edits = NULL;
 	x->client = &h->client;
+	x->user = x->claims = (struct slice){ 0 };
+	x->asked = NULL;
 	x->host = host->app_host;
 	x->filter = NULL;
 	x->run = NULL;

@@ -79,6 +79,7 @@ ask_guards(struct exchange *x, const struct router_match *m)
 	w->asked = (struct guard_asked){
 		.x = x,
 		.lease = x->lease,
+		.plan = m->route->plan,
 		.param = w->param,
 		.rest = m->rest,
 		.passed = passed,

@@ -3,6 +3,7 @@
  */
 #include "server/options.h"
 
+#include "auth/password.h"
 #include "config.h"
 #include "net/loop.h"
 #include "proto/conn.h"
@@ -49,6 +50,7 @@ options_print_version(void)
 	printf("  openssl    %s\n", OPENSSL_BUILT_WITH);
 	printf("  sqlite     %s\n", SQLITE_BUILT_WITH);
 	printf("  nghttp2    %s\n", conn_h2_version());
+	printf("  passwords  %s\n", password_kinds());
 	printf("  systemd    %s\n", notify_library_version());
 	printf("  modules    ABI %d, in %s\n", FOREBAY_MODULE_ABI, FOREBAY_MODULEDIR);
 	printf("  compress   %s\n", COMPRESS_BUILT_WITH);

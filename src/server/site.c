@@ -187,6 +187,7 @@ read_edits(struct site *s, struct route *route, const struct edits_conf *conf,
 		.params = route->pattern.capture,
 		.param_count = route->pattern.captures,
 		.rest = pattern_rest(&route->pattern),
+		.lacks_user = !conf_is_set(route->section, "auth"),
 	};
 	int err = edits_read(&route->edits, conf, route->section, s->edits, &names, &s->arena, e);
 

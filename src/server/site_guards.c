@@ -66,6 +66,13 @@ site_load_guards(struct site *s, struct route *route, const struct conf_table *t
 	}
 }
 
+/* A site that was never completed has none. */
+static const void *
+state_of(const struct site *s, unsigned kind)
+{
+	return s->guards ? s->guards[kind] : NULL;
+}
+
 int
 site_attach_guards(const struct site *s, struct lease *l)
 {
@@ -76,7 +83,7 @@ site_attach_guards(const struct site *s, struct lease *l)
 		return ERR_MEMORY;
 	for (unsigned i = 0; guard_kinds[i] && !err; i++) {
 		if (guard_kinds[i]->attach)
-			err = guard_kinds[i]->attach(s->guards[i], l, &l->guards[i]);
+			err = guard_kinds[i]->attach(state_of(s, i), l, &l->guards[i]);
 	}
 	return err;
 }
@@ -86,7 +93,7 @@ site_detach_guards(struct lease *l)
 {
 	for (unsigned i = 0; l->guards && guard_kinds[i]; i++) {
 		if (guard_kinds[i]->detach)
-			guard_kinds[i]->detach(l->site->guards[i], l, &l->guards[i]);
+			guard_kinds[i]->detach(state_of(l->site, i), l, &l->guards[i]);
 	}
 	mem_free(&l->guards);
 }

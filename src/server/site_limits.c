@@ -127,6 +127,17 @@ is_used(const struct site *s, const struct pool *pool)
 	return false;
 }
 
+/* What guards bring is of any length, and as much as comes. */
+static bool
+is_guards(const struct site *s, const struct pool *pool)
+{
+	for (unsigned i = 0; guard_kinds[i]; i++) {
+		if (guard_kinds[i]->uses_pool && guard_kinds[i]->uses_pool(s->guards[i], pool))
+			return true;
+	}
+	return false;
+}
+
 static void
 check_pool(const struct site *s, const struct pools_entry *entry, struct conf_errors *e)
 {
@@ -134,7 +145,7 @@ check_pool(const struct site *s, const struct pools_entry *entry, struct conf_er
 	    conf_find(s->conf, SLICE("pool"), slice_of(pool_name(entry->pool)));
 	struct longest l = find_longest(s, entry->pool, NULL);
 
-	if (!section)
+	if (!section || is_guards(s, entry->pool))
 		return;
 	check_time(section, pool_keys, "max_wait", entry->wanted.max_wait_ns, &l, e);
 	if (is_declared(section, pool_keys, "threads") && !is_built_in(entry->pool) &&

@@ -11,7 +11,7 @@ const struct conf_kind site_kinds[] = {
 	{ "server", false },    { "admin", false },   { "log", false },     { "access_log", false },
 	{ "listen", true },     { "limits", false },  { "headers", false }, { "pool", true },
 	{ "upstream", true },   { "database", true }, { "module", true },   { "route", true },
-	{ "subrequest", true }, { NULL, false },
+	{ "subrequest", true }, { "auth", true },     { NULL, false },
 };
 
 static const struct conf_include includes = { "server", "include" };

@@ -52,7 +52,7 @@ optional = yes
 
 is_root = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not is_root, reason="only root can mount in a namespace of its own")
-NAMES = ("time client_address request_method request_target request_version status bytes_in bytes_out duration "
+NAMES = ("time client_address user request_method request_target request_version status bytes_in bytes_out duration "
          "route request_id host referer user_agent parts cut").split()
 
 

@@ -47,6 +47,7 @@ START_TEST(every_field_has_its_text)
 		{ "{host}", "example.org:80" },
 		{ "{referer}", "http://r/" },
 		{ "{user_agent}", "me" },
+		{ "{user}", "-" },
 		{ "{header.X-Mine}", "first" },
 		{ "{header.referer}", "http://r/" },
 		{ "{header.cookie}", "-" },
@@ -130,12 +131,25 @@ START_TEST(json_members_have_their_types)
 	bench_add(&b.x.request.fields, "User-Agent", SLICE("a\"\\\n\xff\xc3\xa9"));
 	ck_assert_str_eq(
 	    bench_line(&b),
-	    "{\"time\":\"2026-01-02T03:04:05.678Z\",\"client_address\":\"127.0.0.1\","
+	    "{\"time\":\"2026-01-02T03:04:05.678Z\",\"client_address\":\"127.0.0.1\",\"user\":null,"
 	    "\"request_method\":\"GET\",\"request_target\":\"/a?b=c\","
 	    "\"request_version\":\"HTTP/1.1\",\"status\":200,\"bytes_in\":3,\"bytes_out\":12,"
 	    "\"duration\":0.001500,\"route\":\"r\",\"request_id\":\"1f\",\"host\":null,"
 	    "\"referer\":null,\"user_agent\":\"a\\\"\\\\\\n\xef\xbf\xbd\xc3\xa9\",\"parts\":null,"
 	    "\"cut\":false}");
+}
+END_TEST
+
+/* Whoever may choose a name must not be able to choose what stands behind it in the line. */
+START_TEST(a_user_is_one_word)
+{
+	b.x.user = SLICE("a b - [01/Jan/2026] \"GET\"\n");
+	ck_assert_str_eq(bench_template(&b, "{user} {status}"),
+			 "a\\x20b\\x20-\\x20[01/Jan/2026]\\x20\\x22GET\\x22\\x0A 200");
+	b.x.user = SLICE(" ");
+	ck_assert_str_eq(bench_template(&b, "{user} {status}"), "\\x20 200");
+	bench_read(&b, "format = json");
+	ck_assert_ptr_nonnull(strstr(bench_line(&b), "\"user\":\" \""));
 }
 END_TEST
 
@@ -262,6 +276,7 @@ suite_accesslog_access_line(void)
 	tcase_add_test(t, refused_request_shows_how_it_began);
 	tcase_add_test(t, parts_are_told_as_in_the_response);
 	tcase_add_test(t, json_members_have_their_types);
+	tcase_add_test(t, a_user_is_one_word);
 	tcase_add_test(t, addresses_of_all_families);
 	tcase_add_test(t, line_that_does_not_fit_is_said_so);
 	tcase_add_test(t, long_values_are_cut_on_demand);

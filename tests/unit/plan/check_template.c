@@ -192,6 +192,26 @@ START_TEST(part_headers_are_listed)
 }
 END_TEST
 
+START_TEST(a_user_is_known_only_where_the_route_asks)
+{
+	struct bench b;
+	struct template_names alone = names;
+	struct template_error e;
+
+	bench_init(&b);
+	ck_assert_ptr_nonnull(template_compile(&b.arena, SLICE("{request.user}{request.claim.a}"),
+					       VALUE_RAW, &alone, &e));
+	alone.lacks_user = true;
+	ck_assert_ptr_null(
+	    template_compile(&b.arena, SLICE("{request.user}"), VALUE_RAW, &alone, &e));
+	ck_assert_int_eq(e.err, ERR_NOT_FOUND);
+	ck_assert_ptr_nonnull(strstr(e.text, "the route has no auth"));
+	ck_assert_ptr_null(
+	    template_compile(&b.arena, SLICE("{request.claim.a}"), VALUE_RAW, &alone, &e));
+	bench_fini(&b);
+}
+END_TEST
+
 Suite *
 suite_plan_template(void)
 {
@@ -204,6 +224,7 @@ suite_plan_template(void)
 	tcase_add_test(t, a_long_name_is_cut_in_its_error);
 	tcase_add_test(t, needs_are_the_parts_and_bodies_that_are_named);
 	tcase_add_test(t, part_headers_are_listed);
+	tcase_add_test(t, a_user_is_known_only_where_the_route_asks);
 	suite_add_tcase(s, t);
 	return s;
 }
