@@ -30,6 +30,9 @@ def guess_factor():
     return 4 if b"__tsan_init" in code else 2 if b"__asan_init" in code else 1
 
 
+# Seconds until something is taken to hang. It says nothing about what is fast enough: whoever waits for
+# what must come waits for so long at least, however busy the machine is.
+PATIENCE = 30.0
 FACTOR = float(os.environ.get("FOREBAY_TIME_FACTOR") or guess_factor())
 
 
@@ -45,8 +48,9 @@ def free_port(family=socket.AF_INET, host="127.0.0.1"):
                 continue
 
 
-def wait_until(holds, seconds=5.0, what="it"):
+def wait_until(holds, seconds=PATIENCE, what="it"):
     """Polls until holds() is true; an assertion when it never is."""
+    seconds = max(seconds, PATIENCE)
     end = time.monotonic() + seconds * FACTOR
     while True:
         got = holds()
@@ -184,7 +188,7 @@ class Chaos:
 
     def told(self, path):
         """What it answers to a request of our own."""
-        with socket.create_connection(("127.0.0.1", self.port), 5 * FACTOR) as s:
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as s:
             s.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path.encode())
             text = b"".join(iter(lambda: s.recv(4096), b""))
         assert text.startswith(b"HTTP/1.1 200 "), text

@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 
-from bed import FACTOR
+from bed import FACTOR, PATIENCE
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) ([\x20-\x7e]*)\Z")
@@ -48,7 +48,7 @@ class Response:
 class Client:
     """One connection."""
 
-    def __init__(self, address, timeout=5.0, receive_bytes=None):
+    def __init__(self, address, timeout=PATIENCE, receive_bytes=None):
         family = (socket.AF_UNIX if isinstance(address, str) else
                   socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.socket = socket.socket(family)
@@ -56,7 +56,7 @@ class Client:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         if family != socket.AF_UNIX:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.timeout = timeout * FACTOR
+        self.timeout = max(timeout, PATIENCE) * FACTOR
         self.socket.settimeout(self.timeout)
         self.socket.connect(address)
         self.pending = b""

@@ -9,7 +9,7 @@ import time
 
 import hpack
 
-from bed import FACTOR
+from bed import FACTOR, PATIENCE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -86,7 +86,7 @@ class Client2:
     """
 
     def __init__(self, address, greeting=None, window=LARGEST, start=True, tls=None):
-        self.socket = socket.create_connection(address, 10 * FACTOR)
+        self.socket = socket.create_connection(address, PATIENCE * FACTOR)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.socket = tls.wrap_socket(self.socket)
@@ -138,7 +138,7 @@ class Client2:
 
     # --- what comes -------------------------------------------------------------------------
 
-    def frame(self, seconds=5.0):
+    def frame(self, seconds=PATIENCE):
         """The next frame, or None at the end of the connection; an assertion when none comes."""
         self.socket.settimeout(seconds * FACTOR)
         while True:
@@ -200,7 +200,7 @@ class Client2:
         except OSError:
             pass
 
-    def answer(self, stream, seconds=5.0):
+    def answer(self, stream, seconds=PATIENCE):
         """All of what comes on a stream."""
         end = time.monotonic() + seconds * FACTOR
         while not self.answers.setdefault(stream, Answer()).is_over:
@@ -211,7 +211,7 @@ class Client2:
     def ask(self, path="/hello", method="GET", *more, **rest):
         return self.answer(self.request(path, method, *more, **rest))
 
-    def until(self, holds, seconds=5.0):
+    def until(self, holds, seconds=PATIENCE):
         """Reads until a frame is what is wanted; that frame."""
         while True:
             frame = self.frame(seconds)
@@ -219,7 +219,7 @@ class Client2:
             if holds(frame):
                 return frame
 
-    def end(self, seconds=5.0):
+    def end(self, seconds=PATIENCE):
         """Reads to the end of the connection; the error of its GOAWAY, or None without one."""
         while not self.is_eof:
             self.frame(seconds)
