@@ -15,7 +15,7 @@ import struct
 import sys
 
 MODES = {}
-SEEN = {"connections": 0, "requests": 0, "open": 0, "cut": 0, "moody": 0, "held": 0}
+SEEN = {"connections": 0, "requests": 0, "open": 0, "cut": 0, "moody": 0, "held": 0, "late": 0}
 MOOD = ["json"]
 HELD = {}
 PIECE = b"x" * 65536
@@ -267,10 +267,16 @@ async def do_hold(conn, request):
         await conn.head(200, "Content-Length: 10")
         await conn.send("12345")
     SEEN["held"] += 1
+    release = asyncio.ensure_future(HELD.setdefault(request.words[1], asyncio.Event()).wait())
+    end = asyncio.ensure_future(conn.reader.read(1))
     try:
-        await HELD.setdefault(request.words[1], asyncio.Event()).wait()
+        await asyncio.wait((release, end), return_when=asyncio.FIRST_COMPLETED)
+        if not release.done():
+            raise Close
     finally:
         SEEN["held"] -= 1
+        release.cancel()
+        end.cancel()
     if request.words[2:] == ["half"]:
         await conn.send("67890")
     else:
@@ -359,12 +365,15 @@ async def do_surplus(conn, request):
     await conn.answer(request, '{"surplus":true}')
 
 
-@mode("late-surplus MS         the second one comes when the connection is idle")
+@mode("late-surplus MS         the second one comes when the connection is idle. Counted")
 async def do_late_surplus(conn, request):
     await conn.skip_body(request)
     await conn.answer(request, '{"surplus":false}')
     await asyncio.sleep(request.number(1, 10) / 1000)
-    await conn.answer(request, '{"surplus":true}')
+    try:
+        await conn.answer(request, '{"surplus":true}')
+    finally:
+        SEEN["late"] += 1  # the connection may be closed at its first byte
 
 
 @mode("garbage                 no HTTP at all")

@@ -1,11 +1,12 @@
 """Routes of one source through the real daemon: who answers, and what is passed through."""
 import json
 import os
+import select
 import time
 
 import pytest
 
-from bed import FACTOR, free_port, wait_until
+from bed import free_port, wait_until
 from client import Client, ask
 
 CONF = """
@@ -14,8 +15,8 @@ workers = 2
 
 [upstream chaos]
 servers = http://%(chaos)s
-first_byte_timeout = 300ms
-read_idle_timeout = 300ms
+first_byte_timeout = 1500ms
+read_idle_timeout = 1500ms
 
 [upstream patient]
 servers = http://%(chaos)s
@@ -116,12 +117,12 @@ source = upstream none
 [route few]
 match = GET /few
 source = upstream one
-path = /delay/200
+path = /hold/few
 
 [route hurried]
 match = GET /hurried
-source = upstream chaos
-path = /delay/1000
+source = upstream patient
+path = /hang
 deadline = 100ms
 """
 
@@ -273,17 +274,15 @@ def test_what_an_upstream_is_sent(daemon, chaos):
     ("until-close", 200), ("interim/3", 200), ("trickle/1/20", 200), ("surplus", 200),
     ("close", 502), ("reset", 502), ("reset/head", 502), ("both", 502), ("garbage", 502), ("inject", 502),
     ("huge-head", 502), ("many-fields", 502), ("interim-flood", 502), ("upgrade", 502), ("hang", 504),
-    ("delay/1000", 504),
+    ("delay/60000", 504),
 ])
 def test_an_upstream_that_behaves_and_one_that_does_not(daemon, path, status):
-    begun = time.monotonic()
     with Client(daemon.address) as c:
         c.get("/chaos/" + path)
         r = c.response(interim=[])
         assert r.status == status
         assert r.field("x-evil") is None and b'"surplus":true' not in r.body
         assert c.ask("/").body == b"root"  # the client's connection is as good as before
-    assert time.monotonic() - begun < 2 * FACTOR
 
 
 @pytest.mark.parametrize("path", ["reset/body", "truncate", "truncate/chunked", "stall", "bad-chunk"])
@@ -301,12 +300,13 @@ def test_an_answer_longer_than_its_length_is_cut_there(daemon):
         assert c.ask("/chaos/json/after").status == 200
 
 
-def test_an_answer_that_nobody_asked_for_costs_an_idle_connection(daemon):
+def test_an_answer_that_nobody_asked_for_costs_an_idle_connection(daemon, chaos):
     """RFC 9112 9.3: what comes between requests is never taken for the next response."""
     with Client(daemon.address) as c:
         for _ in range(5):
+            before = chaos.count()["late"]
             assert c.ask("/chaos/late-surplus/5").body == b'{"surplus":false}'
-            time.sleep(0.03 * FACTOR)
+            wait_until(lambda: chaos.count()["late"] > before, what="the second answer")
             assert c.ask("/chaos/json/after").body == b'{"words": ["after"], "query": ""}'
 
 
@@ -323,13 +323,15 @@ def test_nobody_listens(daemon):
 def test_a_deadline_of_a_route(daemon):
     begun = time.monotonic()
     assert ask(daemon.address, "/hurried").status == 504
-    assert 0.09 <= time.monotonic() - begun < 0.6 * FACTOR
+    assert 0.09 <= time.monotonic() - begun < 4  # the upstream's own time-out is 5 s
 
 
 def test_upstream_connections_are_few_and_the_rest_waits_or_is_refused(daemon, chaos):
     clients = [Client(daemon.address) for _ in range(12)]
     for c in clients:
         c.get("/few")
+    wait_until(lambda: select.select([c.socket for c in clients], [], [], 0)[0], what="a refusal")
+    chaos.let_go("few")
     answers = [c.response() for c in clients]
     refused = [r for r in answers if r.status == 503]
     assert sorted({r.status for r in answers}) == [200, 503]
@@ -365,4 +367,4 @@ def test_a_client_that_goes_takes_the_upstream_s_connection_along(daemon, chaos)
     assert chaos.count()["open"] >= before + 5
     for c in clients:
         c.close()
-    wait_until(lambda: chaos.count()["open"] <= before, 2, "the end of five connections")
+    wait_until(lambda: chaos.count()["open"] <= before, what="the end of five connections")

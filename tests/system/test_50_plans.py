@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bed import FACTOR, free_port, wait_until
+from bed import free_port, wait_until
 from client import Client, ask, metrics
 
 CONF = """
@@ -35,6 +35,15 @@ threads = 2
 threads = 1
 max_queue = 1
 max_wait = 0s
+
+[pool gone-close]
+threads = 2
+
+[pool gone-reset]
+threads = 2
+
+[pool gone-finish]
+threads = 2
 
 [pool patient]
 threads = 1
@@ -92,13 +101,18 @@ PLANS = [
     Plan("diamond").part("top", "upstream chaos", "path = /delay/30")
     .part("left", "upstream chaos", "path = /delay/30", "after = top").part("right", "upstream chaos", "path = /delay/30", "after = top")
     .part("end", "upstream chaos", "path = /delay/30", "after = left, right"),
+    Plan("held").part("top", "fixed", "body = x")
+    .part("left", "upstream chaos", "path = /hold/left", "after = top").part("right", "upstream chaos", "path = /hold/right", "after = top")
+    .part("end", "upstream chaos", "path = /hold/end", "after = left, right"),
     Plan("body", match="POST /body").part("name", "fixed", "body = {body.name}").part("sum", "compute digest"),
     Plan("deadline", "deadline = 150ms").part("fast", "fixed").part("slow", "upstream chaos", "path = /hang")
     .part("after", "fixed", "after = slow"),
     Plan("all", "failure = all-or-nothing").part("a", "fixed").part("b", "upstream chaos", "path = /status/500", "optional = yes"),
     Plan("cancel").part("hangs", "upstream chaos", "path = /hang").part("fails", "upstream chaos", "path = /status/404"),
-    Plan("gone").part("a", "upstream chaos", "path = /hang").part("b", "upstream chaos", "path = /stall")
-    .part("c", "compute pbkdf2", "iterations = 100000000", "salt = a", "input = a", "pool = pair"),
+    # Each has a pool of its own, which does not know yet that the job is too long for any deadline.
+    *[Plan("gone-" + how).part("a", "upstream chaos", "path = /hold/gone").part("b", "upstream chaos", "path = /hold/gone/half")
+      .part("c", "compute pbkdf2", "iterations = 100000000", "salt = a", "input = a", "pool = gone-" + how)
+      for how in ("close", "reset", "finish")],
     Plan("tiny").part("a", "compute pbkdf2", "iterations = 100000000", "salt = a", "input = a", "pool = tiny", "timeout = 600ms",
                       "optional = yes"),
     Plan("occupy").part("a", "compute pbkdf2", "iterations = 100000000", "salt = a", "input = a", "pool = tiny"),
@@ -183,7 +197,7 @@ def daemon(start, chaos, root, admin):
 @pytest.fixture(autouse=True)
 def _few_upstream_connections_are_left(chaos):
     yield
-    wait_until(lambda: chaos.count()["open"] <= 64, 3, "the end of upstream connections")
+    wait_until(lambda: chaos.count()["open"] <= 64, what="the end of upstream connections")
 
 
 # --- joins ----------------------------------------------------------------------------
@@ -241,7 +255,7 @@ def test_four_parts_of_100_ms_take_as_long_as_one(daemon, capsys):
     with capsys.disabled():
         print("\nfour parts of 100 ms: best %.1f ms, median %.1f ms" %
               (min(times) * 1e3, statistics.median(times) * 1e3))
-    assert min(times) < 0.2 * FACTOR  # half of what one after the other would take
+    assert min(times) < 0.4  # what one after the other would take at least
 
 
 def test_four_compute_parts_on_two_threads(start, capsys):
@@ -287,13 +301,24 @@ def test_a_diamond_takes_its_longest_path(daemon):
     r = ask(daemon.address, "/diamond")
     took = time.monotonic() - begun
     assert r.status == 200 and 0.09 <= took
-    assert took < 0.4 * FACTOR
+
+
+def test_the_sides_of_a_diamond_run_at_the_same_time_and_its_end_behind_both(daemon, chaos):
+    with Client(daemon.address) as c:
+        c.get("/held")
+        chaos.await_held(2)
+        chaos.let_go("left")
+        wait_until(lambda: chaos.count()["held"] == 1)
+        assert c.is_quiet() and chaos.count()["held"] == 1
+        chaos.let_go("right")
+        chaos.let_go("end")
+        assert c.response().status == 200
 
 
 # --- failures -------------------------------------------------------------------------------
 
 def await_running(admin, pool, count):
-    wait_until(lambda: metrics(admin)["forebay_pool_running", (("pool", pool),)] == count, 10, "%d jobs running in %s" % (count, pool))
+    wait_until(lambda: metrics(admin)["forebay_pool_running", (("pool", pool),)] == count, what="%d jobs running in %s" % (count, pool))
 
 
 def await_idle_pair(admin):
@@ -330,7 +355,7 @@ def test_a_deadline_ends_what_runs(daemon, chaos):
     before = chaos.count()["open"]
     begun = time.monotonic()
     r = ask(daemon.address, "/deadline")
-    assert 0.14 <= time.monotonic() - begun < 1 * FACTOR
+    assert 0.14 <= time.monotonic() - begun < 4  # the upstream's own time-out is 5 s
     assert r.status == 504
     assert outcomes(r) == {"fast": "ok", "slow": "timeout", "after": "skipped"}
     wait_until(lambda: chaos.count()["open"] <= before)
@@ -340,7 +365,7 @@ def test_a_failure_cancels_its_siblings_at_once(daemon, chaos):
     before = chaos.count()["open"]
     begun = time.monotonic()
     r = ask(daemon.address, "/cancel")
-    assert time.monotonic() - begun < 1 * FACTOR
+    assert time.monotonic() - begun < 4
     assert r.status == 404 and outcomes(r) == {"hangs": "cancelled", "fails": "status"}
     wait_until(lambda: chaos.count()["open"] <= before + 1)
 
@@ -354,25 +379,31 @@ def shed(r, limit):
     return True
 
 
-def test_a_full_pool_answers_at_once(daemon):
-    wait_until(lambda: ask(daemon.address, "/quick").status == 200, what="an empty pool")
-    clients = [Client(daemon.address) for _ in range(2)]
-    for c in clients:  # one runs, one waits
-        c.get("/tiny")
-        time.sleep(0.05 * FACTOR)
-    begun = time.monotonic()
-    r = ask(daemon.address, "/both")
-    assert shed(r, "pool.tiny.queue")
-    assert time.monotonic() - begun < 0.3 * FACTOR
-    assert outcomes(r) == {"a": "shed", "b": "shed"}
-    r = ask(daemon.address, "/tiny")  # an optional part falls back
-    assert r.status == 200 and r.body == b'{"a":null}' and outcomes(r) == {"a": "shed"}
-    running, waiting = clients
-    assert outcomes(running.response()) == {"a": "timeout"}
-    # Once it is known how long the first took, the second is not begun in vain.
-    assert outcomes(waiting.response())["a"] in ("timeout", "shed")
-    for c in clients:
-        c.close()
+def test_who_runs_and_who_waits_have_their_time_outs(daemon, admin):
+    await_running(admin, "tiny", 0)
+    with Client(daemon.address) as running, Client(daemon.address) as waiting:
+        running.get("/tiny")
+        await_running(admin, "tiny", 1)
+        waiting.get("/tiny")
+        assert outcomes(running.response()) == {"a": "timeout"}
+        # Once it is known how long the first took, the second is not begun in vain.
+        assert outcomes(waiting.response())["a"] in ("timeout", "shed")
+
+
+def test_a_full_pool_answers_at_once(daemon, admin):
+    await_running(admin, "tiny", 0)
+    with Client(daemon.address) as running, Client(daemon.address) as waiting:
+        running.get("/occupy")
+        await_running(admin, "tiny", 1)
+        waiting.get("/occupy")
+        wait_until(lambda: metrics(admin)["forebay_pool_queued", (("pool", "tiny"),)] == 1, what="a full queue")
+        begun = time.monotonic()
+        r = ask(daemon.address, "/both")
+        assert shed(r, "pool.tiny.queue")
+        assert time.monotonic() - begun < 4  # not when there is room again
+        assert outcomes(r) == {"a": "shed", "b": "shed"}
+        r = ask(daemon.address, "/tiny")  # an optional part falls back
+        assert r.status == 200 and r.body == b'{"a":null}' and outcomes(r) == {"a": "shed"}
 
 
 def test_a_plan_that_does_not_fit_is_refused_and_nothing_is_kept_for_it(daemon, admin):
@@ -406,13 +437,13 @@ def test_a_client_that_goes_ends_all_its_parts(daemon, admin, chaos, how):
     def seen():
         counted = metrics(admin)
         cancelled = [counted.get(("forebay_subrequests_total",
-                                  (("route", "gone"), ("subrequest", part), ("outcome", "cancelled"))), 0) for part in "abc"]
+                                  (("route", "gone-" + how), ("subrequest", part), ("outcome", "cancelled"))), 0) for part in "abc"]
         return [counted["forebay_client_gone_total", ()], *cancelled]
     before, counted = chaos.count()["open"], seen()
     clients = [Client(daemon.address) for _ in range(6)]
     for c in clients:
-        c.get("/gone")
-    wait_until(lambda: chaos.count()["open"] >= before + 2)
+        c.get("/gone-" + how)
+    chaos.await_held(2 * len(clients))
     for c in clients:
         getattr(c, how)()
     wait_until(lambda: chaos.count()["open"] <= before, what="the end of the upstream's connections")
