@@ -268,8 +268,12 @@ run_evaluate_varying(struct run_part *p)
 int
 run_identify(struct run_part *p)
 {
-	p->q.request_id =
-	    p->run->scope ? p->run->scope->of.request_id : scope_request_id(p->run->x);
+	struct run_scope *scope = p->run->scope;
+
+	p->q.request_id = scope && scope->of.request_id.len > 0 ? scope->of.request_id
+								: scope_request_id(p->run->x);
+	if (scope)
+		scope->of.request_id = p->q.request_id;
 	return p->q.request_id.at ? 0 : ERR_MEMORY;
 }
 

@@ -34,8 +34,7 @@ scope_fill(struct template_scope *s, struct exchange *x, const struct slice *par
 		.params = params,
 		.rest = rest,
 		.request = &x->request,
-		.request_id = scope_request_id(x),
-		.client_address = scope_client_address(x),
+		.exchange = x,
 		.user = x->user,
 		.claims = x->claims,
 	};

@@ -10,10 +10,10 @@
 
 /* The request's id, as in {request.id}; at is NULL without memory. */
 struct slice scope_request_id(struct exchange *x);
-/* As in {client.address}; empty without memory. */
+/* The client's address, without port; at is NULL without memory. */
 struct slice scope_client_address(struct exchange *x);
-/* Fills all that is known of the exchange; params and rest (borrowed) are the route's captures.
- * Body and results are left empty. */
+/* Fills what is known of the exchange, or how to make it; params and rest (borrowed) are the
+ * route's captures. Body and results are left empty. */
 void scope_fill(struct template_scope *s, struct exchange *x, const struct slice *params,
 		struct slice rest);
 

@@ -80,12 +80,17 @@ struct template_result {
 	struct slice json; /* the result as JSON, once json_validate passed it; else empty */
 };
 
+struct exchange;
+
 /* Where values come from; all of it borrowed. What no template needs may be left out. */
 struct template_scope {
 	const struct slice *params; /* by names.params, decoded */
 	struct slice rest; /* of {rest...}: as in request.path, before decoding; at == NULL: none */
 	const struct request *request;
 	struct slice request_id, client_address;
+	/* Where these two are empty they are made of it once a template asks: few do. NULL: they
+	 * are what they are. */
+	struct exchange *exchange;
 	struct slice user; /* empty: nobody is known */
 	struct slice claims; /* a checked JSON text; empty: there are none */
 	struct slice body;

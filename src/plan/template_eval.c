@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "http/byte.h"
 #include "http/uri.h"
+#include "plan/scope.h"
 #include "plan/template.h"
 #include "plan/template_priv.h"
 
@@ -133,7 +134,10 @@ fetch_request_id(const struct fetch *f, const struct template_segment *seg, stru
 {
 	(void)seg;
 	*value = f->scope->request_id;
-	return 0;
+	if (value->len > 0 || !f->scope->exchange)
+		return 0;
+	*value = scope_request_id(f->scope->exchange);
+	return value->at ? 0 : ERR_MEMORY;
 }
 
 static int
@@ -171,7 +175,10 @@ fetch_client_address(const struct fetch *f, const struct template_segment *seg, 
 {
 	(void)seg;
 	*value = f->scope->client_address;
-	return 0;
+	if (value->len > 0 || !f->scope->exchange)
+		return 0;
+	*value = scope_client_address(f->scope->exchange);
+	return value->at ? 0 : ERR_MEMORY;
 }
 
 static const struct template_result *
