@@ -43,6 +43,9 @@ static const struct conf_key part_keys[] = {
 	  .help = "whether symbolic links are followed; those that lead out of root never are" },
 	{ "hidden", CONF_BOOL, CONF_FIELD(struct file_conf, has_hidden), .def = "no",
 	  .help = "whether names that begin with a dot are served; .well-known always is" },
+	{ "listing", CONF_BOOL, CONF_FIELD(struct file_conf, has_listing), .def = "no",
+	  .help = "whether a directory without an index is answered with what is in it, as a page "
+		  "or, to Accept: application/json, as JSON" },
 	{ "open_files", CONF_UINT, CONF_FIELD(struct file_conf, open_files), .def = "512",
 	  .max = 65536,
 	  .help = "files that each worker keeps open or, up to 16k each, in memory; 0: none" },
@@ -228,10 +231,16 @@ load_number(struct file_conf *c, struct part *p, struct source_build *b)
 static int
 check_index(const struct file_conf *c, struct part *p, struct source_build *b)
 {
-	if (slice_find(c->index, '/') == c->index.len)
-		return 0;
-	conf_error_at(b->errors, p->section, "index", "is a file name, without /");
-	return ERR_SYNTAX;
+	if (slice_find(c->index, '/') < c->index.len) {
+		conf_error_at(b->errors, p->section, "index", "is a file name, without /");
+		return ERR_SYNTAX;
+	}
+	if (c->has_listing && c->index.len == 0) {
+		conf_error_at(b->errors, p->section, "listing",
+			      "needs an index to look for before");
+		return ERR_SYNTAX;
+	}
+	return 0;
 }
 
 static int

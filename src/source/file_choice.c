@@ -4,6 +4,31 @@
 #include "source/file_choice.h"
 
 #include "base/assert.h"
+#include "http/uri.h"
+
+int
+file_choice_name(const struct subrequest *q, char *memory, size_t *len)
+{
+	const struct file_conf *conf = q->part->conf;
+	bool is_request_path = conf->path_value < 0;
+	struct slice path = is_request_path ? q->request->path : q->value[conf->path_value];
+	struct writer w = writer_over(memory, FILE_PATH_BYTES);
+	int err;
+
+	if (is_request_path) {
+		path = slice_after(path, 1);
+		if (slice_find(path, '%') < path.len) {
+			char *decoded = arena_alloc(q->arena, path.len);
+
+			if (!decoded)
+				return ERR_MEMORY;
+			path = uri_rest_decode(path, decoded);
+		}
+	}
+	err = file_path_write(&w, path, conf->index, conf->has_hidden);
+	*len = w.len - 1; /* without its NUL */
+	return err;
+}
 
 void
 file_choice_init(struct file_choice *c, const struct subrequest *q, char *name, size_t name_len)

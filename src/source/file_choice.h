@@ -8,6 +8,7 @@
 #define FOREBAY_SOURCE_FILE_CHOICE_H
 
 #include "source/file_cache.h"
+#include "source/file_path.h"
 #include "source/subrequest.h"
 
 enum { FILE_NAME_ROOM = 8 }; /* for an extension and a NUL behind a name */
@@ -21,6 +22,9 @@ struct file_choice {
 	struct file_entry *entry; /* counted: the best so far; NULL at first */
 };
 
+/* The name that q asks for, below the root, into memory of FILE_PATH_BYTES. ERR_NOT_FOUND: nothing
+ * that could be there; ERR_MEMORY. */
+int file_choice_name(const struct subrequest *q, char *memory, size_t *len) MUST_CHECK;
 /* What may answer q, by that name. */
 void file_choice_init(struct file_choice *c, const struct subrequest *q, char *name,
 		      size_t name_len);

@@ -4,6 +4,7 @@
 #include "source/file_job.h"
 
 #include "base/mem.h"
+#include "source/file_listing.h"
 
 #include <unistd.h>
 
@@ -66,6 +67,45 @@ file_job_open(const struct file_root *root, struct slice name, enum coding codin
 	j->name_len = name.len;
 	memcpy(j->name, name.at, name.len);
 	j->root = *root;
+	return j;
+}
+
+static int
+run_list(struct job *job, struct pool_thread *t)
+{
+	struct file_job *j = CONTAINER_OF(job, struct file_job, job);
+	struct file_listing l = { .root = &j->root,
+				  .name = j->name,
+				  .title = slice_of(j->title),
+				  .is_json = j->is_json,
+				  .has_hidden = j->has_hidden,
+				  .job = job };
+	struct buffer out;
+	int err;
+
+	(void)t;
+	buffer_init(&out, LISTING_BYTES_MAX);
+	err = file_listing_write(&l, &out);
+	if (!err)
+		j->found.content = buffer_take(&out, &j->found.got);
+	buffer_fini(&out);
+	return err;
+}
+
+struct file_job *
+file_job_list(const struct file_root *root, struct slice name, struct slice title)
+{
+	struct file_job *j = mem_zalloc(1, sizeof(*j) + name.len + title.len + 2);
+
+	if (!j)
+		return NULL;
+	j->job.run = run_list;
+	j->found.fd = -1;
+	j->root = *root;
+	j->name_len = name.len;
+	memcpy(j->name, name.at, name.len);
+	memcpy(j->name + name.len + 1, title.at, title.len);
+	j->title = j->name + name.len + 1;
 	return j;
 }
 

@@ -19,12 +19,11 @@
 #include "base/mem.h"
 #include "http/conditional.h"
 #include "http/status.h"
-#include "http/uri.h"
 #include "source/file_body.h"
 #include "source/file_choice.h"
+#include "source/file_directory.h"
 #include "source/file_job.h"
 #include "source/file_missing.h"
-#include "source/file_path.h"
 
 enum {
 	RETRY_MS = 20, /* between tries while the pool is full and the head is out */
@@ -41,7 +40,7 @@ struct file_reading {
 	uint64_t expected_ns; /* of the place that is reserved */
 	struct file_job *job; /* at the pool */
 	struct file_choice choice; /* its entry is held until the arena ends: chunks may borrow */
-	bool is_chosen;
+	bool is_chosen, is_listing;
 	struct file_body body; /* once it is chosen */
 	int failure; /* to be told on the next turn */
 	bool is_head_sent;
@@ -314,6 +313,37 @@ settle(struct file_reading *r)
 	return file_body_open(&r->body, r->q, e);
 }
 
+/* --- listings -------------------------------------------------------------------- */
+
+static int
+list_by_job(struct file_reading *r)
+{
+	const struct file_conf *conf = r->conf;
+	struct slice directory = slice_make(r->choice.name, r->choice.name_len - conf->index.len);
+	int err = reserve(r, r->q->deadline_ns);
+	struct file_job *j;
+
+	if (err)
+		return err;
+	r->is_listing = true;
+	j = file_job_list(&conf->beneath, directory, r->q->request->path);
+	if (j) {
+		j->has_hidden = conf->has_hidden;
+		j->is_json = fields_has_token(&r->q->request->fields, FIELD_ACCEPT,
+					      SLICE("application/json"));
+	}
+	return submit(r, j, r->q->deadline_ns);
+}
+
+static void
+take_listed(struct file_reading *r, struct file_job *j)
+{
+	drop(r);
+	file_directory_answer(r->q, j);
+}
+
+/* --- answers after a job ----------------------------------------------------------- */
+
 /* The answer, when everything about it is known: later than answer(). */
 static void
 respond(struct file_reading *r)
@@ -321,6 +351,12 @@ respond(struct file_reading *r)
 	struct file_entry *e = r->choice.entry;
 	int err;
 
+	if (file_directory_is_due(r->q, &r->choice)) {
+		err = list_by_job(r);
+		if (err)
+			finish(r, err);
+		return;
+	}
 	if (e->state != FILE_THERE) {
 		drop(r);
 		file_answer_missing(r->q, e->state, name_of(r));
@@ -421,7 +457,9 @@ on_home(struct job *job, void *receiver)
 		r->job = NULL;
 		if (job->outcome == ERR_SHED)
 			r->q->refusal = job->refusal;
-		if (r->is_chosen)
+		if (r->is_listing)
+			take_listed(r, j);
+		else if (r->is_chosen)
 			take_read(r, j);
 		else
 			take_opened(r, j);
@@ -430,31 +468,6 @@ on_home(struct job *job, void *receiver)
 }
 
 /* --- starting ---------------------------------------------------------------------- */
-
-/* The name below the root, written to `memory` of FILE_PATH_BYTES. */
-static int
-write_name(const struct subrequest *q, char *memory, size_t *len)
-{
-	const struct file_conf *conf = q->part->conf;
-	bool is_request_path = conf->path_value < 0;
-	struct slice path = is_request_path ? q->request->path : q->value[conf->path_value];
-	struct writer w = writer_over(memory, FILE_PATH_BYTES);
-	int err;
-
-	if (is_request_path) {
-		path = slice_after(path, 1);
-		if (slice_find(path, '%') < path.len) {
-			char *decoded = arena_alloc(q->arena, path.len);
-
-			if (!decoded)
-				return ERR_MEMORY;
-			path = uri_rest_decode(path, decoded);
-		}
-	}
-	err = file_path_write(&w, path, conf->index, conf->has_hidden);
-	*len = w.len - 1; /* without its NUL */
-	return err;
-}
 
 /* A reading that goes on where a choice on the stack is; takes its entry in any case. */
 static struct file_reading *
@@ -529,6 +542,16 @@ answer_found(struct subrequest *q, struct file_cache *cache, struct file_choice 
 	return answer_known(q, e, &r->body.reply) || answer_warm(r) ? 0 : ERR_BUSY;
 }
 
+/* A job must look, or list. */
+static int
+begin_later(struct subrequest *q, struct file_cache *cache, struct file_choice *choice)
+{
+	if (reading_new(q, cache, choice))
+		return ERR_BUSY;
+	subrequest_done(q, ERR_MEMORY);
+	return 0;
+}
+
 /* After the name is known. */
 static int
 answer_name(struct subrequest *q, char *name, size_t len)
@@ -542,8 +565,10 @@ answer_name(struct subrequest *q, char *name, size_t len)
 		err = file_choice_go(&choice, cache);
 	if (!err && choice.entry->state == FILE_THERE)
 		return answer_found(q, cache, &choice);
-	if (err == ERR_BUSY && reading_new(q, cache, &choice))
-		return ERR_BUSY;
+	if (!err && file_directory_is_due(q, &choice))
+		err = ERR_BUSY;
+	if (err == ERR_BUSY)
+		return begin_later(q, cache, &choice);
 	if (!err) {
 		enum file_state state = choice.entry->state;
 
@@ -551,9 +576,9 @@ answer_name(struct subrequest *q, char *name, size_t len)
 		file_answer_missing(q, state, slice_make(name, len));
 		return 0;
 	}
-	if (choice.entry && err != ERR_BUSY)
+	if (choice.entry)
 		file_entry_unref(choice.entry);
-	subrequest_done(q, err == ERR_BUSY ? ERR_MEMORY : err);
+	subrequest_done(q, err);
 	return 0;
 }
 
@@ -569,7 +594,7 @@ file_answer(struct subrequest *q)
 		file_answer_method(q);
 		return 0;
 	}
-	err = write_name(q, name, &len);
+	err = file_choice_name(q, name, &len);
 	if (!err)
 		return answer_name(q, name, len);
 	if (err == ERR_NOT_FOUND)
@@ -587,7 +612,7 @@ file_start(struct subrequest *q)
 
 	ASSERT(r);
 	if (!r->is_chosen)
-		r->failure = open_by_job(r);
+		r->failure = r->choice.next < r->choice.count ? open_by_job(r) : list_by_job(r);
 	if (r->is_chosen || r->failure)
 		loop_soon(&q->env->loop, &r->turn);
 }

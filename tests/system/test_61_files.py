@@ -3,13 +3,15 @@
 Each case cites the section of RFC 9110 that it is about.
 """
 import email.utils
+import json
 import os
 import re
 import time
+import urllib.parse
 
 import pytest
 
-from bed import FACTOR, wait_until
+from bed import FACTOR, run_forebayd, wait_until
 from client import Client
 
 CONF = """
@@ -473,7 +475,6 @@ def test_descriptors_that_run_out_take_open_files_first(start, tmp_path_factory)
 # --- what is said --------------------------------------------------------------------------
 
 def test_bad_keys_are_told(tmp_path):
-    from bed import run_forebayd
     (tmp_path / "c.conf").write_text(
         "[listen a]\naddress = 127.0.0.1:1\n[route r]\nmatch = GET /\nsource = file\nroot = .\n"
         "precompressed = br, lzma\nexpires.css = soon\nsymlinks = maybe\nopen_files = -1\n")
@@ -484,7 +485,6 @@ def test_bad_keys_are_told(tmp_path):
 
 
 def test_the_dump_has_every_key_and_reads_itself(tmp_path):
-    from bed import run_forebayd
     (tmp_path / "c.conf").write_text(
         "[listen a]\naddress = 127.0.0.1:1\n[route r]\nmatch = GET /\nsource = file\nroot = %s\nprecompressed = gzip,br\n"
         "cache_control.css = no-store\nexpires.image = 90s\nexpires = 1h\n" % tmp_path)
@@ -495,3 +495,68 @@ def test_the_dump_has_every_key_and_reads_itself(tmp_path):
         assert "\n%s\n" % line in dump
     (tmp_path / "d.conf").write_text(dump)
     assert run_forebayd("--dump", "-c", str(tmp_path / "d.conf"))[1] == dump
+
+
+# --- listings -----------------------------------------------------------------------------
+
+NASTY = ["<b>&\"'.html", "javascript:alert(1)", "a b%2F?#.txt", "ü", "\udcff", "..x", "~"]
+
+
+@pytest.fixture(scope="module")
+def listed(start, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("listed")
+    for name in NASTY:
+        put(folder / "sub" / name, b"12345")
+    put(folder / "sub" / ".hidden", b"")
+    (folder / "sub" / "zdir").mkdir()
+    (folder / "sub" / "out").symlink_to("/etc/passwd")
+    (folder / "sub" / "in").symlink_to("~")
+    os.mkfifo(str(folder / "sub" / "fifo"))
+    put(folder / "indexed" / "index.html", b"<p>index")
+    for i in range(2100):
+        put(folder / "many" / ("f%04d" % i), b"")
+    (folder / "sub" / "<i>").mkdir()
+    return start("[route r]\nmatch = GET|HEAD /l/{path...}\nsource = file\nroot = %s\nlisting = yes\n" % folder)
+
+
+def test_a_listing_shows_what_is_served_and_escapes_it(listed):
+    with Client(listed.address) as c:
+        r = c.ask("/l/sub/")
+        assert (r.status, r.field("content-type"), r.field("vary")) == (200, "text/html; charset=utf-8", "Accept")
+        page = r.body.decode()
+        links = re.findall(r'href="([^"]*)"', page)
+        assert links[:3] == ["../", "%3Ci%3E/", "zdir/"]
+        assert sorted(urllib.parse.unquote_to_bytes(link) for link in links[3:]) == sorted(
+            name.encode("utf-8", "surrogateescape") for name in NASTY[:5] + ["~", "in"])
+        assert "<b>" not in page and "<i>" not in page and "\ufffd" in page and "&lt;b&gt;&amp;&quot;&#39;" in page
+        for link in links[3:]:
+            assert ":" not in link
+            assert c.ask("/l/sub/" + link).body == b"12345"
+        head = c.ask("/l/sub/", method="HEAD")
+        assert (head.status, head.body, head.field("content-length")) == (200, b"", str(len(r.body)))
+
+
+def test_a_listing_is_json_to_who_asks(listed):
+    with Client(listed.address) as c:
+        r = c.ask("/l/sub/", "Accept: text/html;q=0.1, application/json")
+        assert r.field("content-type") == "application/json"
+        rows = {row["name"]: row for row in json.loads(r.body)}
+        assert rows["zdir"]["type"] == "directory" and rows["~"] == {
+            "name": "~", "type": "file", "size": 5, "modified": OLD}
+        assert ".hidden" not in rows and "out" not in rows and "fifo" not in rows
+
+
+@pytest.mark.parametrize("path, status", [
+    ("/l/indexed/", 200), ("/l/none/", 404), ("/l/sub/~/", 404), ("/l/sub", 301), ("/l/.hidden/", 404),
+    ("/l/sub/../../", 404), ("/l/", 200), ("/l/sub/fifo/", 404)])
+def test_only_directories_without_an_index_are_listed(listed, path, status):
+    with Client(listed.address) as c:
+        r = c.ask(path)
+        assert r.status == status
+        assert (b"Index of" in r.body) == (path == "/l/")
+
+
+def test_a_listing_is_bounded_and_says_so(listed):
+    with Client(listed.address) as c:
+        page = c.ask("/l/many/").body
+        assert page.count(b"<tr>") == 2001 and b"There is more than can be shown." in page
