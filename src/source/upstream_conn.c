@@ -303,33 +303,6 @@ add_size_line(struct upstream_conn *c, size_t bytes)
 	return chunks_add_block(&c->out, c->text, writer_slice(&w));
 }
 
-/* RFC 9112 7.1.2: with the trailers that the client's body had. */
-static int
-queue_last_chunk(struct upstream_conn *c)
-{
-	const struct fields *trailers = &c->errand->q->request->trailers;
-	size_t bytes = trailers_bytes(trailers);
-	struct block *b;
-	struct writer w;
-	int err;
-
-	if (trailers->count == 0)
-		return chunks_add_static(&c->out, SLICE("0\r\n\r\n"));
-	b = block_take(&upstream_env(c)->store, bytes);
-	if (!b)
-		return ERR_MEMORY;
-	w = writer_over(b->at, b->cap);
-	trailers_write(trailers, &w);
-	b->len = (uint32_t)w.len;
-	err = chunks_add_static(&c->out, SLICE("0\r\n"));
-	if (!err)
-		err = chunks_add_block(&c->out, b, writer_slice(&w));
-	if (!err)
-		err = chunks_add_static(&c->out, SLICE("\r\n"));
-	block_unref(b);
-	return err;
-}
-
 /* RFC 9112 7.1. */
 static int
 queue_chunked(struct upstream_conn *c, struct chunks *body, bool is_last)
@@ -343,7 +316,7 @@ queue_chunked(struct upstream_conn *c, struct chunks *body, bool is_last)
 			err = chunks_add_static(&c->out, SLICE("\r\n"));
 	}
 	if (!err && is_last)
-		err = queue_last_chunk(c);
+		err = upstream_request_end(&c->out, c->errand->q);
 	return err;
 }
 

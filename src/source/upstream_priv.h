@@ -16,7 +16,7 @@
  *   upstream_health.c    servers are asked how they are, by one worker for all
  *   upstream_breaker.c   an upstream that mostly fails is not asked for a while
  *   upstream_conn.c      one connection: connecting, sending, time-outs, its end
- *   upstream_request.c   the request's head
+ *   upstream_request.c   the request's head, and the end of its body
  *   upstream_response.c  the response: head and body, read strictly
  *
  * All but loading runs on the worker that owns the share.
@@ -362,6 +362,8 @@ struct upstream_sending upstream_request_sending(const struct subrequest *q);
 /* Writes the head. ERR_TOO_LARGE; ERR_SYNTAX, ERR_NOT_FOUND: a value that must not be sent. */
 int upstream_request_write(struct writer *w, const struct subrequest *q,
 			   const struct upstream_server *server, uint64_t now_ns) MUST_CHECK;
+/* Appends the last chunk, with the trailers that the client's body had (RFC 9112 7.1.2). */
+int upstream_request_end(struct chunks *out, const struct subrequest *q) MUST_CHECK;
 
 /* --- upstream_response.c ----------------------------------------------------- */
 

@@ -472,3 +472,28 @@ upstream_request_write(struct writer *w, const struct subrequest *q,
 		return h.err;
 	return w->is_full ? ERR_TOO_LARGE : 0;
 }
+
+int
+upstream_request_end(struct chunks *out, const struct subrequest *q)
+{
+	const struct fields *trailers = &q->request->trailers;
+	struct block *b;
+	struct writer w;
+	int err;
+
+	if (trailers->count == 0)
+		return chunks_add_static(out, SLICE("0\r\n\r\n"));
+	b = block_take(&q->env->store, trailers_bytes(trailers));
+	if (!b)
+		return ERR_MEMORY;
+	w = writer_over(b->at, b->cap);
+	trailers_write(trailers, &w);
+	b->len = (uint32_t)w.len;
+	err = chunks_add_static(out, SLICE("0\r\n"));
+	if (!err)
+		err = chunks_add_block(out, b, writer_slice(&w));
+	if (!err)
+		err = chunks_add_static(out, SLICE("\r\n"));
+	block_unref(b);
+	return err;
+}
