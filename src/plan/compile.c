@@ -111,7 +111,20 @@ check_params(struct compiling *c, const struct plan_part *pp)
 	}
 }
 
-static void
+static int
+read_pick(struct compiling *c, struct plan_part *pp)
+{
+	struct conf_section *s = pp->part.section;
+	int err;
+
+	pp->pick = pick_compile(c->arena, &pp->conf.pick, s, c->errors, &err);
+	if (pp->pick && pp->conf.as >= PLAN_AS_TEXT)
+		conf_error_at(c->errors, s, "pick", "only JSON has members: as says otherwise (%s)",
+			      conf_place(s, "as").text);
+	return err;
+}
+
+static int
 read_part_keys(struct compiling *c, struct plan_part *pp)
 {
 	check_params(c, pp);
@@ -120,6 +133,7 @@ read_part_keys(struct compiling *c, struct plan_part *pp)
 	check_timeout(c, pp);
 	read_expect(c, pp);
 	read_after(c, pp);
+	return read_pick(c, pp);
 }
 
 /* --- templates ------------------------------------------------------------------- */
@@ -459,8 +473,8 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 	if (compile_own_texts(&c) != 0)
 		return ERR_MEMORY;
 	for (unsigned i = 0; i < p->count; i++) {
-		if (p->is_joined)
-			read_part_keys(&c, &p->part[i]);
+		if (p->is_joined && read_part_keys(&c, &p->part[i]) != 0)
+			return ERR_MEMORY;
 		if (load_part(&c, &p->part[i]) != 0)
 			return ERR_MEMORY;
 	}

@@ -166,14 +166,14 @@ on_done(struct subrequest *q, int err)
 	struct run_part *p = run_part_of(q);
 	struct run *r = p->run;
 
-	if (err)
-		fail_part(r, p, err);
-	else if (!p->head.is_expected)
-		end_part(r, p, OUTCOME_STATUS);
-	else if (result_take(p) != 0)
+	if (!err && p->head.is_expected)
+		err = result_take(p);
+	if (err == ERR_SYNTAX)
 		end_part(r, p, OUTCOME_INVALID);
+	else if (err)
+		fail_part(r, p, err);
 	else
-		end_part(r, p, OUTCOME_OK);
+		end_part(r, p, p->head.is_expected ? OUTCOME_OK : OUTCOME_STATUS);
 	settle(r);
 }
 

@@ -60,6 +60,17 @@ intake_add(struct intake *in, struct chunks *list)
 	return err;
 }
 
+void
+intake_replace(struct intake *in, struct buffer *b)
+{
+	size_t limit = in->text.limit;
+
+	intake_clear(in);
+	in->text = *b;
+	in->text.limit = limit;
+	buffer_init(b, limit);
+}
+
 struct slice
 intake_text(const struct intake *in)
 {

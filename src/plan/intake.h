@@ -20,6 +20,8 @@ void intake_init(struct intake *in, struct store *store, size_t limit);
 void intake_clear(struct intake *in);
 /* Takes the list, in any case. ERR_TOO_LARGE, ERR_MEMORY; ERR_UNSUPPORTED: a range of a file. */
 int intake_add(struct intake *in, struct chunks *list) MUST_CHECK;
+/* What is in b takes the place of what came; b is as new. */
+void intake_replace(struct intake *in, struct buffer *b);
 /* All that came; valid until the next call of another function. Never NULL. */
 struct slice intake_text(const struct intake *in);
 

@@ -67,6 +67,10 @@ const struct conf_key plan_part_keys[] = {
 	  .help = "longest time from the part's start to its end; else the route's deadline" },
 	{ "as", CONF_WORD, CONF_FIELD(struct plan_part_conf, as), .def = "auto", .words = forms,
 	  .help = "how the result is taken; auto: by its media type" },
+	{ "pick", CONF_LIST, CONF_FIELD(struct plan_part_conf, pick),
+	  .help =
+	      "members of the JSON result that go on, as id, city = address.city; of an array, of "
+	      "each element" },
 	{ "expect", CONF_LIST, CONF_FIELD(struct plan_part_conf, expect), .def = "200-299",
 	  .help = "statuses that mean success, as 200, 200-299 or 2xx" },
 	{ "max_result", CONF_SIZE, CONF_FIELD(struct plan_part_conf, max_result), .def = "1m",

@@ -16,6 +16,7 @@
 
 #include "source/source.h"
 
+struct pick;
 struct template;
 struct when;
 
@@ -47,7 +48,7 @@ struct plan_part_conf {
 	struct slice fallback, when;
 	uint64_t timeout;
 	enum plan_as as;
-	struct conf_list expect, after;
+	struct conf_list expect, after, pick;
 	uint64_t max_result;
 };
 
@@ -73,6 +74,7 @@ struct plan_part {
 	uint64_t after; /* needs, and those of its `after` key: they must have ended */
 	uint64_t followers; /* parts that have this one in their `after` mask */
 	struct when *when; /* NULL: always */
+	const struct pick *pick; /* NULL: the result goes on whole */
 	struct plan_statuses expect;
 	bool is_optional; /* and failure is partial */
 	bool has_fallback; /* written; else an optional part that failed is null and without result

@@ -5,6 +5,7 @@
 #ifndef FOREBAY_PLAN_PLAN_PRIV_H
 #define FOREBAY_PLAN_PLAN_PRIV_H
 
+#include "plan/pick.h"
 #include "plan/plan.h"
 #include "plan/template.h"
 #include "plan/when.h"

@@ -91,9 +91,41 @@ form_of(const struct run_part *p, struct slice text)
 {
 	if (p->plan->conf.as != PLAN_AS_AUTO)
 		return p->plan->conf.as;
-	if (p->head.is_json)
+	if (p->head.is_json || p->plan->pick)
 		return PLAN_AS_JSON;
 	return utf8_is_valid(text) ? PLAN_AS_TEXT : PLAN_AS_BASE64;
+}
+
+/* The members that go on take the place of the whole. */
+static int
+pick(struct run_part *p)
+{
+	struct buffer picked;
+	int err;
+
+	buffer_init(&picked, p->body.text.limit);
+	pick_write(p->plan->pick, intake_text(&p->body), &picked);
+	err = picked.err;
+	if (!err)
+		intake_replace(&p->body, &picked);
+	buffer_fini(&picked);
+	return err;
+}
+
+static int
+take_json(struct run_part *p)
+{
+	int err = json_validate(intake_text(&p->body), RESULT_DEPTH, NULL);
+
+	if (err)
+		return ERR_SYNTAX;
+	if (p->plan->pick)
+		err = pick(p);
+	if (err)
+		return err;
+	p->result.body = p->result.json = intake_text(&p->body);
+	p->form = RESULT_JSON;
+	return 0;
 }
 
 int
@@ -107,13 +139,8 @@ result_take(struct run_part *p)
 		p->form = RESULT_NULL;
 		return 0;
 	}
-	if (as == PLAN_AS_JSON) {
-		if (json_validate(text, RESULT_DEPTH, NULL) != 0)
-			return ERR_SYNTAX;
-		p->result.json = text;
-		p->form = RESULT_JSON;
-		return 0;
-	}
+	if (as == PLAN_AS_JSON)
+		return take_json(p);
 	p->form = as == PLAN_AS_TEXT ? RESULT_TEXT : RESULT_BASE64;
 	return as == PLAN_AS_TEXT && !utf8_is_valid(text) ? ERR_SYNTAX : 0;
 }

@@ -144,7 +144,8 @@ int cause_status(const struct run_part *p);
 
 /* Notes what is needed of q.response. ERR_MEMORY. */
 int result_take_head(struct run_part *p) MUST_CHECK;
-/* Decides what the collected body is: p->form and p->result. ERR_SYNTAX: not what `as` asks for. */
+/* Decides what the collected body is: p->form and p->result. ERR_SYNTAX: not what `as` asks for;
+ * ERR_MEMORY; ERR_TOO_LARGE: by the names of `pick`. */
 int result_take(struct run_part *p) MUST_CHECK;
 /* The part failed, but may: its fallback stands for the result, and is one if it is written. */
 void result_fall_back(struct run_part *p);

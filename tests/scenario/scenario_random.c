@@ -115,6 +115,8 @@ write_part(struct random *r, struct writer *w, unsigned place, bool is_strict)
 	if (place > 0 && chance(r, 20))
 		writer_format(w, "after = p%u\n", (unsigned)random_below(r, place));
 	if (place > 0 && chance(r, 15))
+		writer_text(w, "pick = x, z = x.y.0\n");
+	if (place > 0 && chance(r, 15))
 		writer_format(w, "when = {p%u:status} == 200 and not {query.x}\n",
 			      (unsigned)random_below(r, place));
 }
