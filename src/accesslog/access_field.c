@@ -73,9 +73,8 @@ GETTER(client_address)
 GETTER(client_port)
 {
 	UNUSED(h);
-	return e->x->client && !address_is_unix(e->x->client)
-		   ? number_of(address_port(e->x->client))
-		   : kind_of(ACCESS_ABSENT);
+	return e->x->client && address_port(e->x->client) ? number_of(address_port(e->x->client))
+							  : kind_of(ACCESS_ABSENT);
 }
 
 GETTER(peer_address)

@@ -93,9 +93,14 @@ struct exchange {
 	struct filter *filter; /* the first; in the arena; NULL: nothing changes the response */
 	const struct field_block *extra; /* sent behind those of the response; borrowed, or NULL */
 	const struct exchange_edits *edits; /* borrowed; NULL: none */
-	const struct address *client; /* borrowed from the conn */
 	struct slice user; /* who asks, once a guard knows; empty: nobody is known */
 	struct slice claims; /* of the user's token, a JSON object; empty: there are none */
+	/* Who asks: the one that `near` speaks for where that is a trusted proxy. Borrowed from the
+	 * conn, or in the arena. */
+	const struct address *client;
+	const struct address *near; /* who the connection comes from; borrowed from the conn */
+	struct slice scheme; /* http or https, of the client's request; static */
+	bool is_from_proxy; /* near is a trusted proxy: its word about others counts */
 	void *host; /* of the application: its worker */
 	struct run *run; /* of the application */
 	const struct run *ran; /* the same, still there when it has ended; NULL: there was none */

@@ -290,6 +290,9 @@ init_part(struct run *r, struct run_part *p, const struct plan_part *pp)
 	p->q.arena = &r->x->arena;
 	p->q.request = &r->x->request;
 	p->q.client = r->x->client;
+	p->q.near = r->x->near;
+	p->q.scheme = r->x->scheme;
+	p->q.is_from_proxy = r->x->is_from_proxy;
 	p->q.deadline_ns = r->deadline_ns;
 	p->q.priority = r->plan->conf.priority;
 }

@@ -204,6 +204,13 @@ conn_client(const struct conn *c, struct address *client)
 /* The same, or the proxy that speaks for it. ERR_SYSTEM: nobody knows any more. */
 int conn_peer(const struct conn *c, struct address *peer) MUST_CHECK;
 
+/* Of URIs that lead here. */
+static inline struct slice
+conn_scheme(const struct conn *c)
+{
+	return c->io.tls ? SLICE("https") : SLICE("http");
+}
+
 /* Every idle conn may send one more request for up to `grace_ns`, then is
  * half-closed; busy ones close after the response to the last request that has
  * come. Pipelined requests that keep coming are cut off after `grace_ns`. */

@@ -104,9 +104,11 @@ init_exchange(struct h1 *h)
 	x->prepared = (struct slice){ 0 };
 	x->extra = NULL;
 	x->edits = NULL;
-	x->client = &h->client;
 	x->user = x->claims = (struct slice){ 0 };
 	x->asked = NULL;
+	x->client = x->near = &h->client;
+	x->scheme = conn_scheme(h->conn);
+	x->is_from_proxy = false;
 	x->host = host->app_host;
 	x->filter = NULL;
 	x->run = NULL;

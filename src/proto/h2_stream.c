@@ -26,6 +26,8 @@ init_exchange(struct h2_stream *s)
 		.app = host->app,
 		.store = &host->env->store,
 		.client = &s->h2->client,
+		.near = &s->h2->client,
+		.scheme = conn_scheme(s->h2->conn),
 		.host = host->app_host,
 		.id = host->next_id++,
 		.max_body = host->limits.max_body,

@@ -4,6 +4,7 @@
 #include "server/dispatch.h"
 
 #include "guard/cors.h"
+#include "http/forwarded.h"
 #include "http/status.h"
 #include "plan/edits.h"
 #include "plan/run.h"
@@ -128,6 +129,11 @@ begin(struct exchange *x)
 
 	x->lease = w->lease;
 	lease_take(x->lease);
+	if (x->lease->site->trusted &&
+	    forwarded_apply(x, x->lease->site->trusted, x->lease->site->forwarded_field) != 0) {
+		refuse(x, 503, COUNTER_REFUSED_MEMORY);
+		return;
+	}
 	if (x->lease->site->edits &&
 	    edits_attach(x->lease->site->edits, x, NULL, 0, (struct slice){ 0 }) != 0) {
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);

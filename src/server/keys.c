@@ -6,6 +6,7 @@
 #include "config.h"
 
 static const char *const dispatches[] = { "round-robin", "least-active", NULL };
+static const char *const forwarded_fields[] = { "auto", "x-forwarded-for", "forwarded", NULL };
 static const char *const protocols[] = { "http/1.1",
 #ifdef HAVE_NGHTTP2
 					 "h2",
@@ -38,6 +39,15 @@ const struct conf_key server_keys[] = {
 	  .help = "processors' worth of time this process may use, such as 1.5" },
 	{ "user", CONF_TEXT, CONF_FIELD(struct server_conf, user), .flags = CONF_RESTART,
 	  .help = "who to become after the sockets are bound; only root can" },
+	{ "trusted_proxies", CONF_LIST, CONF_FIELD(struct server_conf, trusted_proxies),
+	  .help = "networks, or unix, whose word about the client counts: Forwarded or "
+		  "X-Forwarded-For and -Proto are read from the right up to the first address that "
+		  "is not among them" },
+	{ "forwarded_field", CONF_WORD, CONF_FIELD(struct server_conf, forwarded_field),
+	  .def = "auto", .words = forwarded_fields,
+	  .help = "which of the two trusted proxies write; auto: X-Forwarded-For where it is "
+		  "there, which is right unless they write Forwarded alone and pass on what "
+		  "clients say in the other" },
 	{ "max_connections", CONF_UINT, CONF_FIELD(struct server_conf, max_connections),
 	  .def = "65536", .min = 1, .max = 10000000,
 	  .help = "accepting pauses there; idle ones are closed first" },

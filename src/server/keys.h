@@ -14,6 +14,8 @@ struct server_conf {
 	unsigned dispatch;
 	uint64_t cpu_budget; /* thousandths; 0: auto */
 	struct slice user;
+	struct conf_list trusted_proxies;
+	unsigned forwarded_field;
 	unsigned max_connections;
 	uint64_t grace;
 	struct slice module_path;

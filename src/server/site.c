@@ -450,6 +450,7 @@ site_free(struct site **site)
 	site_close_modules(s);
 	pools_release(&s->pools);
 	close_ledgers(s);
+	networks_unref(&s->trusted);
 	arena_fini(&s->arena);
 	store_fini(&s->store);
 	conf_free(&s->conf);

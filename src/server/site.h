@@ -7,6 +7,7 @@
 
 #include "accesslog/access_format.h"
 #include "config/conf.h"
+#include "http/forwarded.h"
 #include "metrics/ledger.h"
 #include "net/lease.h"
 #include "plan/plan.h"
@@ -45,6 +46,8 @@ struct site {
 	unsigned max_connections;
 	uint64_t grace_ns;
 	struct slice user;
+	struct networks *trusted; /* counted: proxies; NULL: there are none */
+	enum forwarded_field forwarded_field; /* what they write */
 	struct conn_limits limits;
 	enum limits_mode limits_mode; /* of pools */
 	struct log_conf log;

@@ -3,6 +3,7 @@
  * reads; see site.h.
  */
 #include "base/mem.h"
+#include "net/network_list.h"
 #include "server/site_priv.h"
 
 enum { SITE_ARENA_BYTES = 256 << 20 };
@@ -26,6 +27,15 @@ fill(struct conf_section *section, const struct conf_key *keys, void *into, stru
 		conf_error(e, "", 0, "out of memory");
 }
 
+static struct networks *
+read_trusted(const struct conf_list *list, const struct conf_section *section,
+	     struct conf_errors *e)
+{
+	const struct network_key key = { "trusted_proxies", list, 1 };
+
+	return network_list_read(&key, 1, section, e);
+}
+
 static void
 read_server(struct site *s, struct conf_errors *e)
 {
@@ -41,6 +51,8 @@ read_server(struct site *s, struct conf_errors *e)
 	s->max_connections = c.max_connections;
 	s->grace_ns = c.grace;
 	s->user = c.user;
+	s->trusted = read_trusted(&c.trusted_proxies, section, e);
+	s->forwarded_field = (enum forwarded_field)c.forwarded_field;
 	s->module_path = c.module_path;
 }
 

@@ -4,7 +4,8 @@
  * that nothing a client sent can be read as something else by the server.
  *
  *   passed through   the client's method, target and end-to-end fields, with
- *                    Via and X-Forwarded-* brought up to date
+ *                    Via, Forwarded and X-Forwarded-* brought up to date: what a
+ *                    trusted proxy said is kept, what a client said of itself is not
  *   joined           GET, the part's path, and no client field but traceparent,
  *                    X-Request-Id and those that `forward` names
  *   both             Host, framing, Forebay-Deadline, and the part's
@@ -272,21 +273,76 @@ put_via(struct head *h)
 	close_line(h);
 }
 
+/* What others have said before, which counts only where it came through a trusted proxy. */
+static void
+put_earlier(struct head *h, enum field_id id)
+{
+	if (h->q->is_from_proxy)
+		put_client_list(h, id);
+}
+
+static void
+put_forwarded_for(struct head *h)
+{
+	open_line(h, "X-Forwarded-For");
+	put_earlier(h, FIELD_X_FORWARDED_FOR);
+	address_write_host(h->q->near, h->w);
+	close_line(h);
+}
+
+/* RFC 7239 4 and 6: an IPv6 address stands in brackets and quotes; what is no IP address is
+ * "unknown". */
+static void
+put_element(struct head *h)
+{
+	sa_family_t family = h->q->near->of.any.sa_family;
+
+	writer_text(h->w, "for=");
+	if (family == AF_INET6)
+		writer_text(h->w, "\"[");
+	if (family == AF_UNIX)
+		writer_text(h->w, "unknown");
+	else
+		address_write_host(h->q->near, h->w);
+	if (family == AF_INET6)
+		writer_text(h->w, "]\"");
+	writer_text(h->w, ";proto=");
+	writer_put(h->w, h->q->scheme);
+}
+
+/* Only where somebody has begun it. */
+static void
+put_forwarded_element(struct head *h)
+{
+	if (!fields_find(&h->q->request->fields, FIELD_FORWARDED))
+		return;
+	open_line(h, "Forwarded");
+	put_earlier(h, FIELD_FORWARDED);
+	put_element(h);
+	close_line(h);
+}
+
+static struct slice
+forwarded_host(const struct head *h)
+{
+	const struct field *f = h->q->is_from_proxy
+				    ? fields_find(&h->q->request->fields, FIELD_X_FORWARDED_HOST)
+				    : NULL;
+
+	return f ? f->value : h->q->request->authority;
+}
+
 static void
 put_forwarded(struct head *h)
 {
-	const struct request *r = h->q->request;
-
-	if (h->q->client && !is_overridden(h, SLICE("X-Forwarded-For"))) {
-		open_line(h, "X-Forwarded-For");
-		put_client_list(h, FIELD_X_FORWARDED_FOR);
-		address_write_host(h->q->client, h->w);
-		close_line(h);
-	}
+	if (h->q->near && !is_overridden(h, SLICE("X-Forwarded-For")))
+		put_forwarded_for(h);
+	if (h->q->near && !is_overridden(h, SLICE("Forwarded")))
+		put_forwarded_element(h);
 	if (!is_overridden(h, SLICE("X-Forwarded-Proto")))
-		put_field(h, SLICE("X-Forwarded-Proto"), SLICE("http"));
-	if (r->authority.len > 0 && !is_overridden(h, SLICE("X-Forwarded-Host")))
-		put_field(h, SLICE("X-Forwarded-Host"), r->authority);
+		put_field(h, SLICE("X-Forwarded-Proto"), h->q->scheme);
+	if (forwarded_host(h).len > 0 && !is_overridden(h, SLICE("X-Forwarded-Host")))
+		put_field(h, SLICE("X-Forwarded-Host"), forwarded_host(h));
 }
 
 /* What is left of the deadline, in milliseconds, rounded up. */
@@ -359,10 +415,14 @@ is_ours(const struct head *h, enum field_id id)
 	case FIELD_FOREBAY_DEADLINE:
 		return true;
 	case FIELD_VIA:
+		return h->q->part->passes_through;
 	case FIELD_X_FORWARDED_FOR:
 	case FIELD_X_FORWARDED_PROTO:
 	case FIELD_X_FORWARDED_HOST:
-		return h->q->part->passes_through;
+	case FIELD_FORWARDED:
+		return h->q->part->passes_through || !h->q->is_from_proxy;
+	case FIELD_X_REAL_IP: /* a word about the client, too, which nobody may give itself */
+		return !h->q->is_from_proxy;
 	default:
 		return false;
 	}

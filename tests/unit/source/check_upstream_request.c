@@ -40,6 +40,84 @@ check_head(const char *head, const char *expected)
 	ck_assert_msg(strcmp(head, expected) == 0, "not \"%s\" but \"%s\"", expected, head);
 }
 
+/* What follows the fields that are not about the client. */
+static const char *
+told_of_client(const char *head)
+{
+	const char *via = strstr(head, "Via: ");
+
+	ck_assert_ptr_nonnull(via);
+	return strstr(via, "\r\n") + 2;
+}
+
+static struct ask *
+say_much_of_clients(struct bed *b)
+{
+	struct ask *a = bed_prepare(b);
+
+	ask_field(a, "Host", "front.example");
+	ask_field(a, "X-Forwarded-For", "203.0.113.9");
+	ask_field(a, "X-Forwarded-For", "203.0.113.10");
+	ask_field(a, "X-Forwarded-Proto", "https");
+	ask_field(a, "X-Forwarded-Host", "other.example");
+	ask_field(a, "Forwarded", "for=203.0.113.9");
+	ask_field(a, "X-Real-IP", "203.0.113.9");
+	return a;
+}
+
+START_TEST(what_a_client_says_of_itself_goes_no_further)
+{
+	struct bed *b = bed_open("", "", BED_PASSED);
+	const char *head = head_of(b, say_much_of_clients(b));
+
+	check_head(told_of_client(head),
+		   "X-Forwarded-For: 192.0.2.7\r\nForwarded: for=192.0.2.7;proto=http\r\n"
+		   "X-Forwarded-Proto: http\r\nX-Forwarded-Host: front.example\r\n\r\n");
+	ck_assert_ptr_null(strstr(head, "203.0.113.9"));
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(what_a_trusted_proxy_says_is_kept_and_added_to)
+{
+	struct bed *b = bed_open("", "", BED_PASSED);
+	struct ask *a = say_much_of_clients(b);
+	struct address client;
+	const char *head;
+
+	ck_assert_int_eq(address_parse(&client, SLICE("203.0.113.10:0")), 0);
+	a->q.client = &client;
+	a->q.scheme = SLICE("https");
+	a->q.is_from_proxy = true;
+	head = head_of(b, a);
+	check_head(told_of_client(head),
+		   "X-Forwarded-For: 203.0.113.9, 203.0.113.10, 192.0.2.7\r\n"
+		   "Forwarded: for=203.0.113.9, for=192.0.2.7;proto=https\r\n"
+		   "X-Forwarded-Proto: https\r\nX-Forwarded-Host: other.example\r\n\r\n");
+	ck_assert_ptr_nonnull(strstr(head, "X-Real-IP: 203.0.113.9\r\n"));
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(forwarded_has_its_own_way_with_addresses)
+{
+	static const char *const rows[][2] = {
+		{ "[2001:db8::7]:1", "Forwarded: for=\"[2001:db8::7]\";proto=http\r\n" },
+		{ "unix:/x", "Forwarded: for=unknown;proto=http\r\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bed *b = bed_open("", "", BED_PASSED);
+		struct ask *a = bed_prepare(b);
+
+		ask_field(a, "Forwarded", "for=_me");
+		ck_assert_int_eq(address_parse(&a->client, slice_of(rows[i][0])), 0);
+		ck_assert_ptr_nonnull(strstr(head_of(b, a), rows[i][1]));
+		bed_close(b);
+	}
+}
+END_TEST
+
 START_TEST(a_joined_part_sends_nothing_of_the_client)
 {
 	struct bed *b = bed_open("", "path = /p\nheader.x-own = 1", BED_JOINED);
@@ -106,7 +184,7 @@ START_TEST(a_request_passed_through_keeps_its_end_to_end_fields)
 		 "DELETE /client?q=1 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
 		 "Connection: TE\r\nTE: trailers\r\nX-Request-Id: theirs\r\n"
 		 "Cookie: a=b\r\nCookie: c=d\r\nVia: 1.0 fred, 1.1 forebay\r\n"
-		 "X-Forwarded-For: 203.0.113.9, 203.0.113.10, 192.0.2.7\r\n"
+		 "X-Forwarded-For: 192.0.2.7\r\n"
 		 "X-Forwarded-Proto: http\r\nX-Forwarded-Host: front.example\r\n\r\n",
 		 bed_port(b));
 	check_head(head_of(b, a), expected);
@@ -541,6 +619,9 @@ add_heads(Suite *s)
 	TCase *t = tcase_create("heads");
 
 	tcase_add_test(t, a_joined_part_sends_nothing_of_the_client);
+	tcase_add_test(t, what_a_client_says_of_itself_goes_no_further);
+	tcase_add_test(t, what_a_trusted_proxy_says_is_kept_and_added_to);
+	tcase_add_test(t, forwarded_has_its_own_way_with_addresses);
 	tcase_add_test(t, a_joined_part_forwards_what_it_names);
 	tcase_add_test(t, a_request_passed_through_keeps_its_end_to_end_fields);
 	tcase_add_test(t, a_path_of_its_own_keeps_the_query_of_a_request_passed_through);

@@ -309,6 +309,8 @@ bed_prepare(struct bed *b)
 		.arena = &a->arena,
 		.request = &a->request,
 		.client = &a->client,
+		.near = &a->client,
+		.scheme = SLICE("http"),
 		.value = a->value,
 		.request_id = SLICE("id-1"),
 		.deadline_ns = CLOCK_NEVER,

@@ -1,0 +1,26 @@
+/*
+ * Lists of networks as they stand in a configuration, read into sets
+ * (base/networks.h), with what is wrong about them. Builder thread.
+ */
+#ifndef FOREBAY_NET_NETWORK_LIST_H
+#define FOREBAY_NET_NETWORK_LIST_H
+
+#include "base/networks.h"
+#include "config/key.h"
+
+/* What a list makes of the addresses in its networks. */
+struct network_key {
+	const char *key; /* as in the section */
+	const struct conf_list *list;
+	uint8_t value; /* not 0 */
+};
+
+/*
+ * One set of the lists of a section. What is no network, and what stands in two lists, is an
+ * error; bits behind the length are a warning. NULL: no list has anything, or
+ * errors were added, memory included.
+ */
+struct networks *network_list_read(const struct network_key *keys, size_t count,
+				   const struct conf_section *s, struct conf_errors *e) MUST_CHECK;
+
+#endif
