@@ -13,10 +13,11 @@
 #define FOREBAY_HTTP_CODING_H
 
 #include "http/field.h"
+#include "http/weight.h"
 
 enum coding { CODING_IDENTITY, CODING_GZIP, CODING_BR, CODING_ZSTD, CODING_COUNT };
 
-enum { CODING_WEIGHT_MAX = 1000 };
+enum { CODING_WEIGHT_MAX = WEIGHT_MAX };
 
 /* How much a client wants each coding, in thousandths. 0: it does not take it. */
 struct coding_weights {

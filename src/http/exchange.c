@@ -5,6 +5,7 @@
 #include "http/exchange.h"
 
 #include "base/assert.h"
+#include "http/error_page.h"
 #include "http/filter.h"
 #include "http/status.h"
 
@@ -263,8 +264,13 @@ exchange_respond(struct exchange *x, int status, struct slice type, struct slice
 void
 exchange_refuse(struct exchange *x, int status)
 {
-	struct slice reason = status_reason(status);
+	const struct error_page *page = error_pages_find(x->pages, status);
+	struct slice type = SLICE("text/plain"), body = status_reason(status);
 
 	x->prepared = (struct slice){ 0 };
-	exchange_respond(x, status, SLICE("text/plain"), reason);
+	if (page)
+		error_page_choose(page, &x->request, &type, &body);
+	if (page && page->json.at && exchange_add_field(x, FIELD_VARY, SLICE("Accept")) != 0)
+		x->is_closing = true;
+	exchange_respond(x, status, type, body);
 }

@@ -26,6 +26,7 @@
 #include "base/err.h"
 #include "http/request.h"
 
+struct error_pages;
 struct exchange;
 struct filter;
 struct guard_asked;
@@ -92,6 +93,7 @@ struct exchange {
 	struct slice prepared;
 	struct filter *filter; /* the first; in the arena; NULL: nothing changes the response */
 	const struct field_block *extra; /* sent behind those of the response; borrowed, or NULL */
+	const struct error_pages *pages; /* of refusals; borrowed from the site, or NULL */
 	const struct exchange_edits *edits; /* borrowed; NULL: none */
 	struct slice user; /* who asks, once a guard knows; empty: nobody is known */
 	struct slice claims; /* of the user's token, a JSON object; empty: there are none */
@@ -152,7 +154,7 @@ int exchange_peer(const struct exchange *x, struct address *peer)
  * without a body are heeded. Nothing may have been sent. Ends the exchange.
  */
 void exchange_respond(struct exchange *x, int status, struct slice type, struct slice body);
-/* exchange_respond with the status' own phrase as text. */
+/* exchange_respond with the page of that status, else with its own phrase as text. */
 void exchange_refuse(struct exchange *x, int status);
 /* Appends a field to x->response.fields, which grow in the arena. ERR_MEMORY or ERR_TOO_MANY. */
 int exchange_add_field(struct exchange *x, enum field_id id, struct slice value)

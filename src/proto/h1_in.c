@@ -104,6 +104,7 @@ init_exchange(struct h1 *h)
 	x->prepared = (struct slice){ 0 };
 	x->extra = NULL;
 	x->edits = NULL;
+	x->pages = NULL;
 	x->user = x->claims = (struct slice){ 0 };
 	x->asked = NULL;
 	x->client = x->near = &h->client;

@@ -14,6 +14,10 @@ const struct conf_key route_keys[] = {
 	  .help = "name without port that the request must be for, or *.suffix; empty: any" },
 	{ "max_body", CONF_SIZE, CONF_FIELD(struct route_conf, max_body),
 	  .help = "largest request body, 413 above; else that of [limits]" },
+	{ "intercept_errors", CONF_BOOL, CONF_FIELD(struct route_conf, intercept_errors),
+	  .def = "no",
+	  .help = "a source's answers with status 400 and above get the [error_page] of their "
+		  "status, where there is one" },
 	CONF_KEYS_END
 };
 
@@ -35,6 +39,7 @@ route_init(struct route *t, struct conf_section *section, const struct route_con
 	int err, host_err;
 
 	*t = (struct route){ .name = section->name, .section = section };
+	t->intercepts_errors = conf->intercept_errors;
 	t->max_body = conf_is_set(section, "max_body") ? conf->max_body : default_max_body;
 	err = tell(errors, section, "match", pattern_parse(&t->pattern, conf->match, a, &fault),
 		   fault);

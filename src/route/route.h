@@ -16,6 +16,7 @@ struct plan;
 struct route_conf {
 	struct slice match, host;
 	uint64_t max_body;
+	bool intercept_errors;
 };
 
 extern const struct conf_key route_keys[];
@@ -28,6 +29,7 @@ struct route {
 	const struct plan *plan; /* set by whoever compiles plans */
 	const struct edits *edits; /* set by whoever reads them; NULL: none */
 	uint64_t max_body; /* bytes; of the route, else of [limits] */
+	bool intercepts_errors; /* pages take the place of a source's own */
 	unsigned index; /* in lease->routes; 0 stands for requests without a route */
 };
 

@@ -95,7 +95,8 @@ start(struct exchange *x, struct router_match *m)
 	struct run_captures captures = { .value = m->capture, .rest = m->rest };
 
 	if (router_decode(m, &x->arena) != 0 ||
-	    edits_attach(m->route->edits, x, m->capture, m->captures, m->rest) != 0)
+	    edits_attach(m->route->edits, x, m->capture, m->captures, m->rest) != 0 ||
+	    (m->route->intercepts_errors && x->pages && error_pages_intercept(x) != 0))
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);
 	else if (m->route->guards.count > 0)
 		ask_guards(x, m);
@@ -129,6 +130,7 @@ begin(struct exchange *x)
 
 	x->lease = w->lease;
 	lease_take(x->lease);
+	x->pages = x->lease->site->pages;
 	if (x->lease->site->trusted &&
 	    forwarded_apply(x, x->lease->site->trusted, x->lease->site->forwarded_field) != 0) {
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);

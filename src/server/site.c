@@ -418,6 +418,7 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	check_budget(s, e);
 	build_sources(s, &b);
 	site_build_modules(s, &b);
+	site_read_pages(s, e);
 	err = read_headers(s, e);
 	if (!err)
 		err = build_routes(s, prior, &b);

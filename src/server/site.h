@@ -7,6 +7,7 @@
 
 #include "accesslog/access_format.h"
 #include "config/conf.h"
+#include "http/error_page.h"
 #include "http/forwarded.h"
 #include "metrics/ledger.h"
 #include "net/lease.h"
@@ -65,6 +66,7 @@ struct site {
 	struct pools pools;
 	struct source **sources; /* by their index */
 	unsigned source_count, source_cap;
+	const struct error_pages *pages; /* NULL: none */
 	const struct edits *edits; /* of [headers]; NULL: none */
 	struct route *routes; /* routes[i].index is i + 1 */
 	unsigned route_count;

@@ -63,6 +63,7 @@ site_dump(const struct site *s, struct writer *w)
 	dump_kind(s, "access_log", access_keys, w);
 	dump_kind(s, "limits", limits_keys, w);
 	dump_kind(s, "headers", edits_keys, w);
+	dump_kind(s, "error_page", error_page_keys, w);
 	dump_kind(s, "pool", pool_keys, w);
 	site_dump_modules(s, w);
 	dump_sources(s, w);

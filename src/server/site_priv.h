@@ -22,6 +22,10 @@ void site_build_modules(struct site *s, struct source_build *b);
 void site_close_modules(struct site *s);
 void site_dump_modules(const struct site *s, struct writer *w);
 
+/* site_pages.c. Adds what is wrong to e. */
+void site_read_pages(struct site *s, struct conf_errors *e);
+extern const struct conf_key error_page_keys[];
+
 /* site_guards.c. Opening adds what is wrong to b->errors; ERR_MEMORY or 0. */
 int site_open_guards(struct site *s, const struct site *prior, struct guard_build *b) MUST_CHECK;
 void site_close_guards(struct site *s);

@@ -12,6 +12,7 @@
 #include "plan/edits.h"
 #include "plan/plan.h"
 #include "route/route.h"
+#include "server/site_priv.h"
 #include "source/jobs.h"
 
 #include <ctype.h>
@@ -179,6 +180,7 @@ main(void)
 	print_keys("pool", "NAME", pool_keys);
 	print_keys("module", "NAME", module_keys);
 	print_keys("headers", NULL, edits_keys);
+	print_keys("error_page", "STATUS", error_page_keys);
 	print_sections_of_sources(sources, count);
 	for (unsigned i = 0; guard_kinds[i]; i++) {
 		if (guard_kinds[i]->section)
