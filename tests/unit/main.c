@@ -53,6 +53,9 @@ main(int argc, char **argv)
 	if (argc > 4 && strcmp(argv[1], "--try-module") == 0)
 		return trial_serve(argv[2], argv[4]);
 
+	/* What hangs ends some time; what is slow, under a sanitizer beside other loads, is not it.
+	 */
+	setenv("CK_DEFAULT_TIMEOUT", "120", 0);
 	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
 		if (!is_wanted(suites[i].name, argc, argv))
 			continue;

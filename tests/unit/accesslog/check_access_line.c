@@ -267,8 +267,6 @@ suite_accesslog_access_line(void)
 	Suite *s = suite_create("accesslog_access_line");
 	TCase *t = tcase_create("line");
 
-	tcase_set_timeout(t, 60);
-
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, every_field_has_its_text);
 	tcase_add_test(t, exchange_cut_before_its_answer_has_499);

@@ -322,7 +322,6 @@ suite_accesslog_access_writer(void)
 	Suite *s = suite_create("accesslog_access_writer");
 	TCase *t = tcase_create("writer");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, lines_are_written_in_order);
 	tcase_add_test(t, first_line_of_a_buffer_asks_for_a_flush);

@@ -580,7 +580,6 @@ suite_module_module(void)
 	Suite *s = suite_create("module_module");
 	TCase *t = tcase_create("module");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, a_bad_module_is_an_error_at_its_path, 0,
 			    sizeof(faults) / sizeof(faults[0]));
 	tcase_add_test(t, an_endless_init_is_ended);

@@ -68,7 +68,8 @@ static const struct {
 	{ R A FIXED "optional = yes\nfallback = {a\n",
 	  "conf:5: [subrequest r.a] fallback: \"{a\" is not JSON: see its byte 2\n" },
 	{ R A FIXED "fallback = 1\n",
-	  "conf:4: [subrequest r.a] fallback: only an optional part can fall back\n" },
+	  "conf:4: [subrequest r.a] fallback: only an optional part, or one with a condition "
+	  "(when), can fall back\n" },
 	{ R A FIXED "expect = 200, 9, 300-200, 6xx\n",
 	  "conf:4: [subrequest r.a] expect: \"9\" is no status: write 204, 200-299 or 2xx\n"
 	  "conf:4: [subrequest r.a] expect: \"300-200\" is no status: write 204, 200-299 or 2xx\n"

@@ -148,7 +148,6 @@ suite_planner_batch(void)
 	Suite *s = suite_create("planner_batch");
 	TCase *c = tcase_create("batch");
 
-	tcase_set_timeout(c, 60);
 	tcase_add_test(c, one_job_without_a_bound_is_erlang);
 	tcase_add_test(c, jobs_that_never_wait_join_as_their_maximum);
 	tcase_add_test(c, both_ways_to_the_mean_agree);

@@ -243,7 +243,6 @@ suite_planner_forecast(void)
 	Suite *s = suite_create("planner_forecast");
 	TCase *c = tcase_create("forecast");
 
-	tcase_set_timeout(c, 60);
 	tcase_add_test(c, reference_values);
 	tcase_add_test(c, a_percentile_that_few_reach_is_zero);
 	tcase_add_test(c, overload_without_a_bound_has_no_waits);

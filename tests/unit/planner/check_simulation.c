@@ -89,7 +89,6 @@ suite_planner_simulation(void)
 	Suite *s = suite_create("planner_simulation");
 	TCase *c = tcase_create("simulation");
 
-	tcase_set_timeout(c, 60);
 	tcase_add_test(c, the_same_seed_gives_the_same_run);
 	tcase_add_test(c, one_server_waits_as_pollaczek_and_khinchine_say);
 	tcase_add_test(c, losses_do_not_depend_on_the_spread);

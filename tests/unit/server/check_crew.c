@@ -252,7 +252,6 @@ suite_server_crew(void)
 	TCase *t = tcase_create("crew");
 
 	suite_add_tcase(s, t);
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, as_many_serve_as_the_site_wants);
 	tcase_add_test(t, places_are_taken_again_with_all_that_was_counted_there);

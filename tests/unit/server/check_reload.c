@@ -359,7 +359,6 @@ suite_server_reload(void)
 	TCase *t = tcase_create("reload");
 
 	suite_add_tcase(s, t);
-	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, all_of_the_new_site_is_taken_and_the_old_one_ends);
 	tcase_add_test(t, without_memory_on_main_it_is_taken_or_nothing_has_changed);

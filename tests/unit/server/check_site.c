@@ -214,7 +214,6 @@ suite_server_site(void)
 	TCase *t = tcase_create("site");
 
 	suite_add_tcase(s, t);
-	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_site_is_what_its_text_says);
 	tcase_add_test(t, without_memory_there_is_no_half_site);

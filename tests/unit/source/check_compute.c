@@ -475,7 +475,6 @@ suite_source_compute(void)
 	Suite *s = suite_create("source_compute");
 	TCase *t = tcase_create("compute");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, published_vectors_come_out, 0, sizeof(vectors) / sizeof(vectors[0]));
 	tcase_add_loop_test(t, derived_keys_are_those_of_openssl, 0,
 			    sizeof(derivations) / sizeof(derivations[0]));

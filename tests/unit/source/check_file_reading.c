@@ -429,7 +429,6 @@ suite_source_file_reading(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_checked_fixture(t, bed_setup, bed_teardown);
-	tcase_set_timeout(t, 20);
 	tcase_add_loop_test(t, a_file_is_found_by_the_path_of_the_request, 0, 2);
 	tcase_add_loop_test(t, the_head_says_what_the_file_is, 0, 2);
 	tcase_add_loop_test(t, head_gets_the_head_of_get, 0, 2);

@@ -698,7 +698,6 @@ suite_source_sql(void)
 	Suite *s = suite_create("source_sql");
 	TCase *t = tcase_create("sql");
 
-	tcase_set_timeout(t, 60);
 #ifdef HAVE_SQLITE
 	tcase_add_loop_test(t, each_statement_gives_its_json, 0,
 			    sizeof(answers) / sizeof(answers[0]));

@@ -17,7 +17,7 @@
 
 extern const struct source_ops source_upstream;
 
-enum { ASKS = 64, HEARD = 1 << 16, PATIENCE_S = 10, SETTLE = 12 };
+enum { ASKS = 64, HEARD = 1 << 16, PATIENCE_S = 60, SETTLE = 12 };
 
 struct bed {
 	struct env env;

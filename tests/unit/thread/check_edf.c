@@ -143,7 +143,6 @@ suite_thread_edf(void)
 	Suite *s = suite_create("thread_edf");
 	TCase *t = tcase_create("edf");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, order_and_sums_are_those_of_a_plain_search);
 	tcase_add_test(t, deadlines_in_order_do_not_make_it_deep);
 	suite_add_tcase(s, t);

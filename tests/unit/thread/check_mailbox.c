@@ -231,7 +231,6 @@ suite_thread_mailbox(void)
 	Suite *s = suite_create("thread_mailbox");
 	TCase *t = tcase_create("mailbox");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, mail_of_one_sender_arrives_in_order);
 	tcase_add_test(t, mail_sent_while_draining_waits_for_the_next_drain);
 	tcase_add_test(t, only_a_sleeping_receiver_is_rung_and_only_once);

@@ -529,7 +529,6 @@ suite_thread_pool(void)
 	Suite *s = suite_create("thread_pool");
 	TCase *t = tcase_create("pool");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_job_runs_on_a_pool_thread_and_comes_home_once);
 	tcase_add_test(t, one_thread_runs_jobs_in_the_order_of_submission);
 	tcase_add_test(t, there_is_room_for_the_threads_and_the_queue_and_no_more);

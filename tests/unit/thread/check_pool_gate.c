@@ -395,7 +395,6 @@ suite_thread_pool_gate(void)
 	Suite *s = suite_create("thread_pool_gate");
 	TCase *t = tcase_create("pool_gate");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, jobs_run_by_class_then_by_deadline_then_by_arrival);
 	tcase_add_test(t, a_full_pool_lets_a_lower_class_go_for_a_higher_one);
 	tcase_add_test(t, a_batch_evicts_all_that_it_needs_or_nothing);

@@ -415,7 +415,6 @@ suite_thread_pool_locals(void)
 	Suite *s = suite_create("thread_pool_locals");
 	TCase *t = tcase_create("pool_locals");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_thread_keeps_a_state_under_a_key_from_job_to_job);
 	tcase_add_test(t, what_is_forgotten_has_ended_on_all_threads_and_nothing_else_has);
 	tcase_add_test(t, forgetting_where_nothing_is_kept_returns);

@@ -452,7 +452,6 @@ suite_thread_pool_threads(void)
 	Suite *s = suite_create("thread_pool_threads");
 	TCase *t = tcase_create("pool_threads");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, added_threads_run_jobs_at_once);
 	tcase_add_test(t, threads_that_sleep_leave_at_once);
 	tcase_add_test(t, a_surplus_thread_ends_its_job_first_and_nobody_waits_for_it);

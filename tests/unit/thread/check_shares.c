@@ -139,7 +139,6 @@ suite_thread_shares(void)
 	Suite *s = suite_create("thread_shares");
 	TCase *t = tcase_create("shares");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, with_enough_for_all_nobody_is_refused);
 	tcase_add_test(t, the_level_is_that_of_max_min_fairness);
 	tcase_add_test(t, one_alone_may_have_all_but_a_little);

@@ -11,7 +11,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { HOME_PATIENCE_MS = 20000 };
+enum { HOME_PATIENCE_MS = 60000 };
 
 struct home {
 	struct mailbox mailbox;
