@@ -347,7 +347,8 @@ def has_job(job):
 @pytest.fixture(scope="module")
 def compress(start):
     """A server with every job that it was built with, at its default, lowest and highest level."""
-    conf = ["[server]\nmodule_path = %s\n[limits]\nmax_body = 64m\n[module compress]\npath = compress.so\n"
+    conf = ["[server]\nmodule_path = %s\n[limits]\nmax_body = 64m\n"
+            "[pool compute]\nnice = 0\n[module compress]\npath = compress.so\n"
             "scratch = 256m\n" % COMPRESS]
     for job in filter(has_job, DECODE):
         for level in (None,) + LEVELS[job]:

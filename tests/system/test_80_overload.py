@@ -1,4 +1,5 @@
 """More than the pool can do: who is refused and why, and that the rest is answered in time."""
+import hashlib
 import threading
 import time
 
@@ -7,7 +8,16 @@ import pytest
 from bed import FACTOR, Daemon, free_port, run_forebayd, wait_until
 from client import Client, ask, metrics
 
-DEADLINE = 1.0 * FACTOR
+
+def seconds_of_a_hash():
+    """How long the work of one heavy request takes here and now."""
+    begun = time.monotonic()
+    hashlib.pbkdf2_hmac("sha256", b"input", b"salt", 200000)
+    return time.monotonic() - begun
+
+
+COST = seconds_of_a_hash()
+DEADLINE = max(1.0 * FACTOR, 10 * COST)
 
 CONF = """
 [server]
@@ -21,17 +31,21 @@ idle_timeout = 60s
 
 [pool compute]
 threads = 2
+nice = 0
 
 [pool one]
 threads = 1
+nice = 0
 max_queue = 2
 max_wait = 0s
 
 [pool shared]
 threads = 1
+nice = 0
 
 [pool old]
 threads = 1
+nice = 0
 max_queue = 1
 order = fifo
 
@@ -162,7 +176,7 @@ def refused(r, limit):
 def test_under_overload_answers_are_in_time_or_refused_at_once_and_light_ones_are_not_held_up(server):
     assert ask(server.address, "/heavy/first").status == 200
     before, light, heavy = shed_counts(server), [], []
-    until = time.monotonic() + 3
+    until = time.monotonic() + max(3, 20 * COST)
 
     def press(number):
         with Client(server.address, timeout=30) as c:
@@ -189,7 +203,7 @@ def test_under_overload_answers_are_in_time_or_refused_at_once_and_light_ones_ar
     assert set(statuses) <= {200, 503, 504} and statuses.count(200) > 10 and statuses.count(503) > 10, \
         {s: statuses.count(s) for s in set(statuses)}
     assert statuses.count(504) < len(statuses) / 5
-    assert all(took < DEADLINE + 2 * FACTOR for _, took in heavy)
+    assert all(took < DEADLINE + 10 for _, took in heavy)  # not when their turn would have come
     words = [r.field("forebay-shed") for r, _ in heavy if r.status == 503]
     assert set(words) <= {"pool.compute." + w for w in ("queue", "wait", "standing", "deadline")}
     assert all(1 <= int(r.field("retry-after")) <= 60 for r, _ in heavy if r.status == 503)
