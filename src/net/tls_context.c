@@ -139,8 +139,14 @@ on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
 {
 	const struct tls_identity *i = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
-	return is_sealing ? tls_tickets_seal(i->tickets, name, iv, cipher, mac)
-			  : tls_tickets_open(i->tickets, name, iv, cipher, mac);
+	int result;
+
+	if (is_sealing)
+		return tls_tickets_seal(i->tickets, name, iv, cipher, mac);
+	result = tls_tickets_open(i->tickets, name, iv, cipher, mac);
+	/* RFC 8446 C.4: clients use a ticket once; without a new one every second connection of
+	 * theirs would have to shake hands in full. */
+	return result == 1 && SSL_version(ssl) == TLS1_3_VERSION ? 2 : result;
 }
 
 /* --- one SSL_CTX --------------------------------------------------------------------------- */

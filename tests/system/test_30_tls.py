@@ -258,6 +258,17 @@ def test_a_session_is_resumed_by_every_worker(daemon, version):
     wait_until(lambda: counted(daemon, kind="resumed") == before + 6)
 
 
+def test_who_resumes_is_given_a_new_ticket(daemon):
+    """RFC 8446 C.4: most clients use one only once."""
+    using = context(ssl.TLSVersion.TLSv1_3)
+    seen, session = set(), None
+    for place in range(4):
+        reused, session = resume(daemon, using, session)
+        assert reused == (place > 0)
+        seen.add(session.id)
+    assert len(seen) == 4
+
+
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 def test_the_session_of_one_identity_is_refused_by_another(daemon, authority, version):
     using = context(getattr(ssl.TLSVersion, version), ciphers="ECDHE+aRSA")
