@@ -74,9 +74,12 @@ check_chunk(const struct chunk *c)
 static void
 keep_text(const struct chunk *c)
 {
-	ck_assert_int_ne(c->kind, CHUNK_FILE);
 	ck_assert_uint_lt(asked.got + c->len, sizeof(text));
-	memcpy(text + asked.got, c->at, c->len);
+	if (c->kind == CHUNK_FILE)
+		ck_assert_int_eq(pread(c->of.file->fd, text + asked.got, c->len, (off_t)c->offset),
+				 (ssize_t)c->len);
+	else
+		memcpy(text + asked.got, c->at, c->len);
 	asked.got += c->len;
 	text[asked.got] = '\0';
 }
