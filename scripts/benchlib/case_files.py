@@ -5,7 +5,7 @@ import os
 Size = collections.namedtuple("Size", "label name bytes conns")
 SIZES = (
     Size("1 KiB", "1k.bin", 1 << 10, 32),
-    Size("64 KiB", "64k.bin", 64 << 10, 32),
+    Size("100 KiB", "100k.bin", 100 << 10, 32),
     Size("10 MiB", "10m.bin", 10 << 20, 8),
 )
 MB = 1e6

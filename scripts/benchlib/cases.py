@@ -18,7 +18,7 @@ CASES = (
          case_latency.latency, case_latency.seconds, "plain", 9, 5, 1),
     Case("idle", "memory for each idle connection",
          case_idle.idle, case_idle.seconds, "idle", 3, 3, 1),
-    Case("files", "files of 1 KiB, 64 KiB and 10 MiB",
+    Case("files", "files of 1 KiB, 100 KiB and 10 MiB",
          case_files.files, case_files.seconds, "files", 9, 5, 2),
     Case("tls", "requests, handshakes and resumed connections over TLS",
          case_tls.tls, case_tls.seconds, "tls", 9, 5, 1),

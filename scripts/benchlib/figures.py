@@ -76,7 +76,7 @@ class Figures:
         self.series = {}
 
     def add(self, measure, subject, value, at=""):
-        """One more round's value; `at` is the setting, such as "64 KiB"."""
+        """One more round's value; `at` is the setting, such as "100 KiB"."""
         if measure not in MEASURES:
             raise KeyError("%s is not in the table of measures" % measure)
         self.series.setdefault((measure, str(at), subject), []).append(value)

@@ -162,7 +162,7 @@ load_expiration(struct file_rule *rule, const struct conf_named *named, struct p
 }
 
 static int
-check_cache_control(struct slice value, const char *key, struct part *p, struct source_build *b)
+check_value(struct slice value, const char *key, struct part *p, struct source_build *b)
 {
 	if (field_is_value(value))
 		return 0;
@@ -176,7 +176,7 @@ load_rules(struct file_conf *c, struct part *p, struct source_build *b)
 {
 	size_t most = c->cache_controls.count + c->expirations.count + 1;
 	struct file_rule *rules = arena_zalloc(b->arena, most, sizeof(*rules));
-	int err = check_cache_control(c->cache_control, "cache_control", p, b), one;
+	int err = check_value(c->cache_control, "cache_control", p, b), one;
 
 	if (!rules)
 		return ERR_MEMORY;
@@ -184,7 +184,7 @@ load_rules(struct file_conf *c, struct part *p, struct source_build *b)
 	for (size_t i = 0; i < c->cache_controls.count; i++) {
 		const struct conf_named *n = &c->cache_controls.at[i];
 
-		one = check_cache_control(n->value, n->entry->key.at, p, b);
+		one = check_value(n->value, n->entry->key.at, p, b);
 		err = one ? one : err;
 		rule_for(c, rules, n->name)->cache_control = n->value;
 	}
@@ -257,6 +257,8 @@ file_load_part(struct part *p, struct source_build *b)
 	}
 	load_codings(c);
 	err = check_index(c, p, b);
+	one = check_value(c->type, "type", p, b);
+	err = one ? one : err;
 	one = load_rules(c, p, b);
 	err = one ? one : err;
 	one = load_path(c, p, b);

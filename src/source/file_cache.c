@@ -156,9 +156,8 @@ on_sweep(struct timer *t)
 		timer_init(t, on_sweep); /* set by the next entry */
 }
 
-/* Descriptors have run out: the ones that were not used for the longest go. */
-static bool
-give_way(struct file_cache *c)
+bool
+file_cache_give_way(struct file_cache *c)
 {
 	return drop_unused(c, FILES, CLOCK_NEVER, GIVE_WAY) > 0;
 }
@@ -190,7 +189,7 @@ open_now(struct file_cache *c, const char *name, struct file_found *found)
 	int fd =
 	    c->conf->is_cold ? ERR_BUSY : file_open_now(&c->conf->beneath, name, &found->facts);
 
-	if (fd == ERR_FULL && give_way(c))
+	if (fd == ERR_FULL && file_cache_give_way(c))
 		fd = file_open_now(&c->conf->beneath, name, &found->facts);
 	found->fd = fd < 0 ? -1 : fd;
 	found->err = fd < 0 ? fd : 0;

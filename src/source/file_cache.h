@@ -29,6 +29,8 @@ int file_cache_look(struct file_cache *cache, struct slice name, enum coding cod
 /* Takes what was found in any case; NULL without memory. The caller gets a reference. */
 struct file_entry *file_cache_take(struct file_cache *cache, struct slice name, enum coding coding,
 				   struct file_found *found) MUST_CHECK;
+/* Descriptors have run out: closes what was not used for the longest; false: there is nothing. */
+bool file_cache_give_way(struct file_cache *cache);
 /* Something is wrong with it: the next one asks the file system. */
 void file_cache_drop(struct file_entry *e);
 

@@ -189,13 +189,21 @@ file_entry_renew(struct file_entry *e, const struct file_conf *c)
 
 /* --- entries --------------------------------------------------------------------- */
 
+/* Content that was read while somebody wrote is not what the facts are about. */
+static bool
+is_content_sound(const struct file_found *found)
+{
+	struct file_facts now;
+
+	return found->got == found->facts.size && found->got <= FILE_CONTENT_BYTES &&
+	       file_facts_of(found->fd, &now) == 0 && file_facts_eq(&now, &found->facts);
+}
+
 /* Keeps the content if it is whole and small, else the descriptor. */
 static int
 keep(struct file_entry *e, struct file_found *found)
 {
-	bool is_whole = found->got == found->facts.size && found->got <= FILE_CONTENT_BYTES;
-
-	if (is_whole) {
+	if (is_content_sound(found)) {
 		e->content = found->content;
 		found->content = NULL;
 		return 0;

@@ -90,6 +90,17 @@ read_facts(const struct stat *st, struct file_facts *facts)
 	};
 }
 
+int
+file_facts_of(int fd, struct file_facts *facts)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return ERR_FAILED;
+	read_facts(&st, facts);
+	return 0;
+}
+
 /* The descriptor again, if it is of a regular file; else it is closed. */
 static int
 check_opened(int fd, struct file_facts *facts)

@@ -51,6 +51,9 @@ int file_open_directory(const struct file_root *root, const char *name) MUST_CHE
 /* The facts of what is there, without opening it for reading; for a pool thread. 0 or an error. */
 int file_look(const struct file_root *root, const char *name, struct file_facts *facts) MUST_CHECK;
 
+/* The facts of an open file, as they are now. 0 or ERR_FAILED. */
+int file_facts_of(int fd, struct file_facts *facts) MUST_CHECK;
+
 static inline bool
 file_facts_eq(const struct file_facts *a, const struct file_facts *b)
 {

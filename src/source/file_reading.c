@@ -407,6 +407,10 @@ take_opened(struct file_reading *r, struct file_job *j)
 
 	if (err == ERR_NOT_FOUND || err == ERR_FORBIDDEN)
 		err = 0; /* that is known now, too */
+	if (err == ERR_FULL && file_cache_give_way(r->cache)) {
+		choose(r);
+		return;
+	}
 	if (err) {
 		finish(r, err);
 		return;

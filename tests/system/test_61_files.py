@@ -13,6 +13,7 @@ import pytest
 
 from bed import FACTOR, run_forebayd, wait_until
 from client import Client
+from client2 import Client2
 
 CONF = """
 [route plain]
@@ -265,6 +266,35 @@ def test_if_range(ask, value, status):
     r = ask("/plain/data", Range="bytes=0-9", If_Range=value.replace("E", etag) if len(value) < 5 else value)
     assert r.status == status
     assert r.body == (DATA[:10] if status == 206 else DATA)
+
+
+def test_the_same_over_http2(daemon, root):
+    """RFC 9113 8.1: all of it, on one connection and at the same time"""
+    with Client2(daemon.address) as c:
+        etag = c.ask("/plain/data").field("etag")
+        asked = [
+            ("/plain/data", "GET", (), 200, DATA), ("/plain/big.bin", "GET", (), 200, BIG),
+            ("/plain/big.bin", "HEAD", (), 200, b""), ("/plain/empty", "GET", (), 200, b""),
+            ("/plain/data", "GET", (("if-none-match", etag),), 304, b""),
+            ("/plain/data", "GET", (("if-match", '"x"'),), 412, b"Precondition Failed"),
+            ("/plain/data", "GET", (("range", "bytes=7-9"),), 206, DATA[7:10]),
+            ("/plain/data", "HEAD", (("range", "bytes=7-9"),), 200, b""),
+            ("/plain/big.bin", "GET", (("range", "bytes=5-"),), 206, BIG[5:]),
+            ("/plain/data", "GET", (("range", "bytes=9000-"),), 416, b"Range Not Satisfiable"),
+            ("/plain/dir?x", "GET", (), 301, b"Moved Permanently"),
+            ("/rules/page.css", "GET", (("accept-encoding", "br"),), 200, b"br of css"),
+        ]
+        streams = [c.request(path, method, *fields) for path, method, fields, _, _ in asked]
+        for stream, (path, method, fields, status, body) in zip(streams, asked):
+            r = c.answer(stream)
+            assert (r.status, len(r.body)) == (status, len(body)), (path, method, fields)
+            assert r.body == body
+            if status == 301:
+                assert r.field("location") == "/plain/dir/?x"
+            if method == "HEAD":
+                assert int(r.field("content-length")) == len(BIG if "big" in path else DATA)
+        r = c.ask("/plain/big.bin", "GET", ("range", "bytes=0-9,1000000-1000009"))
+        assert parts_of(r) == [(a, a + 10, len(BIG), BIG[a:a + 10]) for a in (0, 1000000)]
 
 
 # --- directories, hidden names, links -----------------------------------------------------

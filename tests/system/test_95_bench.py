@@ -160,7 +160,7 @@ def test_quick_run_measures_every_case(quick):
         for row in case["figures"]:
             assert row["min"] <= row["median"] <= row["max"] and len(row["values"]) == row["rounds"]
     ours = {(row["case"], row["at"]) for row in results.rows(found) if row["subject"] == "forebay"}
-    assert {("files", "1 KiB"), ("files", "64 KiB"), ("files", "10 MiB"), ("fanout", "16 parts"),
+    assert {("files", "1 KiB"), ("files", "100 KiB"), ("files", "10 MiB"), ("fanout", "16 parts"),
             ("sql", "4 connections"), ("overload", "2 times"), ("plain", "")} <= ours
 
 
