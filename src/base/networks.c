@@ -50,7 +50,7 @@ fill_behind(uint8_t key[NETWORK_KEY_BYTES], unsigned bits, bool is_set)
 
 	for (unsigned i = bits / 8; i < NETWORK_KEY_BYTES; i++) {
 		uint8_t mask = i == bits / 8 ? (uint8_t)(0xff >> bits % 8) : 0xff;
-		uint8_t byte = is_set ? key[i] | mask : (uint8_t)(key[i] & ~mask);
+		uint8_t byte = is_set ? (uint8_t)(key[i] | mask) : (uint8_t)(key[i] & ~mask);
 
 		has_changed |= byte != key[i];
 		key[i] = byte;
