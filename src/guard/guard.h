@@ -56,6 +56,7 @@ struct guard {
 struct guard_kind {
 	const char *name;
 	const char *section; /* kind of the sections it reads, [NAME ...]; NULL: none */
+	bool is_single; /* there is one such section, without a name */
 	const struct conf_key *section_keys; /* of these, for the dump and the manual */
 	const struct conf_key *keys; /* of [route NAME] */
 	size_t conf_size; /* bytes of the struct they fill */

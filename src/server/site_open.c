@@ -12,7 +12,8 @@ const struct conf_kind site_kinds[] = {
 	{ "server", false }, { "admin", false },     { "log", false },     { "access_log", false },
 	{ "listen", true },  { "limits", false },    { "headers", false }, { "error_page", true },
 	{ "pool", true },    { "upstream", true },   { "database", true }, { "module", true },
-	{ "route", true },   { "subrequest", true }, { "auth", true },     { NULL, false },
+	{ "route", true },   { "subrequest", true }, { "auth", true },     { "compression", false },
+	{ NULL, false },
 };
 
 static const struct conf_include includes = { "server", "include" };

@@ -184,7 +184,9 @@ main(void)
 	print_sections_of_sources(sources, count);
 	for (unsigned i = 0; guard_kinds[i]; i++) {
 		if (guard_kinds[i]->section)
-			print_keys(guard_kinds[i]->section, "NAME", guard_kinds[i]->section_keys);
+			print_keys(guard_kinds[i]->section,
+				   guard_kinds[i]->is_single ? NULL : "NAME",
+				   guard_kinds[i]->section_keys);
 	}
 	print_keys("route", "NAME", route_keys);
 	for (unsigned i = 0; guard_kinds[i]; i++)
