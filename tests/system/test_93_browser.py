@@ -52,8 +52,8 @@ def write_site(folder):
     head = ['<link rel="stylesheet" href="%d.css">' % place for place in range(STYLES)]
     head += ['<script src="%d.js"></script>' % place for place in range(SCRIPTS)]
     body = ['<img src="%d.png" alt="" width="40" height="40">' % place for place in range(IMAGES)]
-    files = {"index.html": "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><link rel=\"icon\" href=\"data:,\">"
-                           "<title>Assets</title>%s<h1>Forebay</h1><p>%s</p></html>" % ("".join(head), "".join(body))}
+    files = {"index.html": "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Assets</title>"
+                           "<link rel=\"icon\" href=\"data:,\">%s<h1>Forebay</h1><p>%s</p></html>" % ("".join(head), "".join(body))}
     for place in range(STYLES):
         files["%d.css" % place] = "h1 { border-left: %dpx solid teal; font-family: sans-serif }" % (place + 1)
     for place in range(SCRIPTS):
