@@ -23,4 +23,15 @@ struct network_key {
 struct networks *network_list_read(const struct network_key *keys, size_t count,
 				   const struct conf_section *s, struct conf_errors *e) MUST_CHECK;
 
+enum { NETWORK_ALLOWED = 1, NETWORK_DENIED = 2 };
+
+/*
+ * Who may and who may not, of the keys `allow` and `deny`: a set in which those who may not have
+ * the value NETWORK_DENIED, and all others another one or none. Where there is an `allow`, who is
+ * in neither list may not. NULL as above.
+ */
+struct networks *network_list_access(const struct conf_list *allow, const struct conf_list *deny,
+				     const struct conf_section *s,
+				     struct conf_errors *e) MUST_CHECK;
+
 #endif

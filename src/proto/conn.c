@@ -501,7 +501,7 @@ conn_open_secure(struct conn_host *h, int fd, const struct address *peer, uint32
 
 void
 conn_open_proxied(struct conn_host *h, int fd, const struct address *peer, uint32_t flags,
-		  struct tls_context *context)
+		  struct tls_context *context, struct networks *access)
 {
 	struct conn *c = make_conn(h, fd, peer, flags | CONN_PROXIED);
 
@@ -513,7 +513,7 @@ conn_open_proxied(struct conn_host *h, int fd, const struct address *peer, uint3
 		give_up(c);
 		return;
 	}
-	proxy_in_expect(c->active, context);
+	proxy_in_expect(c->active, context, access);
 	begin(c);
 }
 

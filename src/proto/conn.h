@@ -20,6 +20,7 @@
 struct conn;
 struct conn_host;
 struct h1;
+struct networks;
 struct tls_context;
 
 /* What a protocol wants done with its conn. */
@@ -148,9 +149,10 @@ void conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t
 void conn_open_secure(struct conn_host *h, int fd, const struct address *peer, uint32_t flags,
 		      struct tls_context *context);
 /* The same with CONN_PROXIED: a header of the PROXY protocol is read first, within a header_timeout
- * of its own. In the clear where context is NULL. */
+ * of its own. In the clear where context is NULL. Of `access` (or NULL) it takes a user of its own:
+ * a client that is NETWORK_DENIED there is closed. */
 void conn_open_proxied(struct conn_host *h, int fd, const struct address *peer, uint32_t flags,
-		       struct tls_context *context);
+		       struct tls_context *context, struct networks *access);
 /* The protocol of that name in ALPN, or NULL. */
 const struct conn_protocol *conn_protocol_find(struct slice name) MUST_CHECK;
 /* Of the library that HTTP/2 is spoken by; "no" without it. */

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/network_list.h"
 #include "net/tls_context.h"
 #include "wire/proxy.h"
 
@@ -13,6 +14,7 @@ enum { PEER_BYTES = 64 };
 struct proxy_in {
 	struct conn *conn; /* borrowed */
 	struct tls_context *tls; /* counted */
+	struct networks *access; /* counted */
 	struct address source; /* once the header is read */
 };
 
@@ -35,15 +37,17 @@ stop(struct conn *c)
 		return;
 	c->active = NULL;
 	tls_context_unref(&p->tls);
+	networks_unref(&p->access);
 	mem_free(&p);
 }
 
 void
-proxy_in_expect(void *active, struct tls_context *context)
+proxy_in_expect(void *active, struct tls_context *context, struct networks *access)
 {
 	struct proxy_in *p = active;
 
 	p->tls = context ? tls_context_ref(context) : NULL;
+	p->access = access ? networks_ref(access) : NULL;
 }
 
 struct tls_context *
@@ -107,6 +111,23 @@ take_bytes(struct conn *c, char *memory, size_t bytes)
 }
 
 static enum conn_next
+judge_client(struct proxy_in *p)
+{
+	char text[PEER_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+	struct address client = p->source;
+
+	if (client.len == 0)
+		conn_client(p->conn, &client);
+	if (!p->access || networks_find(p->access, &client) != NETWORK_DENIED)
+		return CONN_NEXT_BEGIN;
+	count_add(p->conn->host->env->counters, COUNTER_CONN_REFUSED_ACCESS, 1);
+	address_write_host(&client, &w);
+	log_debug("%.*s: refused by the listener", SLICE_PRINT(writer_slice(&w)));
+	return CONN_NEXT_CLOSE;
+}
+
+static enum conn_next
 advance(void *active)
 {
 	struct proxy_in *p = active;
@@ -131,7 +152,7 @@ advance(void *active)
 		return refuse(p, COUNTER_PROXY_CLOSED, "closed within the header");
 	count_add(c->host->env->counters, COUNTER_PROXY_TAKEN, 1);
 	p->source = header.source;
-	return CONN_NEXT_BEGIN;
+	return judge_client(p);
 }
 
 /* It may still send a request that was on its way. */

@@ -15,8 +15,9 @@
 
 extern const struct conn_protocol proxy_in_protocol;
 
-/* What will be spoken behind the header; takes a user of the context of its own. NULL: no TLS. */
-void proxy_in_expect(void *active, struct tls_context *context);
+/* What will be spoken behind the header, and with whom; takes users of its own. NULL: no TLS; and
+ * anybody. */
+void proxy_in_expect(void *active, struct tls_context *context, struct networks *access);
 /* After advance() said CONN_NEXT_BEGIN: the same, with its user; who asks is *client, which is left
  * as it is where the header does not say. */
 struct tls_context *proxy_in_finish(void *active, struct address *client);

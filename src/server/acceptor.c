@@ -5,12 +5,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/network_list.h"
 #include "net/tls_tickets.h"
 #include "server/site.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { PEER_BYTES = 64 };
 
 enum {
 	BATCH = 256, /* accepted per listener and turn */
@@ -85,7 +88,7 @@ hand_over(struct acceptor *a, int fd, const struct address *peer, const struct g
 	}
 	count_add(a->counters, COUNTER_ACCEPTED, 1);
 	w->given++;
-	handover_add(h, fd, peer, g->conn_flags, g->tls);
+	handover_add(h, fd, peer, g->conn_flags, g->tls, g->access);
 	if (h->count == HANDOVER_MAX) {
 		handover_send(h, w);
 		w->pending = NULL;
@@ -150,6 +153,32 @@ is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+static bool
+refuse(struct acceptor *a, int fd, const struct address *peer, enum counter reason)
+{
+	char text[PEER_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+
+	count_add(a->counters, reason, 1);
+	address_write_host(peer, &w);
+	log_debug("%.*s: refused by the listener", SLICE_PRINT(writer_slice(&w)));
+	close(fd);
+	return true;
+}
+
+/* By who connects; behind a proxy the client is judged when it is known. True: it is closed. */
+static bool
+is_refused(const struct gate *g, int fd, const struct address *peer)
+{
+	bool is_proxied = (g->conn_flags & CONN_PROXIED) != 0;
+
+	if (is_proxied && g->proxies && networks_find(g->proxies, peer) == 0)
+		return refuse(g->acceptor, fd, peer, COUNTER_CONN_REFUSED_PROXY);
+	if (!is_proxied && g->access && networks_find(g->access, peer) == NETWORK_DENIED)
+		return refuse(g->acceptor, fd, peer, COUNTER_CONN_REFUSED_ACCESS);
+	return false;
+}
+
 /* Takes up to so many. False when the backlog is empty. */
 static bool
 accept_batch(struct gate *g, unsigned count)
@@ -161,7 +190,8 @@ accept_batch(struct gate *g, unsigned count)
 		int fd = listener_accept(&g->listener, &peer);
 
 		if (fd >= 0) {
-			hand_over(a, fd, &peer, g);
+			if (!is_refused(g, fd, &peer))
+				hand_over(a, fd, &peer, g);
 			continue;
 		}
 		if (errno == EAGAIN)
@@ -434,6 +464,10 @@ set_gate(struct gate *g, const struct site_listener *l)
 	g->conn_flags = flags_of(l);
 	tls_context_unref(&g->tls);
 	g->tls = l->tls ? tls_context_ref(l->tls) : NULL;
+	networks_unref(&g->access);
+	g->access = l->access ? networks_ref(l->access) : NULL;
+	networks_unref(&g->proxies);
+	g->proxies = l->proxies ? networks_ref(l->proxies) : NULL;
 	if (g->listener.backlog != (int)l->backlog)
 		listener_set_backlog(&g->listener, (int)l->backlog);
 }

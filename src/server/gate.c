@@ -48,6 +48,8 @@ gate_free(struct gate **pointer)
 		io_release(&g->io);
 	listener_close(&g->listener);
 	tls_context_unref(&g->tls);
+	networks_unref(&g->access);
+	networks_unref(&g->proxies);
 	mem_free(pointer);
 }
 

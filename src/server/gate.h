@@ -4,6 +4,7 @@
 #ifndef FOREBAY_SERVER_GATE_H
 #define FOREBAY_SERVER_GATE_H
 
+#include "base/networks.h"
 #include "config/errors.h"
 #include "net/io.h"
 #include "net/listener.h"
@@ -18,6 +19,7 @@ struct gate {
 	struct acceptor *acceptor; /* borrowed */
 	uint32_t conn_flags;
 	struct tls_context *tls; /* counted: what it shows to who connects; NULL: plain */
+	struct networks *access, *proxies; /* counted: as of the site's listener */
 	bool is_ready; /* connections may wait */
 	bool is_new; /* of the site that is being prepared */
 	bool is_kept; /* by that site */

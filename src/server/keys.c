@@ -84,8 +84,18 @@ const struct conf_key listen_keys[] = {
 	  .words = half_closes,
 	  .help = "what a client's FIN means while its request runs: it went, or it waits" },
 	{ "proxy_protocol", CONF_BOOL, CONF_FIELD(struct listen_conf, proxy_protocol), .def = "no",
-	  .help = "each connection must begin with a header of the PROXY protocol, version 1 or 2: "
-		  "for listeners that only proxies can reach, because who connects is believed" },
+	  .help =
+	      "each connection must begin with a header of the PROXY protocol, version 1 or 2" },
+	{ "proxy_from", CONF_LIST, CONF_FIELD(struct listen_conf, proxy_from),
+	  .help =
+	      "with proxy_protocol: networks, or unix, of the proxies; not set: whoever connects "
+	      "is believed to be one" },
+	{ "allow", CONF_LIST, CONF_FIELD(struct listen_conf, allow),
+	  .help = "networks, or unix, of clients that may connect; set: others may not, and their "
+		  "connections are closed" },
+	{ "deny", CONF_LIST, CONF_FIELD(struct listen_conf, deny),
+	  .help = "networks, or unix, of clients that may not connect; of networks within one "
+		  "another, in either list, the narrowest decides" },
 	{ "tls", CONF_BOOL, CONF_FIELD(struct listen_conf, tls.is_on), .def = "no",
 	  .help = "HTTPS; needs a certificate and its key" },
 	{ "certificate", CONF_PATHS, CONF_FIELD(struct listen_conf, tls.certificate),

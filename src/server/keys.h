@@ -34,6 +34,7 @@ struct listen_conf {
 	unsigned protocols; /* a bit per protocol: enum listen_protocol */
 	unsigned half_close; /* 0: cancel, 1: allow */
 	bool proxy_protocol;
+	struct conf_list proxy_from, allow, deny;
 	struct tls_conf tls;
 };
 

@@ -445,8 +445,11 @@ site_free(struct site **site)
 		if (s->sources[i]->ops->unload)
 			s->sources[i]->ops->unload(s->sources[i]);
 	}
-	for (unsigned i = 0; i < s->listener_count; i++)
+	for (unsigned i = 0; i < s->listener_count; i++) {
 		tls_context_unref(&s->listeners[i].tls);
+		networks_unref(&s->listeners[i].access);
+		networks_unref(&s->listeners[i].proxies);
+	}
 	site_close_guards(s);
 	site_close_modules(s);
 	pools_release(&s->pools);

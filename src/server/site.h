@@ -23,6 +23,8 @@ struct site_listener {
 	struct address address;
 	unsigned backlog;
 	bool allows_half_close;
+	struct networks *access; /* counted: clients' networks; NULL: all may connect */
+	struct networks *proxies; /* counted; NULL: any */
 	bool is_proxied; /* connections begin with a header of the PROXY protocol */
 	struct tls_conf tls_conf;
 	const struct conf_section *section;

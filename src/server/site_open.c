@@ -133,6 +133,18 @@ check_address(const struct site *s, const struct site_listener *l, struct conf_s
 }
 
 static void
+read_networks(struct site_listener *l, const struct listen_conf *c,
+	      const struct conf_section *section, struct conf_errors *e)
+{
+	const struct network_key key = { "proxy_from", &c->proxy_from, 1 };
+
+	l->access = network_list_access(&c->allow, &c->deny, section, e);
+	l->proxies = network_list_read(&key, 1, section, e);
+	if (c->proxy_from.count && !c->proxy_protocol)
+		conf_error_at(e, section, "proxy_from", "there is no proxy_protocol here");
+}
+
+static void
 read_listeners(struct site *s, struct conf_errors *e)
 {
 	struct conf_section *section = NULL;
@@ -158,6 +170,7 @@ read_listeners(struct site *s, struct conf_errors *e)
 		l->backlog = c.backlog;
 		l->allows_half_close = c.half_close != 0;
 		l->is_proxied = c.proxy_protocol;
+		read_networks(l, &c, section, e);
 		l->section = section;
 		l->tls_conf = c.tls;
 		if (tls_conf_check(&c.tls, section, e) != 0)

@@ -19,15 +19,17 @@ enum { LAST_REQUEST_MS = 1000 }; /* how long an idle conn may still send one whe
 
 static void
 open_one(struct conn_host *host, int fd, const struct address *peer, uint32_t flags,
-	 struct tls_context *tls)
+	 struct tls_context *tls, struct networks *access)
 {
 	if (flags & CONN_PROXIED)
-		conn_open_proxied(host, fd, peer, flags, tls);
+		conn_open_proxied(host, fd, peer, flags, tls, access);
 	else if (tls)
 		conn_open_secure(host, fd, peer, flags, tls);
 	else
 		conn_open(host, fd, peer, flags);
-	tls_context_unref(&tls);
+	if (tls)
+		tls_context_unref(&tls);
+	networks_unref(&access);
 }
 
 static void
@@ -43,7 +45,8 @@ on_handover(struct mail *m, void *receiver)
 			peer.of.v4 = h->item[i].peer.of.v4;
 		else if (peer.of.any.sa_family == AF_INET6)
 			peer.of.v6 = h->item[i].peer.of.v6;
-		open_one(&w->host, h->item[i].fd, &peer, h->item[i].flags, h->item[i].tls);
+		open_one(&w->host, h->item[i].fd, &peer, h->item[i].flags, h->item[i].tls,
+			 h->item[i].access);
 	}
 	mem_free(&h);
 }
@@ -62,11 +65,12 @@ handover_new(void)
 
 void
 handover_add(struct handover *h, int fd, const struct address *peer, uint32_t flags,
-	     struct tls_context *tls)
+	     struct tls_context *tls, struct networks *access)
 {
 	h->item[h->count].fd = fd;
 	h->item[h->count].flags = flags;
 	h->item[h->count].tls = tls ? tls_context_ref(tls) : NULL;
+	h->item[h->count].access = access && (flags & CONN_PROXIED) ? networks_ref(access) : NULL;
 	h->item[h->count].peer.family = peer->of.any.sa_family;
 	if (peer->of.any.sa_family == AF_INET)
 		h->item[h->count].peer.of.v4 = peer->of.v4;

@@ -25,6 +25,7 @@ struct handover {
 		int fd;
 		uint32_t flags; /* enum conn_flag of the listener */
 		struct tls_context *tls; /* counted: of the site it was accepted for; NULL: plain */
+		struct networks *access; /* counted: clients who may be behind a proxy */
 		struct {
 			uint16_t family;
 			union {
@@ -90,9 +91,10 @@ void worker_check_empty(struct worker *w);
 
 /* An empty handover, or NULL. */
 struct handover *handover_new(void) MUST_CHECK;
-/* Adds an accepted connection. With TLS it takes a user of the context of its own. */
+/* Adds an accepted connection. It takes users of its own of context and networks, which may be
+ * NULL. */
 void handover_add(struct handover *h, int fd, const struct address *peer, uint32_t flags,
-		  struct tls_context *tls);
+		  struct tls_context *tls, struct networks *access);
 void handover_send(struct handover *h, struct worker *w);
 
 /* Orders, from the main thread; ERR_MEMORY: not sent. */

@@ -230,7 +230,7 @@ stand_connect(struct stand *b, int type, uint32_t conn_flags)
 	take_client(b, pair[0]);
 	set_non_blocking(pair[1]);
 	if (conn_flags & CONN_PROXIED)
-		conn_open_proxied(&b->host, pair[1], &peer, conn_flags, NULL);
+		conn_open_proxied(&b->host, pair[1], &peer, conn_flags, NULL, b->access);
 	else
 		conn_open(&b->host, pair[1], &peer, conn_flags);
 	stand_turns(b, 1);

@@ -19,6 +19,7 @@ struct stand {
 	struct exchange *x; /* the one that runs, or NULL */
 	int client; /* the client's end; -1 */
 	uint64_t now_ns;
+	struct networks *access; /* of clients behind a proxy; owned by the test */
 	/* What the application does; NULL: answers "hello" at once, takes all it is fed. */
 	void (*begin)(struct stand *b, struct exchange *x);
 	void (*feed)(struct stand *b, struct exchange *x, struct chunks *body, bool is_last);

@@ -94,7 +94,7 @@ give_conn(struct worker *w)
 	ck_assert_ptr_nonnull(h);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
 			 0);
-	handover_add(h, pair[0], &peer, 0, NULL);
+	handover_add(h, pair[0], &peer, 0, NULL, NULL);
 	handover_send(h, w);
 	return pair[1];
 }
