@@ -15,6 +15,7 @@
 #include "net/env.h"
 #include "net/io.h"
 #include "net/wheel.h"
+#include "proto/pace.h"
 #include "wire/h1_head.h"
 
 struct conn;
@@ -62,6 +63,7 @@ struct conn_protocol {
 struct conn_limits {
 	struct h1_limits h1;
 	uint64_t header_timeout_ns, body_idle_timeout_ns, idle_timeout_ns, send_idle_timeout_ns;
+	struct pace_limit body_pace, send_pace; /* what slow clients have to keep up with */
 	uint64_t max_body; /* bytes, for routes without one of their own */
 };
 
@@ -202,6 +204,9 @@ conn_client(const struct conn *c, struct address *client)
 		client->len = sizeof(c->peer.v6);
 	}
 }
+
+/* The client did something wrong: counted, and told to the log; as fault_log. */
+void conn_fault(const struct conn *c, enum counter reason, int status, const char *what);
 
 /* The same, or the proxy that speaks for it. ERR_SYSTEM: nobody knows any more. */
 int conn_peer(const struct conn *c, struct address *peer) MUST_CHECK;

@@ -251,24 +251,44 @@ is_timeout_right(const struct h1 *h, enum h1_wait wait)
 	       !(wait == H1_WAIT_SEND && (h->flags & H1_WENT));
 }
 
+/* When the client is too slow for what it will be waited for from now on. */
+static uint64_t
+look_at_pace(struct h1 *h, enum h1_wait wait, uint64_t now)
+{
+	const struct conn_limits *limits = &h->conn->host->limits;
+	uint64_t in, out;
+
+	if (h->wait != H1_WAIT_SEND)
+		pace_start(&h->out_pace, &limits->send_pace,
+			   now); /* nothing waited to be written */
+	in = pace_look(&h->in_pace, &limits->body_pace, h->wait == H1_WAIT_BODY, now);
+	out = pace_look(&h->out_pace, &limits->send_pace, h->wait == H1_WAIT_SEND, now);
+	return wait == H1_WAIT_BODY ? in : wait == H1_WAIT_SEND ? out : CLOCK_NEVER;
+}
+
 static void
 set_timeout(struct h1 *h)
 {
 	const struct conn_limits *limits = &h->conn->host->limits;
 	enum h1_wait wait = what_it_waits_for(h);
-	uint64_t now, until = CLOCK_NEVER;
+	uint64_t now, until = CLOCK_NEVER, pace;
 
 	if (is_timeout_right(h, wait))
 		return;
-	h->wait = wait;
-	h->flags &= ~(unsigned)(H1_CAME | H1_WENT);
 	now = loop_now(&h->conn->host->env->loop);
+	pace = look_at_pace(h, wait, now);
+	h->wait = wait;
+	h->flags &= ~(unsigned)(H1_CAME | H1_WENT | H1_SLOW);
 	if (wait == H1_WAIT_HEAD)
 		until = clock_after(now, limits->header_timeout_ns);
 	else if (wait == H1_WAIT_BODY)
 		until = clock_after(now, limits->body_idle_timeout_ns);
 	else if (wait == H1_WAIT_SEND)
 		until = clock_after(now, limits->send_idle_timeout_ns);
+	if (pace < until) {
+		until = pace;
+		h->flags |= H1_SLOW;
+	}
 	conn_expire_at(h->conn, until);
 }
 
@@ -333,10 +353,14 @@ refuse_late(struct h1 *h)
 	struct exchange *x = &h->x;
 
 	if (h->state == H1_HEAD) {
-		h1_turn_away(h, 408, COUNTER_CLOSE_HEADER);
+		h1_turn_away(h, 408, COUNTER_CLOSE_HEADER,
+			     "the request head is not complete in time");
 		return;
 	}
-	count_add(h->conn->host->env->counters, COUNTER_CLOSE_BODY, 1);
+	if (h->flags & H1_SLOW)
+		conn_fault(h->conn, COUNTER_CLOSE_BODY_RATE, 408, "the body comes too slowly");
+	else
+		conn_fault(h->conn, COUNTER_CLOSE_BODY, 408, "the body does not come");
 	if (h->state != H1_RUNNING) {
 		h->flags |= H1_BROKEN;
 		return;
@@ -359,7 +383,11 @@ expire(void *active)
 	if (h->wait <= H1_WAIT_NONE)
 		return CONN_NEXT_WAIT;
 	if (h->wait == H1_WAIT_SEND) {
-		count_add(h->conn->host->env->counters, COUNTER_CLOSE_SEND, 1);
+		if (h->flags & H1_SLOW)
+			conn_fault(h->conn, COUNTER_CLOSE_SEND_RATE, 0,
+				   "the response is read too slowly");
+		else
+			conn_fault(h->conn, COUNTER_CLOSE_SEND, 0, "the response is not read");
 		io_reset_on_close(&h->conn->io);
 		return CONN_NEXT_CLOSE;
 	}

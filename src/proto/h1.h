@@ -41,6 +41,7 @@ enum h1_flag {
 	H1_WENT = 16384, /* bytes were written since then */
 	H1_OUT_UNTIL_CLOSE = 32768, /* the response's body ends with the connection */
 	H1_OTHER = 65536, /* the client has begun with the preface of HTTP/2 */
+	H1_SLOW = 131072, /* the conn's time-out is that of its pace */
 };
 
 /* What the machine waits for from the client: which time-out applies. */
@@ -67,6 +68,7 @@ struct h1 {
 	uint64_t body_left; /* of a Content-Length body */
 	struct chunked chunked; /* of a chunked one */
 	struct trailers trailers; /* behind it */
+	struct pace in_pace, out_pace;
 	struct chunks out; /* not written yet */
 	struct block *out_block; /* counted: small pieces are gathered here */
 	uint32_t out_from; /* first byte of it that is behind `out` in the queue */

@@ -5,7 +5,6 @@
  * borrow from it by reference, so a block in use is never moved or written
  * over: what is unfinished at its end goes to the next block.
  */
-#include "base/log.h"
 #include "http/uri.h"
 #include "proto/h1_priv.h"
 #include "wire/h2_frames.h"
@@ -72,6 +71,7 @@ h1_read(struct h1 *h)
 	if (n > 0) {
 		h->in->len += (uint32_t)n;
 		h->flags |= H1_CAME;
+		pace_move(&h->in_pace, (uint64_t)n);
 		/* A short read emptied the socket: what comes later is a new edge. */
 		if ((size_t)n < room && !(c->flags & CONN_PEER_CLOSED) && io_is_drained(&c->io))
 			c->flags &= ~(unsigned)CONN_READABLE;
@@ -122,13 +122,12 @@ init_exchange(struct h1 *h)
 	x->body_received = x->body_sent = 0;
 	x->is_head_sent = x->is_answered = x->is_body_complete = x->is_closing = x->is_cut = false;
 	x->hides_server = false;
-	h->flags &= H1_INSIDE | H1_CAME | H1_WENT;
+	h->flags &= H1_INSIDE | H1_CAME | H1_WENT | H1_SLOW;
 }
 
 static void
-turn_away(struct h1 *h, int status, enum counter reason, struct slice method, struct slice target)
+turn_away(struct h1 *h, int status, struct slice method, struct slice target)
 {
-	count_add(h->conn->host->env->counters, reason, 1);
 	init_exchange(h);
 	h->x.request =
 	    (struct request){ .version = HTTP_1_1, .method_name = method, .target = target };
@@ -140,21 +139,22 @@ turn_away(struct h1 *h, int status, enum counter reason, struct slice method, st
 
 /* For whoever reads the log: the first line's words, whatever they are. */
 void
-h1_turn_away(struct h1 *h, int status, enum counter reason)
+h1_turn_away(struct h1 *h, int status, enum counter reason, const char *what)
 {
 	struct slice line = h1_pending(h), method, target;
 
+	conn_fault(h->conn, reason, status, what);
 	if (slice_has_prefix(line, SLICE("\r\n")))
 		line = slice_after(line, 2); /* RFC 9112 2.2 */
 	line.len = slice_find(line, '\n');
 	line.len = slice_find(line, '\r');
 	method = slice_cut(&line, ' ');
 	target = slice_cut(&line, ' ');
-	turn_away(h, status, reason, method, target);
+	turn_away(h, status, method, target);
 }
 
 static enum counter
-counter_for(int status)
+counter_for(int status, enum method method)
 {
 	switch (status) {
 	case 414:
@@ -162,7 +162,7 @@ counter_for(int status)
 	case 431:
 		return COUNTER_REFUSED_HEAD;
 	case 501:
-		return COUNTER_REFUSED_CODING;
+		return method == METHOD_CONNECT ? COUNTER_REFUSED_METHOD : COUNTER_REFUSED_CODING;
 	case 505:
 		return COUNTER_REFUSED_VERSION;
 	case 417:
@@ -221,6 +221,7 @@ expect_body(struct h1 *h)
 		h->body_left = 0;
 		return;
 	}
+	pace_start(&h->in_pace, &h->conn->host->limits.body_pace, h->x.begun_ns);
 	h->body_left = q->framing == BODY_LENGTH ? q->content_length : 0;
 	if (q->framing == BODY_CHUNKED) {
 		chunked_init(&h->chunked, H1_TRAILER_BYTES);
@@ -246,9 +247,12 @@ begin(struct h1 *h, size_t head_bytes)
 		err = decode_path(h);
 	if (err) {
 		arena_fini(&h->x.arena);
-		turn_away(h, err == ERR_MEMORY ? 503 : 400,
-			  err == ERR_MEMORY ? COUNTER_REFUSED_MEMORY : COUNTER_REFUSED_SYNTAX,
-			  h->x.request.method_name, h->x.request.target);
+		if (err == ERR_MEMORY)
+			count_add(host->env->counters, COUNTER_REFUSED_MEMORY, 1);
+		else
+			conn_fault(h->conn, COUNTER_REFUSED_SYNTAX, 400, "the path is malformed");
+		turn_away(h, err == ERR_MEMORY ? 503 : 400, h->x.request.method_name,
+			  h->x.request.target);
 		return;
 	}
 	expect_body(h);
@@ -322,8 +326,7 @@ h1_take_head(struct h1 *h)
 	} else if (is_other(h, in)) {
 		return make_way(h, in);
 	} else {
-		log_debug("request refused: %d: %s", p.status, p.reason);
-		h1_turn_away(h, p.status, counter_for(p.status));
+		h1_turn_away(h, p.status, counter_for(p.status, q->method), p.reason);
 	}
 	return H1_PROGRESS;
 }
@@ -384,18 +387,21 @@ static void
 fail_body(struct h1 *h, int err)
 {
 	struct exchange *x = &h->x;
-	enum counter reason = err == ERR_TOO_LARGE  ? COUNTER_REFUSED_BODY
-			      : err == ERR_PROTOCOL ? COUNTER_BODY_SYNTAX
-						    : COUNTER_REFUSED_MEMORY;
+	int status = err == ERR_TOO_LARGE ? 413 : err == ERR_PROTOCOL ? 400 : 503;
 
-	count_add(h->conn->host->env->counters, reason, 1);
+	if (err == ERR_TOO_LARGE)
+		conn_fault(h->conn, COUNTER_REFUSED_BODY, status, "the body is too large");
+	else if (err == ERR_PROTOCOL)
+		conn_fault(h->conn, COUNTER_BODY_SYNTAX, status, "the body breaks its framing");
+	else
+		count_add(h->conn->host->env->counters, COUNTER_REFUSED_MEMORY, 1);
 	exchange_cancel(x, err);
 	x->is_closing = true;
 	h->flags |= H1_LINGER_DUE;
 	if (x->is_head_sent)
 		h1_ops.abort(x, err);
 	else
-		exchange_refuse(x, err == ERR_TOO_LARGE ? 413 : err == ERR_PROTOCOL ? 400 : 503);
+		exchange_refuse(x, status);
 }
 
 enum h1_progress

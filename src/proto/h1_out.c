@@ -473,6 +473,7 @@ write_gathered(struct h1 *h)
 	} else if (n > 0) {
 		h->out_from += (uint32_t)n;
 		h->flags |= H1_WENT;
+		pace_move(&h->out_pace, (uint64_t)n);
 	}
 }
 
@@ -488,6 +489,7 @@ write_list(struct h1 *h)
 		lose(h);
 	if (h->out.bytes < before)
 		h->flags |= H1_WENT;
+	pace_move(&h->out_pace, before - h->out.bytes);
 	if (err == 0 && h->out.bytes > 0) /* its share of this turn is used up */
 		loop_last(&h->conn->host->env->loop, &h->work);
 }

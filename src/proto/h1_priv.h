@@ -33,7 +33,7 @@ enum h1_progress h1_take_body(struct h1 *h);
 /* Drops body that nobody wants, after the response. */
 enum h1_progress h1_drop_body(struct h1 *h);
 /* Answers a request that never becomes an exchange, and closes. */
-void h1_turn_away(struct h1 *h, int status, enum counter reason);
+void h1_turn_away(struct h1 *h, int status, enum counter reason, const char *what);
 
 static inline struct slice
 h1_pending(const struct h1 *h)

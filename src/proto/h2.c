@@ -185,7 +185,7 @@ h2_charge(struct h2 *h, enum h2_waste waste)
 {
 	if ((h->flags & H2_ENDING) || h2_budget_charge(&h->budget, waste, 1, h2_now(h)))
 		return;
-	h2_count(h, h2_budget_reason(&h->budget));
+	h2_fault(h, h2_budget_reason(&h->budget), 0, H2_CALMED);
 	h2_end(h, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
@@ -283,6 +283,7 @@ flush(struct h2 *h, size_t *left)
 	*left -= went < *left ? went : *left;
 	if (went > 0)
 		h->flags |= H2_WENT;
+	pace_move(&h->out_pace, went);
 	if (err == ERR_CLOSED)
 		h->conn->flags |= CONN_LOST;
 	if (err && err != ERR_BUSY)
@@ -352,19 +353,36 @@ sooner(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* For what waits in the outbox: bytes have to move, and fast enough. */
+static void
+set_send_timeout(struct h2 *h)
+{
+	const struct conn_limits *limits = &h->conn->host->limits;
+	bool was_waiting = h->send_due_ns != CLOCK_NEVER;
+	bool is_waiting = outbox_bytes(&h->out) > 0;
+	uint64_t now = h2_now(h), due = CLOCK_NEVER, pace;
+
+	if (!is_waiting && !was_waiting)
+		return;
+	if (is_waiting && was_waiting && !(h->flags & H2_WENT))
+		return;
+	if (!was_waiting)
+		pace_start(&h->out_pace, &limits->send_pace, now);
+	pace = pace_look(&h->out_pace, &limits->send_pace, was_waiting, now);
+	if (is_waiting)
+		due = clock_after(now, h->flags & H2_ENDING ? H2_BYE_MS * CLOCK_MS
+							    : limits->send_idle_timeout_ns);
+	h->is_slow = is_waiting && pace < due;
+	h->send_due_ns = h->is_slow ? pace : due;
+	h->flags &= ~(unsigned)H2_WENT;
+}
+
 static void
 set_timeout(struct h2 *h)
 {
-	const struct conn_limits *limits = &h->conn->host->limits;
-	bool is_leaving = (h->flags & H2_ENDING) != 0;
 	uint64_t due;
 
-	if (outbox_bytes(&h->out) == 0)
-		h->send_due_ns = CLOCK_NEVER;
-	else if (h->send_due_ns == CLOCK_NEVER || (h->flags & H2_WENT))
-		h->send_due_ns = clock_after(h2_now(h), is_leaving ? H2_BYE_MS * CLOCK_MS
-								   : limits->send_idle_timeout_ns);
-	h->flags &= ~(unsigned)H2_WENT;
+	set_send_timeout(h);
 	due = sooner(h->stream_count ? h->streams_due_ns : h->idle_due_ns, h->send_due_ns);
 	due = sooner(due, sooner(h->head_due_ns, h->drain_due_ns));
 	conn_expire_at(h->conn, due);
@@ -435,13 +453,16 @@ expire(void *active)
 	uint64_t now = h2_now(h);
 
 	if (h->send_due_ns <= now) {
-		h2_count(h, COUNTER_CLOSE_SEND);
+		if (h->is_slow)
+			h2_fault(h, COUNTER_CLOSE_SEND_RATE, 0, "responses are read too slowly");
+		else
+			h2_fault(h, COUNTER_CLOSE_SEND, 0, "responses are not read");
 		io_reset_on_close(&h->conn->io);
 		return CONN_NEXT_CLOSE;
 	}
 	h->flags |= H2_INSIDE;
 	if (h->head_due_ns <= now) {
-		h2_count(h, COUNTER_CLOSE_HEADER);
+		h2_fault(h, COUNTER_CLOSE_HEADER, 0, "a header block is not complete in time");
 		h2_end(h, NGHTTP2_ENHANCE_YOUR_CALM);
 	} else if (h->stream_count == 0 && h->idle_due_ns <= now) {
 		h2_count(h, h->conn->host->is_draining ? COUNTER_CLOSE_DRAIN : COUNTER_CLOSE_IDLE);

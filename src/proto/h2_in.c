@@ -8,7 +8,6 @@
  * pin a block with each byte.
  */
 #include "base/clock.h"
-#include "base/log.h"
 #include "proto/h2_priv.h"
 #include "wire/trailers.h"
 
@@ -33,7 +32,7 @@ fail(struct h2_stream *s, int err)
 static int
 refuse_stream(struct h2 *h, int32_t id)
 {
-	h2_count(h, COUNTER_H2_REFUSED);
+	h2_fault(h, COUNTER_H2_REFUSED, 0, "HTTP/2: more streams than it may have");
 	h2_note_cut(h, (uint32_t)id);
 	return nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, id,
 					 NGHTTP2_REFUSED_STREAM) == 0
@@ -91,7 +90,7 @@ on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *n
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
 	if (s->head.bytes / H2_HEADS_MORE > limit) {
-		h2_count(h, COUNTER_REFUSED_HEAD);
+		h2_fault(h, COUNTER_REFUSED_HEAD, 0, "HTTP/2: a header block far above the limit");
 		h2_end(h, NGHTTP2_ENHANCE_YOUR_CALM);
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
@@ -104,15 +103,15 @@ on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, const ui
 		  size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
 		  void *user)
 {
-	struct h2 *h = user;
-
 	(void)session;
+	(void)frame;
+	(void)name;
+	(void)name_len;
 	(void)value;
+	(void)value_len;
 	(void)flags;
-	log_debug("stream %d: field %.*s is malformed (%zu bytes)", frame->hd.stream_id,
-		  SLICE_PRINT(slice_make((const char *)name, name_len)), value_len);
-	h2_count(h, COUNTER_REFUSED_SYNTAX);
-	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	(void)user;
+	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* counted when its reset is sent */
 }
 
 /* --- bodies ------------------------------------------------------------------------------ */
@@ -166,6 +165,7 @@ on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *at, 
 			   : NGHTTP2_ERR_CALLBACK_FAILURE;
 	s->x.body_received += len;
 	s->flags |= H2_STREAM_CAME;
+	pace_move(&s->in_pace, len);
 	/* Before begin it is not known how much the route allows. */
 	if ((s->flags & H2_STREAM_BEGUN) && s->x.body_received > s->x.max_body)
 		err = ERR_TOO_LARGE;
@@ -217,7 +217,7 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 	case NGHTTP2_PRIORITY_UPDATE:
 		/* RFC 9218 7.1: the library passes over it. */
 		if (((const nghttp2_ext_priority_update *)frame->ext.payload)->stream_id == 0) {
-			h2_count(h, COUNTER_H2_ERROR);
+			h2_fault(h, COUNTER_H2_ERROR, 0, "HTTP/2: PRIORITY_UPDATE of stream 0");
 			h2_end(h, NGHTTP2_PROTOCOL_ERROR);
 		}
 		break;
@@ -264,15 +264,15 @@ h2_in_register(nghttp2_session_callbacks *callbacks)
 static void
 give_up(struct h2 *h, int err)
 {
-	log_debug("HTTP/2: %s", nghttp2_strerror(err));
 	if (err == NGHTTP2_ERR_NOMEM || err == NGHTTP2_ERR_CALLBACK_FAILURE) {
 		h2_count(h, COUNTER_CLOSE_MEMORY);
 		h->flags |= H2_BROKEN;
 	} else if (err == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
-		h2_count(h, COUNTER_H2_ERROR);
+		h2_fault(h, COUNTER_H2_ERROR, 0, "HTTP/2: no preface");
 		h2_end(h, NGHTTP2_PROTOCOL_ERROR);
 	} else { /* too many CONTINUATIONs, acknowledgements that wait */
-		h2_count(h, h->is_block_open ? COUNTER_H2_WASTE_EMPTY : COUNTER_H2_WASTE_UNKNOWN);
+		h2_fault(h, h->is_block_open ? COUNTER_H2_WASTE_EMPTY : COUNTER_H2_WASTE_UNKNOWN, 0,
+			 nghttp2_strerror(err));
 		h2_end(h, NGHTTP2_ENHANCE_YOUR_CALM);
 	}
 }
@@ -337,10 +337,10 @@ look_at(struct h2 *h, const struct h2_frame_head *head)
 	watch_block(h, head);
 	/* RFC 9113 6.3: the library passes over PRIORITY as a whole. */
 	if (is_stale(h, head) || (head->type == H2_FRAME_PRIORITY && head->stream == 0)) {
-		h2_count(h, COUNTER_H2_ERROR);
+		h2_fault(h, COUNTER_H2_ERROR, 0, "HTTP/2: a frame on a stream that cannot be");
 		h2_end(h, NGHTTP2_PROTOCOL_ERROR);
 	} else if (!h2_budget_charge_frame(&h->budget, head, h2_now(h))) {
-		h2_count(h, h2_budget_reason(&h->budget));
+		h2_fault(h, h2_budget_reason(&h->budget), 0, H2_CALMED);
 		h2_end(h, NGHTTP2_ENHANCE_YOUR_CALM);
 	}
 }

@@ -376,6 +376,8 @@ send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_h
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	h->held -= len;
 	s->flags |= H2_STREAM_WENT;
+	pace_move(&s->out_pace, len);
+	h->framed_ns = h2_now(h);
 	/* Not when a window lets out byte by byte. */
 	if (len >= SMALL_DATA || s->out.bytes == 0)
 		h2_budget_earn_updates(&h->budget);
@@ -385,11 +387,15 @@ send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_h
 
 /* A client that makes us reset streams wastes as much as one that resets them. */
 static void
-on_reset_sent(struct h2 *h, uint32_t error)
+on_reset_sent(struct h2 *h, const struct h2_stream *s, uint32_t error)
 {
+	if (error == NGHTTP2_PROTOCOL_ERROR && !(s && (s->flags & H2_STREAM_BEGUN)))
+		h2_fault(h, COUNTER_REFUSED_SYNTAX, 0, "HTTP/2: a malformed request");
+	else if (error == NGHTTP2_PROTOCOL_ERROR)
+		h2_fault(h, COUNTER_BODY_SYNTAX, 0, "HTTP/2: a malformed body");
 	if (error == NGHTTP2_FLOW_CONTROL_ERROR && !(h->flags & H2_ENDING)) {
 		/* RFC 9113 6.9.2: where SETTINGS did it, it is the connection's error. */
-		h2_count(h, COUNTER_H2_ERROR);
+		h2_fault(h, COUNTER_H2_ERROR, 0, "HTTP/2: a window too large");
 		h2_end(h, error);
 	} else if (error != NGHTTP2_INTERNAL_ERROR && error != NGHTTP2_CANCEL) {
 		h2_charge(h, H2_WASTE_ERROR);
@@ -402,16 +408,16 @@ on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 	struct h2 *h = user;
 	struct h2_stream *s;
 
+	s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
 	if (frame->hd.type == NGHTTP2_RST_STREAM)
-		on_reset_sent(h, frame->rst_stream.error_code);
+		on_reset_sent(h, s, frame->rst_stream.error_code);
 	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
 	    !(h->flags & H2_ENDING)) {
-		h2_count(h, COUNTER_H2_ERROR);
+		h2_fault(h, COUNTER_H2_ERROR, 0, nghttp2_http2_strerror(frame->goaway.error_code));
 		h->flags |= H2_ENDING;
 	}
 	if (frame->hd.type > NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
-	s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
 	if (!s)
 		return 0;
 	s->flags |= H2_STREAM_WHOLE;

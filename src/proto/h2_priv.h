@@ -36,6 +36,8 @@ enum {
 	H2_BYE_MS = 2000, /* for a last GOAWAY to be written */
 };
 
+#define H2_CALMED "HTTP/2: too many frames that lead to nothing"
+
 enum h2_flag {
 	H2_INSIDE = 1, /* the machine runs: calls from the application only leave marks */
 	H2_BROKEN = 2, /* the connection cannot go on */
@@ -67,6 +69,9 @@ struct h2 {
 	bool is_block_open; /* HEADERS came, and not all of its CONTINUATIONs */
 	uint64_t head_due_ns; /* of a header block that has begun */
 	uint64_t send_due_ns; /* of bytes that are queued */
+	struct pace out_pace;
+	bool is_slow; /* send_due_ns is of the pace */
+	uint64_t framed_ns; /* when DATA was framed last */
 	uint64_t idle_due_ns; /* while there is no stream */
 	uint64_t drain_due_ns; /* when draining is said for good */
 	uint64_t streams_due_ns; /* no stream's time-out comes before */
@@ -105,6 +110,8 @@ struct h2_stream {
 	int failure; /* why it FAILED */
 	enum h2_wait wait;
 	uint64_t due_ns; /* when what it waits for is late */
+	struct pace in_pace, out_pace;
+	bool is_slow; /* due_ns is of its pace */
 	struct h2_head head;
 	size_t trailer_bytes;
 	struct chunks in; /* body that came and was not fed */
@@ -128,6 +135,12 @@ static inline uint64_t
 h2_now(struct h2 *h)
 {
 	return loop_now(&h->conn->host->env->loop);
+}
+
+static inline void
+h2_fault(struct h2 *h, enum counter reason, int status, const char *what)
+{
+	conn_fault(h->conn, reason, status, what);
 }
 
 static inline void

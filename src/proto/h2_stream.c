@@ -9,7 +9,6 @@
  *               CLOSED may come at any time; ENDED is then a cancel
  */
 #include "base/clock.h"
-#include "base/log.h"
 #include "proto/h2_priv.h"
 
 /* --- birth and death ---------------------------------------------------------------- */
@@ -152,6 +151,8 @@ counter_for(int status)
 		return COUNTER_REFUSED_EXPECT;
 	case 431:
 		return COUNTER_REFUSED_HEAD;
+	case 501:
+		return COUNTER_REFUSED_METHOD;
 	case 503:
 		return COUNTER_REFUSED_MEMORY;
 	default:
@@ -162,8 +163,7 @@ counter_for(int status)
 static void
 turn_away(struct h2_stream *s)
 {
-	log_debug("request refused: %d: %s", s->head.status, s->head.reason);
-	h2_count(s->h2, counter_for(s->head.status));
+	h2_fault(s->h2, counter_for(s->head.status), s->head.status, s->head.reason);
 	exchange_refuse(&s->x, s->head.status);
 }
 
@@ -180,6 +180,7 @@ begin(struct h2_stream *s)
 		return;
 	}
 	h2_count(s->h2, COUNTER_REQUESTS);
+	pace_start(&s->in_pace, &s->h2->conn->host->limits.body_pace, x->begun_ns);
 	if (!has_body) {
 		x->is_body_complete = true;
 		x->body_done_ns = x->begun_ns;
@@ -201,16 +202,19 @@ refuse_body(struct h2_stream *s, int err)
 	static const struct {
 		int err, status;
 		enum counter reason;
+		const char *what;
 	} answers[] = {
-		{ ERR_TOO_LARGE, 413, COUNTER_REFUSED_BODY },
-		{ ERR_TIMEOUT, 408, COUNTER_CLOSE_BODY },
-		{ 0, 503, COUNTER_REFUSED_MEMORY },
+		{ ERR_TOO_LARGE, 413, COUNTER_REFUSED_BODY, "the body is too large" },
+		{ ERR_TIMEOUT, 408, COUNTER_CLOSE_BODY, "the body does not come" },
+		{ ERR_DEADLINE, 408, COUNTER_CLOSE_BODY_RATE, "the body comes too slowly" },
+		{ 0, 503, COUNTER_REFUSED_MEMORY, "no memory for the body" },
 	};
 	unsigned i = 0;
 
 	while (answers[i].err && answers[i].err != err)
 		i++;
-	h2_count(s->h2, answers[i].reason);
+	h2_fault(s->h2, answers[i].reason, answers[i].status, answers[i].what);
+	err = err == ERR_DEADLINE ? ERR_TIMEOUT : err;
 	exchange_cancel(&s->x, err);
 	if (s->x.is_head_sent)
 		h2_ops.abort(&s->x, err);
@@ -279,35 +283,78 @@ what_it_waits_for(const struct h2_stream *s)
 	return H2_WAIT_NONE;
 }
 
+/* As with HTTP/1, for each stream. */
+static uint64_t
+look_at_pace(struct h2_stream *s, enum h2_wait wait, uint64_t now)
+{
+	const struct conn_limits *limits = &s->h2->conn->host->limits;
+	uint64_t in, out;
+
+	if (s->wait != H2_WAIT_SEND)
+		pace_start(&s->out_pace, &limits->send_pace, now);
+	in = pace_look(&s->in_pace, &limits->body_pace, s->wait == H2_WAIT_BODY, now);
+	out = pace_look(&s->out_pace, &limits->send_pace, s->wait == H2_WAIT_SEND, now);
+	return wait == H2_WAIT_BODY ? in : wait == H2_WAIT_SEND ? out : CLOCK_NEVER;
+}
+
 /* Bytes that come give no time to those that should go. */
 static void
 set_timeout(struct h2_stream *s)
 {
 	const struct conn_limits *limits = &s->h2->conn->host->limits;
 	enum h2_wait wait = what_it_waits_for(s);
+	uint64_t now, pace;
 
 	if (wait == s->wait && !(wait == H2_WAIT_BODY && (s->flags & H2_STREAM_CAME)) &&
 	    !(wait == H2_WAIT_SEND && (s->flags & H2_STREAM_WENT)))
 		return;
+	now = h2_now(s->h2);
+	pace = look_at_pace(s, wait, now);
 	s->wait = wait;
 	s->flags &= ~(unsigned)(H2_STREAM_CAME | H2_STREAM_WENT);
 	s->due_ns = CLOCK_NEVER;
 	if (wait == H2_WAIT_BODY)
-		s->due_ns = clock_after(h2_now(s->h2), limits->body_idle_timeout_ns);
+		s->due_ns = clock_after(now, limits->body_idle_timeout_ns);
 	else if (wait == H2_WAIT_SEND)
-		s->due_ns = clock_after(h2_now(s->h2), limits->send_idle_timeout_ns);
+		s->due_ns = clock_after(now, limits->send_idle_timeout_ns);
+	s->is_slow = pace < s->due_ns;
+	if (s->is_slow)
+		s->due_ns = pace;
 	if (s->due_ns < s->h2->streams_due_ns)
 		s->h2->streams_due_ns = s->due_ns;
+}
+
+/* It is not the client's fault that others go first: its window is open, and DATA flows. */
+static bool
+has_to_wait(struct h2_stream *s)
+{
+	struct h2 *h = s->h2;
+	uint64_t patience = h->conn->host->limits.send_idle_timeout_ns;
+
+	if (s->wait != H2_WAIT_SEND ||
+	    nghttp2_session_get_stream_remote_window_size(h->session, (int32_t)s->id) <= 0 ||
+	    clock_after(h->framed_ns, patience) <= h2_now(h))
+		return false;
+	pace_start(&s->out_pace, &h->conn->host->limits.send_pace, h2_now(h));
+	s->due_ns = clock_after(h->framed_ns, patience);
+	s->is_slow = false;
+	return true;
 }
 
 void
 h2_stream_expire(struct h2_stream *s)
 {
+	if (has_to_wait(s))
+		return;
 	s->due_ns = CLOCK_NEVER;
 	if (s->wait == H2_WAIT_BODY && !(s->flags & H2_STREAM_ENDED)) {
-		refuse_body(s, ERR_TIMEOUT);
+		refuse_body(s, s->is_slow ? ERR_DEADLINE : ERR_TIMEOUT);
 	} else if (s->wait == H2_WAIT_SEND) {
-		h2_count(s->h2, COUNTER_CLOSE_SEND);
+		if (s->is_slow)
+			h2_fault(s->h2, COUNTER_CLOSE_SEND_RATE, 0,
+				 "a response is read too slowly");
+		else
+			h2_fault(s->h2, COUNTER_CLOSE_SEND, 0, "a response is not read");
 		h2_stream_cancel(s, ERR_TIMEOUT);
 		s->h2->held -= s->out.bytes;
 		chunks_clear(&s->out);

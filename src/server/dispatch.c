@@ -4,6 +4,7 @@
 #include "server/dispatch.h"
 
 #include "guard/cors.h"
+#include "http/fault.h"
 #include "http/forwarded.h"
 #include "http/status.h"
 #include "plan/edits.h"
@@ -160,6 +161,7 @@ begin(struct exchange *x)
 	if (q->framing == BODY_LENGTH && q->content_length > x->max_body) {
 		x->is_closing = true;
 		count_add(w->env.counters, COUNTER_REFUSED_BODY, 1);
+		fault_log(x->client, 413, "the body is too large");
 	}
 	start(x, &m);
 }

@@ -147,6 +147,15 @@ const struct conf_key limits_keys[] = {
 	  .min = MS, .max = DAY, .help = "of a connection between requests" },
 	{ "send_idle_timeout", CONF_DURATION, CONF_FIELD(struct limits_conf, send_idle_timeout),
 	  .def = "30s", .min = MS, .max = DAY, .help = "between two writes to a slow client" },
+	{ "min_body_rate", CONF_SIZE, CONF_FIELD(struct limits_conf, min_body_rate), .def = "128",
+	  .max = 1 << 30,
+	  .help = "bytes of a request body per second, while it is waited for; 408 below; 0: any" },
+	{ "min_send_rate", CONF_SIZE, CONF_FIELD(struct limits_conf, min_send_rate), .def = "128",
+	  .max = 1 << 30,
+	  .help = "bytes of responses per second that a client has to take, while some wait for "
+		  "it; 0: any" },
+	{ "rate_grace", CONF_DURATION, CONF_FIELD(struct limits_conf, rate_grace), .def = "30s",
+	  .min = MS, .max = DAY, .help = "over which both rates are averaged" },
 	{ "mode", CONF_WORD, CONF_FIELD(struct limits_conf, mode), .def = "enforce", .words = modes,
 	  .help = "shadow: what pools would refuse is counted and let in, up to max_queue" },
 	CONF_KEYS_END

@@ -48,6 +48,7 @@ struct limits_conf {
 	uint32_t max_header_bytes, max_headers, max_uri;
 	uint64_t max_body;
 	uint64_t header_timeout, body_idle_timeout, idle_timeout, send_idle_timeout;
+	uint64_t min_body_rate, min_send_rate, rate_grace;
 	enum limits_mode { LIMITS_ENFORCE, LIMITS_SHADOW } mode;
 };
 

@@ -112,6 +112,8 @@ read_limits(struct site *s, struct conf_errors *e)
 		.body_idle_timeout_ns = c.body_idle_timeout,
 		.idle_timeout_ns = c.idle_timeout,
 		.send_idle_timeout_ns = c.send_idle_timeout,
+		.body_pace = { c.min_body_rate, c.rate_grace },
+		.send_pace = { c.min_send_rate, c.rate_grace },
 		.max_body = c.max_body,
 	};
 	if (c.max_uri >= c.max_header_bytes)
