@@ -49,7 +49,7 @@ fill_behind(uint8_t key[NETWORK_KEY_BYTES], unsigned bits, bool is_set)
 	bool has_changed = false;
 
 	for (unsigned i = bits / 8; i < NETWORK_KEY_BYTES; i++) {
-		uint8_t mask = i == bits / 8 ? (uint8_t)(0xff >> bits % 8) : 0xff;
+		uint8_t mask = (uint8_t)(i == bits / 8 ? 0xff >> bits % 8 : 0xff);
 		uint8_t byte = is_set ? (uint8_t)(key[i] | mask) : (uint8_t)(key[i] & ~mask);
 
 		has_changed |= byte != key[i];
