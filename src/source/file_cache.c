@@ -24,7 +24,8 @@ enum {
 enum which { FILES, ABSENT, LISTS };
 
 struct file_cache {
-	struct loop *loop; /* borrowed */
+	struct env *env; /* borrowed */
+	struct loop *loop; /* of env */
 	const struct file_conf *conf; /* borrowed: of the site */
 	struct file_entry **slot; /* owned array */
 	unsigned mask;
@@ -101,8 +102,11 @@ insert(struct file_cache *c, struct file_entry *e, uint32_t hash)
 
 	if (c->most[list] == 0)
 		return;
-	if (c->count[list] == c->most[list])
+	if (c->count[list] == c->most[list]) {
 		file_cache_drop(last_used(c, list));
+		if (list == FILES)
+			count_add(c->env->counters, COUNTER_FILE_CLOSED_FULL, 1);
+	}
 	e->hash = hash;
 	e->cache = c;
 	e->next = c->slot[hash & c->mask];
@@ -149,8 +153,9 @@ on_sweep(struct timer *t)
 	uint64_t now = loop_now(c->loop);
 	uint64_t before = now > UNUSED_S * CLOCK_SEC ? now - UNUSED_S * CLOCK_SEC : 0;
 
-	for (int i = 0; i < LISTS; i++)
-		(void)drop_unused(c, (enum which)i, before, SWEEP_ENTRIES);
+	count_add(c->env->counters, COUNTER_FILE_CLOSED_UNUSED,
+		  drop_unused(c, FILES, before, SWEEP_ENTRIES));
+	(void)drop_unused(c, ABSENT, before, SWEEP_ENTRIES);
 	if (c->count[FILES] + c->count[ABSENT] > 0 &&
 	    loop_set_timer(c->loop, t, clock_after(now, SWEEP_S * CLOCK_SEC)) != 0)
 		timer_init(t, on_sweep); /* set by the next entry */
@@ -159,7 +164,10 @@ on_sweep(struct timer *t)
 bool
 file_cache_give_way(struct file_cache *c)
 {
-	return drop_unused(c, FILES, CLOCK_NEVER, GIVE_WAY) > 0;
+	unsigned closed = drop_unused(c, FILES, CLOCK_NEVER, GIVE_WAY);
+
+	count_add(c->env->counters, COUNTER_FILE_CLOSED_DESCRIPTORS, closed);
+	return closed > 0;
 }
 
 /* --- looking ----------------------------------------------------------------------- */
@@ -239,12 +247,14 @@ file_cache_look(struct file_cache *c, struct slice name, enum coding coding,
 
 	if (e && now - e->checked_ns < c->conf->check_ns) {
 		note_use(c, e, now);
+		count_add(c->env->counters, COUNTER_FILE_KEPT, 1);
 		*entry = file_entry_ref(e);
 		return 0;
 	}
 	err = open_now(c, name.at, &found);
 	if (err)
 		return err;
+	count_add(c->env->counters, COUNTER_FILE_OPENED, 1);
 	if (found.fd >= 0 && !(e && is_unchanged(e, &found)))
 		read_whole(&found);
 	*entry = replace(c, e, name, coding, &found);
@@ -255,13 +265,14 @@ struct file_entry *
 file_cache_take(struct file_cache *c, struct slice name, enum coding coding,
 		struct file_found *found)
 {
+	count_add(c->env->counters, COUNTER_FILE_WAITED, 1);
 	return replace(c, find(c, name, coding, hash_of(name, coding)), name, coding, found);
 }
 
 /* --- caches ------------------------------------------------------------------------ */
 
 static struct file_cache *
-cache_new(struct loop *loop, const struct file_conf *conf)
+cache_new(struct env *env, const struct file_conf *conf)
 {
 	struct file_cache *c = mem_zalloc(1, sizeof(*c));
 	unsigned slots = SLOTS_MIN;
@@ -275,7 +286,8 @@ cache_new(struct loop *loop, const struct file_conf *conf)
 		mem_free(&c);
 		return NULL;
 	}
-	c->loop = loop;
+	c->env = env;
+	c->loop = &env->loop;
 	c->conf = conf;
 	c->mask = slots - 1;
 	c->most[FILES] = conf->open_files;
@@ -307,7 +319,7 @@ file_cache_of(const struct lease *l, unsigned source, const struct file_conf *c)
 	struct file_cache **at = &all->of[c->number];
 
 	if (!*at)
-		*at = cache_new(&all->env->loop, c);
+		*at = cache_new(all->env, c);
 	return *at;
 }
 

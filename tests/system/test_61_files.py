@@ -11,8 +11,8 @@ import urllib.parse
 
 import pytest
 
-from bed import FACTOR, run_forebayd, wait_until
-from client import Client
+from bed import FACTOR, free_port, run_forebayd, wait_until
+from client import Client, metrics
 from client2 import Client2
 
 CONF = """
@@ -473,8 +473,9 @@ def test_open_files_are_bounded(start, tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
     for i in range(60):
         put(folder / ("f%d" % i), bytes(20000))
-    daemon = start("[server]\nworkers = 1\n[route r]\nmatch = GET /{path...}\nsource = file\nroot = %s\nopen_files = 8\n"
-                   % folder)
+    admin = free_port()
+    daemon = start("[server]\nworkers = 1\n[admin]\nlisten = 127.0.0.1:%d\n[route r]\nmatch = GET /{path...}\n"
+                   "source = file\nroot = %s\nopen_files = 8\n" % (admin, folder))
     with Client(daemon.address) as c:
         for i in range(60):
             for path in ("/f%d" % i, "/none%d" % i):
@@ -483,6 +484,9 @@ def test_open_files_are_bounded(start, tmp_path_factory):
                 assert r.status == (404 if "none" in path else 200)
         kept = [link for link in files_of(daemon) if str(folder) in link and link != str(folder)]
         assert 1 <= len(kept) <= 8
+        seen = metrics(("127.0.0.1", admin))
+        looked = sum(seen["forebay_file_lookups_total", (("result", how),)] for how in ("kept", "opened", "waited"))
+        assert looked == 120 and seen["forebay_files_closed_total", (("reason", "full"),)] == 52
         # What was closed is opened again.
         c.send(b"GET /f0 HTTP/1.1\r\nHost: a\r\n\r\n")
         assert len(c.response("GET").body) == 20000

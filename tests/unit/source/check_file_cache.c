@@ -69,8 +69,10 @@ START_TEST(a_change_shows_when_the_entry_is_no_longer_believed)
 {
 	load_tree("open_files = 4\nopen_files_check = 1h\n", true);
 	ck_assert_str_eq(get("/small"), "small file\n");
+	ck_assert_uint_eq(count_read(env.counters, COUNTER_FILE_KEPT), 0);
 	write_small("other file\n");
 	ck_assert_str_eq(get("/small"), "small file\n");
+	ck_assert_uint_eq(count_read(env.counters, COUNTER_FILE_KEPT), 1);
 	load_tree("open_files = 4\nopen_files_check = 0\n", true);
 	ck_assert_str_eq(get("/small"), "other file\n");
 	write_small("third file\n"); /* of the same size, and of the same time: */
@@ -137,6 +139,7 @@ START_TEST(what_nobody_asks_for_is_closed)
 	for (unsigned i = 0; i < 6; i++)
 		pass_seconds(10);
 	ck_assert_uint_eq(open_descriptors(), before);
+	ck_assert_uint_eq(count_read(env.counters, COUNTER_FILE_CLOSED_UNUSED), 1);
 }
 END_TEST
 

@@ -21,6 +21,7 @@ static struct store site_store;
 static struct arena site;
 static struct conf *conf;
 static struct conf_errors errors;
+static struct counters counters;
 static struct source source = { .ops = &source_file };
 static void *attached[1];
 static struct lease lease = { .env = &env, .attached = attached };
@@ -273,6 +274,7 @@ bed_setup(void)
 	arena_init(&site, &site_store, 1 << 20);
 	conf_errors_init(&errors);
 	ck_assert_int_eq(loop_init(&env.loop, &env), 0);
+	env.counters = &counters;
 	random_init(&env.random, 1);
 	pool = pool_new(&options, &err);
 	ck_assert_ptr_nonnull(pool);
