@@ -174,7 +174,7 @@ load_max_age(struct loading *l)
 	if (!memory)
 		return ERR_MEMORY;
 	if (conf_is_set(l->route, "cors_max_age"))
-		writer_u64(&w, l->conf->max_age / (1000 * CLOCK_MS));
+		writer_u64(&w, l->conf->max_age / CLOCK_SEC);
 	l->cors->max_age = writer_slice(&w);
 	return 0;
 }

@@ -128,13 +128,63 @@ feed_collected(struct deferred *d)
 }
 
 static void
+feed_stored(struct run *r)
+{
+	struct subrequest *q = &r->part[0].q;
+	struct chunks list;
+	bool is_last = false;
+	int err;
+
+	chunks_init(&list, &r->env->store);
+	err = spool_take(r->spool, &list, &is_last);
+	if (err == 0) {
+		r->is_fed = is_last;
+		q->part->source->ops->feed(q, &list, is_last);
+	} else if (err != ERR_BUSY) {
+		q->refusal = r->spool->refusal;
+		subrequest_cancel(q);
+		on_done(q, err);
+	}
+	chunks_clear(&list);
+}
+
+static void
+feed_stored_later(struct deferred *d)
+{
+	struct run *r = CONTAINER_OF(d, struct run, later);
+
+	if (is_live(r) && !r->spool->job)
+		feed_stored(r);
+}
+
+static void
+on_fetched(struct spool *s, int err)
+{
+	struct run *r = s->owner;
+	struct subrequest *q = &r->part[0].q;
+
+	if (!is_live(r))
+		return;
+	if (!err) {
+		feed_stored(r);
+		return;
+	}
+	subrequest_cancel(q);
+	on_done(q, err == ERR_FULL ? ERR_FAILED : err);
+}
+
+static void
 on_want_body(struct subrequest *q)
 {
 	struct run *r = run_part_of(q)->run;
 
 	if (r->is_broken || r->is_fed || !q->has_body)
 		return;
-	if (r->plan->needs_body) {
+	if (r->spool) {
+		r->spool->ready = on_fetched;
+		r->later.run = feed_stored_later;
+		loop_soon(&r->env->loop, &r->later);
+	} else if (r->plan->needs_body) {
 		r->later.run = feed_collected;
 		loop_soon(&r->env->loop, &r->later);
 	} else {
@@ -161,6 +211,11 @@ offer_body(struct run *r, struct subrequest *q)
 	q->has_body = q->part->source->ops->takes_body && run_has_body(r);
 	if (!q->has_body)
 		return;
+	if (r->spool) {
+		q->is_body_length_known = true;
+		q->body_bytes = r->spool->bytes;
+		return;
+	}
 	q->is_body_length_known = r->plan->needs_body || request->framing == BODY_LENGTH;
 	q->body_bytes = r->plan->needs_body ? r->scope->of.body.len : request->content_length;
 }

@@ -17,6 +17,7 @@
 #include "source/source.h"
 
 struct pick;
+struct spool_conf;
 struct template;
 struct when;
 
@@ -62,6 +63,7 @@ struct plan_conf {
 	struct slice type, template;
 	enum plan_failure failure;
 	enum plan_report report;
+	bool buffer_body;
 };
 
 /* One part. Parts are known by their place in the plan: bit i of a mask is part[i]. */
@@ -104,6 +106,7 @@ struct plan {
 	bool is_faulty; /* plan_read found errors */
 	bool needs_body; /* a template uses the request's body, which is collected first */
 	bool needs_body_json; /* as JSON */
+	const struct spool_conf *spool; /* the body is kept until it is whole; NULL: it is not */
 	uint64_t first; /* parts that wait for no other */
 	struct plan_batch
 	    *batch; /* required parts first: an optional one never takes their place */
@@ -136,6 +139,7 @@ struct plan_build {
 	struct source *(*find_source)(void *argument, const struct source_ops *ops,
 				      struct slice name);
 	void *argument;
+	const struct spool_conf *spool; /* for bodies that are kept; NULL: they are not */
 	unsigned parts; /* index in lease->parts of the next part; counted on */
 };
 

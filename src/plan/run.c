@@ -40,6 +40,18 @@ count_all_skipped(struct run *r)
 
 /* --- the clock ------------------------------------------------------------------- */
 
+/* The disk may be slow, too. */
+static void
+expire(struct run *r)
+{
+	if (!r->is_collecting) {
+		r->way->expire(r);
+		return;
+	}
+	count_all_skipped(r);
+	run_refuse(r, 504, NULL);
+}
+
 static void
 on_time(struct timer *t)
 {
@@ -49,7 +61,7 @@ on_time(struct timer *t)
 	if (r->asked_ns)
 		at = clock_after(now, r->plan->conf.deadline);
 	else if (at <= now) {
-		r->way->expire(r);
+		expire(r);
 		return;
 	}
 	/* It has just been taken out of the heap, so that there is room. */
@@ -94,6 +106,8 @@ run_leave(struct run *r)
 	if (timer_is_set(&r->timer))
 		loop_clear_timer(&r->env->loop, &r->timer);
 	loop_forget(&r->env->loop, &r->later);
+	if (r->spool)
+		spool_close(r->spool);
 	r->x->run = NULL;
 }
 
@@ -198,6 +212,58 @@ collect(struct run *r, struct chunks *body, bool is_last)
 	} else {
 		run_ask_body(r);
 	}
+}
+
+/* --- a body that is kept until it is whole ------------------------------------------ */
+
+/* Here a source was not asked yet, so that it is told by what the disk said. */
+static void
+on_stored(struct spool *s, int err)
+{
+	struct run *r = s->owner;
+
+	if (err) {
+		count_all_skipped(r);
+		run_refuse(r, err == ERR_FULL ? 507 : 503, err == ERR_SHED ? &s->refusal : NULL);
+	} else if (r->is_stored) {
+		begin(r);
+	} else {
+		run_ask_body(r);
+	}
+}
+
+static void
+store(struct run *r, struct chunks *body, bool is_last)
+{
+	int err = spool_put(r->spool, body);
+
+	r->is_stored = is_last;
+	if (err != ERR_BUSY)
+		on_stored(r->spool, err);
+}
+
+/* ERR_MEMORY. */
+static int
+start_storing(struct run *r)
+{
+	struct spool *s = arena_zalloc(&r->x->arena, 1, sizeof(*s));
+	int err = s ? run_arm(r) : ERR_MEMORY;
+
+	if (err)
+		return err;
+	*s = (struct spool){
+		.conf = r->plan->spool,
+		.env = r->env,
+		.lease = r->lease,
+		.priority = r->plan->conf.priority,
+		.ready = on_stored,
+		.owner = r,
+	};
+	spool_open(s);
+	r->spool = s;
+	r->is_collecting = true;
+	run_ask_body(r);
+	return 0;
 }
 
 /* --- values ---------------------------------------------------------------------------- */
@@ -369,6 +435,11 @@ run_start(struct exchange *x, struct lease *lease, const struct plan *p,
 	} else if (p->needs_body && run_has_body(r)) {
 		r->is_collecting = true;
 		run_ask_body(r);
+	} else if (p->spool && run_has_body(r)) {
+		if (start_storing(r) == 0)
+			return;
+		count_all_skipped(r);
+		run_refuse(r, 503, NULL);
 	} else {
 		begin(r);
 	}
@@ -384,7 +455,9 @@ run_feed(struct exchange *x, struct chunks *body, bool is_last)
 		return;
 	}
 	start_clock(r);
-	if (r->is_collecting)
+	if (r->is_collecting && r->spool)
+		store(r, body, is_last);
+	else if (r->is_collecting)
 		collect(r, body, is_last);
 	else
 		r->way->feed(r, body, is_last);

@@ -9,6 +9,7 @@
 #include "plan/intake.h"
 #include "plan/plan_priv.h"
 #include "plan/run.h"
+#include "plan/spool.h"
 #include "source/subrequest.h"
 
 enum { RUN_VALUE_BYTES = 4 << 20 }; /* longest value that a template may make */
@@ -58,6 +59,7 @@ struct run {
 	struct lease *lease; /* the exchange's */
 	const struct plan *plan;
 	const struct run_way *way;
+	struct spool *spool; /* of the request's body; NULL: it is not kept */
 	struct run_scope *scope; /* NULL: not needed so far */
 	const struct template_result **result; /* by part; NULL: it has none, or not yet */
 	const struct slice *captures;
@@ -69,6 +71,7 @@ struct run {
 	struct deferred later; /* of the way: what must not run inside a source's call */
 	uint64_t ready, running, ended, succeeded, reserved;
 	const struct run_part *failed; /* the required part that decides the answer */
+	bool is_stored; /* the last of the request's body is in the spool */
 	bool is_collecting; /* the request's body; nothing has started yet */
 	bool is_fed; /* the last of the request's body has been handed to the part */
 	bool is_settling;

@@ -18,7 +18,7 @@ struct server_conf {
 	unsigned forwarded_field;
 	unsigned max_connections;
 	uint64_t grace;
-	struct slice module_path;
+	struct slice module_path, spool_dir;
 };
 
 struct admin_conf {
@@ -47,6 +47,7 @@ struct log_conf {
 struct limits_conf {
 	uint32_t max_header_bytes, max_headers, max_uri;
 	uint64_t max_body;
+	uint32_t body_buffer;
 	uint64_t header_timeout, body_idle_timeout, idle_timeout, send_idle_timeout;
 	uint64_t min_body_rate, min_send_rate, rate_grace;
 	enum limits_mode { LIMITS_ENFORCE, LIMITS_SHADOW } mode;

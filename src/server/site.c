@@ -10,6 +10,8 @@
 #include "plan/edits.h"
 #include "server/site_priv.h"
 
+#include <unistd.h>
+
 /* --- pools ---------------------------------------------------------------------------- */
 
 /* What the builder thread works with. */
@@ -243,6 +245,20 @@ index_parts(struct site *s, unsigned count)
 	return 0;
 }
 
+/* A folder that bodies cannot be written to is found now, and not by the first large one. */
+static void
+check_spool(const struct site *s, struct conf_errors *e)
+{
+	for (unsigned i = 0; i < s->route_count; i++) {
+		if (!s->routes[i].plan->spool || access(s->spool.dir, W_OK | X_OK) == 0)
+			continue;
+		conf_error_at(e, conf_find(s->conf, SLICE("server"), SLICE("")), "spool_dir",
+			      "%s cannot be written to, and [route %.*s] has buffer_body",
+			      s->spool.dir, SLICE_PRINT(s->routes[i].name));
+		return;
+	}
+}
+
 static int
 build_routes(struct site *s, const struct site *prior, struct source_build *source)
 {
@@ -258,6 +274,7 @@ build_routes(struct site *s, const struct site *prior, struct source_build *sour
 		.conf = s->conf,
 		.find_source = find_source,
 		.argument = s,
+		.spool = &s->spool,
 	};
 	unsigned count = count_sections(s->conf, "route");
 	struct conf_section *section = NULL;
@@ -266,9 +283,11 @@ build_routes(struct site *s, const struct site *prior, struct source_build *sour
 	s->router = router_new(&s->arena);
 	if (!s->routes || !s->router || site_open_guards(s, prior, &guards) != 0)
 		return ERR_MEMORY;
+	s->spool.pool = source->find_pool(source->argument, SLICE("blocking"));
 	while ((section = conf_next(s->conf, "route", section)) != NULL)
 		build_route(s, section, &b, &guards);
 	plan_check_strays(s->conf, source->errors);
+	check_spool(s, source->errors);
 	if (router_finish(s->router) != 0)
 		return ERR_MEMORY;
 	return index_parts(s, b.parts);

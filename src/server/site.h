@@ -12,6 +12,7 @@
 #include "metrics/ledger.h"
 #include "net/lease.h"
 #include "plan/plan.h"
+#include "plan/spool.h"
 #include "proto/conn.h"
 #include "route/route.h"
 #include "server/budget.h"
@@ -60,6 +61,7 @@ struct site {
 	struct address admin_listen; /* len 0: none */
 	struct site_listener *listeners;
 	unsigned listener_count;
+	struct spool_conf spool;
 	struct slice module_path; /* folder of modules; empty: as installed */
 	struct module **modules; /* in the order of their sections */
 	unsigned module_count;

@@ -55,6 +55,7 @@ read_server(struct site *s, struct conf_errors *e)
 	s->trusted = read_trusted(&c.trusted_proxies, section, e);
 	s->forwarded_field = (enum forwarded_field)c.forwarded_field;
 	s->module_path = c.module_path;
+	s->spool.dir = c.spool_dir.at;
 }
 
 static void
@@ -104,6 +105,7 @@ read_limits(struct site *s, struct conf_errors *e)
 		return;
 	fill(section, limits_keys, &c, e);
 	s->limits_mode = c.mode;
+	s->spool.buffer = c.body_buffer;
 	s->limits = (struct conn_limits){
 		.h1 = { .max_head_bytes = c.max_header_bytes,
 			.max_fields = c.max_headers,

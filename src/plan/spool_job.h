@@ -1,0 +1,32 @@
+/*
+ * The parts of a spool that may wait for a disk, as jobs of the pool
+ * `blocking`. A job owns the descriptor and the memory that it works with.
+ * Made, sent and freed on the worker; run on a thread of the pool.
+ */
+#ifndef FOREBAY_PLAN_SPOOL_JOB_H
+#define FOREBAY_PLAN_SPOOL_JOB_H
+
+#include "net/lease.h"
+#include "thread/pool.h"
+
+struct spool;
+
+struct spool_job {
+	struct job job;
+	struct spool *spool; /* borrowed; NULL: nobody waits for it any more */
+	struct lease *lease; /* taken: keeps `dir` and the pool */
+	struct pool *pool;
+	const char *dir; /* of a site */
+	int fd; /* owned; -1: a write opens one */
+	uint64_t offset;
+	char *memory; /* owned */
+	size_t len;
+};
+
+/* For job.run. 0; ERR_FULL: the disk is; ERR_FAILED; ERR_CANCELLED. */
+int spool_job_write(struct job *j, struct pool_thread *t);
+int spool_job_read(struct job *j, struct pool_thread *t);
+/* Closes the descriptor, with which the file is gone. */
+int spool_job_discard(struct job *j, struct pool_thread *t);
+
+#endif
