@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/io.h"
+#include "net/tls_client.h"
 #include "net/tls_context.h"
 
 #include <errno.h>
@@ -24,8 +25,10 @@ enum { RECVS_MAX = 8 }; /* of one call, each of up to a record's length: 128 KiB
 
 struct tls {
 	SSL *ssl; /* owned */
-	struct tls_context *context; /* counted: what OpenSSL calls back reads it */
+	struct tls_context
+	    *context; /* counted: what OpenSSL calls back reads it; NULL: a client's */
 	struct counters *counters; /* borrowed */
+	const char *failure; /* of the handshake */
 	unsigned recvs; /* of this call */
 	bool is_dry; /* the last recv emptied the socket */
 	bool is_ending; /* the peer's FIN was seen: dry says nothing any more */
@@ -91,29 +94,76 @@ attach_socket(struct tls *t, int fd)
 	BIO_set_callback_ex(bio, on_bio);
 	BIO_set_callback_arg(bio, (char *)t);
 	SSL_set_bio(t->ssl, bio, bio); /* one user, owned by it */
-	SSL_set_accept_state(t->ssl);
 	return 0;
 }
 
 /* --- birth and death -------------------------------------------------------------------- */
 
+/* Takes over ssl, which may be NULL. */
+static struct tls *
+open_over(SSL *ssl, int fd, struct counters *counters)
+{
+	struct tls *t = ssl ? mem_zalloc(1, sizeof(*t)) : NULL;
+
+	if (t) {
+		t->counters = counters;
+		t->ssl = ssl;
+	}
+	if (!t || attach_socket(t, fd) != 0) {
+		SSL_free(ssl);
+		ERR_clear_error();
+		mem_free(&t);
+	}
+	return t;
+}
+
 struct tls *
 tls_open(struct tls_context *c, int fd, struct counters *counters)
 {
-	struct tls *t = mem_zalloc(1, sizeof(*t));
+	struct tls *t = open_over(tls_context_new_ssl(c), fd, counters);
 
 	if (!t)
 		return NULL;
-	t->counters = counters;
-	t->ssl = tls_context_new_ssl(c);
-	if (!t->ssl || attach_socket(t, fd) != 0) {
-		SSL_free(t->ssl);
-		ERR_clear_error();
-		mem_free(&t);
-		return NULL;
-	}
+	SSL_set_accept_state(t->ssl);
 	t->context = tls_context_ref(c);
 	return t;
+}
+
+struct tls *
+tls_connect(const struct tls_client *client, const char *name, struct ssl_session_st *session,
+	    int fd, struct counters *counters)
+{
+	struct tls *t = open_over(tls_client_new_ssl(client, name), fd, counters);
+
+	if (!t)
+		return NULL;
+	SSL_set_connect_state(t->ssl);
+	if (session && SSL_set_session(t->ssl, session) != 1)
+		ERR_clear_error(); /* then without */
+	return t;
+}
+
+struct ssl_session_st *
+tls_session(struct tls *t)
+{
+	SSL_SESSION *session = t->is_open && !t->is_broken ? SSL_get1_session(t->ssl) : NULL;
+
+	if (session && !SSL_SESSION_is_resumable(session))
+		tls_session_free(&session);
+	return session;
+}
+
+void
+tls_session_free(struct ssl_session_st **session)
+{
+	SSL_SESSION_free(*session);
+	*session = NULL;
+}
+
+const char *
+tls_failure(const struct tls *t)
+{
+	return t->failure ? t->failure : "the handshake failed";
 }
 
 void
@@ -185,6 +235,26 @@ judge(struct tls *t)
 
 /* --- shaking hands --------------------------------------------------------------------------- */
 
+/* As a client: the server is not who it should be, or does not speak as it should. */
+static int
+fail_to_server(struct tls *t)
+{
+	unsigned long error = ERR_peek_error();
+	const char *text =
+	    error && !ERR_SYSTEM_ERROR(error) ? ERR_reason_error_string(error) : NULL;
+	long verified = SSL_get_verify_result(t->ssl);
+	bool is_refused = text && ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+
+	t->failure = is_refused ? X509_verify_cert_error_string(verified) : text;
+	if (!t->failure)
+		t->failure = "the connection was closed";
+	count_add(t->counters,
+		  is_refused ? COUNTER_UPSTREAM_TLS_REFUSED : COUNTER_UPSTREAM_TLS_FAILED, 1);
+	t->is_broken = true;
+	ERR_clear_error();
+	return ERR_CONNECT;
+}
+
 static int
 fail(struct tls *t)
 {
@@ -205,6 +275,18 @@ tls_count_timeout(struct counters *counters)
 	count_add(counters, COUNTER_TLS_TIMEOUT, 1);
 }
 
+static void
+count_handshake(struct tls *t)
+{
+	bool is_resumed = SSL_session_reused(t->ssl);
+
+	if (t->context)
+		count_add(t->counters, is_resumed ? COUNTER_TLS_RESUMED : COUNTER_TLS_FULL, 1);
+	else
+		count_add(t->counters,
+			  is_resumed ? COUNTER_UPSTREAM_TLS_RESUMED : COUNTER_UPSTREAM_TLS_FULL, 1);
+}
+
 int
 tls_handshake(struct tls *t)
 {
@@ -213,11 +295,12 @@ tls_handshake(struct tls *t)
 	if (SSL_do_handshake(t->ssl) == 1) {
 		t->is_open = t->has_moved = true;
 		t->wants_write = false;
-		count_add(t->counters,
-			  SSL_session_reused(t->ssl) ? COUNTER_TLS_RESUMED : COUNTER_TLS_FULL, 1);
+		count_handshake(t);
 		return 0;
 	}
-	return judge(t) == ERR_BUSY ? ERR_BUSY : fail(t);
+	if (judge(t) == ERR_BUSY)
+		return ERR_BUSY;
+	return t->context ? fail(t) : fail_to_server(t);
 }
 
 /* --- the stream --------------------------------------------------------------------------------

@@ -16,7 +16,9 @@
 #include "base/err.h"
 #include "metrics/counters.h"
 
+struct ssl_session_st;
 struct tls;
+struct tls_client;
 struct tls_context;
 
 enum { TLS_RECORD_BYTES = 16384 };
@@ -24,12 +26,23 @@ enum { TLS_RECORD_BYTES = 16384 };
 /* For a descriptor, which stays the caller's. Takes a user of the context of its own. NULL without
  * memory. */
 struct tls *tls_open(struct tls_context *c, int fd, struct counters *counters) MUST_CHECK;
+/* The client's side, which borrows `client`; `name` is whom the server must be. With the session
+ * of an earlier connection, which may be NULL, hands may be shaken in less. */
+struct tls *tls_connect(const struct tls_client *client, const char *name,
+			struct ssl_session_st *session, int fd,
+			struct counters *counters) MUST_CHECK;
+/* A session that another connection to the same server may begin with, for tls_session_free();
+ * NULL: there is none. */
+struct ssl_session_st *tls_session(struct tls *t);
+void tls_session_free(struct ssl_session_st **session);
+/* Why the handshake failed, for the log. Static memory. */
+const char *tls_failure(const struct tls *t);
 /* Frees it without a word to the peer. NULL is allowed; sets *t to NULL. */
 void tls_close(struct tls **t);
 
-/* 0: done; ERR_BUSY: the peer is awaited; ERR_CLOSED: the connection broke; ERR_PROTOCOL: the peer
- * did, and was told so if there are words for it; ERR_UNSUPPORTED: it speaks plain HTTP. Counted
- * once it is decided. */
+/* 0: done; ERR_BUSY: the peer is awaited; as a client ERR_CONNECT: see tls_failure(); else
+ * ERR_CLOSED: the connection broke; ERR_PROTOCOL: the peer did, and was told so if there are words
+ * for it; ERR_UNSUPPORTED: it speaks plain HTTP. Counted once it is decided. */
 int tls_handshake(struct tls *t) MUST_CHECK;
 /* What else may become of a handshake. */
 void tls_count_timeout(struct counters *counters);

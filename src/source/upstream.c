@@ -19,7 +19,8 @@ static const char *const faults[] = { "connect", "closed", "timeout", "502", "50
 
 static const struct conf_key section_keys[] = {
 	{ "servers", CONF_LIST, FIELD_OF(servers), .flags = CONF_REQUIRED,
-	  .help = "each as http://HOST[:PORT] or unix:/PATH, and weight=N behind it where shares "
+	  .help = "each as http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH, and weight=N "
+		  "behind it where shares "
 		  "differ (1 to 256); names are resolved at start" },
 	{ "balance", CONF_WORD, FIELD_OF(balance), .def = "round-robin", .words = balances,
 	  .help =
@@ -68,6 +69,16 @@ static const struct conf_key section_keys[] = {
 	  .help = "good checks in a row that bring a server back" },
 	{ "health_fall", CONF_UINT, FIELD_OF(health_fall), .def = "3", .min = 1, .max = 1000,
 	  .help = "bad checks in a row that take it out; the very first one decides alone" },
+	{ "tls_ca", CONF_PATH, FIELD_OF(tls.ca),
+	  .help = "of https servers: whose certificates are trusted; else those that the system "
+		  "trusts" },
+	{ "tls_name", CONF_TEXT, FIELD_OF(tls.name),
+	  .help = "name that they must have a certificate for; else the host of their address" },
+	{ "tls_verify", CONF_BOOL, FIELD_OF(tls.verifies), .def = "yes",
+	  .help = "no: anybody may be the server; for tests alone" },
+	{ "tls_certificate", CONF_PATH, FIELD_OF(tls.certificate),
+	  .help = "our own certificate, for servers that ask for one" },
+	{ "tls_key", CONF_PATH, FIELD_OF(tls.key), .help = "its key" },
 	{ "breaker_error_rate", CONF_PERCENT, FIELD_OF(breaker_error_rate), .min = 0,
 	  .help =
 	      "share of failed attempts in the last 10 seconds from which a worker does not ask "
@@ -163,6 +174,14 @@ load(struct source *s, struct source_build *b)
 		return ERR_SYNTAX;
 	}
 	return upstream_servers_load(u, s, b);
+}
+
+static void
+unload(struct source *s)
+{
+	struct upstream *u = s->state;
+
+	tls_client_free(&u->tls);
 }
 
 /* Fields that are written by us alone, or not at all. */
@@ -453,6 +472,7 @@ const struct source_ops source_upstream = {
 	.part_size = sizeof(struct upstream_part),
 	.load = load,
 	.load_part = load_part,
+	.unload = unload,
 	.bounds = bounds,
 	.attach = attach,
 	.detach = detach,

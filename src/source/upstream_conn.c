@@ -80,6 +80,7 @@ upstream_conn_close(struct upstream_conn *c)
 	if (c->state == UPSTREAM_CLOSED)
 		return;
 	c->state = UPSTREAM_CLOSED;
+	upstream_tls_keep_session(&c->io, c->peer);
 	io_close(&c->io);
 	loop_clear_timer(l, &c->timer);
 	loop_forget(l, &c->work);
@@ -419,18 +420,27 @@ connect_next(struct upstream_conn *c)
 	return ERR_CONNECT;
 }
 
-/* False: not connected, or not any more. */
+/* False: not connected, not any more, or hands are being shaken. */
 static bool
 is_connected(struct upstream_conn *c)
 {
 	unsigned count = c->peer->server->address_count;
+	int err = c->io.tls ? 0 : io_connected(&c->io);
 
-	if (io_connected(&c->io) != 0) {
+	if (err) {
 		io_close(&c->io);
 		if (connect_next(c) != 0)
 			fail_counted(c, COUNTER_UPSTREAM_CONNECT_FAILED, ERR_CONNECT);
 		return false;
 	}
+	err = upstream_tls_shake(&c->io, c->share, c->peer);
+	if (err == ERR_BUSY)
+		return false;
+	if (err) {
+		fail_counted(c, COUNTER_UPSTREAM_CONNECT_FAILED, err);
+		return false;
+	}
+	c->is_readable = c->io.tls != NULL; /* it may have read ahead */
 	c->peer->address = (c->peer->address + c->tried - 1u) % count;
 	if (begin_request(c) != 0) {
 		upstream_conn_fail(c, c->fault);
@@ -447,6 +457,7 @@ is_quiet(struct upstream_conn *c)
 {
 	char byte;
 
+	io_look_again(&c->io);
 	return io_read(&c->io, &byte, 1) == ERR_BUSY;
 }
 

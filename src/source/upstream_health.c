@@ -102,9 +102,16 @@ set_timer(struct check *k, uint64_t at_ns)
 			  SLICE_PRINT(k->share->upstream->name));
 }
 
+static struct upstream_peer *
+peer_of(const struct check *k)
+{
+	return &k->share->peers[k->server - k->share->upstream->servers];
+}
+
 static void
 end(struct check *k, bool is_well)
 {
+	upstream_tls_keep_session(&k->io, peer_of(k));
 	io_close(&k->io);
 	k->state = CHECK_WAITING;
 	judge(k, is_well);
@@ -178,18 +185,32 @@ connect_next(struct check *k)
 	return ERR_CONNECT;
 }
 
+/* False: not connected, not any more, or hands are being shaken. */
+static bool
+is_connected(struct check *k)
+{
+	int err;
+
+	if (!k->io.tls && io_connected(&k->io) != 0) {
+		io_close(&k->io);
+		if (connect_next(k) != 0)
+			end(k, false);
+		return false;
+	}
+	err = upstream_tls_shake(&k->io, k->share, peer_of(k));
+	if (err && err != ERR_BUSY)
+		end(k, false);
+	return err == 0;
+}
+
 static void
 on_ready(struct io *io, unsigned ready)
 {
 	struct check *k = CONTAINER_OF(io, struct check, io);
 
 	(void)ready;
-	if (k->state == CHECK_CONNECTING && io_connected(io) != 0) {
-		io_close(io);
-		if (connect_next(k) != 0)
-			end(k, false);
+	if (k->state == CHECK_CONNECTING && !is_connected(k))
 		return;
-	}
 	k->state = CHECK_ANSWERING;
 	send_request(k);
 	read_answer(k);

@@ -15,6 +15,7 @@
  *   upstream_eject.c     servers that fail again and again are left out for a while
  *   upstream_health.c    servers are asked how they are, by one worker for all
  *   upstream_breaker.c   an upstream that mostly fails is not asked for a while
+ *   upstream_tls.c       TLS with a server, and the sessions that go on
  *   upstream_conn.c      one connection: connecting, sending, time-outs, its end
  *   upstream_request.c   the request's head, and the end of its body
  *   upstream_response.c  the response: head and body, read strictly
@@ -28,6 +29,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "net/io.h"
+#include "net/tls_client.h"
 #include "source/subrequest.h"
 #include "wire/chunked.h"
 #include "wire/trailers.h"
@@ -46,6 +48,7 @@ enum {
 
 struct upstream_server {
 	struct slice authority; /* as declared: for Host and the log */
+	const char *tls_name; /* that its certificate must have; NULL: it does not speak TLS */
 	struct address *addresses; /* in the order to try */
 	unsigned address_count;
 	unsigned weight; /* 1 to UPSTREAM_WEIGHT_MAX */
@@ -91,12 +94,14 @@ struct upstream_conf {
 	struct slice health_path;
 	uint64_t health_interval, health_timeout; /* ns */
 	unsigned health_rise, health_fall; /* checks in a row */
+	struct tls_client_conf tls;
 };
 
 struct upstream {
 	const struct upstream_conf *conf;
 	struct upstream_server *servers;
 	unsigned count;
+	struct tls_client *tls; /* owned; NULL: no server speaks TLS */
 	struct slice name;
 	const char *limit; /* "upstream.NAME.max_pending" */
 	const char *breaker; /* "upstream.NAME.breaker" */
@@ -123,6 +128,7 @@ struct upstream_part {
 struct upstream_peer {
 	const struct upstream_server *server; /* borrowed */
 	struct list idle; /* of upstream_conn.link, newest first */
+	struct ssl_session_st *session; /* owned: of a connection that ended; NULL: none */
 	unsigned address; /* the one that worked last */
 	unsigned active; /* errands on its connections */
 	int64_t credit; /* of smooth weighted round-robin */
@@ -259,6 +265,15 @@ void upstream_errand_drop(struct upstream_errand *e);
  */
 void upstream_errand_fail(struct upstream_errand *e, struct upstream_peer *p,
 			  enum upstream_fault why, int err);
+
+/* --- upstream_tls.c ---------------------------------------------------------- */
+
+/* Of a connection to p that is there: 0 when hands are shaken, or p does not speak TLS; ERR_BUSY:
+ * ask again when it is ready; ERR_CONNECT, told in the log, or ERR_MEMORY. */
+int upstream_tls_shake(struct io *io, struct upstream_share *share,
+		       struct upstream_peer *p) MUST_CHECK;
+/* Before a connection to p is closed: the next one may begin with its session. */
+void upstream_tls_keep_session(struct io *io, struct upstream_peer *p);
 
 /* --- upstream_retry.c -------------------------------------------------------- */
 

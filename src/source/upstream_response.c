@@ -379,7 +379,8 @@ read_some(struct upstream_conn *c)
 	size_t room = block_room(c->in);
 	long n = io_read(&c->io, c->in->at + c->in->len, room);
 
-	if (n == ERR_BUSY || (n > 0 && (size_t)n < room && !c->is_peer_done))
+	if (n == ERR_BUSY ||
+	    (n > 0 && (size_t)n < room && !c->is_peer_done && io_is_drained(&c->io)))
 		c->is_readable = false;
 	if (n > 0) {
 		c->in->len += (uint32_t)n;

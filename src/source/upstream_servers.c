@@ -1,7 +1,7 @@
 /*
  * The servers of an upstream, as they stand in `servers`:
  *
- *   http://10.0.0.1:9001, http://[::1]:9001, http://users.internal, unix:/run/users.sock weight=2
+ *   http://10.0.0.1:9001, https://users.internal, http://[::1]:9001, unix:/run/users.sock weight=2
  *
  * Names are resolved here, once, on the builder thread.
  */
@@ -11,7 +11,7 @@
 
 #include <limits.h>
 
-enum { HTTP_PORT = 80 };
+enum { HTTP_PORT = 80, HTTPS_PORT = 443 };
 
 /* What stands behind the address. What is wrong with it, or NULL. */
 static const char *
@@ -33,45 +33,66 @@ read_weight(struct slice text, unsigned *weight)
 
 /* What is wrong with the address of a server, or NULL. */
 static const char *
-split(struct slice url, struct slice *authority)
+split(struct slice url, struct slice *authority, bool *is_tls)
 {
-	if (slice_has_prefix(url, SLICE("https://")))
-		return "https to upstreams is not in this version";
-	if (!slice_has_prefix(url, SLICE("http://")))
-		return "a server is http://HOST[:PORT] or unix:/PATH";
-	*authority = slice_after(url, 7);
+	static const char form[] =
+	    "a server is http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH";
+
+	*is_tls = slice_has_prefix(url, SLICE("https://"));
+	if (!*is_tls && !slice_has_prefix(url, SLICE("http://")))
+		return form;
+	*authority = slice_after(url, *is_tls ? 8 : 7);
 	if (slice_find(*authority, '/') < authority->len)
 		return "a path belongs to the part's `path`, not to the server";
 	if (!uri_is_authority(*authority) || slice_is_empty(uri_host(*authority)))
-		return "a server is http://HOST[:PORT] or unix:/PATH";
+		return form;
 	return NULL;
 }
 
 /* The port behind the host of a valid authority; 0 if it is not a port. */
 static uint16_t
-port_of(struct slice authority)
+port_of(struct slice authority, uint16_t usual)
 {
 	struct slice tail = slice_after(authority, uri_host(authority).len);
 	uint64_t port;
 
 	if (tail.len <= 1)
-		return HTTP_PORT;
+		return usual;
 	if (slice_to_u64(slice_after(tail, 1), &port) != 0 || port > UINT16_MAX)
 		return 0;
 	return (uint16_t)port;
+}
+
+/* Without the brackets of an IPv6 address. */
+static struct slice
+host_of(const struct upstream_server *server)
+{
+	struct slice host = uri_host(server->authority);
+
+	if (host.len >= 2 && host.at[0] == '[')
+		return slice_make(host.at + 1, host.len - 2);
+	return host;
+}
+
+/* The name that its certificate must have. */
+static int
+expect_name(const struct upstream *u, struct upstream_server *server, struct arena *arena)
+{
+	struct slice name = u->conf->tls.name.len ? u->conf->tls.name : host_of(server);
+
+	server->tls_name = arena_copy(arena, name).at; /* a NUL follows */
+	return server->tls_name ? 0 : ERR_MEMORY;
 }
 
 /* Literal addresses take the same way: the resolver knows them. */
 static int
 resolve(struct upstream_server *server, struct slice text, struct source *s, struct source_build *b)
 {
-	struct slice host = uri_host(server->authority);
-	uint16_t port = port_of(server->authority);
+	struct slice host = host_of(server);
+	uint16_t port = port_of(server->authority, server->tls_name ? HTTPS_PORT : HTTP_PORT);
 	const char *why = "port 0";
 	int count = ERR_NOT_FOUND;
 
-	if (host.len >= 2 && host.at[0] == '[')
-		host = slice_make(host.at + 1, host.len - 2);
 	if (port != 0)
 		count = resolve_host(host, port, server->addresses, UPSTREAM_ADDRESSES, &why);
 	if (count < 0) {
@@ -98,9 +119,10 @@ load_unix(struct upstream_server *server, struct slice text, struct source *s,
 }
 
 static int
-load_address(struct upstream_server *server, struct slice text, struct source *s,
-	     struct source_build *b)
+load_address(const struct upstream *u, struct upstream_server *server, struct slice text,
+	     struct source *s, struct source_build *b)
 {
+	bool is_tls = false;
 	struct slice rest = text, url = slice_cut(&rest, ' ');
 	const char *wrong = read_weight(slice_trim(rest), &server->weight);
 
@@ -111,12 +133,14 @@ load_address(struct upstream_server *server, struct slice text, struct source *s
 	if (!wrong && slice_has_prefix(url, SLICE("unix:")))
 		return load_unix(server, url, s, b);
 	if (!wrong)
-		wrong = split(url, &server->authority);
+		wrong = split(url, &server->authority, &is_tls);
 	if (wrong) {
 		conf_error_at(b->errors, s->section, "servers", "%s: %s", conf_quote(text).text,
 			      wrong);
 		return ERR_SYNTAX;
 	}
+	if (is_tls && expect_name(u, server, b->arena) != 0)
+		return ERR_MEMORY;
 	return resolve(server, url, s, b);
 }
 
@@ -124,12 +148,52 @@ static int
 load_server(const struct upstream *u, struct upstream_server *server, struct slice text,
 	    struct source *s, struct source_build *b)
 {
-	int err = load_address(server, text, s, b);
+	int err = load_address(u, server, text, s, b);
 
 	if (err || u->conf->health_path.len == 0)
 		return err;
 	server->health = upstream_health_request(u, server->authority, b->arena);
 	return server->health.len > 0 ? 0 : ERR_MEMORY;
+}
+
+static bool
+has_tls(const struct upstream *u)
+{
+	for (unsigned i = 0; i < u->count; i++) {
+		if (u->servers[i].tls_name)
+			return true;
+	}
+	return false;
+}
+
+/* What we are to servers with https. Its keys mean nothing without one. */
+static int
+load_tls(struct upstream *u, struct source *s, struct source_build *b)
+{
+	static const char *const keys[] = { "tls_ca", "tls_name", "tls_verify", "tls_certificate",
+					    "tls_key" };
+	const struct tls_client_conf *conf = &u->conf->tls;
+	unsigned before = b->errors->errors;
+
+	if (!has_tls(u)) {
+		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+			if (conf_is_set(s->section, keys[i]))
+				conf_warning_at(b->errors, s->section, keys[i],
+						"has no effect: no server is https");
+		}
+		return 0;
+	}
+	if ((conf->certificate.len > 0) != (conf->key.len > 0))
+		conf_error_at(b->errors, s->section, conf->key.len ? "tls_key" : "tls_certificate",
+			      "tls_certificate and tls_key go together");
+	if (!conf->verifies)
+		conf_warning_at(b->errors, s->section, "tls_verify",
+				"with no, whoever sits on the way may be the server");
+	if (b->errors->errors == before)
+		u->tls = tls_client_new(conf, s->section, b->errors);
+	if (u->tls)
+		return 0;
+	return b->errors->errors > before ? ERR_SYNTAX : ERR_MEMORY;
 }
 
 int
@@ -150,5 +214,5 @@ upstream_servers_load(struct upstream *u, struct source *s, struct source_build 
 		if (err)
 			result = err;
 	}
-	return result;
+	return result ? result : load_tls(u, s, b);
 }

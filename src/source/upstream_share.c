@@ -361,6 +361,8 @@ upstream_share_free(struct upstream_share **share)
 	while ((item = list_take(&s->closed)) != NULL)
 		upstream_conn_free(CONTAINER_OF(item, struct upstream_conn, link));
 	ASSERT(s->open == 0);
+	for (unsigned i = 0; i < s->upstream->count; i++)
+		tls_session_free(&s->peers[i].session);
 	loop_forget(&s->env->loop, &s->serve);
 	mem_free(share);
 }

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import sys
 
@@ -458,13 +459,28 @@ async def end_of_input():
         await asyncio.Event().wait()
 
 
+def security(options):
+    """What TLS shows and asks for; None without a certificate."""
+    if not options.tls:
+        return None
+    shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    shown.load_cert_chain(options.tls + ".pem", options.tls + ".key")
+    shown.set_alpn_protocols(["http/1.1"])
+    if options.clients:
+        shown.load_verify_locations(options.clients)
+        shown.verify_mode = ssl.CERT_REQUIRED
+    if options.tls12:
+        shown.maximum_version = ssl.TLSVersion.TLSv1_2
+    return shown
+
+
 async def run(options):
     """Listens, says where, and serves until the end of standard input."""
     if options.unix:
         server = await asyncio.start_unix_server(serve, options.unix)
         where = "unix:" + options.unix
     else:
-        server = await asyncio.start_server(serve, "127.0.0.1", options.port, backlog=1024)
+        server = await asyncio.start_server(serve, "127.0.0.1", options.port, backlog=1024, ssl=security(options))
         where = "%s:%d" % server.sockets[0].getsockname()
     print("chaos:", where, flush=True)
     await end_of_input()
@@ -476,6 +492,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--port", type=int, default=0, help="0: any that is free")
     parser.add_argument("--unix", metavar="PATH", help="listen there instead")
+    parser.add_argument("--tls", metavar="NAME", help="speak TLS with NAME.pem and NAME.key")
+    parser.add_argument("--tls12", action="store_true", help="1.2 at most")
+    parser.add_argument("--clients", metavar="FILE", help="ask clients for certificates of this authority")
     parser.add_argument("--list", action="store_true", help="name the modes")
     options = parser.parse_args()
     if options.list:

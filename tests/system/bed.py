@@ -176,9 +176,9 @@ def run_forebayd(*arguments, folder=None, limit=10):
 class Chaos:
     """tests/support/chaos.py as a process; ends with the pipe it reads from."""
 
-    def __init__(self, port=0):
-        self.process = subprocess.Popen(["/usr/bin/python3", CHAOS, "--port", str(port)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
+    def __init__(self, port=0, options=()):
+        self.process = subprocess.Popen(["/usr/bin/python3", CHAOS, "--port", str(port), *options],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         line = self.process.stdout.readline().decode()
         self.address = line.split(": ", 1)[1].strip()
 

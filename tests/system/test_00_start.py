@@ -373,7 +373,7 @@ MALFORMED = [
     ("an upstream without a name", LISTEN + JOINED + "source = upstream\n",
      "f.conf:5: [route r] source: upstream needs the name of a section [upstream NAME]\n"),
     ("a server of an unknown scheme", LISTEN + "[upstream users]\nservers = ftp://127.0.0.1\n",
-     'f.conf:4: [upstream users] servers: "ftp://127.0.0.1": a server is http://HOST[:PORT] or unix:/PATH\n'),
+     'f.conf:4: [upstream users] servers: "ftp://127.0.0.1": a server is http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH\n'),
     ("a join of nothing", LISTEN + FIXED + "join = object\n",
      "f.conf:6: [route f] join: is for routes with [subrequest] sections: this one has a source of its own, "
      "whose answer is passed through\n"),
@@ -412,7 +412,7 @@ MALFORMED = [
      LISTEN + JOINED + "[subrequest r.a]\nsource = fixed\noptional = yes\nfallback = {\n"
      "[subrequest r.b]\nsource = fixed\nfallback = []\n",
      'f.conf:8: [subrequest r.a] fallback: "{" is not JSON: see its byte 2\n'
-     "f.conf:11: [subrequest r.b] fallback: only an optional part can fall back\n"),
+     "f.conf:11: [subrequest r.b] fallback: only an optional part, or one with a condition (when), can fall back\n"),
     ("statuses that are none", LISTEN + JOINED + "[subrequest r.a]\nsource = fixed\nexpect = 2yy\n",
      'f.conf:7: [subrequest r.a] expect: "2yy" is no status: write 204, 200-299 or 2xx\n'),
     ("after a part that is not there",

@@ -1,0 +1,42 @@
+/*
+ * What we are to TLS servers that we connect to: whom we trust, and who we say
+ * we are. One for each upstream, made with the site, then only read, by every
+ * worker; the site ends after its connections.
+ *
+ * A server is who its certificate says, for the name that was asked for (RFC 9525,
+ * RFC 6125 6.4), as long as `verifies`. TLS 1.2 and up, the library's ciphers; the
+ * application protocol is http/1.1.
+ */
+#ifndef FOREBAY_NET_TLS_CLIENT_H
+#define FOREBAY_NET_TLS_CLIENT_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "config/key.h"
+
+struct conf_errors;
+struct conf_section;
+struct ssl_st;
+struct tls_client;
+
+/* Keys of a section; texts are NUL-terminated, paths absolute. */
+struct tls_client_conf {
+	bool verifies;
+	struct slice ca; /* empty: those that the system trusts */
+	struct slice certificate, key; /* ours; both or none */
+	struct slice name; /* that servers must have; empty: the host of their address */
+};
+
+/* Reads the files; what is wrong is added to errors. NULL after an error or without memory.
+ * Builder thread. */
+struct tls_client *tls_client_new(const struct tls_client_conf *conf,
+				  const struct conf_section *section,
+				  struct conf_errors *errors) MUST_CHECK;
+/* No connection may be left. Sets *c to NULL; NULL is allowed. */
+void tls_client_free(struct tls_client **c);
+
+/* A connection's state, before its handshake: `name` is a host name or an address as text,
+ * NUL-terminated. NULL without memory. Any thread. */
+struct ssl_st *tls_client_new_ssl(const struct tls_client *c, const char *name) MUST_CHECK;
+
+#endif

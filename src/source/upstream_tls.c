@@ -1,0 +1,38 @@
+/*
+ * TLS with servers of an upstream: each worker keeps one session for each
+ * server, so that a connection after the first costs neither side a signature.
+ */
+#include "base/log.h"
+#include "source/upstream_priv.h"
+
+int
+upstream_tls_shake(struct io *io, struct upstream_share *share, struct upstream_peer *p)
+{
+	const struct upstream_server *server = p->server;
+	int err = 0;
+
+	if (!server->tls_name)
+		return 0;
+	if (!io->tls)
+		err = io_secure_client(io, share->upstream->tls, server->tls_name, p->session,
+				       share->env->counters);
+	if (!err)
+		err = io_handshake(io);
+	if (err == ERR_CONNECT) {
+		log_warning("upstream %.*s: TLS with %.*s: %s", SLICE_PRINT(share->upstream->name),
+			    SLICE_PRINT(server->authority), tls_failure(io->tls));
+		tls_session_free(&p->session);
+	}
+	return err;
+}
+
+void
+upstream_tls_keep_session(struct io *io, struct upstream_peer *p)
+{
+	struct ssl_session_st *session = io->tls ? tls_session(io->tls) : NULL;
+
+	if (!session)
+		return;
+	tls_session_free(&p->session);
+	p->session = session;
+}
