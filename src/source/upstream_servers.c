@@ -166,21 +166,31 @@ has_tls(const struct upstream *u)
 	return false;
 }
 
-/* What we are to servers with https. Its keys mean nothing without one. */
+/* Keys that mean nothing without a server with https. A dump has tls_verify = yes anywhere. */
+static void
+warn_of_keys(const struct upstream *u, struct source *s, struct conf_errors *e)
+{
+	static const char *const keys[] = { "tls_ca",  "tls_name",   "tls_certificate",
+					    "tls_key", "tls_verify", NULL };
+
+	for (size_t i = 0; keys[i]; i++) {
+		bool is_default = u->conf->tls.verifies && strcmp(keys[i], "tls_verify") == 0;
+
+		if (conf_is_set(s->section, keys[i]) && !is_default)
+			conf_warning_at(e, s->section, keys[i],
+					"has no effect: no server is https");
+	}
+}
+
+/* What we are to servers with https. */
 static int
 load_tls(struct upstream *u, struct source *s, struct source_build *b)
 {
-	static const char *const keys[] = { "tls_ca", "tls_name", "tls_verify", "tls_certificate",
-					    "tls_key" };
 	const struct tls_client_conf *conf = &u->conf->tls;
 	unsigned before = b->errors->errors;
 
 	if (!has_tls(u)) {
-		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-			if (conf_is_set(s->section, keys[i]))
-				conf_warning_at(b->errors, s->section, keys[i],
-						"has no effect: no server is https");
-		}
+		warn_of_keys(u, s, b->errors);
 		return 0;
 	}
 	if ((conf->certificate.len > 0) != (conf->key.len > 0))
