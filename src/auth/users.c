@@ -68,12 +68,13 @@ take_line(struct slice *rest)
 	return line;
 }
 
+/* One more than there may be, at most. */
 static unsigned
 count_lines(struct slice text)
 {
 	unsigned count = 1;
 
-	for (size_t i = 0; i < text.len; i++)
+	for (size_t i = 0; i < text.len && count <= USERS_MAX; i++)
 		count += text.at[i] == '\n';
 	return count;
 }
@@ -114,10 +115,10 @@ users_read(struct users *u, const char *path, struct arena *a, struct conf_error
 	u->at = arena_zalloc(a, lines, sizeof(*u->at));
 	if (!u->at)
 		return ERR_MEMORY;
-	while (text.len > 0)
+	while (text.len > 0 && u->count < lines)
 		read_line(&r, take_line(&text), ++number);
 	if (u->count > USERS_MAX)
-		refuse(&r, 0, "more than 65536 users");
+		refuse(&r, number, "more than 65536 users");
 	qsort(u->at, u->count, sizeof(*u->at), compare);
 	find_repeated(&r);
 	return r.is_wrong ? ERR_SYNTAX : 0;

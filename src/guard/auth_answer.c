@@ -105,7 +105,7 @@ auth_fail(struct auth_asking *k, int err, const struct pool_refusal *refusal)
 	auth_count(k, is_shed   ? COUNTER_AUTH_SHED
 		      : is_late ? COUNTER_AUTH_DEADLINE
 				: COUNTER_AUTH_FAILED);
-	if (!is_shed && !is_late)
+	if (err == ERR_FAILED || err == ERR_MEMORY)
 		log_error("auth: credentials could not be verified: %s", err_text(err));
 	log_refusal(k, err_text(err));
 	if (is_shed)

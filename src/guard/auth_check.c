@@ -43,16 +43,14 @@ recall_of(const struct auth_asking *k)
 	return k->desk->recall[auth_section_of(k)->place];
 }
 
-/* Of several sections the one that looked at credentials says why, the last of them. */
+/* Of several sections the one that came farthest says why: that is the order of faults.def. */
 static enum verdict
 no(struct auth_asking *k, enum fault fault)
 {
-	bool is_looked_at = fault != FAULT_ABSENT && fault != FAULT_SCHEME;
-
-	if (is_looked_at || !k->blamed)
+	if (fault > k->fault) {
 		k->fault = fault;
-	if (is_looked_at)
 		k->blamed = auth_section_of(k);
+	}
 	return VERDICT_NO;
 }
 

@@ -76,8 +76,7 @@ struct auth_asking {
 	struct credentials credentials;
 	unsigned place; /* of the section that is asked now */
 	enum fault fault; /* of those that were asked, the one that says most */
-	const struct auth_section
-	    *blamed; /* whose fault it is; NULL: nobody's credentials were looked at */
+	const struct auth_section *blamed; /* that found it */
 	struct credentials_pair pair; /* decoded once */
 	bool has_pair;
 	struct jwt token; /* of the section that is asked now */

@@ -104,6 +104,29 @@ START_TEST(a_file_that_cannot_be_read_is_told)
 }
 END_TEST
 
+START_TEST(there_are_at_most_so_many)
+{
+	enum { LINE = 80 };
+	size_t room = (size_t)(USERS_MAX + 100) * (LINE + 90);
+	char *text = malloc(room);
+	struct writer w = writer_over(text, room);
+
+	/* Blank lines take no place. */
+	for (unsigned i = 0; i < 2 * USERS_MAX; i++)
+		writer_char(&w, '\n');
+	for (unsigned i = 0; i < USERS_MAX; i++)
+		writer_format(&w, "u%u:%s\n", i, HASH);
+	ck_assert(!w.is_full);
+	ck_assert_int_eq(read_text(writer_slice(&w)), 0);
+	ck_assert_uint_eq(users.count, USERS_MAX);
+	ck_assert_ptr_nonnull(users_find(&users, SLICE("u65535")));
+	writer_text(&w, "one:" HASH "\nmore:" HASH "\nx");
+	ck_assert_int_eq(read_text(writer_slice(&w)), ERR_SYNTAX);
+	ck_assert_msg(strstr(complaints(), "more than 65536 users") != NULL, "%s", complaints());
+	free(text);
+}
+END_TEST
+
 START_TEST(nobody_stands_in_where_nobody_is)
 {
 	ck_assert_int_eq(read_text(SLICE("")), 0);
@@ -144,6 +167,7 @@ suite_auth_users(void)
 	tcase_add_loop_test(t, what_is_wrong_is_told_with_its_line, 0, COUNT(wrong));
 	tcase_add_test(t, all_wrong_lines_are_told);
 	tcase_add_test(t, a_file_that_cannot_be_read_is_told);
+	tcase_add_test(t, there_are_at_most_so_many);
 	tcase_add_test(t, nobody_stands_in_where_nobody_is);
 	tcase_add_test(t, each_user_stands_in_for_some_strangers);
 	suite_add_tcase(s, t);
