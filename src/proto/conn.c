@@ -528,15 +528,6 @@ conn_open_proxied(struct conn_host *h, int fd, const struct address *peer, uint3
 	begin(c);
 }
 
-int
-conn_peer(const struct conn *c, struct address *peer)
-{
-	if (c->flags & CONN_PROXIED)
-		return io_peer(&c->io, peer);
-	conn_client(c, peer);
-	return 0;
-}
-
 /* --- time, drain, pressure ----------------------------------------------------------- */
 
 static void

@@ -209,7 +209,14 @@ conn_client(const struct conn *c, struct address *client)
 void conn_fault(const struct conn *c, enum counter reason, int status, const char *what);
 
 /* The same, or the proxy that speaks for it. ERR_SYSTEM: nobody knows any more. */
-int conn_peer(const struct conn *c, struct address *peer) MUST_CHECK;
+MUST_CHECK static inline int
+conn_peer(const struct conn *c, struct address *peer)
+{
+	if (c->flags & CONN_PROXIED)
+		return io_peer(&c->io, peer);
+	conn_client(c, peer);
+	return 0;
+}
 
 /* Of URIs that lead here. */
 static inline struct slice

@@ -189,8 +189,10 @@ main(void)
 				   guard_kinds[i]->section_keys);
 	}
 	print_keys("route", "NAME", route_keys);
-	for (unsigned i = 0; guard_kinds[i]; i++)
-		print_keys("guard", guard_kinds[i]->name, guard_kinds[i]->keys);
+	for (unsigned i = 0; guard_kinds[i]; i++) {
+		if (guard_kinds[i]->keys)
+			print_keys("guard", guard_kinds[i]->name, guard_kinds[i]->keys);
+	}
 	print_keys("route", "plan", plan_keys);
 	print_keys("route", "headers", edits_keys);
 	print_keys("route", "join", plan_join_keys);
