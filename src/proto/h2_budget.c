@@ -70,6 +70,32 @@ h2_budget_charge(struct h2_budget *b, enum h2_waste waste, uint32_t tokens, uint
 	return true;
 }
 
+/* Browsers change their minds about what they have asked for. */
+static void
+earn_priorities(struct h2_budget *b, const struct h2_frame_head *head)
+{
+	if (head->type == H2_FRAME_HEADERS)
+		b->priorities += H2_BUDGET_PRIORITIES;
+	if (b->priorities > H2_BUDGET_PRIORITIES_EARNED)
+		b->priorities = H2_BUDGET_PRIORITIES_EARNED;
+}
+
+/* Whether something before it has paid for it. */
+static bool
+is_earned(struct h2_budget *b, const struct h2_frame_head *head)
+{
+	uint32_t *earned = NULL;
+
+	if (head->type == H2_FRAME_WINDOW_UPDATE)
+		earned = &b->updates;
+	else if (head->type == H2_FRAME_PRIORITY || head->type == H2_FRAME_PRIORITY_UPDATE)
+		earned = &b->priorities;
+	if (!earned || *earned == 0)
+		return false;
+	--*earned;
+	return true;
+}
+
 bool
 h2_budget_charge_frame(struct h2_budget *b, const struct h2_frame_head *head, uint64_t now_ns)
 {
@@ -77,10 +103,9 @@ h2_budget_charge_frame(struct h2_budget *b, const struct h2_frame_head *head, ui
 
 	if (head->type < PRICES && (prices[head->type].waste || head->type <= H2_FRAME_HEADERS))
 		price = prices[head->type];
-	if (head->type == H2_FRAME_WINDOW_UPDATE && b->updates > 0) {
-		b->updates--;
+	if (is_earned(b, head))
 		return true;
-	}
+	earn_priorities(b, head);
 	/* An END_STREAM has its use. */
 	if (head->type <= H2_FRAME_HEADERS && head->length == 0 &&
 	    !(head->flags & H2_FLAG_END_STREAM))

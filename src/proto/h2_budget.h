@@ -17,7 +17,7 @@ enum h2_waste {
 	H2_WASTE_PING,
 	H2_WASTE_SETTINGS,
 	H2_WASTE_EMPTY, /* frames without a payload that end nothing */
-	H2_WASTE_PRIORITY,
+	H2_WASTE_PRIORITY, /* beyond what requests may be followed by */
 	H2_WASTE_WINDOW, /* WINDOW_UPDATE beyond what our DATA can be answered with */
 	H2_WASTE_UNKNOWN, /* frame types that nobody knows, GOAWAY */
 	H2_WASTE_COUNT
@@ -28,12 +28,15 @@ enum {
 	H2_BUDGET_PER_SECOND = 20, /* come back */
 	H2_BUDGET_UPDATES = 64, /* free WINDOW_UPDATEs at the start */
 	H2_BUDGET_EARNED = 4096, /* and at most: answers to all the DATA that may be under way */
+	H2_BUDGET_PRIORITIES = 4, /* free for each request: browsers change their minds */
+	H2_BUDGET_PRIORITIES_EARNED = 512, /* and at most */
 };
 
 struct h2_budget {
 	uint64_t filled_ns; /* when tokens came last */
 	uint32_t tokens;
 	uint32_t updates; /* WINDOW_UPDATEs that DATA has earned */
+	uint32_t priorities; /* and PRIORITYs, PRIORITY_UPDATEs that HEADERS have */
 	uint32_t spent[H2_WASTE_COUNT];
 };
 

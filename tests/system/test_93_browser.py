@@ -12,6 +12,7 @@ import pytest
 import authority as authorities
 import bed
 import browser as browsers
+from client import metrics
 
 ASSETS, STYLES, SCRIPTS = 200, 20, 20
 IMAGES = ASSETS - STYLES - SCRIPTS
@@ -22,6 +23,9 @@ pytestmark = [
     pytest.mark.skipif(not browsers.PROGRAM, reason="there is no Chromium (package chromium)")]
 
 CONF = """\
+[admin]
+socket = %s/admin.sock
+listen = 127.0.0.1:%d
 [listen secure]
 address = 127.0.0.1:%d
 protocols = h2, http/1.1
@@ -64,8 +68,8 @@ def write_site(folder):
         (folder / ("%d.png" % place)).write_bytes(picture(place))
 
 
-@pytest.fixture(name="port")
-def make_port(start, tmp_path):
+@pytest.fixture(name="ports")
+def make_ports(start, tmp_path):
     if not shutil.which("openssl"):
         pytest.skip("there is no openssl")
     site = tmp_path / "site"
@@ -73,17 +77,25 @@ def make_port(start, tmp_path):
     write_site(site)
     papers = authorities.Authority(tmp_path)
     papers.issue("localhost", ["localhost"])
-    port = bed.free_port()
-    start(CONF % (port, papers.path("localhost.pem"), papers.path("localhost.key"), site), listen=None)
-    return port
+    port, admin = bed.free_port(), bed.free_port()
+    start(CONF % (tmp_path, admin, port, papers.path("localhost.pem"), papers.path("localhost.key"), site), listen=None)
+    return port, ("127.0.0.1", admin)
 
 
-def test_a_page_with_200_assets(port, tmp_path):
+def calmed(admin):
+    """Connections that did more than the budget lets them, by reason."""
+    return {labels: count for (name, labels), count in metrics(admin).items()
+            if name.startswith("forebay_h2_") and count}
+
+
+def test_a_page_with_200_assets(ports, tmp_path):
+    port, admin = ports
     browser = browsers.Browser(str(tmp_path))
     try:
         browser.open("https://localhost:%d/index.html" % port)
         responses = [seen["response"] for seen in browser.seen("Network.responseReceived")
                      if not seen["response"]["url"].startswith("data:")]
+        assert calmed(admin) == {}
         assert browser.complaints() == []
         assert len(responses) == ASSETS + 1
         assert {(one["status"], one["protocol"]) for one in responses} == {(200, "h2")}

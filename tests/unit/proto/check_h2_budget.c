@@ -50,6 +50,25 @@ static const struct flood {
 	{ 0xfa, 0, 100, COUNTER_H2_WASTE_UNKNOWN },
 };
 
+/* A page of two hundred pictures, as Chromium loads it: some are seen at once, some later. */
+START_TEST(requests_may_be_followed_by_changes_of_priority)
+{
+	struct h2_frame_head headers = { .type = H2_FRAME_HEADERS, .length = 40 };
+	struct h2_frame_head priority = { .type = H2_FRAME_PRIORITY_UPDATE, .length = 8 };
+
+	for (unsigned i = 0; i < 1000; i++) {
+		ck_assert(h2_budget_charge_frame(&budget, &headers, start));
+		for (unsigned k = 0; k < H2_BUDGET_PRIORITIES; k++)
+			ck_assert(h2_budget_charge_frame(&budget, &priority, start));
+	}
+	ck_assert_uint_eq(budget.tokens, H2_BUDGET_TOKENS);
+	for (unsigned i = 0; i < 1000; i++)
+		ck_assert(h2_budget_charge_frame(&budget, &headers, start));
+	ck_assert_uint_eq(let_pass(H2_FRAME_PRIORITY, 0, 5),
+			  H2_BUDGET_PRIORITIES_EARNED + H2_BUDGET_TOKENS);
+}
+END_TEST
+
 START_TEST(what_leads_to_nothing_has_an_end_and_a_reason)
 {
 	const struct flood *f = &floods[_i];
@@ -123,6 +142,7 @@ suite_proto_h2_budget(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_loop_test(t, what_leads_to_nothing_has_an_end_and_a_reason, 0,
 			    sizeof(floods) / sizeof(floods[0]));
+	tcase_add_test(t, requests_may_be_followed_by_changes_of_priority);
 	tcase_add_test(t, what_brings_something_is_free);
 	tcase_add_test(t, settings_cost_more);
 	tcase_add_test(t, tokens_come_back_with_time);
