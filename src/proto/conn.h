@@ -22,6 +22,7 @@ struct conn;
 struct conn_host;
 struct h1;
 struct networks;
+struct h2_memory;
 struct tls_context;
 
 /* What a protocol wants done with its conn. */
@@ -79,6 +80,7 @@ struct conn_host {
 	uint32_t field_room;
 	struct conn *free_conns;
 	struct h1 *free_actives;
+	struct h2_memory *h2_memory; /* owned; NULL before the first conn of HTTP/2 */
 	unsigned kept_conns, kept_actives;
 	unsigned open; /* conns */
 	unsigned full; /* of them, those that are CONN_FULL */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "proto/h2_memory.h"
 #include "proto/h2_priv.h"
 
 /* --- the library's memory is ours ---------------------------------------------------- */
@@ -16,29 +17,25 @@
 static void *
 give_memory(size_t bytes, void *user)
 {
-	(void)user;
-	return mem_alloc(bytes ? bytes : 1);
+	return h2_memory_take(user, bytes);
 }
 
 static void
 take_memory(void *block, void *user)
 {
-	(void)user;
-	mem_release(block);
+	h2_memory_give(user, block);
 }
 
 static void *
 give_clear_memory(size_t count, size_t size, void *user)
 {
-	(void)user;
-	return mem_zalloc(count ? count : 1, size ? size : 1);
+	return h2_memory_take_clear(user, count, size);
 }
 
 static void *
 grow_memory(void *block, size_t bytes, void *user)
 {
-	(void)user;
-	return mem_grow(block, bytes ? bytes : 1);
+	return h2_memory_grow(user, block, bytes);
 }
 
 /* --- birth and death -------------------------------------------------------------------- */
@@ -77,7 +74,8 @@ make_callbacks(void)
 static int
 make_session(struct h2 *h)
 {
-	nghttp2_mem mem = { NULL, give_memory, take_memory, give_clear_memory, grow_memory };
+	nghttp2_mem mem = { h->conn->host->h2_memory, give_memory, take_memory, give_clear_memory,
+			    grow_memory };
 	nghttp2_session_callbacks *callbacks = make_callbacks();
 	nghttp2_option *option = make_options();
 	int err = ERR_MEMORY;
@@ -111,10 +109,24 @@ greet(struct h2 *h)
 
 static void drain(void *active);
 
+static bool
+has_memory(struct conn_host *host)
+{
+	if (!host->h2_memory)
+		host->h2_memory = h2_memory_new();
+	return host->h2_memory != NULL;
+}
+
+static void
+fini_host(struct conn_host *host)
+{
+	h2_memory_free(&host->h2_memory);
+}
+
 static void *
 start(struct conn *c)
 {
-	struct h2 *h = mem_zalloc(1, sizeof(*h));
+	struct h2 *h = has_memory(c->host) ? mem_zalloc(1, sizeof(*h)) : NULL;
 
 	if (!h)
 		return NULL;
@@ -502,6 +514,7 @@ const struct conn_protocol h2_protocol = {
 	.take = take,
 	.drain = drain,
 	.is_idle = is_idle,
+	.fini_host = fini_host,
 };
 
 const char *
