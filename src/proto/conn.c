@@ -15,7 +15,6 @@
 #include "proto/h2.h"
 #include "proto/proxy_in.h"
 
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -49,30 +48,6 @@ static const char wrong_port[] = "HTTP/1.1 400 Bad Request\r\n"
 static void on_expired(struct wheel_entry *e);
 
 int
-conn_host_make_room(struct conn_host *h, const struct conn_limits *limits)
-{
-	struct field *room;
-
-	if (limits->h1.max_fields <= h->field_room)
-		return 0;
-	room = mem_zalloc(limits->h1.max_fields, sizeof(*room));
-	if (!room)
-		return ERR_MEMORY;
-	/* Nobody is parsing now: a head is parsed in one go. */
-	mem_free(&h->field_scratch);
-	h->field_scratch = room;
-	h->field_room = limits->h1.max_fields;
-	return 0;
-}
-
-void
-conn_host_set_limits(struct conn_host *h, const struct conn_limits *limits)
-{
-	ASSERT(limits->h1.max_fields <= h->field_room);
-	h->limits = *limits;
-}
-
-int
 conn_host_init(struct conn_host *h, struct env *env, const struct conn_limits *limits,
 	       const struct exchange_app *app, void *app_host)
 {
@@ -100,27 +75,6 @@ conn_host_fini(struct conn_host *h)
 			protocols[i]->fini_host(h);
 	}
 	mem_free(&h->field_scratch);
-}
-
-struct slice
-conn_host_server_text(struct conn_host *h)
-{
-	static const struct slice server =
-	    SLICE_INIT("HTTP/1.1 200 OK\r\nServer: forebay\r\nDate: ");
-	uint64_t now = loop_now(&h->env->loop);
-
-	if (now >= h->date_until_ns) {
-		struct writer w = writer_over(h->server_text, sizeof(h->server_text));
-		struct timespec wall;
-
-		clock_gettime(CLOCK_REALTIME, &wall);
-		h->date_until_ns = now + CLOCK_SEC - (uint64_t)wall.tv_nsec;
-		writer_put(&w, server);
-		writer_put(&w, date_text(&h->date, wall.tv_sec));
-		writer_put(&w, SLICE("\r\n"));
-		h->server_len = w.len;
-	}
-	return slice_make(h->server_text, h->server_len);
 }
 
 const struct conn_protocol *
@@ -528,7 +482,7 @@ conn_open_proxied(struct conn_host *h, int fd, const struct address *peer, uint3
 	begin(c);
 }
 
-/* --- time, drain, pressure ----------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------ */
 
 static void
 expire_idle(struct conn *c)
@@ -568,75 +522,4 @@ on_expired(struct wheel_entry *e)
 		obey(c, c->protocol->expire(c->active));
 	else
 		expire_idle(c);
-}
-
-static void
-drain_one(struct wheel_entry *e, void *argument)
-{
-	struct conn *c = CONTAINER_OF(e, struct conn, timeout);
-	const uint64_t *until = argument;
-
-	if (c->flags & CONN_LINGERING)
-		return;
-	if (!c->active)
-		conn_expire_at(c, *until);
-	else if (c->protocol->drain)
-		c->protocol->drain(c->active);
-}
-
-void
-conn_host_drain(struct conn_host *h, uint64_t grace_ns)
-{
-	uint64_t until = clock_after(loop_now(&h->env->loop), grace_ns);
-
-	h->is_draining = true;
-	h->drain_idle_ns = grace_ns;
-	h->drain_until_ns = until;
-	wheel_each(&h->wheel, drain_one, &until);
-}
-
-static void
-close_one(struct wheel_entry *e, void *argument)
-{
-	(void)argument;
-	conn_close(CONTAINER_OF(e, struct conn, timeout));
-}
-
-void
-conn_host_close_all(struct conn_host *h)
-{
-	wheel_each(&h->wheel, close_one, NULL);
-}
-
-struct quota {
-	unsigned left, closed;
-};
-
-static bool
-is_busy(const struct conn *c)
-{
-	return c->active && !(c->protocol->is_idle && c->protocol->is_idle(c->active));
-}
-
-static void
-close_if_idle(struct wheel_entry *e, void *argument)
-{
-	struct conn *c = CONTAINER_OF(e, struct conn, timeout);
-	struct quota *quota = argument;
-
-	if (quota->left == 0 || is_busy(c) || (c->flags & (CONN_LINGERING | CONN_HANDSHAKE)))
-		return;
-	quota->left--;
-	quota->closed++;
-	count_add(c->host->env->counters, COUNTER_CLOSE_PRESSURE, 1);
-	conn_close(c);
-}
-
-unsigned
-conn_host_close_idle(struct conn_host *h, unsigned n)
-{
-	struct quota quota = { .left = n };
-
-	wheel_each(&h->wheel, close_if_idle, &quota);
-	return quota.closed;
 }
