@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config.h"
-#include "http/fault.h"
 #include "net/tls_context.h"
 #include "proto/h1.h"
 #include "proto/h2.h"
@@ -199,16 +198,6 @@ rest(struct conn *c)
 	if (h->is_draining && ns > h->drain_idle_ns)
 		ns = h->drain_idle_ns;
 	conn_expire_at(c, now_plus(c, ns));
-}
-
-void
-conn_fault(const struct conn *c, enum counter reason, int status, const char *what)
-{
-	struct address client;
-
-	count_add(c->host->env->counters, reason, 1);
-	conn_client(c, &client);
-	fault_log(&client, status, what);
 }
 
 /* Carries out what the protocol decided. False when the conn is gone. */

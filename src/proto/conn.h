@@ -12,6 +12,7 @@
 #include "base/address.h"
 #include "http/date.h"
 #include "http/exchange.h"
+#include "http/fault.h"
 #include "net/env.h"
 #include "net/io.h"
 #include "net/wheel.h"
@@ -208,7 +209,15 @@ conn_client(const struct conn *c, struct address *client)
 }
 
 /* The client did something wrong: counted, and told to the log; as fault_log. */
-void conn_fault(const struct conn *c, enum counter reason, int status, const char *what);
+static inline void
+conn_fault(const struct conn *c, enum counter reason, int status, const char *what)
+{
+	struct address client;
+
+	count_add(c->host->env->counters, reason, 1);
+	conn_client(c, &client);
+	fault_log(&client, status, what);
+}
 
 /* The same, or the proxy that speaks for it. ERR_SYSTEM: nobody knows any more. */
 MUST_CHECK static inline int
