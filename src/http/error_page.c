@@ -134,6 +134,15 @@ on_body(struct filter *f, struct chunks *list)
 	return 0;
 }
 
+/* Trailers were of the body that is not heard. */
+static void
+on_end(struct filter *f)
+{
+	if (filter_of(f)->is_replacing)
+		f->x->response.trailers.count = 0;
+	filter_pass_end(f);
+}
+
 static void
 on_whole(struct filter *f, struct slice body)
 {
@@ -166,6 +175,7 @@ on_resume(struct filter *f)
 static const struct filter_ops page_ops = {
 	.head = on_head,
 	.body = on_body,
+	.end = on_end,
 	.whole = on_whole,
 	.abort = on_abort,
 	.resume = on_resume,
