@@ -85,6 +85,12 @@ exchange_peer(const struct exchange *x, struct address *peer)
 	return x->ops && x->ops->peer ? x->ops->peer(x, peer) : ERR_UNSUPPORTED;
 }
 
+int
+exchange_write_subject(const struct exchange *x, struct writer *w)
+{
+	return x->ops && x->ops->write_subject ? x->ops->write_subject(x, w) : ERR_MISSING;
+}
+
 /* The status that tells a client why there is no answer. */
 static int
 status_for(int err)

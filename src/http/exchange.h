@@ -60,6 +60,8 @@ struct exchange_ops {
 	int (*peer_user)(struct exchange *x, uint32_t *uid);
 	/* Optional: as exchange_peer(). */
 	int (*peer)(const struct exchange *x, struct address *peer);
+	/* Optional: as exchange_write_subject(). */
+	int (*write_subject)(const struct exchange *x, struct writer *w);
 };
 
 struct exchange_app {
@@ -146,6 +148,11 @@ int exchange_peer_user(struct exchange *x, uint32_t *uid) __attribute__((warn_un
 /* The other end of the connection: the client, or the proxy that spoke the PROXY protocol for it.
  * ERR_SYSTEM, ERR_UNSUPPORTED: nobody knows. */
 int exchange_peer(const struct exchange *x, struct address *peer)
+    __attribute__((warn_unused_result));
+
+/* Appends the subject of the certificate that the other end has shown, as RFC 2253 writes names.
+ * ERR_MISSING: none; ERR_MEMORY. */
+int exchange_write_subject(const struct exchange *x, struct writer *w)
     __attribute__((warn_unused_result));
 
 /*

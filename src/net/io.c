@@ -271,6 +271,12 @@ io_peer(const struct io *io, struct address *peer)
 }
 
 int
+io_write_subject(const struct io *io, struct writer *w)
+{
+	return io->tls ? tls_write_subject(io->tls, w) : ERR_MISSING;
+}
+
+int
 io_end(struct io *io)
 {
 	return io->tls ? tls_end(io->tls) : 0;

@@ -95,6 +95,8 @@ bool io_is_reset(const struct io *io);
 long io_write_bytes(struct io *io, struct slice s) MUST_CHECK;
 /* Over a unix socket: the user whose process is at the other end. ERR_UNSUPPORTED elsewhere. */
 int io_peer_user(const struct io *io, uint32_t *uid) MUST_CHECK;
+/* Over TLS: as tls_write_subject(); else ERR_MISSING. */
+int io_write_subject(const struct io *io, struct writer *w) MUST_CHECK;
 /* Of a stream that has an end of its own (TLS): says it. 0: said, or there is none; ERR_BUSY: the
  * socket is full. */
 int io_end(struct io *io) MUST_CHECK;

@@ -496,3 +496,24 @@ tls_protocol(const struct tls *t)
 	SSL_get0_alpn_selected(t->ssl, &at, &len);
 	return slice_make((const char *)at, len);
 }
+
+/* What could be read as something else is escaped, bytes beyond ASCII included. */
+int
+tls_write_subject(const struct tls *t, struct writer *w)
+{
+	X509 *certificate = SSL_get0_peer_certificate(t->ssl);
+	BIO *bio = certificate ? BIO_new(BIO_s_mem()) : NULL;
+	char *text = NULL;
+	long len = 0;
+
+	if (!certificate)
+		return ERR_MISSING;
+	if (bio &&
+	    X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0)
+		len = BIO_get_mem_data(bio, &text);
+	if (len > 0)
+		writer_put(w, slice_make(text, (size_t)len));
+	BIO_free(bio);
+	ERR_clear_error();
+	return len > 0 ? 0 : bio ? ERR_MISSING : ERR_MEMORY;
+}

@@ -14,6 +14,7 @@
 
 #include "base/chunk.h"
 #include "base/err.h"
+#include "base/writer.h"
 #include "metrics/counters.h"
 
 struct ssl_session_st;
@@ -66,6 +67,9 @@ bool tls_take_moved(struct tls *t);
 /* What the events of a socket mean for its stream: enum io_ready both ways. */
 unsigned tls_translate(struct tls *t, unsigned ready);
 
+/* Appends the subject of the peer's certificate, which was verified, as RFC 2253 writes names:
+ * "CN=me,O=Tests". ERR_MISSING: it has shown none; ERR_MEMORY. */
+int tls_write_subject(const struct tls *t, struct writer *w) MUST_CHECK;
 /* The protocol that was agreed on (ALPN); empty: none was. Borrowed. */
 struct slice tls_protocol(const struct tls *t);
 

@@ -3,7 +3,7 @@
  */
 #include "plan/scope.h"
 
-enum { ADDRESS_BYTES = 128, NUMBER_BYTES = 24 };
+enum { ADDRESS_BYTES = 128, NUMBER_BYTES = 24, SUBJECT_BYTES = 2048 };
 
 struct slice
 scope_request_id(struct exchange *x)
@@ -24,6 +24,17 @@ scope_client_address(struct exchange *x)
 	if (x->client)
 		address_write_host(x->client, &w);
 	return writer_slice(&w);
+}
+
+int
+scope_client_subject(const struct exchange *x, struct arena *a, struct slice *subject)
+{
+	char *memory = arena_alloc(a, SUBJECT_BYTES);
+	struct writer w = writer_over(memory, memory ? SUBJECT_BYTES : 0);
+	int err = memory ? exchange_write_subject(x, &w) : ERR_MEMORY;
+
+	*subject = writer_slice(&w);
+	return !err && w.is_full ? ERR_TOO_LARGE : err;
 }
 
 void

@@ -12,6 +12,9 @@
 struct slice scope_request_id(struct exchange *x);
 /* The client's address, without port; at is NULL without memory. */
 struct slice scope_client_address(struct exchange *x);
+/* The subject of the client's certificate. ERR_MISSING: it has none; ERR_TOO_LARGE, ERR_MEMORY. */
+int scope_client_subject(const struct exchange *x, struct arena *a,
+			 struct slice *subject) MUST_CHECK;
 /* Fills what is known of the exchange, or how to make it; params and rest (borrowed) are the
  * route's captures. Body and results are left empty. */
 void scope_fill(struct template_scope *s, struct exchange *x, const struct slice *params,

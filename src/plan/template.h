@@ -7,6 +7,7 @@
  *   {header.NAME}               the first field line of that name
  *   {body}  {body.a.0.b}        the request's body; a path into it as JSON
  *   {request.id} {request.method} {client.address}
+ *   {client.subject}            the subject of the client's certificate (RFC 2253)
  *   {request.host}              the name that the request is for, without its port
  *   {PART}                      another part's result, in a text that is JSON
  *   {request.user} {request.claim.NAME}   who asks, and a path into what a token claims

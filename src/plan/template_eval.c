@@ -181,6 +181,15 @@ fetch_client_address(const struct fetch *f, const struct template_segment *seg, 
 	return value->at ? 0 : ERR_MEMORY;
 }
 
+static int
+fetch_client_subject(const struct fetch *f, const struct template_segment *seg, struct slice *value)
+{
+	struct exchange *x = f->scope->exchange;
+
+	(void)seg;
+	return x ? scope_client_subject(x, &x->arena, value) : ERR_MISSING;
+}
+
 static const struct template_result *
 result_of(const struct fetch *f, const struct template_segment *seg)
 {
@@ -268,6 +277,7 @@ static const fetch_fn fetchers[TEMPLATE_KINDS] = {
 	[TEMPLATE_REQUEST_USER] = fetch_request_user,
 	[TEMPLATE_REQUEST_CLAIM] = fetch_request_claim,
 	[TEMPLATE_CLIENT_ADDRESS] = fetch_client_address,
+	[TEMPLATE_CLIENT_SUBJECT] = fetch_client_subject,
 	[TEMPLATE_PART_WHOLE] = fetch_part_whole,
 	[TEMPLATE_PART_JSON] = fetch_part_json,
 	[TEMPLATE_PART_STATUS] = fetch_part_status,

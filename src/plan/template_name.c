@@ -26,6 +26,7 @@ static const struct row {
 	{ SLICE_INIT("request.user"), false, TEMPLATE_REQUEST_USER },
 	{ SLICE_INIT("request.claim."), true, TEMPLATE_REQUEST_CLAIM },
 	{ SLICE_INIT("client.address"), false, TEMPLATE_CLIENT_ADDRESS },
+	{ SLICE_INIT("client.subject"), false, TEMPLATE_CLIENT_SUBJECT },
 };
 
 /* First words that are never a path parameter or a part. */

@@ -439,6 +439,14 @@ find_peer(const struct exchange *x, struct address *peer)
 	return conn_peer(h->conn, peer);
 }
 
+static int
+write_subject(const struct exchange *x, struct writer *w)
+{
+	const struct h1 *h = CONTAINER_OF_CONST(x, struct h1, x);
+
+	return io_write_subject(&h->conn->io, w);
+}
+
 const struct exchange_ops h1_ops = {
 	.inform = inform,
 	.head = head,
@@ -450,6 +458,7 @@ const struct exchange_ops h1_ops = {
 	.whole = whole,
 	.peer_user = peer_user,
 	.peer = find_peer,
+	.write_subject = write_subject,
 };
 
 /* Nothing can be written any more. */

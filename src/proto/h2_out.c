@@ -301,6 +301,14 @@ find_peer(const struct exchange *x, struct address *peer)
 	return conn_peer(s->h2->conn, peer);
 }
 
+static int
+write_subject(const struct exchange *x, struct writer *w)
+{
+	const struct h2_stream *s = CONTAINER_OF_CONST(x, struct h2_stream, x);
+
+	return io_write_subject(&s->h2->conn->io, w);
+}
+
 const struct exchange_ops h2_ops = {
 	.inform = inform,
 	.head = head,
@@ -311,6 +319,7 @@ const struct exchange_ops h2_ops = {
 	.want_body = want_body,
 	.peer_user = peer_user,
 	.peer = find_peer,
+	.write_subject = write_subject,
 };
 
 /* --- the library asks ----------------------------------------------------------------- */

@@ -369,6 +369,44 @@ def test_clients_need_a_certificate_of_client_ca(start, authority, big, tmp_path
     wait_until(lambda: counted(daemon, reason="client_certificate") == 4)
 
 
+WHO = """[route who]
+match = GET /who
+source = fixed
+body = <{client.subject}>
+
+[route maybe]
+match = GET /maybe
+source = fixed
+body = <{client.subject}>
+set_header.X-Subject = {client.subject}
+"""
+
+
+def test_subject_of_the_client_is_a_variable(start, authority):
+    """As RFC 2253 writes it, escapes included; also of a session that is resumed."""
+    authority.issue("odd", [], subject='/O=A, "B" <C>;D/CN=#x=1')
+    daemon = start(WHO, listen=listen(authority, ["one"], "client_ca = " + authority.path("ca.pem")))
+    for client, subject in (("me", b"CN=me,O=Tests"), ("odd", rb'CN=\#x=1,O=A\, \"B\" \<C\>\;D')):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            using = context(version, client=authority.path(client))
+            with TlsClient(daemon.address, "one.example", using) as c:
+                assert c.ask("/who").body == b"<%s>" % subject
+                assert c.ask("/maybe").field("x-subject") == subject.decode()
+                session = c.socket.session
+            with TlsClient(daemon.address, "one.example", using, session) as c:
+                assert c.ask("/who").body == b"<%s>" % subject and c.socket.session_reused
+
+
+def test_without_a_certificate_there_is_no_subject(start, authority):
+    """What needs it fails, and what may lack it goes without; in the clear too."""
+    for more in (listen(authority, ["one"]), ""):
+        daemon = start("[route maybe]\nmatch = GET /maybe\nsource = fixed\nbody = x\n"
+                       "set_header.X-Subject = {client.subject}\n", listen=more)
+        with (TlsClient(daemon.address, "one.example") if more else Client(daemon.address)) as c:
+            r = c.ask("/maybe", "X-Subject: CN=me")
+            assert r.status == 200 and r.field("x-subject") is None
+
+
 def test_a_staple_is_sent_to_who_asks(start, authority, big):
     authority.issue("stapled", ["one.example"])
     authority.staple("stapled")
