@@ -144,7 +144,7 @@ run_br(struct encoder *e, struct slice in, enum encoder_mode mode, struct buffer
 const struct encoder_ops encoder_br = {
 	.coding = CODING_BR,
 	.least = 0,
-	.most = 9,
+	.most = 6, /* above it, 8 MiB of tables and more */
 	.standard = 4,
 	.open = open_br,
 	.run = run_br,

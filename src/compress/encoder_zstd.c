@@ -13,6 +13,17 @@ struct zstd {
 	ZSTD_CCtx *state; /* owned */
 };
 
+/* From level 5 on its tables would grow to tens of megabytes, for windows that we do not have. */
+enum { TABLE_LEVEL = 5, TABLE_BITS = 17 };
+
+static bool
+has_small_tables(ZSTD_CCtx *c, unsigned level)
+{
+	return level < TABLE_LEVEL ||
+	       (!ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_hashLog, TABLE_BITS)) &&
+		!ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_chainLog, TABLE_BITS)));
+}
+
 static int
 set_up(struct zstd *z, unsigned level, uint64_t bytes)
 {
@@ -23,6 +34,7 @@ set_up(struct zstd *z, unsigned level, uint64_t bytes)
 	if (ZSTD_isError(ZSTD_CCtx_reset(c, ZSTD_reset_session_and_parameters)) ||
 	    ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, (int)level)) ||
 	    ZSTD_isError(ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, ENCODER_WINDOW_BITS)) ||
+	    !has_small_tables(c, level) ||
 	    (bytes > 0 && ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(c, bytes))))
 		return ERR_FAILED;
 	return 0;

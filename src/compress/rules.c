@@ -45,7 +45,7 @@ const struct conf_key compress_keys[] = {
 	  .max = 1 << 30, .help = "bodies that are known to be shorter are sent as they are" },
 	{ "gzip_level", CONF_UINT, CONF_FIELD(struct compress_conf, gzip_level), .def = "5",
 	  .min = 1, .max = 9, .help = "higher is smaller and slower" },
-	{ "br_level", CONF_UINT, CONF_FIELD(struct compress_conf, br_level), .def = "4", .max = 9,
+	{ "br_level", CONF_UINT, CONF_FIELD(struct compress_conf, br_level), .def = "4", .max = 6,
 	  .help = "higher is smaller and slower" },
 	{ "zstd_level", CONF_UINT, CONF_FIELD(struct compress_conf, zstd_level), .def = "3",
 	  .min = 1, .max = 12, .help = "higher is smaller and slower" },
@@ -55,7 +55,7 @@ const struct conf_key compress_keys[] = {
 	{ "flush_after", CONF_DURATION, CONF_FIELD(struct compress_conf, flush_after),
 	  .def = "20ms", .max = 10 * SECOND,
 	  .help = "a byte that came from the source waits no longer for others" },
-	{ "max_streams", CONF_UINT, CONF_FIELD(struct compress_conf, max_streams), .def = "256",
+	{ "max_streams", CONF_UINT, CONF_FIELD(struct compress_conf, max_streams), .def = "128",
 	  .min = 1, .max = 1 << 20,
 	  .help = "responses compressed at a time, each worker having its share; more are sent as "
 		  "they are" },

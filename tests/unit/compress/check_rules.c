@@ -279,7 +279,7 @@ START_TEST(wrong_codings_and_types_are_told)
 		"[compression]\ncodings = deflate\n",      "[compression]\ncodings = identity\n",
 		"[compression]\ncodings = gzip, x-gzip\n", "[compression]\ntypes = text\n",
 		"[compression]\ngzip_level = 10\n",        "[compression]\nzstd_level = 0\n",
-		"[compression]\nbr_level = 10\n",          "[compression]\nmax_streams = 0\n",
+		"[compression]\nbr_level = 7\n",           "[compression]\nmax_streams = 0\n",
 	};
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
