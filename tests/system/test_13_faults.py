@@ -57,10 +57,10 @@ path = /{path}
 """
 
 HASTY = """
-header_timeout = 400ms
-body_idle_timeout = 400ms
-idle_timeout = 400ms
-send_idle_timeout = 400ms
+header_timeout = 800ms
+body_idle_timeout = 800ms
+idle_timeout = 800ms
+send_idle_timeout = 800ms
 """
 
 # Nothing is late but by its rate.
@@ -218,15 +218,30 @@ def test_a_body_that_trickles_is_408(paced):
     paced.expect("connections_dropped{body_rate}", do)
 
 
+def keep_up(address):
+    """The status, and the longest time between two pieces of the body."""
+    slowest = 0
+    with Client(address) as c:
+        c.send(POST.replace(b"echo", b"digest") + b"Content-Length: 15000\r\n\r\n")
+        try:
+            for _ in range(15):
+                begun = time.monotonic()
+                time.sleep(0.1)
+                c.send(b"a" * 1000)
+                slowest = max(slowest, time.monotonic() - begun)
+        except ConnectionError:
+            pass
+        return c.response().status, slowest
+
+
 def test_a_body_that_keeps_up_is_taken(paced):
     """Ten times as fast as is asked for, and three times as long as the grace."""
-    with Client(paced.address) as c:
-        c.send(POST.replace(b"echo", b"digest") + b"Content-Length: 15000\r\n\r\n")
-        end = time.monotonic() + 1.5
-        for i in range(15):
-            c.send(b"a" * 1000)
-            time.sleep(max(0, (end - time.monotonic()) / (15 - i)))
-        assert c.response().status == 200
+    for _ in range(5):
+        status, slowest = keep_up(paced.address)
+        if status == 200:
+            return
+        assert slowest > 0.25  # this process was kept from its processor
+    pytest.skip("this machine is too busy to keep up with anything")
 
 
 def test_what_a_slow_server_takes_is_not_held_against_the_client(paced):
@@ -399,7 +414,7 @@ def test_streams_that_trickle_are_counted_too(paced):
 @over_h2
 def test_who_has_to_let_others_go_first_is_not_late(start, chaos):
     """RFC 9218: its window is open, and what is urgent takes all that the connection has."""
-    late = Faults(start, chaos, "send_idle_timeout = 1s\nrate_grace = 1s\nmin_send_rate = 1k\n")
+    late = Faults(start, chaos, "send_idle_timeout = 2s\nrate_grace = 2s\nmin_send_rate = 1k\n")
     with Client2(late.address, greeting=settings((INITIAL_WINDOW_SIZE, 1 << 24)), window=1 << 20) as c:
         assert len(c.answer(c.request("/chaos/big/65535")).body) == 65535  # the connection has no window now
         urgent = c.request("/chaos/big/10000000", "GET", ("priority", "u=0"))
