@@ -176,11 +176,15 @@ def refused(r, limit):
 def test_under_overload_answers_are_in_time_or_refused_at_once_and_light_ones_are_not_held_up(server):
     assert ask(server.address, "/heavy/first").status == 200
     before, light, heavy = shed_counts(server), [], []
-    until = time.monotonic() + max(3, 20 * COST)
+    begin, enough = time.monotonic(), threading.Event()
+
+    def is_enough():
+        """Some seconds; where other loads leave little, as long as some answers take."""
+        return time.monotonic() - begin > (3 if [r.status for r, _ in heavy].count(200) > 10 else 60)
 
     def press(number):
         with Client(server.address, timeout=30) as c:
-            while time.monotonic() < until:
+            while not enough.is_set():
                 begun = time.monotonic()
                 r = c.ask("/heavy/%d" % number)
                 heavy.append((r, time.monotonic() - begun))
@@ -189,13 +193,16 @@ def test_under_overload_answers_are_in_time_or_refused_at_once_and_light_ones_ar
 
     def glance():
         with Client(server.address, timeout=30) as c:
-            while time.monotonic() < until:
+            while not enough.is_set():
                 light.append(c.ask("/light").status)
                 time.sleep(0.002)
 
     threads = [threading.Thread(target=press, args=(i,)) for i in range(64)] + [threading.Thread(target=glance)]
     for t in threads:
         t.start()
+    while not is_enough():
+        time.sleep(0.1)
+    enough.set()
     for t in threads:
         t.join()
     statuses = [r.status for r, _ in heavy]
