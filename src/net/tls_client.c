@@ -135,7 +135,9 @@ tls_client_new_ssl(const struct tls_client *c, const char *name)
 		is_well = expect_name(ssl, name);
 	}
 	if (is_well && !is_address(name))
-		is_well = SSL_set_tlsext_host_name(ssl, name) == 1;
+		/* SSL_set_tlsext_host_name(), which casts const away. */
+		is_well = SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+				   (void *)(uintptr_t)name) == 1;
 	if (!is_well) {
 		SSL_free(ssl);
 		ERR_clear_error();
