@@ -13,6 +13,7 @@
 #include "proto/h1.h"
 #include "proto/h2.h"
 #include "proto/proxy_in.h"
+#include "thread/clients.h"
 
 #include <unistd.h>
 
@@ -117,6 +118,37 @@ now_plus(const struct conn *c, uint64_t ns)
 	return clock_after(loop_now(&c->host->env->loop), ns);
 }
 
+static __attribute__((noinline)) void
+uncount(struct conn *c)
+{
+	struct address client;
+
+	conn_client(c, &client);
+	clients_give(c->host->clients, &client);
+}
+
+/* One more of its client's. True: it is closed, for there are too many. */
+static bool
+is_one_too_many(struct conn *c)
+{
+	struct conn_host *h = c->host;
+	struct address client;
+	enum clients_answer answer;
+
+	if (h->limits.max_client_connections == 0 || !h->clients)
+		return false;
+	conn_client(c, &client);
+	answer = clients_take(h->clients, &client, h->limits.max_client_connections);
+	if (answer == CLIENTS_COUNTED)
+		c->flags |= CONN_COUNTED;
+	if (answer != CLIENTS_TOO_MANY)
+		return false;
+	count_add(h->env->counters, COUNTER_CONN_REFUSED_CLIENT, 1);
+	fault_log(&client, 0, "more connections than max_client_connections");
+	conn_close(c);
+	return true;
+}
+
 void
 conn_close(struct conn *c)
 {
@@ -124,6 +156,8 @@ conn_close(struct conn *c)
 
 	c->protocol->stop(c);
 	conn_wrote(c, false);
+	if (c->flags & CONN_COUNTED)
+		uncount(c);
 	wheel_clear(&h->wheel, &c->timeout);
 	io_close(&c->io);
 	count_add(h->env->counters, COUNTER_CONN_CLOSED, 1);
@@ -320,6 +354,10 @@ begin_behind_proxy(struct conn *c)
 	c->flags &= ~(unsigned)CONN_UNIX; /* of the proxy */
 	c->flags |= CONN_READABLE;
 	set_peer(c, &client);
+	if (is_one_too_many(c)) {
+		tls_context_unref(&tls);
+		return false;
+	}
 	if (tls) {
 		c->flags |= CONN_HANDSHAKE;
 		err = io_secure(&c->io, tls, c->host->env->counters);
@@ -433,7 +471,7 @@ conn_open(struct conn_host *h, int fd, const struct address *peer, uint32_t flag
 {
 	struct conn *c = make_conn(h, fd, peer, flags);
 
-	if (c)
+	if (c && !is_one_too_many(c))
 		begin(c);
 }
 
@@ -443,7 +481,7 @@ conn_open_secure(struct conn_host *h, int fd, const struct address *peer, uint32
 {
 	struct conn *c = make_conn(h, fd, peer, flags | CONN_HANDSHAKE);
 
-	if (!c)
+	if (!c || is_one_too_many(c))
 		return;
 	if (io_secure(&c->io, context, h->env->counters) == 0) {
 		begin(c);

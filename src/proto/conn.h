@@ -67,6 +67,7 @@ struct conn_limits {
 	uint64_t header_timeout_ns, body_idle_timeout_ns, idle_timeout_ns, send_idle_timeout_ns;
 	struct pace_limit body_pace, send_pace; /* what slow clients have to keep up with */
 	uint64_t max_body; /* bytes, for routes without one of their own */
+	unsigned max_client_connections; /* 0: any number */
 };
 
 enum { CONN_SERVER_TEXT = 96 };
@@ -81,6 +82,7 @@ struct conn_host {
 	uint32_t field_room;
 	struct conn *free_conns;
 	struct h1 *free_actives;
+	struct clients *clients; /* borrowed; NULL: nobody is counted */
 	struct h2_memory *h2_memory; /* owned; NULL before the first conn of HTTP/2 */
 	unsigned kept_conns, kept_actives;
 	unsigned open; /* conns */
@@ -115,6 +117,7 @@ enum conn_flag {
 	CONN_PROXIED = 2048, /* a proxy opened it: its header says first on whose behalf */
 	CONN_FULL = 4096, /* what was to be written waits for the peer */
 	CONN_LEAN = 8192, /* the kernel holds little of it */
+	CONN_COUNTED = 16384, /* among its client's, in host->clients */
 };
 
 struct conn {

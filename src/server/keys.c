@@ -140,6 +140,10 @@ const struct conf_key limits_keys[] = {
 	{ "max_body", CONF_SIZE, CONF_FIELD(struct limits_conf, max_body), .def = "1m",
 	  .max = INT64_C(1) << 40,
 	  .help = "of a request body; 413 above; a route may set its own" },
+	{ "max_client_connections", CONF_UINT,
+	  CONF_FIELD(struct limits_conf, max_client_connections), .min = 1, .max = 65535,
+	  .help = "that one client may have open, of all workers together; of IPv6 a /64 is one "
+		  "client; more are closed at once; not set: any number" },
 	{ "body_buffer", CONF_SIZE, CONF_FIELD(struct limits_conf, body_buffer), .def = "64k",
 	  .min = 1 << 10, .max = 16 << 20,
 	  .help = "of a request body that a route keeps until it is complete (buffer_body): in "

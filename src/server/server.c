@@ -39,6 +39,12 @@ server_log_writer(struct server *s)
 	return &s->logs.access;
 }
 
+struct clients *
+server_clients(struct server *s)
+{
+	return s->clients;
+}
+
 void
 server_report(struct server *s, struct mail *m)
 {
@@ -272,6 +278,9 @@ start_workers(struct start_up *u)
 
 	s->site->holders = 2; /* main, and the monitor */
 	s->shown = s->site;
+	s->clients = clients_new(s->site->max_connections);
+	if (!s->clients)
+		return ERR_MEMORY;
 	err = crew_recruit(&s->crew, s->site);
 	if (!err)
 		crew_settle(&s->crew, s->site);
@@ -291,6 +300,7 @@ stop_workers(struct server *s)
 	/* Their reports are parts of them. */
 	mailbox_drain(&s->loop.mailbox, s);
 	crew_fini(&s->crew);
+	clients_free(&s->clients);
 }
 
 static int

@@ -14,6 +14,7 @@
 #include "server/setting.h"
 #include "server/site.h"
 #include "server/watchdog.h"
+#include "thread/clients.h"
 
 enum server_state { SERVER_STARTING, SERVER_READY, SERVER_DRAINING };
 
@@ -28,6 +29,7 @@ struct server {
 	struct setting setting;
 	struct acceptor acceptor;
 	struct crew crew;
+	struct clients *clients; /* owned: whose connections the workers have */
 	unsigned busy_workers; /* still have conns while draining */
 	struct monitor monitor;
 	struct watchdog watchdog;
@@ -55,5 +57,7 @@ void server_on_shown(struct mail *m, void *receiver);
 /* Main thread: as SIGTERM does. Once; `why` is for the log. */
 void server_drain(struct server *s, const char *why);
 struct access_writer *server_log_writer(struct server *s);
+/* Whose connections there are; any thread. NULL before there are workers. */
+struct clients *server_clients(struct server *s);
 
 #endif

@@ -118,6 +118,7 @@ read_limits(struct site *s, struct conf_errors *e)
 		.body_pace = { c.min_body_rate, c.rate_grace },
 		.send_pace = { c.min_send_rate, c.rate_grace },
 		.max_body = c.max_body,
+		.max_client_connections = c.max_client_connections,
 	};
 	if (c.max_uri >= c.max_header_bytes)
 		conf_error_at(e, section, "max_uri",

@@ -269,6 +269,7 @@ worker_init(struct worker *w, struct server *server, unsigned number, struct sit
 		return err;
 	w->has_host = true;
 	w->host.on_empty = on_host_empty;
+	w->host.clients = server_clients(server);
 	t = tenancy_new(w, site, place, count);
 	return t ? tenancy_begin(t) : ERR_MEMORY;
 }
