@@ -15,6 +15,7 @@ enum compare { EQUAL, UNEQUAL, AT_MOST, AT_LEAST, LESS, MORE };
 struct operand {
 	const struct template *variable; /* NULL: text stands for itself */
 	struct slice text;
+	bool is_number; /* a word that is one: what it is compared with counts as one, too */
 };
 
 struct term {
@@ -29,6 +30,23 @@ struct when {
 	const struct template *variable[2 * WHEN_TERMS_MAX];
 	unsigned variables;
 };
+
+/* --- numbers -------------------------------------------------------------------- */
+
+static bool
+is_number(struct slice s, double *number)
+{
+	char text[NUMBER_BYTES], *end;
+
+	if (s.len == 0 || s.len >= sizeof(text))
+		return false;
+	memcpy(text, s.at, s.len);
+	text[s.len] = '\0';
+	if (strspn(text, "0123456789.eE+-") < s.len)
+		return false; /* what JSON has; strtod takes more */
+	*number = strtod(text, &end);
+	return end == text + s.len && isfinite(*number);
+}
 
 /* --- reading --------------------------------------------------------------------- */
 
@@ -129,10 +147,11 @@ read_variable(struct reading *r, struct operand *o)
 static int
 read_operand(struct reading *r, struct operand *o)
 {
+	double number;
 	size_t n;
 
 	skip_space(r);
-	*o = (struct operand){ NULL, SLICE("") };
+	*o = (struct operand){ .text = SLICE("") };
 	if (r->rest.len && r->rest.at[0] == '{')
 		return read_variable(r, o);
 	if (take(r, SLICE("'"))) {
@@ -147,6 +166,7 @@ read_operand(struct reading *r, struct operand *o)
 	if (n == 0)
 		return fail(r, ERR_SYNTAX, "a {variable}, a word or a 'text' is missing");
 	o->text = arena_copy(r->arena, slice_make(r->rest.at, n));
+	o->is_number = o->text.at && is_number(o->text, &number);
 	r->rest = slice_after(r->rest, n);
 	return o->text.at ? 0 : fail(r, ERR_MEMORY, "out of memory");
 }
@@ -288,30 +308,19 @@ value_of(const struct evaluating *e, const struct operand *o, struct slice *valu
 	return err == ERR_MEMORY ? err : 0;
 }
 
-static bool
-is_number(struct slice s, double *number)
-{
-	char text[NUMBER_BYTES], *end;
-
-	if (s.len == 0 || s.len >= sizeof(text))
-		return false;
-	memcpy(text, s.at, s.len);
-	text[s.len] = '\0';
-	if (strspn(text, "0123456789.eE+-") < s.len)
-		return false; /* what JSON has; strtod takes more */
-	*number = strtod(text, &end);
-	return end == text + s.len && isfinite(*number);
-}
-
-/* Negative, zero or positive, as of memcmp. */
+/* Negative, zero or positive, as of memcmp. Numbers have an order of their own; but two values are
+ * the same number only where the condition speaks of one, for long ones would equal their
+ * neighbours. */
 static int
-order_of(struct slice a, struct slice b)
+order_of(const struct term *t, struct slice a, struct slice b)
 {
+	bool is_exact = t->compare == EQUAL || t->compare == UNEQUAL;
 	size_t n = a.len < b.len ? a.len : b.len;
 	double x, y;
 	int order;
 
-	if (is_number(a, &x) && is_number(b, &y))
+	if ((!is_exact || t->left.is_number || t->right.is_number) && is_number(a, &x) &&
+	    is_number(b, &y))
 		return (x > y) - (x < y);
 	order = n ? memcmp(a.at, b.at, n) : 0;
 	return order ? order : (a.len > b.len) - (a.len < b.len);
@@ -362,7 +371,7 @@ judge(const struct evaluating *e, const struct term *t, bool *holds)
 	else if (!has_left || !has_right)
 		*holds = t->compare == UNEQUAL && has_left != has_right;
 	else
-		*holds = compares(t->compare, order_of(left, right));
+		*holds = compares(t->compare, order_of(t, left, right));
 	return 0;
 }
 

@@ -10,9 +10,10 @@
  *   operand  = "{" variable "}" / word / "'" text "'"
  *   compare  = "==" / "!=" / "<" / "<=" / ">" / ">="
  *
- * A variable alone holds if it is there and is none of: nothing, false, null, 0. Two numbers are
- * compared as numbers, anything else byte by byte. A comparison with what is absent does not hold,
- * but for "!=".
+ * A variable alone holds if it is there and is none of: nothing, false, null, 0. Order is that of
+ * numbers where both are, else of bytes. Equal are bytes, or numbers where the condition has one as
+ * a word: {n} == 10 takes 10.0, {a} == {b} and {a} == '10' do not. A comparison with what is absent
+ * does not hold, but for "!=".
  */
 #ifndef FOREBAY_PLAN_WHEN_H
 #define FOREBAY_PLAN_WHEN_H

@@ -60,6 +60,12 @@ static const struct {
 	{ "{a.day} < 2026-12-01", true },
 	{ "{a.n} == {a.n}", true },
 	{ "{a.n} == 0xa", false },
+	{ "{a.n} == '10'", true },
+	{ "{a.n} == '10.0'", false },
+	{ "{a.long} == '9007199254740992'", false },
+	{ "{a.long} == {a.near}", false },
+	{ "{a.long} != {a.near}", true },
+	{ "{a.long} == {a.long}", true },
 	{ "{a:status} == 200", true },
 	{ "{request.method} == GET", true },
 	{ "{a.s} and {a.n}", true },
@@ -81,7 +87,8 @@ START_TEST(a_part_is_asked_where_its_condition_holds)
 	    &cw,
 	    "[route r]\n" A("body = {\"n\": 10, \"s\": \"pro\", \"yes\": true, \"off\": false, "
 			    "\"zero\": 0, \"nil\": null, \"empty\": \"\", \"list\": [], "
-			    "\"day\": \"2026-11-23\"}\n") B("body = 2\nwhen = %s\n"),
+			    "\"day\": \"2026-11-23\", \"long\": 9007199254740993, "
+			    "\"near\": 9007199254740992}\n") B("body = 2\nwhen = %s\n"),
 	    cases[_i].when);
 	writer_char(&cw, '\0');
 	w = play(conf);
