@@ -311,6 +311,13 @@ drop_others(struct fields *f)
 	f->count = kept;
 }
 
+static void
+strip(const struct exchange_edits *of, struct fields *f)
+{
+	(void)of;
+	drop_others(f);
+}
+
 enum { FIELDS_ADDED = 4 };
 
 static int
@@ -428,7 +435,7 @@ check(const struct guard *g, struct guard_asked *a)
 		return GUARD_ENDED;
 	}
 	*e = (struct cors_edits){
-		.of = { .apply = apply, .next = x->edits },
+		.of = { .apply = apply, .strip = strip, .next = x->edits },
 		.cors = c,
 		.origin = find_origin(c, &x->request),
 	};

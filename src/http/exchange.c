@@ -57,10 +57,21 @@ exchange_body(struct exchange *x, struct chunks *list)
 	return x->filter ? filters_body(x, list) : exchange_send_body(x, list);
 }
 
+/* What a head may not say is not said behind the body either. */
+static void
+strip(const struct exchange *x, struct fields *f)
+{
+	for (const struct exchange_edits *e = x->edits; e && f->count > 0; e = e->next) {
+		if (e->strip)
+			e->strip(e, f);
+	}
+}
+
 void
 exchange_end(struct exchange *x)
 {
 	ASSERT(x->is_head_sent);
+	strip(x, &x->response.trailers);
 	if (x->filter)
 		filters_end(x);
 	else

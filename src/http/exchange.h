@@ -40,6 +40,9 @@ struct run;
 struct exchange_edits {
 	/* Changes x->response and what goes with it. 0 or ERR_MEMORY: the exchange is cut. */
 	int (*apply)(const struct exchange_edits *e, struct exchange *x);
+	/* Optional: takes away what the head loses, of fields that go beside it and are the
+	 * exchange's own: trailers. */
+	void (*strip)(const struct exchange_edits *e, struct fields *f);
 	const struct exchange_edits *next;
 };
 

@@ -120,6 +120,18 @@ edits_apply_constant(const struct exchange_edits *of, struct exchange *x)
 	return apply((const struct edits *)of, NULL, x);
 }
 
+void
+edits_strip_constant(const struct exchange_edits *of, struct fields *f)
+{
+	strip((const struct edits *)of, f);
+}
+
+static void
+strip_varying(const struct exchange_edits *of, struct fields *f)
+{
+	strip(((const struct held *)of)->edits, f);
+}
+
 static int
 apply_varying(const struct exchange_edits *of, struct exchange *x)
 {
@@ -147,7 +159,7 @@ edits_attach(const struct edits *e, struct exchange *x, const struct slice *capt
 	if (count)
 		memcpy(copy, captures, count * sizeof(*copy));
 	*h = (struct held){
-		.of.apply = apply_varying,
+		.of = { .apply = apply_varying, .strip = strip_varying },
 		.edits = e,
 		.captures = copy,
 		.rest = rest,

@@ -33,5 +33,7 @@ struct edits {
 
 /* exchange_edits.apply of edits.constant. */
 int edits_apply_constant(const struct exchange_edits *of, struct exchange *x) MUST_CHECK;
+/* exchange_edits.strip of edits.constant. */
+void edits_strip_constant(const struct exchange_edits *of, struct fields *f);
 
 #endif

@@ -167,6 +167,7 @@ begin(struct reading *r, const struct edits_conf *conf, const struct edits *defa
 	r->edits->add = r->add;
 	r->edits->strip = r->strip;
 	r->edits->constant.apply = edits_apply_constant;
+	r->edits->constant.strip = edits_strip_constant;
 	return 0;
 }
 

@@ -377,7 +377,8 @@ struct upstream_sending upstream_request_sending(const struct subrequest *q);
 /* Writes the head. ERR_TOO_LARGE; ERR_SYNTAX, ERR_NOT_FOUND: a value that must not be sent. */
 int upstream_request_write(struct writer *w, const struct subrequest *q,
 			   const struct upstream_server *server, uint64_t now_ns) MUST_CHECK;
-/* Appends the last chunk, with the trailers that the client's body had (RFC 9112 7.1.2). */
+/* Appends the last chunk, with those trailers of the client's body that its head could have said
+ * (RFC 9112 7.1.2). */
 int upstream_request_end(struct chunks *out, const struct subrequest *q) MUST_CHECK;
 
 /* --- upstream_response.c ----------------------------------------------------- */

@@ -30,6 +30,17 @@ part_of(const struct subrequest *q)
 	return q->part->conf;
 }
 
+static struct head
+head_of(const struct subrequest *q, struct writer *w)
+{
+	return (struct head){
+		.w = w,
+		.q = q,
+		.part = part_of(q),
+		.connection = fields_find(&q->request->fields, FIELD_CONNECTION),
+	};
+}
+
 static struct slice
 value_at(const struct subrequest *q, int index)
 {
@@ -508,12 +519,7 @@ int
 upstream_request_write(struct writer *w, const struct subrequest *q,
 		       const struct upstream_server *server, uint64_t now_ns)
 {
-	struct head h = {
-		.w = w,
-		.q = q,
-		.part = part_of(q),
-		.connection = fields_find(&q->request->fields, FIELD_CONNECTION),
-	};
+	struct head h = head_of(q, w);
 
 	put_request_line(&h);
 	put_host(&h, server);
@@ -533,6 +539,29 @@ upstream_request_write(struct writer *w, const struct subrequest *q,
 	return w->is_full ? ERR_TOO_LARGE : 0;
 }
 
+/* --- behind the body --------------------------------------------------------------- */
+
+/* A server may take trailers for fields of the head (RFC 9110 6.5): what must not stand there, and
+ * a name that the part writes itself, is not in them either. */
+static bool
+is_forwarded_behind(const struct head *h, struct slice name)
+{
+	return !is_overridden(h, name) && !is_in_family(&h->part->add, name) &&
+	       !is_named_by_connection(h, name);
+}
+
+static void
+write_trailers(const struct subrequest *q, struct writer *w)
+{
+	const struct fields *trailers = &q->request->trailers;
+	struct head h = head_of(q, w);
+
+	for (unsigned i = 0; i < trailers->count; i++) {
+		if (is_forwarded_behind(&h, trailers->at[i].name))
+			field_write_line(w, &trailers->at[i]);
+	}
+}
+
 int
 upstream_request_end(struct chunks *out, const struct subrequest *q)
 {
@@ -547,10 +576,10 @@ upstream_request_end(struct chunks *out, const struct subrequest *q)
 	if (!b)
 		return ERR_MEMORY;
 	w = writer_over(b->at, b->cap);
-	trailers_write(trailers, &w);
+	write_trailers(q, &w);
 	b->len = (uint32_t)w.len;
 	err = chunks_add_static(out, SLICE("0\r\n"));
-	if (!err)
+	if (!err && w.len > 0)
 		err = chunks_add_block(out, b, writer_slice(&w));
 	if (!err)
 		err = chunks_add_static(out, SLICE("\r\n"));

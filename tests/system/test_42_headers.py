@@ -5,7 +5,7 @@ import pytest
 
 from bed import Chaos, Daemon, run_forebayd
 from client import Client, ask
-from client2 import Client2
+from client2 import DATA, END_HEADERS, END_STREAM, HEADERS, Client2, pack
 
 CONF = """
 [server]
@@ -61,6 +61,17 @@ set_request_header.X-User = {user}
 set_request_header.X-Other = {header.x-none}
 add_request_header.X-Extra = {query.q}
 remove_request_header = cookie, Via
+
+[route tail]
+match = * /tail/{path...}
+source = upstream chaos
+path = /{path}
+set_request_header.X-User = {header.x-none}
+add_request_header.X-Extra = 1
+remove_request_header = X-Gone
+set_header.X-Name = ours
+add_header.X-Beside = 1
+remove_header = X-Gone
 
 [route nobody]
 match = GET /nobody
@@ -243,6 +254,36 @@ def test_no_value_can_begin_another_line_to_an_upstream(daemon, chaos, ask_over,
     before = chaos.count()["requests"]
     status, _, _ = ask_over(daemon, path)
     assert status == 502 and chaos.count()["requests"] == before + 1  # that look
+
+
+TAIL = [("x-user", "root"), ("x-extra", "0"), ("x-gone", "1"), ("x-default", "0"), ("x-name", "theirs"), ("x-beside", "0"), ("x-sum", "7")]
+
+
+def test_trailers_of_a_request_say_nothing_that_its_head_may_not(daemon):
+    """What the route sets, adds or removes, and what Connection names, is not in the trailers either."""
+    lines = "".join("%s: %s\r\n" % pair for pair in TAIL)
+    with Client(daemon.address) as c:
+        c.send(("POST /tail/heard HTTP/1.1\r\nHost: a\r\nConnection: X-Name\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "1\r\na\r\n0\r\n%s\r\n" % lines).encode())
+        heard = json.loads(c.response("POST").body)["trailers"]
+    assert [tuple(pair) for pair in heard] == [("x-default", "0"), ("x-beside", "0"), ("x-sum", "7")]
+    with Client2(daemon.address) as c:
+        frame, stream = c.headers([(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/tail/heard"), (b":authority", b"a")],
+                                  flags=END_HEADERS)
+        c.send(frame, pack(DATA, 0, stream, b"a"), pack(HEADERS, END_HEADERS | END_STREAM, stream, c.block(TAIL)))
+        heard = json.loads(c.answer(stream).body)["trailers"]
+    assert [tuple(pair) for pair in heard] == [("x-default", "0"), ("x-name", "theirs"), ("x-beside", "0"), ("x-sum", "7")]
+
+
+def test_trailers_of_a_response_have_nothing_that_its_head_loses(daemon):
+    """The names that the route sets and removes, and those of [headers]."""
+    said = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n%s\r\n" % "".join("%s: %s\r\n" % pair for pair in TAIL)
+    path = "/tail/say/" + said.encode().hex()
+    kept = [("x-user", "root"), ("x-extra", "0"), ("x-beside", "0"), ("x-sum", "7")]
+    with Client(daemon.address) as c:
+        assert c.ask(path, "TE: trailers").trailers == kept
+    with Client2(daemon.address) as c:
+        assert c.ask(path).trailers == kept
 
 
 def test_server_can_be_hidden(daemon):

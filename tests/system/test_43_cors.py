@@ -45,6 +45,12 @@ source = upstream chaos
 path = /json
 cors_origins = *
 
+[route tail]
+match = GET /tail/{path...}
+source = upstream chaos
+path = /{path}
+cors_origins = https://app.example.com
+
 [route plain]
 match = POST /plain
 source = echo
@@ -202,3 +208,14 @@ def test_preflights_and_requests_of_one_connection(daemon):
             r = c.ask("/api/1", "Origin: " + APP, method="PUT")
             assert r.status == 200 and r.body == b"1" and r.field("access-control-allow-origin") == APP
             assert c.ask("/plain", method="POST", body=b"x").field("access-control-allow-origin") is None
+
+
+def test_trailers_give_no_leave_either(daemon):
+    """What an upstream says of origins behind the body would stand against ours."""
+    said = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+            b"Access-Control-Allow-Origin: *\r\naccess-control-expose-headers: *\r\nX-Sum: 7\r\n\r\n")
+    path = "/tail/say/" + said.hex()
+    with Client(daemon.address) as c:
+        assert c.ask(path, "TE: trailers").trailers == [("X-Sum", "7")]
+    with Client2(daemon.address) as c:
+        assert c.ask(path).trailers == [("x-sum", "7")]

@@ -170,6 +170,29 @@ START_TEST(a_route_has_the_last_word_over_the_defaults)
 }
 END_TEST
 
+static const char *const strippers[] = {
+	"[headers]\nremove_header = X-A\n[route r]\nset_header.X-B = b\nadd_header.X-C = c\n",
+	"[headers]\nremove_header = X-A\n[route r]\nset_header.X-B = {id}\nadd_header.X-C = c\n",
+};
+
+START_TEST(trailers_lose_what_the_head_loses)
+{
+	struct field at[] = {
+		{ SLICE_INIT("x-a"), SLICE_INIT("1"), FIELD_OTHER },
+		{ SLICE_INIT("x-b"), SLICE_INIT("1"), FIELD_OTHER },
+		{ SLICE_INIT("x-c"), SLICE_INIT("1"), FIELD_OTHER },
+	};
+	struct fields trailers = { .at = at, .count = 3, .cap = 3 };
+	struct bed *b = open_bed(strippers[_i]);
+
+	edited(b, "1");
+	b->x.edits->strip(b->x.edits, &trailers);
+	ck_assert_uint_eq(trailers.count, 1);
+	ck_assert(slice_eq(at[0].name, SLICE("x-c")));
+	close_bed(b);
+}
+END_TEST
+
 START_TEST(constants_leave_what_was_prepared)
 {
 	struct bed *b = open_bed("[route r]\nset_header.X-Frame-Options = DENY\n");
@@ -339,6 +362,7 @@ suite_plan_edits(void)
 	tcase_add_test(t, a_field_that_is_added_stands_beside_others);
 	tcase_add_test(t, a_field_that_is_removed_may_be_set_again);
 	tcase_add_test(t, a_route_has_the_last_word_over_the_defaults);
+	tcase_add_loop_test(t, trailers_lose_what_the_head_loses, 0, 2);
 	tcase_add_test(t, constants_leave_what_was_prepared);
 	tcase_add_test(t, a_change_makes_the_fields_the_exchange_s_own);
 	tcase_add_test(t, values_come_from_the_request);

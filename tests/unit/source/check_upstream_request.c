@@ -426,6 +426,41 @@ START_TEST(a_body_of_unknown_length_is_chunked)
 }
 END_TEST
 
+static void
+check_trailers(const char *part, const char *expected)
+{
+	struct field trailers[] = {
+		{ SLICE("X-User"), SLICE("root"), FIELD_OTHER },
+		{ SLICE("X-Mine"), SLICE("1"), FIELD_OTHER },
+		{ SLICE("X-Sum"), SLICE("7"), FIELD_OTHER },
+	};
+	struct bed *b = bed_open("", part, BED_PASSED);
+	int fd;
+	struct ask *a = post(b, false, 0, &fd);
+
+	ask_field(a, "Connection", "x-mine");
+	a->request.trailers = (struct fields){ .at = trailers, .count = 3, .cap = 3 };
+	bed_expect(b, fd, "POST ");
+	bed_until(b, &a->wants, 1);
+	ask_feed(a, "x", true);
+	bed_hear(b, fd, expected);
+	bed_say_ok(b, fd);
+	bed_await(b, a);
+	ck_assert_int_eq(a->err, 0);
+	bed_hang_up(fd);
+	bed_close(b);
+}
+
+START_TEST(trailers_say_nothing_that_the_head_may_not)
+{
+	check_trailers("", "1\r\nx\r\n0\r\nX-User: root\r\nX-Sum: 7\r\n\r\n");
+	check_trailers("set_request_header.x-user =", "1\r\nx\r\n0\r\nX-Sum: 7\r\n\r\n");
+	check_trailers("add_request_header.x-user = 1", "1\r\nx\r\n0\r\nX-Sum: 7\r\n\r\n");
+	check_trailers("header.x-user = 1", "1\r\nx\r\n0\r\nX-Sum: 7\r\n\r\n");
+	check_trailers("remove_request_header = x-user, x-sum", "1\r\nx\r\n0\r\n\r\n");
+}
+END_TEST
+
 START_TEST(many_small_pieces_are_all_framed)
 {
 	struct bed *b = bed_open("", "", BED_PASSED);
@@ -644,6 +679,7 @@ add_bodies(Suite *s)
 
 	tcase_add_test(t, a_body_of_known_length_is_streamed);
 	tcase_add_test(t, a_body_of_unknown_length_is_chunked);
+	tcase_add_test(t, trailers_say_nothing_that_the_head_may_not);
 	tcase_add_test(t, many_small_pieces_are_all_framed);
 	tcase_add_test(t, no_more_is_asked_for_than_the_server_takes);
 	tcase_add_loop_test(t, a_body_longer_or_shorter_than_said_is_never_completed, 0, 2);
