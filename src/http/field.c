@@ -124,6 +124,24 @@ fields_has_token(const struct fields *f, enum field_id id, struct slice token)
 	return false;
 }
 
+static char
+variable_char(char c)
+{
+	return c == '_' ? '-' : ascii_lower(c);
+}
+
+bool
+field_is_like(struct slice a, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		if (variable_char(a.at[i]) != variable_char(b.at[i]))
+			return false;
+	}
+	return true;
+}
+
 bool
 field_is_token(struct slice s)
 {

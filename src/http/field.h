@@ -76,6 +76,9 @@ int fields_add_name(struct fields *f, struct slice name, struct slice value)
 bool field_list_has(struct slice list, struct slice token);
 /* Whether a comma-separated list in any field of that id holds the token, ASCII case ignored. */
 bool fields_has_token(const struct fields *f, enum field_id id, struct slice token);
+/* Whether CGI (RFC 3875 4.1.18), and what has its names from there, makes one variable of both
+ * names: ASCII case ignored, and '_' is '-'. */
+bool field_is_like(struct slice a, struct slice b);
 /* A token of RFC 9110 5.6.2: at least one byte, all of them tchar. */
 bool field_is_token(struct slice s);
 /* A field value of RFC 9110 5.5: no CR, LF, NUL or other control but tab. */

@@ -110,12 +110,14 @@ static const struct conf_key part_keys[] = {
 	{ "header.", CONF_FAMILY, FIELD_OF(headers),
 	  .help = "a field to send: header.NAME = TEMPLATE" },
 	{ "set_request_header.", CONF_FAMILY, FIELD_OF(set),
-	  .help = "a field to send in the place of the client's; none of that name where the value "
-		  "is absent" },
+	  .help =
+	      "a field to send in the place of the client's; none of that name where the value "
+	      "is absent; the client's is not sent in another spelling either: X_User for X-User" },
 	{ "add_request_header.", CONF_FAMILY, FIELD_OF(add),
 	  .help = "a field to send beside the client's; not where the value is absent" },
 	{ "remove_request_header", CONF_LIST, FIELD_OF(remove),
-	  .help = "names of fields that are not sent, neither the client's nor our own" },
+	  .help = "names of fields that are not sent, neither the client's nor our own, '-' spelt "
+		  "as '_' or not" },
 	{ "host", CONF_WORD, FIELD_OF(host), .def = "upstream", .words = hosts,
 	  .help = "whose name Host bears" },
 	{ "hash_key", CONF_TEMPLATE, FIELD_OF(hash_key), .flags = CONF_MAY_LACK,

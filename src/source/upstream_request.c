@@ -248,20 +248,20 @@ static bool
 is_in_family(const struct conf_family *family, struct slice name)
 {
 	for (size_t i = 0; i < family->count; i++) {
-		if (slice_eq_nocase(family->at[i].name, name))
+		if (field_is_like(family->at[i].name, name))
 			return true;
 	}
 	return false;
 }
 
-/* Neither the client's nor our own of that name is sent. */
+/* Neither the client's nor our own of that name is sent, nor what a server could take for it. */
 static bool
 is_overridden(const struct head *h, struct slice name)
 {
 	const struct upstream_part *p = h->part;
 
 	for (size_t i = 0; i < p->remove.count; i++) {
-		if (slice_eq_nocase(p->remove.at[i], name))
+		if (field_is_like(p->remove.at[i], name))
 			return true;
 	}
 	return is_in_family(&p->headers, name) || is_in_family(&p->set, name);
@@ -439,6 +439,20 @@ is_ours(const struct head *h, enum field_id id)
 	}
 }
 
+/* X_Forwarded_For and the like: no proxy writes them, but servers take them for what we write. */
+static bool
+is_forged(enum field_id id, struct slice name)
+{
+	static const enum field_id told[] = { FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_PROTO,
+					      FIELD_X_FORWARDED_HOST, FIELD_X_REAL_IP };
+
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]) && id == FIELD_OTHER; i++) {
+		if (field_is_like(name, field_name(told[i])))
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_wanted_by_join(const struct head *h, const struct field *f)
 {
@@ -457,7 +471,7 @@ is_forwarded(const struct head *h, const struct field *f)
 {
 	if ((field_flags(f->id) & FIELD_HOP) || is_ours(h, f->id) || is_overridden(h, f->name))
 		return false;
-	if (is_named_by_connection(h, f->name))
+	if (is_named_by_connection(h, f->name) || is_forged(f->id, f->name))
 		return false;
 	return h->q->part->passes_through || is_wanted_by_join(h, f);
 }
@@ -546,8 +560,8 @@ upstream_request_write(struct writer *w, const struct subrequest *q,
 static bool
 is_forwarded_behind(const struct head *h, struct slice name)
 {
-	return !is_overridden(h, name) && !is_in_family(&h->part->add, name) &&
-	       !is_named_by_connection(h, name);
+	return !is_forged(FIELD_OTHER, name) && !is_overridden(h, name) &&
+	       !is_in_family(&h->part->add, name) && !is_named_by_connection(h, name);
 }
 
 static void

@@ -163,6 +163,17 @@ START_TEST(tokens_and_values_are_checked_byte_by_byte)
 }
 END_TEST
 
+START_TEST(names_are_alike_that_make_one_variable)
+{
+	ck_assert(field_is_like(SLICE("X-User"), SLICE("x_USER")));
+	ck_assert(field_is_like(SLICE("x_a-b"), SLICE("X-A_B")));
+	ck_assert(field_is_like(SLICE(""), SLICE("")));
+	ck_assert(!field_is_like(SLICE("X-User"), SLICE("XUser")));
+	ck_assert(!field_is_like(SLICE("X-User"), SLICE("X.User")));
+	ck_assert(!field_is_like(SLICE("X-User"), SLICE("X-User-")));
+}
+END_TEST
+
 Suite *
 suite_http_field(void)
 {
@@ -176,6 +187,7 @@ suite_http_field(void)
 	tcase_add_test(t, lookup_gives_the_first_and_ignores_case);
 	tcase_add_test(t, adding_stops_at_the_cap);
 	tcase_add_test(t, tokens_of_a_list_are_found_whole_and_in_any_case);
+	tcase_add_test(t, names_are_alike_that_make_one_variable);
 	tcase_add_test(t, tokens_and_values_are_checked_byte_by_byte);
 	suite_add_tcase(s, t);
 	return s;

@@ -238,6 +238,44 @@ START_TEST(fields_are_set_added_and_removed)
 }
 END_TEST
 
+/* CGI and its children read X_User and X-User as one variable. */
+START_TEST(an_underscore_is_no_way_round)
+{
+	static const char *const names[] = { "X_User",
+					     "x_a-b_c",
+					     "X_Own",
+					     "X_Forwarded_For",
+					     "X-Forwarded_For",
+					     "x_forwarded-for",
+					     "X_Forwarded_Proto",
+					     "X_Forwarded_Host",
+					     "X_Real_IP" };
+	struct bed *b = bed_open("",
+				 "set_request_header.X-User = jo\n"
+				 "remove_request_header = X_A_B-C\nheader.X_Own = 1",
+				 BED_PASSED);
+
+	for (int trusts = 0; trusts < 2; trusts++) {
+		struct ask *a = bed_prepare(b);
+		const char *head;
+
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			ask_field(a, names[i], "forged");
+		ask_field(a, "X-Own", "forged");
+		ask_field(a, "X_Other", "kept");
+		ask_field(a, "XUser", "kept, too");
+		a->q.is_from_proxy = trusts;
+		head = head_of(b, a);
+		ck_assert_msg(strstr(head, "forged") == NULL, "%s", head);
+		ck_assert(has(head, "X_Other: kept"));
+		ck_assert(has(head, "XUser: kept, too"));
+		ck_assert(has(head, "X-Forwarded-For: 192.0.2.7"));
+		ask_cancel(a);
+	}
+	bed_close(b);
+}
+END_TEST
+
 START_TEST(header_keys_replace_the_fields_of_the_client)
 {
 	struct bed *b = bed_open(
@@ -433,13 +471,16 @@ check_trailers(const char *part, const char *expected)
 		{ SLICE("X-User"), SLICE("root"), FIELD_OTHER },
 		{ SLICE("X-Mine"), SLICE("1"), FIELD_OTHER },
 		{ SLICE("X-Sum"), SLICE("7"), FIELD_OTHER },
+		{ SLICE("X_User"), SLICE("root"), FIELD_OTHER },
+		{ SLICE("X_Forwarded_For"), SLICE("::1"), FIELD_OTHER },
+		{ SLICE("X_Real_IP"), SLICE("::1"), FIELD_OTHER },
 	};
 	struct bed *b = bed_open("", part, BED_PASSED);
 	int fd;
 	struct ask *a = post(b, false, 0, &fd);
 
 	ask_field(a, "Connection", "x-mine");
-	a->request.trailers = (struct fields){ .at = trailers, .count = 3, .cap = 3 };
+	a->request.trailers = (struct fields){ .at = trailers, .count = 6, .cap = 6 };
 	bed_expect(b, fd, "POST ");
 	bed_until(b, &a->wants, 1);
 	ask_feed(a, "x", true);
@@ -453,7 +494,7 @@ check_trailers(const char *part, const char *expected)
 
 START_TEST(trailers_say_nothing_that_the_head_may_not)
 {
-	check_trailers("", "1\r\nx\r\n0\r\nX-User: root\r\nX-Sum: 7\r\n\r\n");
+	check_trailers("", "1\r\nx\r\n0\r\nX-User: root\r\nX-Sum: 7\r\nX_User: root\r\n\r\n");
 	check_trailers("set_request_header.x-user =", "1\r\nx\r\n0\r\nX-Sum: 7\r\n\r\n");
 	check_trailers("add_request_header.x-user = 1", "1\r\nx\r\n0\r\nX-Sum: 7\r\n\r\n");
 	check_trailers("header.x-user = 1", "1\r\nx\r\n0\r\nX-Sum: 7\r\n\r\n");
@@ -662,6 +703,7 @@ add_heads(Suite *s)
 	tcase_add_test(t, a_path_of_its_own_keeps_the_query_of_a_request_passed_through);
 	tcase_add_test(t, a_query_of_its_own_replaces_the_query);
 	tcase_add_test(t, fields_are_set_added_and_removed);
+	tcase_add_test(t, an_underscore_is_no_way_round);
 	tcase_add_test(t, header_keys_replace_the_fields_of_the_client);
 	tcase_add_test(t, what_is_left_of_the_deadline_is_said);
 	tcase_add_loop_test(t, a_value_cannot_leave_its_place_in_the_path, 0, REFUSALS);
