@@ -245,7 +245,7 @@ static const struct filter_ops compressor_ops = {
 
 void
 compressor_add(struct exchange *x, const struct compress_rules *rules, struct shelf *shelf,
-	       struct lease *lease)
+	       struct lease *lease, const struct compressor_charge *charge)
 {
 	struct compressor *c = arena_zalloc(&x->arena, 1, sizeof(*c));
 
@@ -256,6 +256,7 @@ compressor_add(struct exchange *x, const struct compress_rules *rules, struct sh
 	c->rules = rules;
 	c->shelf = shelf;
 	c->lease = lease;
+	c->charge = *charge;
 	timer_init(&c->flush, compressor_on_flush);
 	timer_init(&c->retry, compressor_on_retry);
 	chunks_init(&c->in, x->store);

@@ -16,10 +16,17 @@
 #include "compress/shelf.h"
 #include "net/lease.h"
 
+/* How the pool counts the jobs of one response. */
+struct compressor_charge {
+	enum gate_class priority; /* of its route */
+	struct slice share; /* as in struct gate_ask; in the exchange's arena */
+	uint64_t patience_ns; /* how long requests of its route may take */
+};
+
 /* Puts a compressor behind the exchange's filters, before its head. Rules live as long as the
  * lease's site, the shelf as long as the lease. Without memory the response goes as it is, which is
  * counted. */
 void compressor_add(struct exchange *x, const struct compress_rules *rules, struct shelf *shelf,
-		    struct lease *lease);
+		    struct lease *lease, const struct compressor_charge *charge);
 
 #endif

@@ -22,6 +22,7 @@ struct compressor {
 	const struct compress_rules *rules;
 	struct shelf *shelf;
 	struct lease *lease;
+	struct compressor_charge charge;
 	struct encoder *encoder; /* owned */
 	struct piece *piece; /* owned unless it is away; NULL: no job was needed so far */
 	struct chunks in; /* not encoded yet */

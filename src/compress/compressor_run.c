@@ -171,14 +171,16 @@ retry_later(struct compressor *c)
 		compressor_fail(c, ERR_SHED);
 }
 
-/* A place for one job. What has begun comes before all that may still be refused. */
+/* A place for one job, in the line of its route: whoever downloads a lot pays for it with his
+ * share. What has begun is counted there, and goes on. */
 static int
-reserve(struct compressor *c, enum gate_class priority, uint64_t *expected_ns)
+reserve(struct compressor *c, bool is_underway, uint64_t *expected_ns)
 {
 	struct pool *pool = c->rules->pool;
 	struct env *env = c->shelf->env;
-	struct gate_ask ask = { .priority = priority,
-				.is_underway = priority == CLASS_CRITICAL,
+	struct gate_ask ask = { .priority = c->charge.priority,
+				.is_underway = is_underway,
+				.share = c->charge.share,
 				.now_ns = loop_now(&env->loop),
 				.deadline_ns = CLOCK_NEVER };
 	struct pool_refusal refusal;
@@ -192,13 +194,23 @@ compressor_is_pool_open(struct compressor *c)
 {
 	uint64_t expected_ns;
 
-	if (reserve(c, CLASS_NORMAL, &expected_ns) != 0)
+	if (reserve(c, false, &expected_ns) != 0)
 		return false;
-	pool_release(c->rules->pool, CLASS_NORMAL, 1, expected_ns);
+	pool_release(c->rules->pool, c->charge.priority, 1, expected_ns);
 	return true;
 }
 
 static void on_home(struct job *j, void *receiver);
+
+/* Twice the time of a request that comes now: those that come while it waits go before it, but not
+ * all that ever come. */
+static uint64_t
+piece_deadline(const struct compressor *c)
+{
+	uint64_t now = loop_now(compressor_loop(c));
+
+	return clock_after(clock_after(now, c->charge.patience_ns), c->charge.patience_ns);
+}
 
 static void
 send_piece(struct compressor *c, uint64_t expected_ns)
@@ -212,8 +224,8 @@ send_piece(struct compressor *c, uint64_t expected_ns)
 	lease_take(p->lease);
 	p->job.home = &compressor_loop(c)->mailbox;
 	p->job.on_home = on_home;
-	p->job.deadline_ns = CLOCK_NEVER;
-	p->job.priority = CLASS_CRITICAL;
+	p->job.deadline_ns = piece_deadline(c);
+	p->job.priority = c->charge.priority;
 	p->job.expected_ns = expected_ns;
 	p->job.cost = c->rules->cost;
 	c->is_away = true;
@@ -226,7 +238,7 @@ submit(struct compressor *c)
 {
 	uint64_t expected_ns;
 
-	c->is_refused = reserve(c, CLASS_CRITICAL, &expected_ns) != 0;
+	c->is_refused = reserve(c, true, &expected_ns) != 0;
 	if (c->is_refused)
 		retry_later(c);
 	else
@@ -361,7 +373,7 @@ on_home(struct job *j, void *receiver)
 	if (j->outcome == 0) {
 		c->retry_until_ns = 0;
 		account(c, p->len, p->mode, &p->out);
-	} else if (j->outcome == ERR_SHED) {
+	} else if (j->outcome == ERR_SHED || j->outcome == ERR_DEADLINE) {
 		retry_later(c);
 	} else {
 		compressor_fail(c, j->outcome);

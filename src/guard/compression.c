@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "compress/compressor.h"
 #include "guard/guard.h"
+#include "plan/plan.h"
+#include "plan/scope.h"
 
 /* A megabyte of text takes some 20 ms; a piece is a sixteenth of it. */
 enum { PRIOR_NS = 1500000 };
@@ -127,8 +129,13 @@ check_compression(const struct guard *g, struct guard_asked *a)
 {
 	const struct compression *c = (const struct compression *)g;
 	struct shelf *s = guard_attached(g, a);
+	const struct compressor_charge charge = {
+		.priority = a->plan->conf.priority,
+		.share = scope_client_address(a->x),
+		.patience_ns = a->plan->conf.deadline,
+	};
 
-	compressor_add(a->x, &c->rules, s, a->lease);
+	compressor_add(a->x, &c->rules, s, a->lease, &charge);
 	return GUARD_PASS;
 }
 

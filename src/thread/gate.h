@@ -46,7 +46,7 @@ enum gate_verdict {
 /* What is asked for: n jobs, admitted as one. Made with gate_ask(), gate_ask_more(). */
 struct gate_ask {
 	enum gate_class priority;
-	bool is_underway; /* what has begun goes on: it is refused by max_queue alone */
+	bool is_underway; /* what has begun goes on: refused by max_queue alone, but counted */
 	unsigned jobs;
 	struct slice share; /* whose it is, for the pool's shares; borrowed; at NULL: nobody's */
 	uint64_t now_ns;

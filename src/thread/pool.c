@@ -294,7 +294,8 @@ find_limit(struct pool *p, const struct gate_ask *a, uint64_t chance)
 	enum gate_verdict verdict;
 
 	if (a->share.at &&
-	    !shares_allow(&p->shares, a->share, a->work_ns, a->now_ns, pool_threads(p), chance))
+	    !shares_allow(&p->shares, a->share, a->work_ns, a->now_ns, pool_threads(p), chance) &&
+	    !a->is_underway)
 		return POOL_SHED_SHARE;
 	verdict = gate_reserve(&p->gate, a, false);
 	if (verdict != GATE_OPEN && p->gate.order == ORDER_ADAPTIVE)

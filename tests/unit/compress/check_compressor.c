@@ -31,6 +31,8 @@ static struct field request_at[1];
 static int body_result, head_result;
 static unsigned heads, wholes, ends, aborts, resumes, cancels;
 static unsigned open_descriptor;
+static const struct compressor_charge charge = { .priority = CLASS_NORMAL,
+						 .patience_ns = 30 * CLOCK_SEC };
 
 /* --- the two ends ------------------------------------------------------------------- */
 
@@ -137,7 +139,7 @@ reset(enum method method)
 	    fields_add(&x.request.fields, FIELD_ACCEPT_ENCODING, coding_name(rules.coding[0])), 0);
 	x.response.status = 200;
 	ck_assert_int_eq(exchange_add_field(&x, FIELD_CONTENT_TYPE, SLICE("text/plain")), 0);
-	compressor_add(&x, &rules, &shelf, &lease);
+	compressor_add(&x, &rules, &shelf, &lease, &charge);
 }
 
 static void
