@@ -53,7 +53,9 @@ static const struct conf_key section_keys[] = {
 	{ "user_claim", CONF_TEXT, CONF_FIELD(struct auth_conf, user_claim), .def = "sub",
 	  .help = "of jwt: the claim that is {request.user}" },
 	{ "cookie", CONF_TEXT, CONF_FIELD(struct auth_conf, cookie),
-	  .help = "of jwt: a cookie that holds the token, when there is no Authorization field" },
+	  .help = "of jwt: a cookie that holds the token, when there is no Authorization field; "
+		  "the answers "
+		  "then say Cache-Control: private and Vary: Cookie" },
 	{ "pool", CONF_TEXT, CONF_FIELD(struct auth_conf, pool), .def = "compute",
 	  .help =
 	      "where passwords, and tokens of ES256, EdDSA and long keys of RSA, are verified" },

@@ -236,8 +236,15 @@ hide_authorization(struct fields *fields)
 static enum guard_verdict
 pass(struct auth_asking *k)
 {
+	struct exchange *x = k->asked->x;
+
+	/* Who has passed without Authorization has shown a cookie. */
+	if (k->credentials.scheme == CREDENTIALS_NONE && auth_keep_private(x) != 0) {
+		auth_fail(k, ERR_MEMORY, NULL);
+		return GUARD_ENDED;
+	}
 	if (!k->guard->forwards)
-		hide_authorization(&k->asked->x->request.fields);
+		hide_authorization(&x->request.fields);
 	return GUARD_PASS;
 }
 

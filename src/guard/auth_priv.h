@@ -1,6 +1,7 @@
 /*
  * What the files of the guard `auth` share: auth.c (keys, files, life), auth_check.c (one request),
- * auth_job.c (verifications in a pool), auth_answer.c (refusals). The way of a request:
+ * auth_job.c (verifications in a pool), auth_answer.c (refusals), auth_private.c (what caches
+ * may keep). The way of a request:
  *
  *   check --> each [auth NAME] of the route, in order
  *               |  right: x->user, x->claims; the next guard
@@ -109,6 +110,11 @@ void auth_cancel(const struct guard *g, struct guard_asked *a);
 const struct auth_section *auth_section_of(const struct auth_asking *k);
 uint64_t auth_deadline(const struct auth_asking *k);
 void auth_count(const struct auth_asking *k, enum counter counter);
+
+/* --- auth_private.c --------------------------------------------------------------------- */
+
+/* Keeps the answer out of caches that are shared. ERR_MEMORY. */
+int auth_keep_private(struct exchange *x) MUST_CHECK;
 
 /* --- auth_answer.c ---------------------------------------------------------------------- */
 

@@ -113,6 +113,14 @@ auth = token
 source = fixed
 body = {request.user} {request.claim.roles.0}
 
+[route kept]
+match = GET /kept
+auth = token
+source = fixed
+body = kept
+set_header.Cache-Control = {query.cache}
+set_header.Vary = Accept
+
 [route pem]
 match = GET /pem
 auth = pem
@@ -596,6 +604,27 @@ def test_a_cookie_can_hold_the_token(guarded, signers):
     assert guarded.ask("/token", "Cookie: sessions=" + token).status == 401
     assert guarded.ask("/token", "Cookie: session=" + token, bearer("x")).status == 401
     assert guarded.ask("/token", "Cookie: session=" + token, basic("alice", "secret")).status == 401
+
+
+@pytest.mark.parametrize("said, kept", [
+    ("max-age=60", "max-age=60, private"),
+    ("Public, max-age=60,immutable", "max-age=60, immutable, private"),
+    ("public", "private"),
+    ("no-store", "no-store"),
+    ("max-age=9, Private", "max-age=9, Private"),
+])
+def test_what_a_cookie_opens_is_for_no_shared_cache(guarded, signers, said, kept):
+    def caching(path, *lines):
+        r = guarded.ask(path, *lines)
+        assert r.status == 200
+        return [[value for name, value in r.fields if name.lower() == wanted] for wanted in ("cache-control", "vary")]
+
+    token = signers["HS256"].token(claims())
+    path = "/kept?cache=" + said.replace(" ", "%20")
+    assert caching(path, "Cookie: session=" + token) == [[kept], ["Accept", "Cookie"]]
+    assert caching(path, bearer(token)) == [[said], ["Accept"]]
+    assert caching("/token", "Cookie: session=" + token) == [["private"], ["Cookie"]]
+    assert caching("/token", bearer(token)) == [[], []]
 
 
 def test_any_of_several_sections_will_do(guarded, signers):
