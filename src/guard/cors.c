@@ -251,10 +251,11 @@ find_origin(const struct cors *c, const struct request *q)
 {
 	const struct field *f = fields_find(&q->fields, FIELD_ORIGIN);
 
-	if (!f)
-		return SLICE("");
+	/* To who does not ask, too: as nothing varies, a cache may give the answer to who does. */
 	if (c->is_open)
 		return SLICE("*");
+	if (!f)
+		return SLICE("");
 	for (size_t i = 0; i < c->origins; i++) {
 		if (is_origin_of(&c->origin[i], f->value))
 			return f->value;

@@ -179,6 +179,16 @@ START_TEST(any_origin_is_a_star_and_varies_nothing)
 }
 END_TEST
 
+START_TEST(any_origin_is_a_star_where_none_asks)
+{
+	struct bed *b = open_bed("cors_origins = *\ncors_expose = X-A");
+
+	ck_assert_str_eq(edited(b, NULL), "Access-Control-Allow-Origin: *\r\n"
+					  "Access-Control-Expose-Headers: X-A\r\n");
+	close_bed(b);
+}
+END_TEST
+
 START_TEST(credentials_and_exposed_fields_are_for_the_origin_alone)
 {
 	struct bed *b = open_bed(ONE "\ncors_credentials = yes\ncors_expose = X-A");
@@ -363,6 +373,7 @@ suite_guard_cors(void)
 	tcase_add_loop_test(t, an_origin_is_believed_or_not, 0,
 			    sizeof(origin_cases) / sizeof(origin_cases[0]));
 	tcase_add_test(t, any_origin_is_a_star_and_varies_nothing);
+	tcase_add_test(t, any_origin_is_a_star_where_none_asks);
 	tcase_add_test(t, credentials_and_exposed_fields_are_for_the_origin_alone);
 	tcase_add_test(t, an_answer_without_origin_varies_too);
 	tcase_add_test(t, what_the_source_said_of_it_is_dropped);
