@@ -107,7 +107,9 @@ struct exchange {
 	const struct address *client;
 	const struct address *near; /* who the connection comes from; borrowed from the conn */
 	struct slice scheme; /* http or https, of the client's request; static */
-	bool is_from_proxy; /* near is a trusted proxy: its word about others counts */
+	/* near is a trusted proxy, and this what it writes about others: FIELD_X_FORWARDED_FOR,
+	 * with what goes beside it, or FIELD_FORWARDED. FIELD_OTHER: nobody's word counts. */
+	enum field_id vouched;
 	void *host; /* of the application: its worker */
 	struct run *run; /* of the application */
 	const struct run *ran; /* the same, still there when it has ended; NULL: there was none */

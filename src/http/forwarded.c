@@ -195,7 +195,7 @@ choose(const struct fields *f, enum forwarded_field which)
 		return FIELD_FORWARDED;
 	if (which == FORWARDED_X || fields_find(f, FIELD_X_FORWARDED_FOR))
 		return FIELD_X_FORWARDED_FOR;
-	return FIELD_FORWARDED;
+	return fields_find(f, FIELD_FORWARDED) ? FIELD_FORWARDED : FIELD_X_FORWARDED_FOR;
 }
 
 int
@@ -219,6 +219,6 @@ forwarded_apply(struct exchange *x, const struct networks *trusted, enum forward
 		scheme = last_scheme(f);
 	if (scheme.len > 0)
 		x->scheme = scheme;
-	x->is_from_proxy = true;
+	x->vouched = w.id;
 	return 0;
 }

@@ -23,7 +23,7 @@ enum forwarded_field {
 enum { FORWARDED_HOPS_MAX = 64 }; /* read at most; then the last that was read is the client */
 
 /*
- * Of an exchange that begins: when x->near is in `trusted`, sets x->is_from_proxy, and
+ * Of an exchange that begins: when x->near is in `trusted`, sets x->vouched, and
  * x->client and x->scheme to what the fields say. An identifier that is no address
  * ("unknown", "_hidden", or junk) ends the walk: the client is then who said so. ERR_MEMORY:
  * nothing changed.

@@ -358,7 +358,7 @@ init_part(struct run *r, struct run_part *p, const struct plan_part *pp)
 	p->q.client = r->x->client;
 	p->q.near = r->x->near;
 	p->q.scheme = r->x->scheme;
-	p->q.is_from_proxy = r->x->is_from_proxy;
+	p->q.vouched = r->x->vouched;
 	p->q.deadline_ns = r->deadline_ns;
 	p->q.priority = r->plan->conf.priority;
 }

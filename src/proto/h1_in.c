@@ -109,7 +109,7 @@ init_exchange(struct h1 *h)
 	x->asked = NULL;
 	x->client = x->near = &h->client;
 	x->scheme = conn_scheme(h->conn);
-	x->is_from_proxy = false;
+	x->vouched = FIELD_OTHER;
 	x->host = host->app_host;
 	x->filter = NULL;
 	x->run = NULL;

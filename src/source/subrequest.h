@@ -40,7 +40,7 @@ struct subrequest {
 	const struct request *request; /* the client's; borrowed until done or cancelled */
 	const struct address *client, *near; /* as of the exchange, and so are these two */
 	struct slice scheme;
-	bool is_from_proxy;
+	enum field_id vouched;
 	struct slice request_id; /* not inside answer(): empty there */
 	const struct slice *value; /* part->values of them, evaluated */
 	uint64_t deadline_ns; /* absolute: the part's timeout and the route's deadline; kept by the

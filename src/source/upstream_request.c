@@ -284,11 +284,11 @@ put_via(struct head *h)
 	close_line(h);
 }
 
-/* What others have said before, which counts only where it came through a trusted proxy. */
+/* What others have said before, which counts only in the field that a trusted proxy writes. */
 static void
 put_earlier(struct head *h, enum field_id id)
 {
-	if (h->q->is_from_proxy)
+	if (h->q->vouched == id)
 		put_client_list(h, id);
 }
 
@@ -336,7 +336,7 @@ put_forwarded_element(struct head *h)
 static struct slice
 forwarded_host(const struct head *h)
 {
-	const struct field *f = h->q->is_from_proxy
+	const struct field *f = h->q->vouched == FIELD_X_FORWARDED_FOR
 				    ? fields_find(&h->q->request->fields, FIELD_X_FORWARDED_HOST)
 				    : NULL;
 
@@ -430,10 +430,11 @@ is_ours(const struct head *h, enum field_id id)
 	case FIELD_X_FORWARDED_FOR:
 	case FIELD_X_FORWARDED_PROTO:
 	case FIELD_X_FORWARDED_HOST:
+		return h->q->part->passes_through || h->q->vouched != FIELD_X_FORWARDED_FOR;
 	case FIELD_FORWARDED:
-		return h->q->part->passes_through || !h->q->is_from_proxy;
+		return h->q->part->passes_through || h->q->vouched != FIELD_FORWARDED;
 	case FIELD_X_REAL_IP: /* a word about the client, too, which nobody may give itself */
-		return !h->q->is_from_proxy;
+		return h->q->vouched != FIELD_X_FORWARDED_FOR;
 	default:
 		return false;
 	}

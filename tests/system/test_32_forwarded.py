@@ -122,12 +122,25 @@ SAID = ["X-Forwarded-For: 6.6.6.6, 192.0.2.1", "X-Forwarded-Proto: https", "X-Fo
         "Forwarded: for=6.6.6.6", "X-Real-IP: 192.0.2.1"]
 
 
-def test_upstreams_are_told_what_is_trusted(behind):
-    """The list goes on, with the proxy that spoke to us at its end."""
-    assert told(behind, *SAID) == {
-        "x-forwarded-for": "6.6.6.6, 192.0.2.1, 127.0.0.1", "x-forwarded-proto": "https",
-        "x-forwarded-host": "front.example", "forwarded": "for=6.6.6.6, for=127.0.0.1;proto=https",
-        "x-real-ip": "192.0.2.1"}
+@pytest.mark.parametrize("field, lists", [
+    ("x-forwarded-for", {"x-forwarded-for": "6.6.6.6, 192.0.2.1, 127.0.0.1", "x-forwarded-proto": "https",
+                         "x-forwarded-host": "front.example", "forwarded": "for=127.0.0.1;proto=https",
+                         "x-real-ip": "192.0.2.1"}),
+    ("forwarded", {"x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "http", "x-forwarded-host": "test",
+                   "forwarded": "for=6.6.6.6, for=127.0.0.1;proto=http"}),
+])
+def test_upstreams_are_told_what_is_trusted(site, field, lists):
+    """The list goes on, with the proxy that spoke to us at its end; the other one is the client's own word."""
+    assert told(site("127.0.0.1", "forwarded_field = " + field), *SAID) == lists
+
+
+def test_upstreams_are_told_what_proxies_write_beside_neither_list(behind):
+    """Unless there is a Forwarded."""
+    beside = ["X-Real-IP: 192.0.2.1", "X-Forwarded-Host: front.example"]
+    seen = told(behind, *beside)
+    assert seen["x-real-ip"] == "192.0.2.1" and seen["x-forwarded-host"] == "front.example"
+    seen = told(behind, "Forwarded: for=192.0.2.1", *beside)
+    assert "x-real-ip" not in seen and seen["x-forwarded-host"] == "test"
 
 
 def test_upstreams_are_not_told_what_is_not(site):

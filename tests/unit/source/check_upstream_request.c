@@ -40,84 +40,6 @@ check_head(const char *head, const char *expected)
 	ck_assert_msg(strcmp(head, expected) == 0, "not \"%s\" but \"%s\"", expected, head);
 }
 
-/* What follows the fields that are not about the client. */
-static const char *
-told_of_client(const char *head)
-{
-	const char *via = strstr(head, "Via: ");
-
-	ck_assert_ptr_nonnull(via);
-	return strstr(via, "\r\n") + 2;
-}
-
-static struct ask *
-say_much_of_clients(struct bed *b)
-{
-	struct ask *a = bed_prepare(b);
-
-	ask_field(a, "Host", "front.example");
-	ask_field(a, "X-Forwarded-For", "203.0.113.9");
-	ask_field(a, "X-Forwarded-For", "203.0.113.10");
-	ask_field(a, "X-Forwarded-Proto", "https");
-	ask_field(a, "X-Forwarded-Host", "other.example");
-	ask_field(a, "Forwarded", "for=203.0.113.9");
-	ask_field(a, "X-Real-IP", "203.0.113.9");
-	return a;
-}
-
-START_TEST(what_a_client_says_of_itself_goes_no_further)
-{
-	struct bed *b = bed_open("", "", BED_PASSED);
-	const char *head = head_of(b, say_much_of_clients(b));
-
-	check_head(told_of_client(head),
-		   "X-Forwarded-For: 192.0.2.7\r\nForwarded: for=192.0.2.7;proto=http\r\n"
-		   "X-Forwarded-Proto: http\r\nX-Forwarded-Host: front.example\r\n\r\n");
-	ck_assert_ptr_null(strstr(head, "203.0.113.9"));
-	bed_close(b);
-}
-END_TEST
-
-START_TEST(what_a_trusted_proxy_says_is_kept_and_added_to)
-{
-	struct bed *b = bed_open("", "", BED_PASSED);
-	struct ask *a = say_much_of_clients(b);
-	struct address client;
-	const char *head;
-
-	ck_assert_int_eq(address_parse(&client, SLICE("203.0.113.10:0")), 0);
-	a->q.client = &client;
-	a->q.scheme = SLICE("https");
-	a->q.is_from_proxy = true;
-	head = head_of(b, a);
-	check_head(told_of_client(head),
-		   "X-Forwarded-For: 203.0.113.9, 203.0.113.10, 192.0.2.7\r\n"
-		   "Forwarded: for=203.0.113.9, for=192.0.2.7;proto=https\r\n"
-		   "X-Forwarded-Proto: https\r\nX-Forwarded-Host: other.example\r\n\r\n");
-	ck_assert_ptr_nonnull(strstr(head, "X-Real-IP: 203.0.113.9\r\n"));
-	bed_close(b);
-}
-END_TEST
-
-START_TEST(forwarded_has_its_own_way_with_addresses)
-{
-	static const char *const rows[][2] = {
-		{ "[2001:db8::7]:1", "Forwarded: for=\"[2001:db8::7]\";proto=http\r\n" },
-		{ "unix:/x", "Forwarded: for=unknown;proto=http\r\n" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct bed *b = bed_open("", "", BED_PASSED);
-		struct ask *a = bed_prepare(b);
-
-		ask_field(a, "Forwarded", "for=_me");
-		ck_assert_int_eq(address_parse(&a->client, slice_of(rows[i][0])), 0);
-		ck_assert_ptr_nonnull(strstr(head_of(b, a), rows[i][1]));
-		bed_close(b);
-	}
-}
-END_TEST
-
 START_TEST(a_joined_part_sends_nothing_of_the_client)
 {
 	struct bed *b = bed_open("", "path = /p\nheader.x-own = 1", BED_JOINED);
@@ -234,44 +156,6 @@ START_TEST(fields_are_set_added_and_removed)
 		 "Cookie: own\r\nX-A: 2\r\n\r\n",
 		 bed_port(b));
 	check_head(head_of(b, a), expected);
-	bed_close(b);
-}
-END_TEST
-
-/* CGI and its children read X_User and X-User as one variable. */
-START_TEST(an_underscore_is_no_way_round)
-{
-	static const char *const names[] = { "X_User",
-					     "x_a-b_c",
-					     "X_Own",
-					     "X_Forwarded_For",
-					     "X-Forwarded_For",
-					     "x_forwarded-for",
-					     "X_Forwarded_Proto",
-					     "X_Forwarded_Host",
-					     "X_Real_IP" };
-	struct bed *b = bed_open("",
-				 "set_request_header.X-User = jo\n"
-				 "remove_request_header = X_A_B-C\nheader.X_Own = 1",
-				 BED_PASSED);
-
-	for (int trusts = 0; trusts < 2; trusts++) {
-		struct ask *a = bed_prepare(b);
-		const char *head;
-
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-			ask_field(a, names[i], "forged");
-		ask_field(a, "X-Own", "forged");
-		ask_field(a, "X_Other", "kept");
-		ask_field(a, "XUser", "kept, too");
-		a->q.is_from_proxy = trusts;
-		head = head_of(b, a);
-		ck_assert_msg(strstr(head, "forged") == NULL, "%s", head);
-		ck_assert(has(head, "X_Other: kept"));
-		ck_assert(has(head, "XUser: kept, too"));
-		ck_assert(has(head, "X-Forwarded-For: 192.0.2.7"));
-		ask_cancel(a);
-	}
 	bed_close(b);
 }
 END_TEST
@@ -695,15 +579,11 @@ add_heads(Suite *s)
 	TCase *t = tcase_create("heads");
 
 	tcase_add_test(t, a_joined_part_sends_nothing_of_the_client);
-	tcase_add_test(t, what_a_client_says_of_itself_goes_no_further);
-	tcase_add_test(t, what_a_trusted_proxy_says_is_kept_and_added_to);
-	tcase_add_test(t, forwarded_has_its_own_way_with_addresses);
 	tcase_add_test(t, a_joined_part_forwards_what_it_names);
 	tcase_add_test(t, a_request_passed_through_keeps_its_end_to_end_fields);
 	tcase_add_test(t, a_path_of_its_own_keeps_the_query_of_a_request_passed_through);
 	tcase_add_test(t, a_query_of_its_own_replaces_the_query);
 	tcase_add_test(t, fields_are_set_added_and_removed);
-	tcase_add_test(t, an_underscore_is_no_way_round);
 	tcase_add_test(t, header_keys_replace_the_fields_of_the_client);
 	tcase_add_test(t, what_is_left_of_the_deadline_is_said);
 	tcase_add_loop_test(t, a_value_cannot_leave_its_place_in_the_path, 0, REFUSALS);
