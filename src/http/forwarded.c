@@ -6,6 +6,8 @@
  */
 #include "http/forwarded.h"
 
+#include "base/log.h"
+
 /* Elements of all lines of a field, the last one first. */
 struct walk {
 	const struct fields *fields;
@@ -188,14 +190,18 @@ last_scheme(const struct fields *f)
 	return next_element(&w, &element) ? scheme_of(element) : SLICE("");
 }
 
+/* FIELD_OTHER: neither. A proxy that writes one of them passes the other on as its client said it,
+ * and which is which cannot be seen. */
 static enum field_id
 choose(const struct fields *f, enum forwarded_field which)
 {
+	bool has_x = fields_find(f, FIELD_X_FORWARDED_FOR) != NULL;
+
 	if (which == FORWARDED_RFC7239)
 		return FIELD_FORWARDED;
-	if (which == FORWARDED_X || fields_find(f, FIELD_X_FORWARDED_FOR))
+	if (which == FORWARDED_X || !fields_find(f, FIELD_FORWARDED))
 		return FIELD_X_FORWARDED_FOR;
-	return fields_find(f, FIELD_FORWARDED) ? FIELD_FORWARDED : FIELD_X_FORWARDED_FOR;
+	return has_x ? FIELD_OTHER : FIELD_FORWARDED;
 }
 
 int
@@ -208,6 +214,11 @@ forwarded_apply(struct exchange *x, const struct networks *trusted, enum forward
 
 	if (networks_find(trusted, x->near) == 0)
 		return 0;
+	if (w.id == FIELD_OTHER) {
+		log_debug("a trusted proxy sent both Forwarded and X-Forwarded-For: neither counts "
+			  "unless forwarded_field says which it writes");
+		return 0;
+	}
 	if (walk_back(&w, trusted, &client, &scheme)) {
 		copy = arena_alloc(&x->arena, sizeof(*copy));
 		if (!copy)

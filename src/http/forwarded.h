@@ -15,7 +15,7 @@
 
 /* What the trusted proxies write. */
 enum forwarded_field {
-	FORWARDED_AUTO, /* X-Forwarded-For if it is there, else Forwarded */
+	FORWARDED_AUTO, /* the one that is there; where both are, neither counts */
 	FORWARDED_X, /* X-Forwarded-For */
 	FORWARDED_RFC7239, /* Forwarded */
 };
@@ -24,7 +24,8 @@ enum { FORWARDED_HOPS_MAX = 64 }; /* read at most; then the last that was read i
 
 /*
  * Of an exchange that begins: when x->near is in `trusted`, sets x->vouched, and
- * x->client and x->scheme to what the fields say. An identifier that is no address
+ * x->client and x->scheme to what the fields say; under FORWARDED_AUTO with both fields, nothing.
+ * An identifier that is no address
  * ("unknown", "_hidden", or junk) ends the walk: the client is then who said so. ERR_MEMORY:
  * nothing changed.
  */

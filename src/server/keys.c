@@ -45,9 +45,10 @@ const struct conf_key server_keys[] = {
 		  "is not among them" },
 	{ "forwarded_field", CONF_WORD, CONF_FIELD(struct server_conf, forwarded_field),
 	  .def = "auto", .words = forwarded_fields,
-	  .help = "which of the two trusted proxies write; auto: X-Forwarded-For where it is "
-		  "there, which is right unless they write Forwarded alone and pass on what "
-		  "clients say in the other" },
+	  .help =
+	      "which of the two trusted proxies write; auto: the one that is there, and where "
+	      "both are, neither, as a proxy passes on what clients say in the one that it does "
+	      "not write: the client is then who connects" },
 	{ "max_connections", CONF_UINT, CONF_FIELD(struct server_conf, max_connections),
 	  .def = "65536", .min = 1, .max = 10000000,
 	  .help = "accepting pauses there; idle ones are closed first" },

@@ -68,7 +68,8 @@ def behind(site):
     (["X-Forwarded-For: " + ",".join(["10.0.0.1"] * 1000)], b"<10.0.0.1>"),
     (["X-Forwarded-For: " + "," * 8000], b"<127.0.0.1>"),
     (["Forwarded: for=6.6.6.6, for=\"[2001:db8::1]:80\";proto=https"], b"<2001:db8::1>"),
-    (["Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.2"], b"<192.0.2.2>"),
+    (["Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.2"], b"<127.0.0.1>"),
+    (["X-Forwarded-For:", "Forwarded: for=192.0.2.1"], b"<127.0.0.1>"),
 ])
 def test_client_is_the_first_from_the_right_that_is_not_trusted(behind, lines, client):
     """RFC 7239 5.2, and X-Forwarded-For in the same way."""
@@ -143,9 +144,10 @@ def test_upstreams_are_told_what_proxies_write_beside_neither_list(behind):
     assert "x-real-ip" not in seen and seen["x-forwarded-host"] == "test"
 
 
-def test_upstreams_are_not_told_what_is_not(site):
+@pytest.mark.parametrize("trusted", ["", "127.0.0.1"], ids=["nobody", "auto, and both fields"])
+def test_upstreams_are_not_told_what_is_not(site, trusted):
     """It is replaced by what we know."""
-    assert told(site(""), *SAID) == {
+    assert told(site(trusted), *SAID) == {
         "x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "http", "x-forwarded-host": "test",
         "forwarded": "for=127.0.0.1;proto=http"}
 

@@ -179,10 +179,11 @@ START_TEST(one_of_the_two_counts)
 	static const struct {
 		enum forwarded_field which;
 		const char *client;
+		enum field_id vouched;
 	} rows[] = {
-		{ FORWARDED_AUTO, "192.0.2.1:0 https" },
-		{ FORWARDED_X, "192.0.2.1:0 https" },
-		{ FORWARDED_RFC7239, "192.0.2.2:0 http" },
+		{ FORWARDED_AUTO, "127.0.0.1:4711 http", FIELD_OTHER }, /* who wrote which? */
+		{ FORWARDED_X, "192.0.2.1:0 https", FIELD_X_FORWARDED_FOR },
+		{ FORWARDED_RFC7239, "192.0.2.2:0 http", FIELD_FORWARDED },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -191,6 +192,7 @@ START_TEST(one_of_the_two_counts)
 		say("X-Forwarded-For", "192.0.2.1");
 		say("X-Forwarded-Proto", "gopher, https");
 		ck_assert_str_eq(outcome(rows[i].which), rows[i].client);
+		ck_assert_int_eq(x.vouched, rows[i].vouched);
 	}
 	begin();
 	say("Forwarded", "for=192.0.2.2");
