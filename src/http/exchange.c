@@ -11,10 +11,21 @@
 
 enum { FIRST_FIELDS = 8, FIELDS_MAX = 256 };
 
+/* What a head may not say is not said before it or behind the body either. */
+static void
+strip(const struct exchange *x, struct fields *f)
+{
+	for (const struct exchange_edits *e = x->edits; e && f->count > 0; e = e->next) {
+		if (e->strip)
+			e->strip(e, f);
+	}
+}
+
 int
 exchange_inform(struct exchange *x, int status)
 {
 	ASSERT(!x->is_head_sent);
+	strip(x, &x->response.fields);
 	return x->ops->inform(x, status);
 }
 
@@ -55,16 +66,6 @@ exchange_body(struct exchange *x, struct chunks *list)
 {
 	ASSERT(x->is_head_sent);
 	return x->filter ? filters_body(x, list) : exchange_send_body(x, list);
-}
-
-/* What a head may not say is not said behind the body either. */
-static void
-strip(const struct exchange *x, struct fields *f)
-{
-	for (const struct exchange_edits *e = x->edits; e && f->count > 0; e = e->next) {
-		if (e->strip)
-			e->strip(e, f);
-	}
 }
 
 void

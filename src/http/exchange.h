@@ -41,7 +41,7 @@ struct exchange_edits {
 	/* Changes x->response and what goes with it. 0 or ERR_MEMORY: the exchange is cut. */
 	int (*apply)(const struct exchange_edits *e, struct exchange *x);
 	/* Optional: takes away what the head loses, of fields that go beside it and are the
-	 * exchange's own: trailers. */
+	 * exchange's own: trailers, and those of interim responses. */
 	void (*strip)(const struct exchange_edits *e, struct fields *f);
 	const struct exchange_edits *next;
 };
@@ -132,7 +132,8 @@ struct exchange {
 
 /* The application's side. Return 0 or a negative enum err: then the exchange
  * is failing, cancel follows (not from inside this call) and nothing more may be sent. */
-/* 1xx but 101, before the head; the fields of x->response go with all but 100. */
+/* 1xx but 101, before the head; the fields of x->response go with all but 100, less what the head
+ * would lose. They are the exchange's own. */
 int exchange_inform(struct exchange *x, int status) __attribute__((warn_unused_result));
 int exchange_head(struct exchange *x) __attribute__((warn_unused_result));
 /* Takes the list. 0, EXCHANGE_PAUSE or an error. */

@@ -179,6 +179,20 @@ is_interim(int status)
 	return status < 200 && status != 101;
 }
 
+/* RFC 8297: what a client may fetch early. Other fields are no news before the head, where they
+ * would come past all that changes one. */
+static void
+keep_hints(struct fields *f)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < f->count; i++) {
+		if (f->at[i].id == FIELD_LINK)
+			f->at[kept++] = f->at[i];
+	}
+	f->count = kept;
+}
+
 /* RFC 9110 15.2: interim responses go on to who has asked, but 100, which answers no Expect of
  * ours. */
 static void
@@ -193,10 +207,12 @@ take_interim(struct upstream_conn *c, const struct response *r, size_t head_byte
 	if (r->status == 100 || !q->part->passes_through)
 		return;
 	q->response = (struct response){ .status = r->status };
-	if (copy_fields(q, r, head_bytes) != 0)
+	if (r->status == 103 && copy_fields(q, r, head_bytes) != 0) {
 		upstream_conn_fail(c, ERR_MEMORY);
-	else
+	} else {
+		keep_hints(&q->response.fields);
 		subrequest_inform(q);
+	}
 	q->response = (struct response){ 0 };
 }
 

@@ -67,7 +67,7 @@ class Answer:
     """What came of one stream: a response, or a reset's error."""
 
     def __init__(self):
-        self.status, self.fields, self.body, self.informed = None, [], b"", []
+        self.status, self.fields, self.body, self.informed, self.hints = None, [], b"", [], []
         self.trailers, self.error = [], None
         self.is_whole = False
 
@@ -182,6 +182,7 @@ class Client2:
             assert lines[0][0] == ":status"
             if status < 200:
                 answer.informed.append(status)
+                answer.hints += lines[1:]
             else:
                 answer.status, answer.fields = status, lines[1:]
         elif frame.kind == DATA:

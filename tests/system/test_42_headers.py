@@ -73,6 +73,12 @@ set_header.X-Name = ours
 add_header.X-Beside = 1
 remove_header = X-Gone
 
+[route hints]
+match = GET /hints/{path...}
+source = upstream chaos
+path = /{path}
+remove_header = Link
+
 [route nobody]
 match = GET /nobody
 source = upstream none
@@ -284,6 +290,30 @@ def test_trailers_of_a_response_have_nothing_that_its_head_loses(daemon):
         assert c.ask(path, "TE: trailers").trailers == kept
     with Client2(daemon.address) as c:
         assert c.ask(path).trailers == kept
+
+
+INTERIM = b"HTTP/1.1 %s\r\nLink: </a>; rel=preload\r\nSet-Cookie: a=b\r\nX-Name: theirs\r\nX: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize("path, status, kept", [
+    ("/tail", b"103 Early Hints", [("link", "</a>; rel=preload")]),
+    ("/tail", b"102 Processing", []),
+    ("/tail", b"199 What", []),
+    ("/hints", b"103 Early Hints", []),
+], ids=["103", "102", "199", "Link removed"])
+def test_interim_responses_have_nothing_that_a_route_would_change(daemon, path, status, kept):
+    """RFC 8297: hints are links, and those of 103 alone go on, unless the route removes them."""
+    path += "/say/" + (INTERIM % status + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").hex()
+    with Client(daemon.address) as c:
+        interim = []
+        c.get(path)
+        head = c.head()
+        assert head.status == int(status[:3])
+        assert [(name.lower(), value) for name, value in head.fields] == kept
+        assert c.response("GET", interim).body == b"ok" and not interim
+    with Client2(daemon.address) as c:
+        answer = c.ask(path)
+        assert answer.informed == [int(status[:3])] and answer.hints == kept
 
 
 def test_server_can_be_hidden(daemon):
