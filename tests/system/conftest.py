@@ -1,4 +1,6 @@
 """Fixtures of the system tests; what they give is in bed.py and client.py."""
+import contextlib
+
 import pytest
 
 import bed
@@ -13,8 +15,10 @@ def start(tmp_path_factory):
         started.append(bed.Daemon(tmp_path_factory.mktemp("forebayd"), conf, **more))
         return started[-1]
     yield start_one
-    for daemon in reversed(started):
-        daemon.stop()
+    # One that ends badly is told when all have ended.
+    with contextlib.ExitStack() as ends:
+        for daemon in started:
+            ends.callback(daemon.stop)
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def test_a_start_that_fails_is_not_called_ready(tmp_path, manager):
     """A configuration with a mistake: not a word but the error."""
     with pytest.raises(AssertionError):
         Daemon(tmp_path, CONF + "[route other]\n", environ={"NOTIFY_SOCKET": manager.path})
-    wait_until(lambda: all(d.process.poll() is not None for d in Daemon.running), 5, "its end")
+    wait_until(lambda: Daemon.running[-1].process.poll() is not None, 5, "its end")
     Daemon.running.pop()
     with pytest.raises(AssertionError):
         manager.hears("READY", 0.1)
@@ -124,7 +124,7 @@ def test_a_worker_that_does_not_turn_is_not_covered_up(tmp_path, manager):
     """One of two workers stands still: no more signs of life, and the log says which."""
     path = tmp_path / "wedge"
     daemon = Daemon(tmp_path, CONF, environ=watched(manager, 0.8, FOREBAY_TEST_WEDGE=str(path)))
-    assert "FOREBAY_TEST_WEDGE is set" in daemon.stderr()
+    wait_until(lambda: "FOREBAY_TEST_WEDGE is set" in daemon.stderr())
     manager.hears("WATCHDOG")
     path.touch()
     wait_until(lambda: "stands still from now on" in daemon.stderr(), 5, "the wedge")
