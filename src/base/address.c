@@ -141,6 +141,17 @@ address_unmap(struct address *a)
 	a->len = sizeof(v4);
 }
 
+void
+address_to_client(struct address *a)
+{
+	enum { NET_BYTES = 8 };
+
+	address_unmap(a);
+	if (a->of.any.sa_family == AF_INET6)
+		memset(&a->of.v6.sin6_addr.s6_addr[NET_BYTES], 0,
+		       sizeof(a->of.v6.sin6_addr) - NET_BYTES);
+}
+
 struct slice
 address_name(const struct address *a)
 {

@@ -40,6 +40,9 @@ int address_parse_host(struct address *a, struct slice host, uint16_t port)
     __attribute__((warn_unused_result));
 /* ::ffff:192.0.2.1 becomes 192.0.2.1: whoever compares addresses sees one form. */
 void address_unmap(struct address *a);
+/* Whoever counts clients sees one form of each: unmapped, and of IPv6 the /64 alone, which is one
+ * customer's, who can use all of it. */
+void address_to_client(struct address *a);
 /* As it would stand in a configuration. */
 void address_write(const struct address *a, struct writer *w);
 /* The host alone, without port ("unix" for a path): the client's address in templates and logs. */

@@ -184,7 +184,7 @@ submit(struct auth_verification *v, struct auth_asking *k, struct pool_refusal *
 	struct exchange *x = k->asked->x;
 	struct env *env = v->lease->env;
 	struct gate_ask ask = { .priority = k->asked->plan->conf.priority,
-				.share = scope_client_address(x),
+				.share = scope_client_share(x),
 				.now_ns = loop_now(&env->loop),
 				.deadline_ns = CLOCK_NEVER };
 	uint64_t expected = pool_ask_more(s->pool, &ask, s->cost, auth_deadline(k));

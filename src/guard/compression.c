@@ -131,7 +131,7 @@ check_compression(const struct guard *g, struct guard_asked *a)
 	struct shelf *s = guard_attached(g, a);
 	const struct compressor_charge charge = {
 		.priority = a->plan->conf.priority,
-		.share = scope_client_address(a->x),
+		.share = scope_client_share(a->x),
 		.patience_ns = a->plan->conf.deadline,
 	};
 

@@ -20,7 +20,6 @@ enum {
 	KEY_BYTES = 4096, /* of a key that is evaluated; who has a longer one shares that of none */
 	NAME_MAX_BYTES = 48,
 	FIELDS_ADDED = 2,
-	NET_BYTES = 8, /* of an IPv6 address: a /64 is one client's, who can use all of it */
 };
 
 struct rate_section_conf {
@@ -351,8 +350,7 @@ client_text(const struct exchange *x, struct writer *w)
 {
 	struct address a = *x->client;
 
-	if (a.of.any.sa_family == AF_INET6)
-		memset(&a.of.v6.sin6_addr.s6_addr[NET_BYTES], 0, NET_BYTES);
+	address_to_client(&a);
 	address_write_host(&a, w);
 	return writer_slice(w);
 }

@@ -19,8 +19,9 @@ const struct conf_key plan_keys[] = {
 	  .words = priorities,
 	  .help = "whose jobs a pool takes first, and refuses last when there are too many" },
 	{ "fairness", CONF_TEMPLATE, CONF_FIELD(struct plan_conf, fairness),
-	  .help = "who shares pools equally with others under overload, such as {client.address}; "
-		  "429 above the share" },
+	  .help =
+	      "who shares pools equally with others under overload, such as {client.address} (of "
+	      "IPv6 its /64); 429 above the share" },
 	{ "buffer_body", CONF_BOOL, CONF_FIELD(struct plan_conf, buffer_body), .def = "no",
 	  .help = "a source of the route's own is asked when the request's body is complete, which "
 		  "waits in memory and above body_buffer in a file" },

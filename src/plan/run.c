@@ -172,9 +172,14 @@ find_share(struct run *r)
 	struct slice share = SLICE("");
 	unsigned variable;
 
-	if (run_need_scope(r) && template_eval(r->plan->fairness, &r->scope->of, &r->x->arena,
-					       RUN_VALUE_BYTES, &share, &variable) != 0)
-		share = SLICE("");
+	if (run_need_scope(r)) {
+		struct template_scope scope = r->scope->of;
+
+		scope.client_address = scope_client_share(r->x);
+		if (template_eval(r->plan->fairness, &scope, &r->x->arena, RUN_VALUE_BYTES, &share,
+				  &variable) != 0)
+			share = SLICE("");
+	}
 	for (unsigned i = 0; i < r->plan->count; i++)
 		r->part[i].q.share = share;
 }

@@ -15,15 +15,33 @@ scope_request_id(struct exchange *x)
 	return writer_slice(&w);
 }
 
-struct slice
-scope_client_address(struct exchange *x)
+static struct slice
+write_host(struct exchange *x, const struct address *client)
 {
 	char *memory = arena_alloc(&x->arena, ADDRESS_BYTES);
 	struct writer w = writer_over(memory, memory ? ADDRESS_BYTES : 0);
 
-	if (x->client)
-		address_write_host(x->client, &w);
+	if (client)
+		address_write_host(client, &w);
 	return writer_slice(&w);
+}
+
+struct slice
+scope_client_address(struct exchange *x)
+{
+	return write_host(x, x->client);
+}
+
+struct slice
+scope_client_share(struct exchange *x)
+{
+	struct address client;
+
+	if (!x->client)
+		return write_host(x, NULL);
+	client = *x->client;
+	address_to_client(&client);
+	return write_host(x, &client);
 }
 
 int

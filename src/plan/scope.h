@@ -12,6 +12,8 @@
 struct slice scope_request_id(struct exchange *x);
 /* The client's address, without port; at is NULL without memory. */
 struct slice scope_client_address(struct exchange *x);
+/* The same of who counts as one client (address_to_client): the key of its share of a pool. */
+struct slice scope_client_share(struct exchange *x);
 /* The subject of the client's certificate. ERR_MISSING: it has none; ERR_TOO_LARGE, ERR_MEMORY. */
 int scope_client_subject(const struct exchange *x, struct arena *a,
 			 struct slice *subject) MUST_CHECK;

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 
 /* Twice the room that is needed, so that a full bucket is rare. */
-enum { BUCKET = 8, SPARE = 2, COUNT_BITS = 16, NET_BYTES = 8, LOOKS = 4 };
+enum { BUCKET = 8, SPARE = 2, COUNT_BITS = 16, LOOKS = 4 };
 
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
 
@@ -43,19 +43,17 @@ clients_free(struct clients **c)
 	mem_free(c);
 }
 
-/* What makes a client; an IPv4 address is one in any form. Empty: it has none. */
+/* The address alone, of a client in its one form. Empty: it has none. */
 static struct slice
-identity_of(const struct address *who)
+identity_of(const struct address *client)
 {
-	const struct in6_addr *v6 = &who->of.v6.sin6_addr;
-
-	if (who->of.any.sa_family == AF_INET)
-		return slice_make((const char *)&who->of.v4.sin_addr, sizeof(who->of.v4.sin_addr));
-	if (who->of.any.sa_family != AF_INET6)
-		return slice_make(NULL, 0);
-	if (IN6_IS_ADDR_V4MAPPED(v6))
-		return slice_make((const char *)v6 + 12, 4);
-	return slice_make((const char *)v6, NET_BYTES);
+	if (client->of.any.sa_family == AF_INET)
+		return slice_make((const char *)&client->of.v4.sin_addr,
+				  sizeof(client->of.v4.sin_addr));
+	if (client->of.any.sa_family == AF_INET6)
+		return slice_make((const char *)&client->of.v6.sin6_addr,
+				  sizeof(client->of.v6.sin6_addr));
+	return slice_make(NULL, 0);
 }
 
 /* The bucket of the client, and *tag: its hash as it stands in an entry. NULL: it has no address.
@@ -63,9 +61,12 @@ identity_of(const struct address *who)
 static _Atomic uint64_t *
 find_bucket(struct clients *c, const struct address *who, uint64_t *tag)
 {
-	struct slice identity = identity_of(who);
+	struct address client = *who;
+	struct slice identity;
 	uint64_t hash;
 
+	address_to_client(&client);
+	identity = identity_of(&client);
 	if (identity.len == 0)
 		return NULL;
 	hash = siphash(&c->secret, identity);

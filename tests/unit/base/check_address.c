@@ -126,6 +126,30 @@ START_TEST(a_name_is_for_listening_alone)
 }
 END_TEST
 
+static const struct {
+	const char *address, *client;
+} clients[] = {
+	{ "[2001:db8:1:2:3:4:5:6]:80", "2001:db8:1:2::" },
+	{ "[2001:db8:1:2:ffff::1]:81", "2001:db8:1:2::" },
+	{ "[2001:db8:1:3::]:80", "2001:db8:1:3::" },
+	{ "[::ffff:192.0.2.1]:80", "192.0.2.1" },
+	{ "192.0.2.1:80", "192.0.2.1" },
+	{ "unix:/a", "unix" },
+};
+
+START_TEST(a_network_of_ipv6_is_one_client)
+{
+	struct address a;
+	char text[64];
+	struct writer w = writer_over(text, sizeof(text));
+
+	ck_assert_int_eq(address_parse(&a, slice_of(clients[_i].address)), 0);
+	address_to_client(&a);
+	address_write_host(&a, &w);
+	ck_assert(slice_eq(writer_slice(&w), slice_of(clients[_i].client)));
+}
+END_TEST
+
 Suite *
 suite_base_address(void)
 {
@@ -137,6 +161,8 @@ suite_base_address(void)
 	tcase_add_test(t, nul_hides_nothing);
 	tcase_add_test(t, unix_path_ends_where_the_kernel_says);
 	tcase_add_test(t, a_name_is_for_listening_alone);
+	tcase_add_loop_test(t, a_network_of_ipv6_is_one_client, 0,
+			    sizeof(clients) / sizeof(clients[0]));
 	suite_add_tcase(s, t);
 	return s;
 }
