@@ -270,7 +270,7 @@ find_user(const struct judging *j, struct claims *c)
 
 	c->user = slice_make("", 0);
 	if (!find_claim(j, j->terms->user, &raw))
-		return 0;
+		return j->terms->must_name_user ? FAULT_CLAIM : 0;
 	if (json_kind(raw) == JSON_NUMBER) {
 		c->user = raw;
 		return 0;
@@ -282,7 +282,7 @@ find_user(const struct judging *j, struct claims *c)
 		if ((unsigned char)c->user.at[i] < 0x20 || c->user.at[i] == 0x7f)
 			return FAULT_TOKEN;
 	}
-	return 0;
+	return c->user.len == 0 && j->terms->must_name_user ? FAULT_CLAIM : 0;
 }
 
 int

@@ -16,12 +16,13 @@ struct claims_terms {
 	struct conf_list scope; /* all of these */
 	struct conf_family require; /* claims by name, with their values */
 	struct slice user; /* the claim that names the user */
+	bool must_name_user; /* tokens without it are refused */
 	uint64_t leeway_ns;
 	bool must_expire;
 };
 
 struct claims {
-	struct slice user; /* in the arena or borrowed; empty: it names none */
+	struct slice user; /* in the arena or borrowed; empty: it names none, and may */
 	int64_t expires_s; /* since 1970, leeway not added; INT64_MAX: never */
 };
 

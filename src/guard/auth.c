@@ -51,7 +51,8 @@ static const struct conf_key section_keys[] = {
 	{ "leeway", CONF_DURATION, CONF_FIELD(struct auth_conf, leeway), .def = "30s", .max = HOUR,
 	  .help = "of jwt: how far the issuer's clock may be off" },
 	{ "user_claim", CONF_TEXT, CONF_FIELD(struct auth_conf, user_claim), .def = "sub",
-	  .help = "of jwt: the claim that is {request.user}" },
+	  .help = "of jwt: the claim that is {request.user}; where this is set, to sub or another, "
+		  "tokens without it are refused, else they have no {request.user}" },
 	{ "cookie", CONF_TEXT, CONF_FIELD(struct auth_conf, cookie),
 	  .help = "of jwt: a cookie that holds the token, when there is no Authorization field; "
 		  "the answers "
@@ -274,6 +275,7 @@ open_section(struct auth_section *s, struct conf_section *section, struct guard_
 		.scope = c->scope,
 		.require = c->require,
 		.user = c->user_claim,
+		.must_name_user = conf_is_set(section, "user_claim"),
 		.leeway_ns = c->leeway,
 		.must_expire = c->must_expire,
 	};

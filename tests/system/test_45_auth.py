@@ -83,6 +83,19 @@ algorithms = %(pem_algorithms)s
 key_file = %(pem)s
 pool = auth
 
+[auth named]
+type = jwt
+algorithms = HS256, RS256, ES256, EdDSA
+jwks_file = keys.json
+audience = api
+user_claim = name
+
+[route named]
+match = GET /named
+auth = named
+source = fixed
+body = <{request.user}>
+
 [route light]
 match = GET /light
 source = fixed
@@ -625,6 +638,14 @@ def test_what_a_cookie_opens_is_for_no_shared_cache(guarded, signers, said, kept
     assert caching(path, bearer(token)) == [[said], ["Accept"]]
     assert caching("/token", "Cookie: session=" + token) == [["private"], ["Cookie"]]
     assert caching("/token", bearer(token)) == [[], []]
+
+
+def test_a_token_without_the_claim_that_names_the_user_is_refused(guarded, signers):
+    assert guarded.ask("/named", bearer(signers["HS256"].token(claims(name="zoe")))).body == b"<zoe>"
+    for name in (None, ""):
+        r = guarded.ask("/named", bearer(signers["HS256"].token(claims(name=name))))
+        assert r.status == 401 and "lacks a claim" in challenges(r)[0]
+    assert guarded.count("auth_refused_total", reason="claim") == 2
 
 
 def test_any_of_several_sections_will_do(guarded, signers):

@@ -19,7 +19,16 @@ static const struct conf_named required[] = {
 	{ SLICE_INIT("https://x.example/ok"), SLICE_INIT("true"), NULL },
 };
 
-enum { NONE = 0, ISSUER = 1, AUDIENCE = 2, SCOPE = 4, REQUIRE = 8, EXPIRE = 16, LEEWAY = 32 };
+enum {
+	NONE = 0,
+	ISSUER = 1,
+	AUDIENCE = 2,
+	SCOPE = 4,
+	REQUIRE = 8,
+	EXPIRE = 16,
+	LEEWAY = 32,
+	USER = 64
+};
 
 static struct claims_terms
 terms_of(unsigned asked)
@@ -34,6 +43,7 @@ terms_of(unsigned asked)
 		t.scope = (struct conf_list){ scopes, 2 };
 	if (asked & REQUIRE)
 		t.require = (struct conf_family){ required, 3 };
+	t.must_name_user = (asked & USER) != 0;
 	t.must_expire = (asked & EXPIRE) != 0;
 	t.leeway_ns = asked & LEEWAY ? 60 * CLOCK_SEC : 0;
 	return t;
@@ -106,6 +116,11 @@ static const struct {
 	  FAULT_CLAIM },
 	{ REQUIRE, "{\"roles\":\"admin\",\"realm\":{\"level\":3}}", FAULT_CLAIM },
 	{ REQUIRE, "{}", FAULT_CLAIM },
+	{ USER, "{\"sub\":\"alice\"}", 0 },
+	{ USER, "{\"sub\":12}", 0 },
+	{ USER, "{}", FAULT_CLAIM },
+	{ USER, "{\"sub\":\"\"}", FAULT_CLAIM },
+	{ USER, "{\"sub\":null}", FAULT_TOKEN },
 	{ NONE, "{\"sub\":[]}", FAULT_TOKEN },
 	{ NONE, "{\"sub\":\"a\\nb\"}", FAULT_TOKEN },
 	{ NONE, "{\"sub\":\"\\ud800\"}", FAULT_TOKEN },
