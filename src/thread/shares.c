@@ -17,61 +17,8 @@ enum {
 void
 shares_init(struct shares *s, const uint64_t seeds[2])
 {
-	*s = (struct shares){ .key = { seeds[0], seeds[1] } };
+	*s = (struct shares){ .key = { { seeds[0], seeds[1] } } };
 	atomic_init(&s->level, UINT64_MAX);
-}
-
-/* --- places -------------------------------------------------------------------------- */
-
-static uint64_t
-rotate(uint64_t word, unsigned by)
-{
-	return word << by | word >> (64 - by);
-}
-
-static void
-sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[2] += v[3];
-	v[1] = rotate(v[1], 13) ^ v[0];
-	v[3] = rotate(v[3], 16) ^ v[2];
-	v[0] = rotate(v[0], 32);
-	v[2] += v[1];
-	v[0] += v[3];
-	v[1] = rotate(v[1], 17) ^ v[2];
-	v[3] = rotate(v[3], 21) ^ v[0];
-	v[2] = rotate(v[2], 32);
-}
-
-/* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012). */
-static uint64_t
-hash(const uint64_t key[2], struct slice text)
-{
-	uint64_t v[4] = { key[0] ^ UINT64_C(0x736f6d6570736575),
-			  key[1] ^ UINT64_C(0x646f72616e646f6d),
-			  key[0] ^ UINT64_C(0x6c7967656e657261),
-			  key[1] ^ UINT64_C(0x7465646279746573) };
-	uint64_t word = 0;
-
-	/* Whole words, then what is left with the length in the last byte. */
-	for (size_t i = 0; i <= text.len; i++) {
-		bool is_end = i == text.len;
-		uint64_t byte = is_end ? 0 : (unsigned char)text.at[i];
-		word |= byte << 8 * (i % 8);
-		if (is_end)
-			word |= (uint64_t)text.len << 56;
-		if (i % 8 != 7 && !is_end)
-			continue;
-		v[3] ^= word;
-		sip_round(v);
-		v[0] ^= word;
-		word = 0;
-	}
-	v[2] ^= 0xff;
-	for (unsigned i = 0; i < 3; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 /* --- ticks ---------------------------------------------------------------------------- */
@@ -152,7 +99,7 @@ bool
 shares_allow(struct shares *s, struct slice key, uint64_t work_ns, uint64_t now_ns,
 	     unsigned threads, uint64_t chance)
 {
-	uint64_t demand = UINT64_MAX, bits = hash(s->key, key), level;
+	uint64_t demand = UINT64_MAX, bits = siphash(&s->key, key), level;
 
 	tick(s, now_ns, threads);
 	for (unsigned row = 0; row < SHARES_ROWS; row++, bits >>= 32) {

@@ -16,7 +16,7 @@
 #ifndef FOREBAY_THREAD_SHARES_H
 #define FOREBAY_THREAD_SHARES_H
 
-#include "base/slice.h"
+#include "base/siphash.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,7 +30,7 @@ struct shares_place {
 };
 
 struct shares {
-	uint64_t key[2]; /* of the hash */
+	struct siphash_key key;
 	_Atomic uint64_t tick_ns; /* when the next one is due */
 	_Atomic uint64_t level; /* as demand; UINT64_MAX: there is enough for all */
 	struct shares_place place[SHARES_ROWS][SHARES_PLACES];
