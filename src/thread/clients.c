@@ -76,19 +76,42 @@ find_bucket(struct clients *c, const struct address *who, uint64_t *tag)
 	return &c->entry[(hash & (c->buckets - 1)) * BUCKET];
 }
 
-/* Of an entry that was `seen` as the client's. COUNTED, TOO_MANY, or UNCOUNTED: it is another's
- * now. */
-static enum clients_answer
-add_to(_Atomic uint64_t *entry, uint64_t seen, uint64_t tag, unsigned limit)
+/* Of all entries: two connections that come at the same moment may have made one each. */
+static unsigned
+count_of(_Atomic uint64_t *bucket, uint64_t tag)
 {
-	while ((seen & ~COUNT_MASK) == tag) {
-		if ((seen & COUNT_MASK) >= limit)
-			return CLIENTS_TOO_MANY;
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < BUCKET; i++) {
+		uint64_t seen = atomic_load_explicit(&bucket[i], memory_order_relaxed);
+
+		if ((seen & ~COUNT_MASK) == tag)
+			count += seen & COUNT_MASK;
+	}
+	return (unsigned)count;
+}
+
+/* False: the entry is not the client's, or holds no more. */
+static bool
+add_to(_Atomic uint64_t *entry, uint64_t tag)
+{
+	uint64_t seen = atomic_load_explicit(entry, memory_order_relaxed);
+
+	while ((seen & ~COUNT_MASK) == tag && (seen & COUNT_MASK) < COUNT_MASK) {
 		if (atomic_compare_exchange_weak_explicit(
 			entry, &seen, seen + 1, memory_order_relaxed, memory_order_relaxed))
-			return CLIENTS_COUNTED;
+			return true;
 	}
-	return CLIENTS_UNCOUNTED;
+	return false;
+}
+
+static bool
+make_entry(_Atomic uint64_t *entry, uint64_t tag)
+{
+	uint64_t free = 0;
+
+	return atomic_compare_exchange_strong_explicit(entry, &free, tag | 1, memory_order_relaxed,
+						       memory_order_relaxed);
 }
 
 enum clients_answer
@@ -97,18 +120,16 @@ clients_take(struct clients *c, const struct address *who, unsigned limit)
 	uint64_t tag;
 	_Atomic uint64_t *bucket = find_bucket(c, who, &tag);
 
-	for (unsigned i = 0; bucket && i < BUCKET; i++) {
-		uint64_t seen = atomic_load_explicit(&bucket[i], memory_order_relaxed);
-		enum clients_answer answer = add_to(&bucket[i], seen, tag, limit);
-
-		if (answer != CLIENTS_UNCOUNTED)
-			return answer;
+	if (!bucket)
+		return CLIENTS_UNCOUNTED;
+	if (count_of(bucket, tag) >= limit)
+		return CLIENTS_TOO_MANY;
+	for (unsigned i = 0; i < BUCKET; i++) {
+		if (add_to(&bucket[i], tag))
+			return CLIENTS_COUNTED;
 	}
-	for (unsigned i = 0; bucket && i < BUCKET; i++) {
-		uint64_t free = 0;
-
-		if (atomic_compare_exchange_strong_explicit(
-			&bucket[i], &free, tag | 1, memory_order_relaxed, memory_order_relaxed))
+	for (unsigned i = 0; i < BUCKET; i++) {
+		if (make_entry(&bucket[i], tag))
 			return CLIENTS_COUNTED;
 	}
 	return CLIENTS_UNCOUNTED;

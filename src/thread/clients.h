@@ -5,8 +5,8 @@
  * of the table's own, so that nobody can choose with whom to share a bucket.
  *
  * Where a bucket is full of others, a client is let in and not counted: rather one too
- * many than somebody refused for what others do. Two connections that come at the same
- * moment may be counted in two places, and the limit is then met a little late.
+ * many than somebody refused for what others do. Connections that come at the same moment
+ * to several workers may all be the last one that is let in.
  *
  * Any thread.
  */
