@@ -170,21 +170,10 @@ static int
 grow_fields(struct exchange *x)
 {
 	struct fields *f = &x->response.fields;
-	unsigned cap = f->cap ? f->cap * 2 : FIRST_FIELDS;
-	struct field *at;
 
-	if (f->count < f->cap)
-		return 0;
-	if (cap > FIELDS_MAX)
+	if (f->count == f->cap && f->cap > FIELDS_MAX / 2)
 		return ERR_TOO_MANY;
-	at = arena_zalloc(&x->arena, cap, sizeof(*at));
-	if (!at)
-		return ERR_MEMORY;
-	if (f->count)
-		memcpy(at, f->at, f->count * sizeof(*at));
-	f->at = at;
-	f->cap = cap;
-	return 0;
+	return fields_make_room(f, &x->arena, FIRST_FIELDS);
 }
 
 int

@@ -93,6 +93,24 @@ append(struct fields *f, struct field field)
 }
 
 int
+fields_make_room(struct fields *f, struct arena *a, unsigned first)
+{
+	unsigned cap = f->cap ? f->cap * 2 : first;
+	struct field *at;
+
+	if (f->count < f->cap)
+		return 0;
+	at = arena_zalloc(a, cap, sizeof(*at));
+	if (!at)
+		return ERR_MEMORY;
+	if (f->count)
+		memcpy(at, f->at, f->count * sizeof(*at));
+	f->at = at;
+	f->cap = cap;
+	return 0;
+}
+
+int
 fields_add(struct fields *f, enum field_id id, struct slice value)
 {
 	return append(f, (struct field){ .name = field_name(id), .value = value, .id = id });

@@ -6,6 +6,7 @@
 #ifndef FOREBAY_HTTP_FIELD_H
 #define FOREBAY_HTTP_FIELD_H
 
+#include "base/arena.h"
 #include "base/writer.h"
 
 enum field_id {
@@ -67,6 +68,10 @@ void field_write_line(struct writer *w, const struct field *f);
 /* The first field with that id or name, or NULL. */
 const struct field *fields_find(const struct fields *f, enum field_id id);
 const struct field *fields_find_name(const struct fields *f, struct slice name);
+/* Room for one more, in the arena: `first` of them, then twice as many each time. The caller bounds
+ * them. ERR_MEMORY. */
+int fields_make_room(struct fields *f, struct arena *a, unsigned first)
+    __attribute__((warn_unused_result));
 /* Appends; ERR_TOO_MANY when cap is reached. The slices stay borrowed. */
 int fields_add(struct fields *f, enum field_id id, struct slice value)
     __attribute__((warn_unused_result));

@@ -30,25 +30,6 @@ h2_head_begin(struct h2_head *h, struct request *request, struct arena *arena,
 /* --- field by field ------------------------------------------------------------- */
 
 static int
-grow(struct h2_head *h)
-{
-	struct fields *f = &h->request->fields;
-	unsigned cap = f->cap ? f->cap * 2 : FIRST_FIELDS;
-	struct field *at;
-
-	if (f->count < f->cap)
-		return 0;
-	at = arena_zalloc(h->arena, cap, sizeof(*at));
-	if (!at)
-		return ERR_MEMORY;
-	if (f->count)
-		memcpy(at, f->at, f->count * sizeof(*at));
-	f->at = at;
-	f->cap = cap;
-	return 0;
-}
-
-static int
 check_once(struct h2_head *h, enum field_id id)
 {
 	uint64_t bit = UINT64_C(1) << (id % 64);
@@ -109,7 +90,7 @@ add_field(struct h2_head *h, struct slice name, struct slice value)
 	if (field_flags(id) & FIELD_ONCE)
 		err = check_once(h, id);
 	if (!err)
-		err = grow(h);
+		err = fields_make_room(&h->request->fields, h->arena, FIRST_FIELDS);
 	if (err)
 		return err;
 	value = arena_copy(h->arena, value);
@@ -235,7 +216,8 @@ take_authority(struct h2_head *h)
 		return refuse(h, 400, "the authority is malformed");
 	if (has_host)
 		return 0;
-	if (grow(h) != 0 || fields_add(f, FIELD_HOST, h->authority) != 0)
+	if (fields_make_room(f, h->arena, FIRST_FIELDS) != 0 ||
+	    fields_add(f, FIELD_HOST, h->authority) != 0)
 		return refuse(h, 503, "no memory");
 	return 0;
 }

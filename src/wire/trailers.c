@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 
-enum { FIRST_BYTES = 256, LINE_BYTES = 4 /* ": ", CRLF */ };
+enum { FIRST_FIELDS = 4, FIRST_BYTES = 256, LINE_BYTES = 4 /* ": ", CRLF */ };
 
 int
 trailers_take(struct trailers *t, struct arena *a, struct slice more)
@@ -26,27 +26,6 @@ trailers_take(struct trailers *t, struct arena *a, struct slice more)
 	return 0;
 }
 
-/* Room for one more. */
-static int
-grow(struct fields *f, struct arena *a)
-{
-	unsigned cap = f->cap ? f->cap * 2 : 4;
-	struct field *at;
-
-	if (f->count < f->cap)
-		return 0;
-	if (f->count >= TRAILERS_MAX)
-		return ERR_TOO_LARGE;
-	at = arena_zalloc(a, cap, sizeof(*at));
-	if (!at)
-		return ERR_MEMORY;
-	if (f->count)
-		memcpy(at, f->at, f->count * sizeof(*at));
-	f->at = at;
-	f->cap = cap;
-	return 0;
-}
-
 /* What has no meaning of ours, and so none that it could lose or gain behind the body. */
 static bool
 goes_on(struct slice name)
@@ -57,7 +36,7 @@ goes_on(struct slice name)
 static int
 append(struct fields *f, struct arena *a, struct slice name, struct slice value)
 {
-	int err = grow(f, a);
+	int err = f->count < TRAILERS_MAX ? fields_make_room(f, a, FIRST_FIELDS) : ERR_TOO_LARGE;
 
 	if (!err)
 		f->at[f->count++] = (struct field){ .name = name, .value = value };
