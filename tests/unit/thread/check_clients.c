@@ -11,7 +11,7 @@
 
 Suite *suite_thread_clients(void);
 
-enum { THREADS = 4, ROUNDS = 20000 };
+enum { THREADS = 4, ROUNDS = 20000, CROWDS = 4000, LIMIT = 6 };
 
 static struct address
 address(const char *text)
@@ -123,6 +123,58 @@ START_TEST(what_threads_take_and_give_comes_to_nothing)
 }
 END_TEST
 
+/* Threads that come at once, as new clients each time. */
+struct crowd {
+	struct clients *clients;
+	pthread_barrier_t start;
+};
+
+static void
+name_client(char *text, size_t bytes, unsigned number)
+{
+	snprintf(text, bytes, "198.18.%u.%u:1", number / 256, number % 256);
+}
+
+static void *
+come_at_once(void *argument)
+{
+	struct crowd *crowd = argument;
+	char who[32];
+
+	for (unsigned i = 0; i < CROWDS; i++) {
+		name_client(who, sizeof(who), i);
+		pthread_barrier_wait(&crowd->start);
+		ck_assert_int_eq(take(crowd->clients, who, LIMIT), CLIENTS_COUNTED);
+	}
+	return NULL;
+}
+
+START_TEST(who_came_at_once_is_held_to_the_limit_from_then_on)
+{
+	/* So large that most clients touch a page for the first time, which takes long enough for
+	 * several threads to find no entry. */
+	struct crowd crowd = { .clients = clients_new(1 << 20) };
+	pthread_t thread[THREADS];
+
+	ck_assert_int_eq(pthread_barrier_init(&crowd.start, NULL, THREADS), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, come_at_once, &crowd), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
+	for (unsigned i = 0; i < CROWDS; i++) {
+		unsigned counted = THREADS;
+		char who[32];
+
+		name_client(who, sizeof(who), i);
+		while (take(crowd.clients, who, LIMIT) == CLIENTS_COUNTED)
+			counted++;
+		ck_assert_uint_eq(counted, LIMIT);
+	}
+	pthread_barrier_destroy(&crowd.start);
+	clients_free(&crowd.clients);
+}
+END_TEST
+
 Suite *
 suite_thread_clients(void)
 {
@@ -134,6 +186,7 @@ suite_thread_clients(void)
 	tcase_add_test(t, who_has_no_address_is_not_counted);
 	tcase_add_test(t, in_a_full_table_nobody_is_refused_for_others);
 	tcase_add_test(t, what_threads_take_and_give_comes_to_nothing);
+	tcase_add_test(t, who_came_at_once_is_held_to_the_limit_from_then_on);
 	suite_add_tcase(s, t);
 	return s;
 }
