@@ -1,8 +1,7 @@
 /*
- * `source = sql NAME`: one statement of a `[database NAME]`, run on a thread
- * of the database's own pool, which has one connection per thread. The kind:
- * keys, where parameters come from, the way to the pool and back. What a
- * database library does is behind sql_driver.h.
+ * `source = sql NAME`: one statement of a `[database NAME]`. The kind: keys,
+ * and where parameters come from. How statements are run is an engine's affair
+ * (sql_priv.h), chosen by the scheme of the url.
  *
  *   [database shop]
  *   url = sqlite:shop.db
@@ -15,51 +14,9 @@
  * values are bound as text; the text of the statement never changes.
  */
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/mem.h"
 #include "config.h"
 #include "config/suggest.h"
-#include "source/offload.h"
-#include "source/sql_driver.h"
-
-enum { URL_SCHEME_BYTES = 32, POOL_NAME_BYTES = 160, IDENTITY_BYTES = 128 };
-
-enum sql_empty { SQL_EMPTY_200, SQL_EMPTY_404 };
-
-struct database_conf {
-	struct slice url;
-	unsigned connections, max_queue;
-	uint64_t statement_timeout_ns;
-	enum sql_mode mode;
-};
-
-/* source->state. */
-struct database {
-	struct sql_database sql;
-	const struct database_conf *conf;
-	const struct sql_driver *driver;
-	struct pool *pool; /* borrowed: the site's */
-	unsigned statements; /* of all parts so far */
-};
-
-/* What threads of the pool open their connections by. The pool's own, because a
- * pool whose database is unchanged outlives the site. */
-struct opener {
-	const struct sql_driver *driver;
-	struct sql_database sql; /* its texts follow */
-	char memory[];
-};
-
-struct part_conf {
-	struct slice query;
-	enum sql_shape shape;
-	enum sql_empty empty;
-	struct conf_family binds;
-	/* Of load_part(). */
-	struct sql_statement statement;
-	struct cost *cost; /* borrowed from the pool; or NULL */
-	unsigned first_value; /* of statement.params in a row, in q->value[] */
-};
+#include "source/sql_priv.h"
 
 static const char *const modes[] = { "rw", "ro", NULL };
 static const char *const shapes[] = { "array", "object", "value", "count", NULL };
@@ -81,41 +38,51 @@ static const struct conf_key section_keys[] = {
 };
 
 static const struct conf_key part_keys[] = {
-	{ "query", CONF_TEXT, CONF_FIELD(struct part_conf, query), .flags = CONF_REQUIRED,
+	{ "query", CONF_TEXT, CONF_FIELD(struct sql_part, query), .flags = CONF_REQUIRED,
 	  .help = "one statement; its parameters are written as :name" },
-	{ "rows", CONF_WORD, CONF_FIELD(struct part_conf, shape), .def = "array", .words = shapes,
+	{ "rows", CONF_WORD, CONF_FIELD(struct sql_part, shape), .def = "array", .words = shapes,
 	  .help = "what becomes of the rows: an array of objects, the first as an object, its "
 		  "first value, or how many there are" },
-	{ "empty", CONF_WORD, CONF_FIELD(struct part_conf, empty), .def = "200", .words = empties,
+	{ "empty", CONF_WORD, CONF_FIELD(struct sql_part, empty), .def = "200", .words = empties,
 	  .help = "status of the answer when there is no row, or none was changed" },
-	{ "bind.", CONF_FAMILY, CONF_FIELD(struct part_conf, binds),
+	{ "bind.", CONF_FAMILY, CONF_FIELD(struct sql_part, binds),
 	  .help = "value of the parameter of that name, as a template" },
 	CONF_KEYS_END
 };
 
-static const struct sql_driver *const drivers[] = {
+/* What a url may begin with. */
+static const struct scheme {
+	const char *name;
+	const char *library, *example; /* for messages */
+	const struct sql_engine *engine; /* NULL: not in this build */
+	const struct sql_driver *driver;
+} schemes[] = {
 #ifdef HAVE_SQLITE
-	&sql_sqlite,
+	{ "sqlite", "SQLite", "sqlite:PATH", &sql_pool, &sql_sqlite },
+#else
+	{ "sqlite", "SQLite", "sqlite:PATH", NULL, NULL },
 #endif
-	NULL,
 };
+
+enum { SCHEMES = sizeof(schemes) / sizeof(schemes[0]) };
 
 /* --- [database NAME] ------------------------------------------------------------- */
 
-static const struct sql_driver *
-find_driver(struct source *s, struct source_build *b, struct slice scheme)
+static const struct scheme *
+find_scheme(struct source *s, struct source_build *b, struct slice name)
 {
-	for (unsigned i = 0; drivers[i]; i++) {
-		if (slice_eq(slice_of(drivers[i]->scheme), scheme))
-			return drivers[i];
+	for (unsigned i = 0; i < SCHEMES; i++) {
+		if (!slice_eq(slice_of(schemes[i].name), name))
+			continue;
+		if (schemes[i].engine)
+			return &schemes[i];
+		conf_error_at(b->errors, s->section, "url", "this forebay was built without %s",
+			      schemes[i].library);
+		return NULL;
 	}
-	if (slice_eq(scheme, SLICE("sqlite")))
-		conf_error_at(b->errors, s->section, "url",
-			      "this forebay was built without SQLite");
-	else
-		conf_error_at(b->errors, s->section, "url",
-			      "%s is no database that is known here; write sqlite:PATH",
-			      conf_quote(scheme).text);
+	conf_error_at(b->errors, s->section, "url",
+		      "%s is no database that is known here; write sqlite:PATH",
+		      conf_quote(name).text);
 	return NULL;
 }
 
@@ -123,131 +90,19 @@ find_driver(struct source *s, struct source_build *b, struct slice scheme)
 static int
 read_url(struct source *s, struct source_build *b, struct database *d)
 {
-	struct slice where = d->conf->url, scheme = slice_cut(&where, ':');
+	struct slice where = d->conf->url, name = slice_cut(&where, ':');
+	const struct scheme *scheme = find_scheme(s, b, name);
 
-	d->driver = find_driver(s, b, scheme);
-	if (!d->driver)
+	if (!scheme)
 		return ERR_SYNTAX;
 	if (where.len == 0) {
-		conf_error_at(b->errors, s->section, "url", "the path is missing; write %s:PATH",
-			      d->driver->scheme);
+		conf_error_at(b->errors, s->section, "url", "the path is missing; write %s",
+			      scheme->example);
 		return ERR_SYNTAX;
 	}
+	d->engine = scheme->engine;
+	d->driver = scheme->driver;
 	d->sql.where = where;
-	return 0;
-}
-
-static int
-open_thread(struct pool_thread *t, void *argument)
-{
-	struct opener *o = argument;
-	char text[SQL_WHY_BYTES];
-	struct writer why = writer_over(text, sizeof(text));
-
-	t->state = o->driver->open(&o->sql, false, &why);
-	if (t->state)
-		return 0;
-	log_error("database %.*s: %.*s", SLICE_PRINT(o->sql.name), SLICE_PRINT(writer_slice(&why)));
-	return ERR_FAILED;
-}
-
-static void
-close_thread(struct pool_thread *t, void *argument)
-{
-	struct opener *o = argument;
-
-	o->driver->close(t->state);
-}
-
-/* Writes the text and the NUL that its borrower may count on. */
-static struct slice
-copy_text(struct writer *w, struct slice text)
-{
-	size_t at = w->len;
-
-	writer_put(w, text);
-	writer_char(w, '\0');
-	return slice_make(w->at + at, text.len);
-}
-
-static struct opener *
-opener_new(const struct database *d)
-{
-	size_t bytes = d->sql.name.len + d->sql.where.len + 2;
-	struct opener *o = mem_alloc(sizeof(*o) + bytes);
-	struct writer w;
-
-	if (!o)
-		return NULL;
-	w = writer_over(o->memory, bytes);
-	o->driver = d->driver;
-	o->sql.name = copy_text(&w, d->sql.name);
-	o->sql.where = copy_text(&w, d->sql.where);
-	o->sql.mode = d->sql.mode;
-	return o;
-}
-
-static void
-opener_free(void *argument)
-{
-	struct opener *o = argument;
-
-	mem_free(&o);
-}
-
-/* All that decides what a connection is. NULL without memory. */
-static const char *
-make_identity(struct source_build *b, const struct database *d)
-{
-	size_t bytes = d->conf->url.len + IDENTITY_BYTES;
-	char *memory = arena_alloc(b->arena, bytes);
-	struct writer w = writer_over(memory, memory ? bytes : 0);
-
-	writer_format(&w, "%s:%s %s ", d->driver->scheme, d->sql.where.at, modes[d->sql.mode]);
-	d->driver->identify(&d->sql, &w);
-	writer_char(&w, '\0');
-	return w.is_full ? NULL : memory;
-}
-
-static int
-make_pool(struct source_build *b, struct database *d)
-{
-	char name[POOL_NAME_BYTES];
-	struct writer w = writer_over(name, sizeof(name));
-	struct pool_options o = {
-		.name = name,
-		.limits.threads = d->conf->connections,
-		.limits.max_queue = d->conf->max_queue,
-		.order = ORDER_ADAPTIVE,
-		.identity = make_identity(b, d),
-		.thread_init = open_thread,
-		.thread_fini = close_thread,
-		.argument_free = opener_free,
-	};
-
-	writer_format(&w, "database.%.*s", SLICE_PRINT(d->sql.name));
-	if (o.identity)
-		o.argument = opener_new(d);
-	if (!o.argument)
-		return ERR_MEMORY;
-	d->pool = b->make_pool(b->argument, &o);
-	return d->pool ? 0 : ERR_FAILED;
-}
-
-/* Opens it once, so that what is wrong is said with its line. */
-static int
-try_database(struct source *s, struct source_build *b, struct database *d)
-{
-	char text[SQL_WHY_BYTES];
-	struct writer why = writer_over(text, sizeof(text));
-	void *connection = d->driver->open(&d->sql, true, &why);
-
-	if (!connection) {
-		conf_error_at(b->errors, s->section, "url", "%.*s",
-			      SLICE_PRINT(writer_slice(&why)));
-		return ERR_FAILED;
-	}
-	d->driver->close(connection);
 	return 0;
 }
 
@@ -264,21 +119,13 @@ load(struct source *s, struct source_build *b)
 	d->sql.name = s->name;
 	d->sql.mode = d->conf->mode;
 	err = read_url(s, b, d);
-	if (!err)
-		err = try_database(s, b, d);
-	if (err)
-		return err;
-	err = make_pool(b, d);
-	if (err)
-		conf_error_at(b->errors, s->section, "connections",
-			      "%u connections cannot be opened", d->conf->connections);
-	return err;
+	return err ? err : d->engine->load(s, b, d);
 }
 
 /* --- a part ---------------------------------------------------------------------- */
 
 static const struct conf_named *
-find_bind(const struct part_conf *conf, struct slice name)
+find_bind(const struct sql_part *conf, struct slice name)
 {
 	for (size_t i = 0; i < conf->binds.count; i++) {
 		if (slice_eq(conf->binds.at[i].name, name))
@@ -347,7 +194,7 @@ want_param(struct part *p, struct source_build *b, struct slice name)
 }
 
 static int
-want_params(struct part *p, struct source_build *b, struct part_conf *conf)
+want_params(struct part *p, struct source_build *b, struct sql_part *conf)
 {
 	conf->first_value = p->values;
 	for (unsigned i = 0; i < conf->statement.params; i++) {
@@ -373,7 +220,7 @@ has_param(const struct sql_statement *s, struct slice name)
 
 /* Every bind.NAME must have its :NAME. */
 static int
-check_binds(struct part *p, struct source_build *b, const struct part_conf *conf)
+check_binds(struct part *p, struct source_build *b, const struct sql_part *conf)
 {
 	int err = 0;
 
@@ -394,27 +241,10 @@ check_binds(struct part *p, struct source_build *b, const struct part_conf *conf
 }
 
 static int
-check_statement(struct part *p, struct source_build *b, struct database *d, struct sql_statement *s)
-{
-	char text[SQL_WHY_BYTES];
-	struct writer why = writer_over(text, sizeof(text));
-	void *connection = d->driver->open(&d->sql, false, &why);
-	int err = ERR_FAILED;
-
-	if (connection)
-		err = d->driver->check(connection, s, b->arena, &why);
-	if (err && err != ERR_MEMORY)
-		conf_error_at(b->errors, p->section, "query", "%.*s",
-			      SLICE_PRINT(writer_slice(&why)));
-	d->driver->close(connection);
-	return err;
-}
-
-static int
 load_part(struct part *p, struct source_build *b)
 {
 	struct database *d = p->source->state;
-	struct part_conf *conf = p->conf;
+	struct sql_part *conf = p->conf;
 	struct slice section = p->section->name;
 	int err, bind_err;
 
@@ -425,115 +255,78 @@ load_part(struct part *p, struct source_build *b)
 		.index = d->statements++,
 		.shape = conf->shape,
 	};
-	err = check_statement(p, b, d, &conf->statement);
+	err = d->engine->check(p, b, d, &conf->statement);
 	if (err)
 		return err;
-	conf->cost = pool_cost(d->pool, section, 0);
 	bind_err = check_binds(p, b, conf);
 	err = want_params(p, b, conf);
 	return err ? err : bind_err;
 }
 
-/* --- one subrequest -------------------------------------------------------------- */
-
-struct query {
-	struct offload offload;
-	const struct database *database;
-	const struct part_conf *conf;
-	struct slice value[]; /* statement.params of them; their bytes follow */
-};
+/* --- the engine's ----------------------------------------------------------------- */
 
 static void
-bounds(const struct part *p, struct source_bounds *b)
+unload(struct source *s)
 {
-	const struct database *d = p->source->state;
+	struct database *d = s->state;
 
-	b->work_ns = d->conf->statement_timeout_ns;
-	b->work_key = "statement_timeout";
+	if (d && d->engine && d->engine->unload)
+		d->engine->unload(d);
 }
 
 static struct pool *
 pool_of(const struct part *p)
 {
-	const struct database *d = p->source->state;
+	const struct database *d = sql_database_of(p);
 
-	return d->pool;
+	return d->engine && d->engine->pool ? d->engine->pool(p) : NULL;
 }
 
-static struct cost *
-cost_of(const struct part *p)
+static void
+bounds(const struct part *p, struct source_bounds *b)
 {
-	const struct part_conf *conf = p->conf;
-
-	return conf->cost;
-}
-
-static struct offload *
-make(const struct subrequest *q)
-{
-	const struct part_conf *conf = q->part->conf;
-	const struct slice *value = q->value + conf->first_value;
-	unsigned params = conf->statement.params;
-	size_t bytes = sizeof(struct query) + params * sizeof(struct slice);
-	struct query *query;
-	char *end;
-
-	for (unsigned i = 0; i < params; i++) {
-		if (!mem_add(bytes, value[i].len, &bytes))
-			return NULL;
-	}
-	query = mem_alloc(bytes);
-	if (!query)
-		return NULL;
-	*query = (struct query){ .database = q->part->source->state, .conf = conf };
-	query->offload.type = SLICE("application/json");
-	end = (char *)(query->value + params);
-	for (unsigned i = 0; i < params; i++) {
-		query->value[i] = slice_make(end, value[i].len);
-		if (value[i].len > 0)
-			memcpy(end, value[i].at, value[i].len);
-		end += value[i].len;
-	}
-	return &query->offload;
+	sql_database_of(p)->engine->bounds(p, b);
 }
 
 static int
-run(struct offload *o, struct pool_thread *t)
+attach(struct source *s, struct lease *l)
 {
-	struct query *query = CONTAINER_OF(o, struct query, offload);
-	const struct database *d = query->database;
-	struct sql_rows rows;
-	struct sql_call call = {
-		.statement = &query->conf->statement,
-		.value = query->value,
-		.rows = &rows,
-		.deadline_ns = clock_after(clock_monotonic(), d->conf->statement_timeout_ns),
-		.job = &o->job,
-	};
-	int err;
+	const struct database *d = s->state;
 
-	sql_rows_begin(&rows, query->conf->shape, &o->output);
-	err = d->driver->run(t->state, &call);
-	if (err)
-		return err;
-	sql_rows_end(&rows, call.has_columns, call.changed);
-	if (query->conf->empty == SQL_EMPTY_404 &&
-	    (call.has_columns ? rows.count : call.changed) == 0)
-		o->status = 404;
-	return 0;
+	return d->engine->attach ? d->engine->attach(s, l) : 0;
 }
 
-static const struct offload_ops offload_ops = {
-	.pool = pool_of,
-	.cost = cost_of,
-	.make = make,
-	.run = run,
-};
+static void
+detach(struct source *s, struct lease *l)
+{
+	const struct database *d = s->state;
+
+	if (d->engine->detach)
+		d->engine->detach(s, l);
+}
 
 static int
 reserve(struct subrequest *q[], size_t n)
 {
-	return offload_reserve(q, n, &offload_ops);
+	return sql_database_of(q[0]->part)->engine->reserve(q, n);
+}
+
+static void
+release(struct subrequest *q)
+{
+	sql_database_of(q->part)->engine->release(q);
+}
+
+static void
+start(struct subrequest *q)
+{
+	sql_database_of(q->part)->engine->start(q);
+}
+
+static void
+cancel(struct subrequest *q)
+{
+	sql_database_of(q->part)->engine->cancel(q);
 }
 
 const struct source_ops source_sql = {
@@ -542,13 +335,16 @@ const struct source_ops source_sql = {
 	.section_keys = section_keys,
 	.section_size = sizeof(struct database_conf),
 	.part_keys = part_keys,
-	.part_size = sizeof(struct part_conf),
+	.part_size = sizeof(struct sql_part),
 	.load = load,
 	.load_part = load_part,
+	.unload = unload,
+	.attach = attach,
+	.detach = detach,
 	.pool = pool_of,
 	.bounds = bounds,
 	.reserve = reserve,
-	.release = offload_release,
-	.start = offload_start,
-	.cancel = offload_cancel,
+	.release = release,
+	.start = start,
+	.cancel = cancel,
 };
