@@ -3,10 +3,11 @@
     upstream   part i of N takes i/N of 20 ms: together 20 ms, one after another 10 (N + 1) ms
     compute    every part takes about a millisecond of CPU, on as many threads as there are workers
     fixed      constant parts: what composing alone costs
+    composed   four parts, beside programs in Node and Go: case_compose.py
 """
 import statistics
 
-from benchlib import client
+from benchlib import case_compose, client
 
 SLOWEST_US = 20000
 UPSTREAM_RATE = 200
@@ -47,7 +48,7 @@ SOURCES = {
 
 def seconds(scale, each, servers):
     """(once, per round)"""
-    return 2, each * (len(scale.parts) * 5 + 2) + len(scale.parts)
+    return 2 + 5 * servers, each * (len(scale.parts) * 5 + 2) + len(scale.parts) + case_compose.seconds(each, servers)
 
 
 def delays(parts):
@@ -64,7 +65,7 @@ def configuration(scale):
             for number, delay_us in enumerate(delays(parts)):
                 filled = source % {"delay_us": delay_us, "iterations": COMPUTE_ITERATIONS}
                 text += PART % {"kind": kind, "parts": parts, "part": number, "source": filled}
-    return text
+    return text + case_compose.CONF
 
 
 def add_latencies(s, kind, subject, at, good):
@@ -119,7 +120,9 @@ def fanout(s):
     s.note("upstream: %d requests/s, part i of N takes i/N of %d ms; compute: %d requests/s, PBKDF2 with %d "
            "iterations in each part, %d threads" % (UPSTREAM_RATE, SLOWEST_US // 1000, COMPUTE_RATE,
                                                     COMPUTE_ITERATIONS, s.options.workers))
-    for _ in s.rounds():
+    composers = case_compose.start(s, ours, slow)
+    for number in s.rounds():
         upstream_round(s, ours, slow)
         compute_round(s, ours)
         fixed_round(s, ours)
+        case_compose.measure(s, composers, number)

@@ -7,10 +7,9 @@ a closed loop with the light requests running, on the same freshly started serve
                     light requests, 500 a second, beside both
 """
 import collections
-import os
 import re
 
-from benchlib import client, figures, load, peers, server
+from benchlib import client, figures, golang, load, peers, server
 
 LIGHT_RATE = 500
 DEADLINE_MS = 500
@@ -45,9 +44,7 @@ VARIANTS = (
     Variant("go", "go-%d" % QUEUE, {"queue": QUEUE}, "a semaphore of %d, a queue of %d" % (THREADS, QUEUE)),
     Variant("go", "go-unbounded", {"queue": 0}, "a semaphore of %d, any queue" % THREADS),
 )
-PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
 RATE = re.compile(r"\d+\.\d\d$")  # follows from the capacity
-BUILD_SECONDS = 120  # a compiler that has never run compiles its library first
 
 
 def lead(each):
@@ -64,18 +61,6 @@ def seconds(scale, each, servers):
 
 # --- servers ----------------------------------------------------------------------------
 
-def build_go(s, compiler):
-    """The program in Go, compiled into the folder; Unavailable with what the compiler says."""
-    out = os.path.join(s.folder, "overload-go")
-    surroundings = {**os.environ, "GOCACHE": os.path.join(s.folder, "go-cache"), "GO111MODULE": "off",
-                    "GOFLAGS": "", "CGO_ENABLED": "0"}
-    command = [compiler, "build", "-o", out, os.path.join(PROGRAMS, "overload.go")]
-    status, said = load.run(command, BUILD_SECONDS, env=surroundings)
-    if status != 0:
-        raise server.Unavailable(said.strip()[-300:])
-    return out
-
-
 def calibrate(one, job_seconds):
     """Iterations that take it so long. The quickest is the least disturbed."""
     one.words["iterations"] = GUESS
@@ -90,8 +75,8 @@ def make(s, variant):
     peer = next(p for p in peers.PEERS if p.name == variant.peer)
     program = s.programs[peer.name]
     if peer.name == "go":
-        program = build_go(s, program)
-    words = s.words(threads=THREADS, deadline_ms=DEADLINE_MS, programs=PROGRAMS, iterations=GUESS, **variant.words)
+        program = golang.build(s, program, "overload")
+    words = s.words(threads=THREADS, deadline_ms=DEADLINE_MS, programs=golang.PROGRAMS, iterations=GUESS, **variant.words)
     words["more." + variant.name] = CONF
     one = s.make(peer._replace(name=variant.name), program, words, "overload")
     # The same program does the same work, whatever its queue is like.

@@ -2,7 +2,8 @@
 import collections
 
 from benchlib import case_fanout, case_files, case_h2, case_idle, case_instructions, case_isolation
-from benchlib import case_keepalive, case_latency, case_overload, case_sql, case_tls
+from benchlib import case_keepalive, case_latency, case_overload, case_proxy, case_sql
+from benchlib import case_tls
 
 # alone, all, quick: rounds when it is asked for by itself, as one of several, with --quick.
 # role: of the peers that take part (see peers.py). seconds: (once, per round) of a scale.
@@ -24,8 +25,10 @@ CASES = (
          case_tls.tls, case_tls.seconds, "tls", 9, 5, 1),
     Case("h2", "HTTP/2, TLS and clear text: 16 connections of 32 streams",
          case_h2.h2, case_h2.seconds, "h2", 9, 5, 1),
-    Case("fanout", "a request of 2 to 16 parts against its slowest part",
-         case_fanout.fanout, case_fanout.seconds, "", 5, 3, 1),
+    Case("proxy", "1 KiB and 100 KiB of one upstream, passed through",
+         case_proxy.proxy, case_proxy.seconds, "proxy", 9, 5, 1),
+    Case("fanout", "a request of 2 to 16 parts; 4 beside Node and Go",
+         case_fanout.fanout, case_fanout.seconds, "fanout", 5, 3, 1),
     Case("sql", "SQLite by 1 to 8 connections; light requests beside it",
          case_sql.sql, case_sql.seconds, "", 5, 3, 1),
     Case("isolation", "light requests while every pool thread is busy",

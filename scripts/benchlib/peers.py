@@ -1,14 +1,16 @@
 """The servers that are compared: how each is found, configured and started. One line of PEERS each.
 
 Templates are filled with: program folder conf port tls_port h2c_port admin_port workers files response_bytes
-and the words of a case; @inside@ is where a case's lines for that peer go. All listen on 127.0.0.1 alone, write no access log, have as many worker
-processes or threads, and answer
+and the words of a case; @before@ and @inside@ are where a case's lines for that peer go. All listen on
+127.0.0.1 alone, write no access log, have as many worker processes or threads, and answer
 
     plain    /plain with the seven bytes "Hello.\\n" as text/plain, without reading a file
     idle     the same, and have room for 10,000 connections
     tls      the same as plain, and over TLS on tls_port
     files    /files/NAME from the folder %(files)s/files
     h2       /plain, by HTTP/2 on h2c_port in clear text and on tls_port over TLS; perhaps from a file
+    proxy    the same as plain, and whatever the case adds
+    fanout   / with four parts of an upstream
     overload /plain, and /heavy with the result of %(iterations)d rounds of a hash, on %(threads)d threads
 """
 import collections
@@ -57,7 +59,7 @@ http {
 	fastcgi_temp_path %(folder)s/fastcgi;
 	uwsgi_temp_path %(folder)s/uwsgi;
 	scgi_temp_path %(folder)s/scgi;
-	server {
+@before@	server {
 		listen 127.0.0.1:%(port)d backlog=4096 deferred;
 @inside@		location / { return 200 "Hello.\\n"; }
 		location /files/ { root %(files)s; }
@@ -133,15 +135,15 @@ DocumentRoot "%(files)s"
 # programs: names to look for; none: the one of that path in the build folder.
 Peer = collections.namedtuple("Peer", "name programs package roles command version conf about")
 PEERS = (
-    Peer("forebay", ("forebayd",), None, ("plain", "idle", "files", "tls", "h2", "overload"),
+    Peer("forebay", ("forebayd",), None, ("plain", "idle", "files", "tls", "h2", "proxy", "fanout", "overload"),
          ("%(program)s", "-c", "%(conf)s"), ("--version",), FOREBAY_CONF, "this server"),
     Peer("floor", ("tests/floor",), None, ("plain", "idle"),
          ("%(program)s", "-p", "%(port)d", "-w", "%(workers)d", "-s", "%(response_bytes)d"), None, None,
          "the least that a correct threaded server on libevent can do; it parses next to nothing"),
-    Peer("nginx", ("nginx",), "nginx-light", ("plain", "idle", "files", "tls", "h2"),
+    Peer("nginx", ("nginx",), "nginx-light", ("plain", "idle", "files", "tls", "h2", "proxy"),
          ("%(program)s", "-p", "%(folder)s", "-c", "%(conf)s", "-e", "%(folder)s/error.log"), ("-v",),
          NGINX_CONF, ""),
-    Peer("haproxy", ("haproxy",), "haproxy", ("plain", "h2"),
+    Peer("haproxy", ("haproxy",), "haproxy", ("plain", "h2", "proxy"),
          ("%(program)s", "-db", "-f", "%(conf)s"), ("-v",), HAPROXY_CONF, "serves no files; would need 20,000 descriptors for 10,000 connections"),
     Peer("h2o", ("h2o",), "h2o", ("files", "h2"),
          ("%(program)s", "-m", "worker", "-c", "%(conf)s"), ("--version",), H2O_CONF, ""),
@@ -155,17 +157,17 @@ PEERS = (
     Peer("apache", ("apache2", "httpd"), "apache2-bin", ("files",),
          ("%(program)s", "-D", "FOREGROUND", "-f", "%(conf)s"), ("-v",), APACHE_CONF,
          "threads for requests, beside as many processes"),
-    Peer("node", ("node", "nodejs"), "nodejs", ("overload",),
+    Peer("node", ("node", "nodejs"), "nodejs", ("fanout", "overload"),
          ("%(program)s", "%(programs)s/overload.js", "127.0.0.1:%(port)d", "%(threads)d", "%(queue)d", "%(iterations)d"),
          ("--version",), None, "a program of a page: one thread for requests, a pool of worker threads"),
-    Peer("go", ("go",), "golang-go", ("overload",),
+    Peer("go", ("go",), "golang-go", ("fanout", "overload"),
          ("%(program)s", "127.0.0.1:%(port)d", "%(threads)d", "%(queue)d", "%(iterations)d"), ("version",), None,
          "a program of a page: a goroutine for each request, a semaphore"),
 )
 # Not compared: an upstream for our own fan-out.
 SLOW = Peer("slow", ("tests/slow",), None, (), ("%(program)s", "-p", "%(port)d"), None, None,
             "an upstream that answers after the time asked for")
-READY = {"plain": "/plain", "idle": "/plain", "tls": "/plain", "h2": "/plain", "overload": "/plain",
+READY = {"plain": "/plain", "proxy": "/plain", "fanout": "/", "idle": "/plain", "tls": "/plain", "h2": "/plain", "overload": "/plain",
          "files": "/files/1k.bin", "slow": "/0"}
 WITHOUT_HTTP_1 = ("nghttpd",)  # ready when they accept
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"

@@ -96,7 +96,9 @@ class Server:
 
     def configuration(self, words):
         """The peer's template and what the case adds to it, filled."""
-        text = self.peer.conf.replace("@inside@", words.get("inside." + self.name, ""))
+        text = self.peer.conf
+        for mark in ("before", "inside"):
+            text = text.replace("@%s@" % mark, words.get("%s.%s" % (mark, self.name), ""))
         return (text + words.get("more." + self.name, "")) % words
 
     def start(self, seconds=START_SECONDS):
