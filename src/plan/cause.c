@@ -12,7 +12,7 @@ cause_outcome(int err)
 		[ERR_INDEX_FULL] = OUTCOME_SHED,        [ERR_INDEX_SHUTDOWN] = OUTCOME_SHED,
 		[ERR_INDEX_CONNECT] = OUTCOME_CONNECT,  [ERR_INDEX_TOO_LARGE] = OUTCOME_TOO_LARGE,
 		[ERR_INDEX_MISSING] = OUTCOME_MISSING,  [ERR_INDEX_CANCELLED] = OUTCOME_CANCELLED,
-		[ERR_INDEX_GONE] = OUTCOME_CANCELLED,
+		[ERR_INDEX_GONE] = OUTCOME_CANCELLED,   [ERR_INDEX_CONFLICT] = OUTCOME_CONFLICT,
 	};
 	unsigned index = (unsigned)-err;
 
@@ -50,6 +50,8 @@ cause_status(const struct run_part *p)
 		return 504;
 	case OUTCOME_SHED:
 		return p->q.refusal.status ? (int)p->q.refusal.status : 503;
+	case OUTCOME_CONFLICT:
+		return 409;
 	case OUTCOME_UNNEEDED:
 		return 404; /* of several choices none was one */
 	case OUTCOME_SKIPPED:

@@ -338,7 +338,7 @@ answer_failure(struct run *r)
 		run_add_field(r, FIELD_WWW_AUTHENTICATE, p->head.challenge);
 		run_add_field(r, FIELD_RETRY_AFTER, p->head.retry_after);
 	}
-	run_refuse(r, cause_status(p), p->outcome == OUTCOME_SHED ? &p->q.refusal : NULL);
+	run_refuse_for(r, p);
 }
 
 /* Head, body and end. Returns an error when the exchange is failing: cancel follows. */

@@ -17,7 +17,7 @@ refuse(struct run *r, int err)
 
 	p->err = err;
 	run_count(p, cause_outcome(err));
-	run_refuse(r, cause_status(p), p->outcome == OUTCOME_SHED ? &p->q.refusal : NULL);
+	run_refuse_for(r, p);
 }
 
 static void

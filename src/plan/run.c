@@ -148,6 +148,14 @@ run_refuse(struct run *r, int status, const struct pool_refusal *refusal)
 	exchange_refuse(x, status);
 }
 
+void
+run_refuse_for(struct run *r, const struct run_part *p)
+{
+	if (p->outcome == OUTCOME_CONFLICT && p->q.conflict)
+		run_add_field(r, FIELD_FOREBAY_CONFLICT, slice_of(p->q.conflict));
+	run_refuse(r, cause_status(p), p->outcome == OUTCOME_SHED ? &p->q.refusal : NULL);
+}
+
 /* --- the request's body ------------------------------------------------------------ */
 
 bool

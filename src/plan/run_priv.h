@@ -132,6 +132,8 @@ void run_count(struct run_part *p, enum outcome outcome);
 void run_leave(struct run *r);
 /* Leaves, then answers with the status' own phrase and what belongs to it; refusal may be NULL. */
 void run_refuse(struct run *r, int status, const struct pool_refusal *refusal);
+/* The same, as the failure of this part decides (cause_status). */
+void run_refuse_for(struct run *r, const struct run_part *p);
 /* Fields of an answer; without memory for one, the client does without it. */
 void run_add_field(struct run *r, enum field_id id, struct slice value);
 void run_add_report(struct run *r);

@@ -169,8 +169,10 @@ on_home(struct job *j, void *receiver)
 		answer(q, o);
 		return;
 	}
-	if (q)
+	if (q) {
 		q->refusal = j->refusal;
+		q->conflict = o->conflict;
+	}
 	free_offload(o);
 	if (q)
 		subrequest_done(q, outcome);

@@ -43,6 +43,7 @@ struct offload {
 	struct lease *lease; /* taken: what run() uses of the site stays until it is home */
 	struct buffer output; /* limit: the part's max_result */
 	int status;
+	const char *conflict; /* of run() that says ERR_CONFLICT: see struct subrequest */
 	struct slice type; /* static or of the site */
 	struct heading *heading; /* more header fields, or NULL; owned */
 };

@@ -11,6 +11,7 @@
 #define FOREBAY_SOURCE_SQL_DRIVER_H
 
 #include "base/arena.h"
+#include "source/sql_conflict.h"
 #include "source/sql_rows.h"
 #include "thread/pool.h"
 
@@ -46,6 +47,7 @@ struct sql_call {
 	struct sql_rows *rows;
 	bool has_columns; /* of run() */
 	uint64_t changed;
+	const char *conflict; /* of run() that says ERR_CONFLICT: sql_conflict_word() */
 	uint64_t deadline_ns; /* of the statement's time-out; the job's own is in the job */
 	const struct job *job;
 };
@@ -63,7 +65,8 @@ struct sql_driver {
 	int (*check)(void *connection, struct sql_statement *s, struct arena *arena,
 		     struct writer *why);
 	/* Rows go to call->rows, but for its begin and end. 0, ERR_TIMEOUT, ERR_CANCELLED (the
-	 * job's deadline too), ERR_TOO_LARGE, ERR_MEMORY or ERR_FAILED, which has been logged. */
+	 * job's deadline too), ERR_CONFLICT, ERR_TOO_LARGE, ERR_MEMORY or ERR_FAILED, which has
+	 * been logged. */
 	int (*run)(void *connection, struct sql_call *call);
 };
 

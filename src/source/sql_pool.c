@@ -250,6 +250,7 @@ run(struct offload *o, struct pool_thread *t)
 
 	sql_rows_begin(&rows, query->conf->shape, &o->output);
 	err = d->driver->run(t->state, &call);
+	o->conflict = call.conflict;
 	if (err)
 		return err;
 	sql_rows_end(&rows, call.has_columns, call.changed);

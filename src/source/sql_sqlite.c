@@ -34,7 +34,7 @@ struct connection {
 	sqlite3 *db;
 	struct prepared *prepared; /* by index */
 	unsigned count;
-	const struct sql_call *call; /* that runs now */
+	struct sql_call *call; /* that runs now */
 };
 
 /* --- keeping the connection as it is --------------------------------------------- */
@@ -152,6 +152,9 @@ set_up(struct connection *c, bool prepares)
 	int rc = SQLITE_OK;
 
 	sqlite3_busy_handler(c->db, on_busy, c);
+	/* SQLite heeds them only when it is told to, on each connection. */
+	if (sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL) != SQLITE_OK)
+		return SQLITE_ERROR;
 	if (prepares)
 		rc = set_journal(c);
 	if (rc == SQLITE_OK)
@@ -329,11 +332,42 @@ check(void *connection, struct sql_statement *s, struct arena *arena, struct wri
 
 /* --- running --------------------------------------------------------------------- */
 
+static const struct {
+	int extended;
+	enum sql_conflict conflict;
+} conflicts[] = {
+	{ SQLITE_CONSTRAINT_UNIQUE, SQL_CONFLICT_UNIQUE },
+	{ SQLITE_CONSTRAINT_PRIMARYKEY, SQL_CONFLICT_UNIQUE },
+	{ SQLITE_CONSTRAINT_ROWID, SQL_CONFLICT_UNIQUE },
+	{ SQLITE_CONSTRAINT_FOREIGNKEY, SQL_CONFLICT_FOREIGN_KEY },
+	{ SQLITE_CONSTRAINT_CHECK, SQL_CONFLICT_CHECK },
+	{ SQLITE_CONSTRAINT_NOTNULL, SQL_CONFLICT_NOT_NULL },
+};
+
+/* The texts of these errors name tables and columns, and hold no value. */
+static int
+refuse(struct connection *c)
+{
+	const struct sql_statement *s = c->call->statement;
+	int extended = sqlite3_extended_errcode(c->db);
+	enum sql_conflict conflict = SQL_CONFLICT_RULE;
+
+	for (unsigned i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++) {
+		if (conflicts[i].extended == extended)
+			conflict = conflicts[i].conflict;
+	}
+	c->call->conflict = sql_conflict_word(conflict);
+	log_debug("database %.*s: part %s: %s", SLICE_PRINT(s->database->name), s->part,
+		  sqlite3_errmsg(c->db));
+	return ERR_CONFLICT;
+}
+
 static int
 fail(struct connection *c, int rc)
 {
 	const struct sql_statement *s = c->call->statement;
-	enum log_level level = LOG_LEVEL_ERROR;
+	/* What a request can cause is no fault of ours. */
+	enum log_level level = rc == SQLITE_MISMATCH ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR;
 
 	if (rc == SQLITE_NOMEM)
 		return ERR_MEMORY;
@@ -345,9 +379,8 @@ fail(struct connection *c, int rc)
 		if (clock_monotonic() >= c->call->deadline_ns)
 			return ERR_TIMEOUT;
 	}
-	/* What a request can cause is no fault of ours. */
-	if (rc == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH)
-		level = LOG_LEVEL_DEBUG;
+	if (rc == SQLITE_CONSTRAINT)
+		return refuse(c);
 	log_line(level, "database %.*s: part %s: %s", SLICE_PRINT(s->database->name), s->part,
 		 sqlite3_errmsg(c->db));
 	return ERR_FAILED;

@@ -54,6 +54,7 @@ struct subrequest {
 	struct response response; /* before subrequest_head; fields live until done */
 	struct slice prepared; /* as exchange.prepared; static memory */
 	struct pool_refusal refusal; /* after ERR_SHED */
+	const char *conflict; /* after ERR_CONFLICT: the kind of rule, a static word; or NULL */
 	void *state; /* of the source */
 	/* --- kept by subrequest_* ------------------------------------------------ */
 	enum subrequest_state state_now;
@@ -62,8 +63,8 @@ struct subrequest {
 /* The source's side. head: q->response is filled. body takes the list: 0 or
  * SUBREQUEST_PAUSE; only a part that is passed through may give ranges of files. done: 0, or
  * why it failed (ERR_CONNECT, ERR_PROTOCOL, ERR_CLOSED, ERR_TIMEOUT, ERR_SHED, ERR_MISSING,
- * ERR_FAILED, ...); q must not be touched after it. A second done, or anything after a cancel, is a
- * broken promise (ASSERT). */
+ * ERR_CONFLICT, ERR_FAILED, ...); q must not be touched after it. A second done, or anything after
+ * a cancel, is a broken promise (ASSERT). */
 void subrequest_head(struct subrequest *q);
 /* An interim response that came before the head, in q->response; who has no use for it drops it. */
 void subrequest_inform(struct subrequest *q);

@@ -210,6 +210,7 @@ reply(struct call *c)
 	if (fake_of(c)->fails.len) {
 		if (err_of(fake_of(c)->fails) == ERR_SHED)
 			c->q->refusal = (struct pool_refusal){ "pool.fake.wait", 2 };
+		c->q->conflict = "unique";
 		finish(c, err_of(fake_of(c)->fails));
 		return;
 	}

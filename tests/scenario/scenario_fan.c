@@ -97,6 +97,22 @@ START_TEST(a_refused_status_of_a_required_part_is_the_responses)
 }
 END_TEST
 
+START_TEST(a_conflict_of_a_required_part_is_the_responses)
+{
+	struct world *w = play(TWO("delay = 5ms\nfails = conflict\n", "hangs = yes\n"));
+
+	ck_assert_int_eq(w->client.status, 409);
+	ck_assert_got_field(w, "forebay-conflict", "unique");
+	ck_assert_got_field(w, "forebay-parts", "a=conflict;5ms, b=cancelled;5ms");
+	world_close(w);
+	w = play(TWO("fails = conflict\noptional = yes\n", "body = 1\n"));
+	ck_assert_int_eq(w->client.status, 200);
+	ck_assert_got_field(w, "forebay-conflict", "");
+	ck_assert_got_field(w, "forebay-parts", "a=conflict;1ms, b=ok;1ms");
+	world_close(w);
+}
+END_TEST
+
 START_TEST(another_status_is_a_bad_gateway)
 {
 	struct world *w =
@@ -609,6 +625,7 @@ suite_scenario_fan(void)
 	tcase_add_test(t, parts_run_side_by_side);
 	tcase_add_test(t, a_required_failure_cancels_siblings_at_once);
 	tcase_add_test(t, a_refused_status_of_a_required_part_is_the_responses);
+	tcase_add_test(t, a_conflict_of_a_required_part_is_the_responses);
 	tcase_add_test(t, another_status_is_a_bad_gateway);
 	tcase_add_test(t, a_refused_status_is_answered_before_its_body_ends);
 	tcase_add_test(t, an_expected_status_is_success);

@@ -63,6 +63,7 @@ START_TEST(causes_have_their_statuses)
 		{ FAKE "fails = shed\n", 503, OUTCOME_SHED },
 		{ FAKE "fails = shutdown\n", 503, OUTCOME_SHED },
 		{ FAKE "fails = memory\n", 503, OUTCOME_ERROR },
+		{ FAKE "fails = conflict\n", 409, OUTCOME_CONFLICT },
 		{ FAKE "refuses = yes\n", 503, OUTCOME_SHED },
 		{ FAKE "hangs = yes\n", 504, OUTCOME_TIMEOUT },
 		{ FAKE "body = {query.x}\n", 502, OUTCOME_MISSING },
@@ -87,6 +88,18 @@ START_TEST(a_refusal_says_when_to_come_back)
 
 	ck_assert_got_field(w, "retry-after", "3");
 	ck_assert_got_field(w, "forebay-shed", "pool.fake.queue");
+	world_close(w);
+}
+END_TEST
+
+START_TEST(a_conflict_says_what_kind_of_rule_it_is_with)
+{
+	struct world *w = play(FAKE "fails = conflict\n");
+
+	ck_assert_got_field(w, "forebay-conflict", "unique");
+	world_close(w);
+	w = play(FAKE "fails = closed\n");
+	ck_assert_got_field(w, "forebay-conflict", "");
 	world_close(w);
 }
 END_TEST
@@ -289,6 +302,7 @@ suite_scenario_pass(void)
 	tcase_add_test(t, what_answers_at_once_needs_neither_place_nor_timer);
 	tcase_add_test(t, causes_have_their_statuses);
 	tcase_add_test(t, a_refusal_says_when_to_come_back);
+	tcase_add_test(t, a_conflict_says_what_kind_of_rule_it_is_with);
 	tcase_add_test(t, a_failure_after_the_head_cuts_the_response);
 	tcase_add_test(t, the_deadline_ends_with_the_head);
 	tcase_add_test(t, a_slow_client_slows_the_source);

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "rig.h"
+#include "shop.h"
 
 #include <check.h>
 #include <sched.h>
@@ -18,94 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-extern const struct source_ops source_sql;
-
-enum { PATH_BYTES = 64, CONF_BYTES = 2048 };
-
-/* A database of its own for each test, in a directory of its own. */
-struct shop {
-	char dir[PATH_BYTES];
-	char file[PATH_BYTES + 16];
-	struct rig rig;
-	struct source *source;
-};
-
-static const char schema[] =
-    "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL, score REAL, face BLOB);"
-    "INSERT INTO users VALUES (1, 'Ada', 9.5, x'00ff10'), (2, 'Bj\xc3\xb6rn \"B\"', NULL, NULL),"
-    " (3, CAST(x'ff41' AS TEXT), 9e999, x''), (42, '42', -1.0, NULL);"
-    "CREATE TABLE orders (id INTEGER PRIMARY KEY, user_id INTEGER, total INTEGER);"
-    "INSERT INTO orders SELECT value, value % 4, value * 10 FROM "
-    " (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 1000)"
-    "  SELECT value FROM n);";
-
-/* In a connection of its own. */
-static void
-execute(struct shop *s, const char *sql)
-{
-	sqlite3 *db;
-	char *message = NULL;
-
-	ck_assert_int_eq(sqlite3_open(s->file, &db), SQLITE_OK);
-	/* Nobody pulls the plug on a test. */
-	sqlite3_exec(db, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
-	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &message) == SQLITE_OK, "%s",
-		      message ? message : "?");
-	sqlite3_close(db);
-}
-
-static void
-make_dir(struct shop *s)
-{
-	snprintf(s->dir, sizeof(s->dir), "/tmp/check_sql.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(s->dir));
-	snprintf(s->file, sizeof(s->file), "%s/shop.db", s->dir);
-}
-
-static void
-make_shop(struct shop *s)
-{
-	make_dir(s);
-	execute(s, schema);
-}
-
-/* [database shop] with more keys, and [subrequest r.p] with those of the part. */
-static struct part *
-load_with(struct shop *s, const char *database_keys, const char *part_keys)
-{
-	static const struct slice path_params[] = { SLICE_INIT("id"), SLICE_INIT("other") };
-	char conf[CONF_BYTES];
-
-	snprintf(conf, sizeof(conf),
-		 "[database shop]\nurl = sqlite:%s\n%s[subrequest r.p]\nsource = sql shop\n%s",
-		 s->file, database_keys, part_keys);
-	rig_open(&s->rig, conf);
-	s->source = rig_load_source(&s->rig, &source_sql, "shop");
-	return s->source ? rig_load_part(&s->rig, s->source, "r.p", path_params, 2) : NULL;
-}
-
-static struct part *
-load(struct shop *s, const char *part_keys)
-{
-	struct part *p = load_with(s, "", part_keys);
-
-	ck_assert_msg(p != NULL, "%s", rig_errors(&s->rig));
-	return p;
-}
-
-static void
-close_shop(struct shop *s)
-{
-	static const char *const tails[] = { "", "-wal", "-shm", "-journal" };
-
-	rig_close(&s->rig);
-	for (unsigned i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
-		char path[PATH_BYTES + 32];
-		snprintf(path, sizeof(path), "%s%s", s->file, tails[i]);
-		unlink(path);
-	}
-	ck_assert_int_eq(rmdir(s->dir), 0);
-}
+enum { CONF_BYTES = 512 };
 
 /* --- what comes out -------------------------------------------------------------- */
 
@@ -164,8 +77,8 @@ START_TEST(each_statement_gives_its_json)
 	struct shop s;
 	struct part *p;
 
-	make_shop(&s);
-	p = load(&s, answers[_i].keys);
+	shop_open(&s);
+	p = shop_load(&s, answers[_i].keys);
 	rig_ask_open(&s.rig, &a, p);
 	ck_assert_uint_eq(p->values, answers[_i].value ? 1 : 0);
 	if (answers[_i].value)
@@ -177,7 +90,7 @@ START_TEST(each_statement_gives_its_json)
 		      answers[_i].keys, SLICE_PRINT(rig_ask_body(&a)));
 	ck_assert_int_eq(json_validate(rig_ask_body(&a), 8, NULL), 0);
 	rig_ask_close(&a);
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -187,8 +100,8 @@ START_TEST(a_statement_is_used_again_with_other_values)
 	struct shop s;
 	struct part *p;
 
-	make_shop(&s);
-	p = load(&s, "query = SELECT name FROM users WHERE id = :id\nrows = value\n");
+	shop_open(&s);
+	p = shop_load(&s, "query = SELECT name FROM users WHERE id = :id\nrows = value\n");
 	for (unsigned i = 0; i < 50; i++) {
 		rig_ask_open(&s.rig, &a, p);
 		a.value[0] = i % 2 ? SLICE("1") : SLICE("42");
@@ -196,7 +109,7 @@ START_TEST(a_statement_is_used_again_with_other_values)
 		ck_assert(slice_eq(rig_ask_body(&a), i % 2 ? SLICE("\"Ada\"") : SLICE("\"42\"")));
 		rig_ask_close(&a);
 	}
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -206,9 +119,9 @@ START_TEST(what_a_write_changed_is_seen_by_every_connection)
 	struct shop s;
 	struct part *p;
 
-	make_shop(&s);
-	p = load(&s, "query = UPDATE orders SET total = total + 1 WHERE id = 1 "
-		     "RETURNING total\nrows = value\n");
+	shop_open(&s);
+	p = shop_load(&s, "query = UPDATE orders SET total = total + 1 WHERE id = 1 "
+			  "RETURNING total\nrows = value\n");
 	for (unsigned i = 1; i <= 20; i++) {
 		char expected[16];
 
@@ -218,7 +131,7 @@ START_TEST(what_a_write_changed_is_seen_by_every_connection)
 		ck_assert(slice_eq(rig_ask_body(&a), slice_of(expected)));
 		rig_ask_close(&a);
 	}
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -230,9 +143,9 @@ START_TEST(statements_run_side_by_side_on_their_connections)
 	struct shop s;
 	struct part *p;
 
-	make_shop(&s);
-	p = load(&s, "query = SELECT sum(total) AS n FROM orders WHERE user_id = :id\n"
-		     "rows = value\n");
+	shop_open(&s);
+	p = shop_load(&s, "query = SELECT sum(total) AS n FROM orders WHERE user_id = :id\n"
+			  "rows = value\n");
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		for (unsigned i = 0; i < AT_ONCE; i++) {
 			rig_ask_open(&s.rig, &asks[i], p);
@@ -251,7 +164,7 @@ START_TEST(statements_run_side_by_side_on_their_connections)
 			rig_ask_close(&asks[i]);
 		}
 	}
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -262,15 +175,16 @@ START_TEST(parameters_come_from_bind_then_path_then_query)
 	struct shop s;
 	struct part *p;
 
-	make_shop(&s);
-	p = load(&s, "query = SELECT :zip, :id, :x AS x, :id AS y\nbind.x = {header.x} {id}\n");
+	shop_open(&s);
+	p = shop_load(&s,
+		      "query = SELECT :zip, :id, :x AS x, :id AS y\nbind.x = {header.x} {id}\n");
 	ck_assert_uint_eq(p->values, 3);
 	ck_assert(slice_eq(p->value[0].text, SLICE("{query.zip}")));
 	ck_assert(slice_eq(p->value[1].text, SLICE("{id}")));
 	ck_assert(slice_eq(p->value[2].text, SLICE("{header.x} {id}")));
 	ck_assert_str_eq(p->value[2].key, "bind.x");
 	ck_assert_uint_eq(s.rig.errors.warnings, 0);
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -279,13 +193,13 @@ START_TEST(a_query_parameter_that_is_nearly_a_path_parameter_is_a_warning)
 	struct shop s;
 	char expected[256];
 
-	make_shop(&s);
-	load(&s, "query = SELECT :othre\n");
+	shop_open(&s);
+	shop_load(&s, "query = SELECT :othre\n");
 	snprintf(expected, sizeof(expected),
 		 "test.conf:5: warning: [subrequest r.p] query: :othre is taken from the "
 		 "request's query; did you mean \"other\"?");
 	ck_assert_str_eq(rig_errors(&s.rig), expected);
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -333,12 +247,12 @@ START_TEST(mistakes_are_told_with_their_line)
 {
 	struct shop s;
 
-	make_shop(&s);
-	ck_assert_ptr_null(load_with(&s, mistakes[_i].database, mistakes[_i].part));
+	shop_open(&s);
+	ck_assert_ptr_null(shop_load_with(&s, mistakes[_i].database, mistakes[_i].part));
 	ck_assert_msg(strncmp(rig_errors(&s.rig), mistakes[_i].error, strlen(mistakes[_i].error)) ==
 			  0,
 		      "%s\ngave %s", mistakes[_i].part, rig_errors(&s.rig));
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -347,8 +261,8 @@ START_TEST(a_missing_database_names_key_path_and_cure)
 	char expected[300];
 	struct shop s;
 
-	make_dir(&s);
-	ck_assert_ptr_null(load_with(&s, "", "query = SELECT 1\n"));
+	shop_make_dir(&s);
+	ck_assert_ptr_null(shop_load_with(&s, "", "query = SELECT 1\n"));
 	snprintf(expected, sizeof(expected),
 		 "test.conf:2: [database shop] url: there is no database \"%s\": No such file or "
 		 "directory; create it, or correct the path",
@@ -356,7 +270,7 @@ START_TEST(a_missing_database_names_key_path_and_cure)
 	ck_assert_str_eq(rig_errors(&s.rig), expected);
 	/* Looking for it has not made it. */
 	ck_assert_int_ne(access(s.file, F_OK), 0);
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -366,19 +280,19 @@ START_TEST(a_file_that_is_no_database_is_an_error)
 	struct shop s;
 	FILE *f;
 
-	make_dir(&s);
+	shop_make_dir(&s);
 	f = fopen(s.file, "w");
 	ck_assert_ptr_nonnull(f);
 	for (unsigned i = 0; i < 1000; i++)
 		fputs("This is a letter, not a database.\n", f);
 	fclose(f);
-	ck_assert_ptr_null(load_with(&s, "", "query = SELECT 1\n"));
+	ck_assert_ptr_null(shop_load_with(&s, "", "query = SELECT 1\n"));
 	snprintf(expected, sizeof(expected),
 		 "test.conf:2: [database shop] url: \"%s\" cannot be opened: file is not a "
 		 "database",
 		 s.file);
 	ck_assert_str_eq(rig_errors(&s.rig), expected);
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -402,18 +316,6 @@ END_TEST
 
 /* --- the file -------------------------------------------------------------------- */
 
-static void
-ask_value(struct shop *s, struct part *p, const char *expected)
-{
-	static struct rig_ask a;
-
-	rig_ask_open(&s->rig, &a, p);
-	ck_assert_int_eq(rig_ask_run(&s->rig, &a), 0);
-	ck_assert_msg(slice_eq(rig_ask_body(&a), slice_of(expected)), "gave %.*s",
-		      SLICE_PRINT(rig_ask_body(&a)));
-	rig_ask_close(&a);
-}
-
 /* The journal mode as another process sees it. */
 static int
 is_wal(const char *file)
@@ -436,16 +338,16 @@ START_TEST(the_database_is_put_into_wal_unless_read_only)
 {
 	struct shop s;
 
-	make_shop(&s);
-	ask_value(&s, load_with(&s, "mode = ro\n", "query = SELECT 1\nrows = value\n"), "1");
+	shop_open(&s);
+	shop_expect(&s, shop_load_with(&s, "mode = ro\n", "query = SELECT 1\nrows = value\n"), "1");
 	ck_assert(!is_wal(s.file));
 	rig_close(&s.rig);
-	ask_value(&s, load(&s, "query = SELECT 1\nrows = value\n"), "1");
+	shop_expect(&s, shop_load(&s, "query = SELECT 1\nrows = value\n"), "1");
 	ck_assert(is_wal(s.file));
 	rig_close(&s.rig);
 	/* And read alone when it is in WAL. */
-	ask_value(&s, load_with(&s, "mode = ro\n", "query = SELECT 2\nrows = value\n"), "2");
-	close_shop(&s);
+	shop_expect(&s, shop_load_with(&s, "mode = ro\n", "query = SELECT 2\nrows = value\n"), "2");
+	shop_close(&s);
 }
 END_TEST
 
@@ -454,12 +356,13 @@ START_TEST(a_change_of_the_schema_is_no_error)
 	struct shop s;
 	struct part *p;
 
-	make_shop(&s);
-	p = load(&s, "query = SELECT * FROM users WHERE id = 1\nrows = object\n");
-	ask_value(&s, p, "{\"id\":1,\"name\":\"Ada\",\"score\":9.5,\"face\":\"AP8Q\"}");
-	execute(&s, "ALTER TABLE users ADD COLUMN age INTEGER DEFAULT 36");
-	ask_value(&s, p, "{\"id\":1,\"name\":\"Ada\",\"score\":9.5,\"face\":\"AP8Q\",\"age\":36}");
-	close_shop(&s);
+	shop_open(&s);
+	p = shop_load(&s, "query = SELECT * FROM users WHERE id = 1\nrows = object\n");
+	shop_expect(&s, p, "{\"id\":1,\"name\":\"Ada\",\"score\":9.5,\"face\":\"AP8Q\"}");
+	shop_execute(&s, "ALTER TABLE users ADD COLUMN age INTEGER DEFAULT 36");
+	shop_expect(&s, p,
+		    "{\"id\":1,\"name\":\"Ada\",\"score\":9.5,\"face\":\"AP8Q\",\"age\":36}");
+	shop_close(&s);
 }
 END_TEST
 
@@ -467,19 +370,19 @@ START_TEST(full_text_search_works_within_the_rules)
 {
 	struct shop s;
 
-	make_shop(&s);
+	shop_open(&s);
 	if (!sqlite3_compileoption_used("ENABLE_FTS5")) {
-		load(&s, "query = SELECT 1\n");
-		close_shop(&s);
+		shop_load(&s, "query = SELECT 1\n");
+		shop_close(&s);
 		return;
 	}
-	execute(&s, "CREATE VIRTUAL TABLE notes USING fts5(body);"
-		    "INSERT INTO notes VALUES ('a mill by the river'), ('a basin')");
-	ask_value(&s,
-		  load(&s, "query = SELECT body FROM notes WHERE notes MATCH 'mill'\n"
-			   "rows = value\n"),
-		  "\"a mill by the river\"");
-	close_shop(&s);
+	shop_execute(&s, "CREATE VIRTUAL TABLE notes USING fts5(body);"
+			 "INSERT INTO notes VALUES ('a mill by the river'), ('a basin')");
+	shop_expect(&s,
+		    shop_load(&s, "query = SELECT body FROM notes WHERE notes MATCH 'mill'\n"
+				  "rows = value\n"),
+		    "\"a mill by the river\"");
+	shop_close(&s);
 }
 END_TEST
 
@@ -508,15 +411,15 @@ START_TEST(a_cancelled_statement_is_interrupted)
 	struct part *p;
 	uint64_t from;
 
-	make_shop(&s);
-	p = load_with(&s, "statement_timeout = 1h\n", ENDLESS);
+	shop_open(&s);
+	p = shop_load_with(&s, "statement_timeout = 1h\n", ENDLESS);
 	start_running(&s, &a, p);
 	rig_ask_close(&a);
 	memset(&a.q, 0xee, sizeof(a.q));
 	from = clock_monotonic();
 	rig_settle(&s.rig, s.rig.pools[0]);
 	ck_assert_uint_lt(clock_monotonic() - from, CLOCK_SEC);
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -525,11 +428,11 @@ START_TEST(a_statement_ends_with_its_time_out)
 	static struct rig_ask a;
 	struct shop s;
 
-	make_shop(&s);
-	rig_ask_open(&s.rig, &a, load_with(&s, "statement_timeout = 20ms\n", ENDLESS));
+	shop_open(&s);
+	rig_ask_open(&s.rig, &a, shop_load_with(&s, "statement_timeout = 20ms\n", ENDLESS));
 	ck_assert_int_eq(rig_ask_run(&s.rig, &a), ERR_TIMEOUT);
 	rig_ask_close(&a);
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -538,12 +441,12 @@ START_TEST(a_statement_ends_with_its_deadline)
 	static struct rig_ask a;
 	struct shop s;
 
-	make_shop(&s);
-	rig_ask_open(&s.rig, &a, load_with(&s, "statement_timeout = 1h\n", ENDLESS));
+	shop_open(&s);
+	rig_ask_open(&s.rig, &a, shop_load_with(&s, "statement_timeout = 1h\n", ENDLESS));
 	a.q.deadline_ns = clock_monotonic() + 20 * CLOCK_MS;
 	ck_assert_int_eq(rig_ask_run(&s.rig, &a), ERR_DEADLINE);
 	rig_ask_close(&a);
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -553,10 +456,11 @@ START_TEST(after_an_interrupted_statement_its_connection_serves_on)
 	struct shop s;
 	struct part *p;
 
-	make_shop(&s);
-	p = load_with(&s, "statement_timeout = 5ms\nconnections = 1\n",
-		      "query = WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
-		      "LIMIT CAST(:id AS INTEGER)) SELECT count(*) AS n FROM n\nrows = value\n");
+	shop_open(&s);
+	p = shop_load_with(
+	    &s, "statement_timeout = 5ms\nconnections = 1\n",
+	    "query = WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+	    "LIMIT CAST(:id AS INTEGER)) SELECT count(*) AS n FROM n\nrows = value\n");
 	ck_assert_msg(p != NULL, "%s", rig_errors(&s.rig));
 	for (unsigned i = 0; i < 6; i++) {
 		rig_ask_open(&s.rig, &a, p);
@@ -564,48 +468,7 @@ START_TEST(after_an_interrupted_statement_its_connection_serves_on)
 		ck_assert_int_eq(rig_ask_run(&s.rig, &a), i % 2 ? 0 : ERR_TIMEOUT);
 		rig_ask_close(&a);
 	}
-	close_shop(&s);
-}
-END_TEST
-
-START_TEST(waiting_for_anothers_lock_ends_with_the_time_out)
-{
-	static struct rig_ask a;
-	struct shop s;
-	struct part *p;
-	sqlite3 *db;
-
-	make_shop(&s);
-	p = load_with(&s, "statement_timeout = 20ms\n", "query = DELETE FROM users\n");
-	ck_assert_int_eq(sqlite3_open(s.file, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	rig_ask_open(&s.rig, &a, p);
-	ck_assert_int_eq(rig_ask_run(&s.rig, &a), ERR_TIMEOUT);
-	rig_ask_close(&a);
-	ck_assert_int_eq(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-	rig_ask_open(&s.rig, &a, p);
-	ck_assert_int_eq(rig_ask_run(&s.rig, &a), 0);
-	rig_ask_close(&a);
-	sqlite3_close(db);
-	close_shop(&s);
-}
-END_TEST
-
-START_TEST(a_constraint_fails_the_part_and_changes_nothing)
-{
-	static struct rig_ask a;
-	struct shop s;
-	struct part *p;
-
-	make_shop(&s);
-	p = load(&s, "query = INSERT INTO users (id, name) VALUES (9, 'x'), (1, 'y')\n");
-	rig_ask_open(&s.rig, &a, p);
-	ck_assert_int_eq(rig_ask_run(&s.rig, &a), ERR_FAILED);
-	ck_assert_uint_eq(a.heads, 0);
-	rig_ask_close(&a);
-	rig_close(&s.rig);
-	ask_value(&s, load(&s, "query = SELECT count(*) AS n FROM users\nrows = value\n"), "4");
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -615,16 +478,17 @@ START_TEST(a_result_above_max_result_is_too_large_and_not_built)
 	struct shop s;
 	struct part *p;
 
-	make_shop(&s);
-	p = load_with(&s, "statement_timeout = 1h\n",
-		      "query = WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
-		      "SELECT i, 'some text' AS t FROM n\n");
+	shop_open(&s);
+	p = shop_load_with(
+	    &s, "statement_timeout = 1h\n",
+	    "query = WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+	    "SELECT i, 'some text' AS t FROM n\n");
 	for (p->max_result = 0; p->max_result < 5000; p->max_result += 997) {
 		rig_ask_open(&s.rig, &a, p);
 		ck_assert_int_eq(rig_ask_run(&s.rig, &a), ERR_TOO_LARGE);
 		rig_ask_close(&a);
 	}
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -635,7 +499,7 @@ START_TEST(lack_of_memory_while_loading_is_told)
 	struct shop s;
 	bool is_loaded = false;
 
-	make_shop(&s);
+	shop_open(&s);
 	for (unsigned long n = 1; !is_loaded; n++) {
 		char conf[CONF_BYTES];
 		struct source source = { .ops = &source_sql, .name = SLICE("shop") };
@@ -656,7 +520,7 @@ START_TEST(lack_of_memory_while_loading_is_told)
 		rig_close(&s.rig);
 	}
 	rig_open(&s.rig, "");
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 
@@ -667,8 +531,8 @@ START_TEST(lack_of_memory_while_asking_fails_the_part_once)
 	struct part *p;
 	int err = ERR_MEMORY;
 
-	make_shop(&s);
-	p = load(&s, "query = SELECT name FROM users WHERE id = :id\n");
+	shop_open(&s);
+	p = shop_load(&s, "query = SELECT name FROM users WHERE id = :id\n");
 	for (unsigned long n = 1; err == ERR_MEMORY; n++) {
 		ck_assert_uint_lt(n, 20);
 		rig_ask_open(&s.rig, &a, p);
@@ -683,7 +547,7 @@ START_TEST(lack_of_memory_while_asking_fails_the_part_once)
 		rig_ask_close(&a);
 		rig_settle(&s.rig, s.rig.pools[0]);
 	}
-	close_shop(&s);
+	shop_close(&s);
 }
 END_TEST
 #else
@@ -718,8 +582,6 @@ suite_source_sql(void)
 	tcase_add_test(t, a_statement_ends_with_its_time_out);
 	tcase_add_test(t, a_statement_ends_with_its_deadline);
 	tcase_add_test(t, after_an_interrupted_statement_its_connection_serves_on);
-	tcase_add_test(t, waiting_for_anothers_lock_ends_with_the_time_out);
-	tcase_add_test(t, a_constraint_fails_the_part_and_changes_nothing);
 	tcase_add_test(t, a_result_above_max_result_is_too_large_and_not_built);
 	tcase_add_test(t, lack_of_memory_while_loading_is_told);
 	tcase_add_test(t, lack_of_memory_while_asking_fails_the_part_once);
