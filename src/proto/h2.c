@@ -193,12 +193,30 @@ h2_note_cut(struct h2 *h, uint32_t id)
 }
 
 void
+h2_calm(struct h2 *h)
+{
+	static const enum counter counters[H2_WASTE_COUNT] = {
+		[H2_WASTE_NONE] = COUNTER_H2_WASTE_UNKNOWN,
+		[H2_WASTE_RESET] = COUNTER_H2_WASTE_RESET,
+		[H2_WASTE_ERROR] = COUNTER_H2_WASTE_ERROR,
+		[H2_WASTE_PING] = COUNTER_H2_WASTE_PING,
+		[H2_WASTE_SETTINGS] = COUNTER_H2_WASTE_SETTINGS,
+		[H2_WASTE_EMPTY] = COUNTER_H2_WASTE_EMPTY,
+		[H2_WASTE_PRIORITY] = COUNTER_H2_WASTE_PRIORITY,
+		[H2_WASTE_WINDOW] = COUNTER_H2_WASTE_WINDOW,
+		[H2_WASTE_UNKNOWN] = COUNTER_H2_WASTE_UNKNOWN,
+	};
+
+	h2_fault(h, counters[h2_budget_reason(&h->budget)], 0,
+		 "HTTP/2: too many frames that lead to nothing");
+	h2_end(h, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void
 h2_charge(struct h2 *h, enum h2_waste waste)
 {
-	if ((h->flags & H2_ENDING) || h2_budget_charge(&h->budget, waste, 1, h2_now(h)))
-		return;
-	h2_fault(h, h2_budget_reason(&h->budget), 0, H2_CALMED);
-	h2_end(h, NGHTTP2_ENHANCE_YOUR_CALM);
+	if (!(h->flags & H2_ENDING) && !h2_budget_charge(&h->budget, waste, 1, h2_now(h)))
+		h2_calm(h);
 }
 
 /* --- draining (RFC 9113 6.8) ------------------------------------------------------------- */

@@ -3,9 +3,7 @@
  * leave marks on streams, and the look at each frame's head before the library
  * spends anything on it.
  *
- * Reads land in a counted block. Large pieces of body borrow from it; small
- * ones are gathered in a block of their stream's own, so that a client cannot
- * pin a block with each byte.
+ * Reads land in a counted block, of which the bodies' inboxes keep what they can.
  */
 #include "base/clock.h"
 #include "proto/h2_priv.h"
@@ -116,40 +114,6 @@ on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, const ui
 
 /* --- bodies ------------------------------------------------------------------------------ */
 
-/* Behind what was gathered before, as one chunk with it where it can be. */
-static int
-gather(struct h2_stream *s, struct slice data)
-{
-	struct block *b = s->in_block;
-	struct chunk *last;
-	char *at;
-
-	if (!b || block_room(b) < data.len) {
-		if (b)
-			block_unref(b);
-		b = s->in_block = block_take(s->x.store, data.len);
-		if (!b)
-			return ERR_MEMORY;
-	}
-	at = b->at + b->len;
-	memcpy(at, data.at, data.len);
-	b->len += (uint32_t)data.len;
-	last = s->in.head ? CONTAINER_OF(s->in.tail, struct chunk, next) : NULL;
-	if (!last || last->kind != CHUNK_BLOCK || last->at + last->len != at)
-		return chunks_add_block(&s->in, b, slice_make(at, data.len));
-	last->len += data.len;
-	s->in.bytes += data.len;
-	return 0;
-}
-
-static int
-keep(struct h2_stream *s, struct slice data)
-{
-	if (data.len > OUTBOX_COPY_BYTES)
-		return chunks_add_block(&s->in, s->h2->in, data);
-	return gather(s, data);
-}
-
 static int
 on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *at, size_t len,
 	void *user)
@@ -170,7 +134,7 @@ on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *at, 
 	if ((s->flags & H2_STREAM_BEGUN) && s->x.body_received > s->x.max_body)
 		err = ERR_TOO_LARGE;
 	else
-		err = keep(s, slice_make((const char *)at, len));
+		err = inbox_put(&s->in, s->h2->in, slice_make((const char *)at, len));
 	if (err) {
 		fail(s, err);
 		return nghttp2_session_consume_connection(session, len) == 0
@@ -340,8 +304,7 @@ look_at(struct h2 *h, const struct h2_frame_head *head)
 		h2_fault(h, COUNTER_H2_ERROR, 0, "HTTP/2: a frame on a stream that cannot be");
 		h2_end(h, NGHTTP2_PROTOCOL_ERROR);
 	} else if (!h2_budget_charge_frame(&h->budget, head, h2_now(h))) {
-		h2_fault(h, h2_budget_reason(&h->budget), 0, H2_CALMED);
-		h2_end(h, NGHTTP2_ENHANCE_YOUR_CALM);
+		h2_calm(h);
 	}
 }
 

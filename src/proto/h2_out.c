@@ -279,7 +279,7 @@ want_body(struct exchange *x)
 	struct h2_stream *s = stream_of(x);
 
 	s->flags |= H2_STREAM_WANTED;
-	if ((s->flags & H2_STREAM_CONTINUE_DUE) && !x->is_head_sent && s->in.bytes == 0) {
+	if ((s->flags & H2_STREAM_CONTINUE_DUE) && !x->is_head_sent && s->in.list.bytes == 0) {
 		s->flags &= ~(unsigned)H2_STREAM_CONTINUE_DUE;
 		if (inform(x, 100) != 0)
 			return;

@@ -6,9 +6,10 @@
 #define FOREBAY_PROTO_H2_PRIV_H
 
 #include "base/list.h"
+#include "net/inbox.h"
+#include "net/outbox.h"
 #include "proto/h2.h"
-#include "proto/h2_budget.h"
-#include "proto/outbox.h"
+#include "wire/h2_budget.h"
 #include "wire/h2_frames.h"
 #include "wire/h2_head.h"
 
@@ -35,8 +36,6 @@ enum {
 	H2_CUT_IDS = 32, /* streams whose frames may still come after our reset */
 	H2_BYE_MS = 2000, /* for a last GOAWAY to be written */
 };
-
-#define H2_CALMED "HTTP/2: too many frames that lead to nothing"
 
 enum h2_flag {
 	H2_INSIDE = 1, /* the machine runs: calls from the application only leave marks */
@@ -114,8 +113,7 @@ struct h2_stream {
 	bool is_slow; /* due_ns is of its pace */
 	struct h2_head head;
 	size_t trailer_bytes;
-	struct chunks in; /* body that came and was not fed */
-	struct block *in_block; /* counted: small pieces of it are gathered here */
+	struct inbox in; /* body that came and was not fed */
 	struct chunks out; /* body that is not framed */
 	char memory[];
 };
@@ -128,7 +126,9 @@ void h2_schedule(struct h2 *h);
 void h2_end(struct h2 *h, uint32_t error);
 /* Frames of this stream may come for a while, and mean nothing. */
 void h2_note_cut(struct h2 *h, uint32_t id);
-/* Takes tokens; the end, when there are none. */
+/* The end, because the budget is spent. */
+void h2_calm(struct h2 *h);
+/* Takes a token; the end, when there is none. */
 void h2_charge(struct h2 *h, enum h2_waste waste);
 
 static inline uint64_t

@@ -49,7 +49,7 @@ h2_stream_new(struct h2 *h, uint32_t id)
 	s->due_ns = CLOCK_NEVER;
 	init_exchange(s);
 	h2_head_begin(&s->head, &s->x.request, &s->x.arena, &host->limits.h1);
-	chunks_init(&s->in, s->x.store);
+	inbox_init(&s->in, s->x.store);
 	chunks_init(&s->out, s->x.store);
 	list_init(&s->touch);
 	list_append(&h->streams, &s->link);
@@ -92,10 +92,7 @@ drop_bodies(struct h2_stream *s)
 {
 	s->h2->held -= s->out.bytes;
 	chunks_clear(&s->out);
-	chunks_clear(&s->in);
-	if (s->in_block)
-		block_unref(s->in_block);
-	s->in_block = NULL;
+	inbox_clear(&s->in);
 }
 
 void
@@ -129,7 +126,7 @@ static void
 finish(struct h2_stream *s)
 {
 	struct h2 *h = s->h2;
-	size_t unread = s->in.bytes;
+	size_t unread = s->in.list.bytes;
 
 	if (s->flags & H2_STREAM_WHOLE)
 		h2_budget_earn(&h->budget);
@@ -240,7 +237,7 @@ is_feed_due(const struct h2_stream *s)
 	if ((s->flags & (H2_STREAM_WANTED | H2_STREAM_ENDED | H2_STREAM_BEGUN)) !=
 	    (H2_STREAM_WANTED | H2_STREAM_BEGUN))
 		return false;
-	return s->in.bytes > 0 ||
+	return s->in.list.bytes > 0 ||
 	       (s->flags & (H2_STREAM_BODY_DONE | H2_STREAM_FED)) == H2_STREAM_BODY_DONE;
 }
 
@@ -252,7 +249,7 @@ feed(struct h2_stream *s)
 	struct chunks list;
 
 	chunks_init(&list, x->store);
-	chunks_move(&list, &s->in);
+	chunks_move(&list, &s->in.list);
 	if (nghttp2_session_consume(s->h2->session, (int32_t)s->id, list.bytes) != 0)
 		s->h2->flags |= H2_BROKEN;
 	s->flags &= ~(unsigned)(H2_STREAM_WANTED | H2_STREAM_CONTINUE_DUE);

@@ -1,18 +1,18 @@
 /*
- * What a client of HTTP/2 may do that leads to nothing: one bucket of tokens
- * per connection, charged for every frame that asks for work and brings no
- * request, no body and no room for answers. Whoever empties it is told to calm
- * down and loses the connection. Pure: time is handed in.
+ * What the peer of an HTTP/2 connection may do that leads to nothing, be it a
+ * client of ours or a server: one bucket of tokens per connection, charged for
+ * every frame that asks for work and brings no message, no body and no room for
+ * what is sent. Whoever empties it is told to calm down and loses the
+ * connection. Pure: time is handed in.
  */
-#ifndef FOREBAY_PROTO_H2_BUDGET_H
-#define FOREBAY_PROTO_H2_BUDGET_H
+#ifndef FOREBAY_WIRE_H2_BUDGET_H
+#define FOREBAY_WIRE_H2_BUDGET_H
 
-#include "metrics/counters.h"
 #include "wire/h2_frames.h"
 
 enum h2_waste {
 	H2_WASTE_NONE,
-	H2_WASTE_RESET, /* streams that the client reset */
+	H2_WASTE_RESET, /* streams that the peer reset */
 	H2_WASTE_ERROR, /* streams that it made us reset (MadeYouReset) */
 	H2_WASTE_PING,
 	H2_WASTE_SETTINGS,
@@ -51,7 +51,7 @@ bool h2_budget_charge_frame(struct h2_budget *b, const struct h2_frame_head *hea
 void h2_budget_earn(struct h2_budget *b);
 /* DATA was sent to which a client may well answer with WINDOW_UPDATEs. */
 void h2_budget_earn_updates(struct h2_budget *b);
-/* What most was spent on: the counter of the cut. */
-enum counter h2_budget_reason(const struct h2_budget *b);
+/* What most was spent on: the reason of the cut. */
+enum h2_waste h2_budget_reason(const struct h2_budget *b);
 
 #endif

@@ -1,13 +1,13 @@
 /*
  * The budget of an HTTP/2 connection: what costs, what comes back, who is cut.
  */
-#include "proto/h2_budget.h"
+#include "wire/h2_budget.h"
 
 #include "base/clock.h"
 
 #include <check.h>
 
-Suite *suite_proto_h2_budget(void);
+Suite *suite_wire_h2_budget(void);
 
 static const uint64_t start = 1000 * CLOCK_SEC;
 
@@ -34,20 +34,20 @@ let_pass(uint8_t type, uint8_t flags, uint32_t length)
 static const struct flood {
 	uint8_t type, flags;
 	uint32_t length;
-	enum counter reason;
+	enum h2_waste reason;
 } floods[] = {
-	{ H2_FRAME_RST_STREAM, 0, 4, COUNTER_H2_WASTE_RESET },
-	{ H2_FRAME_PING, 0, 8, COUNTER_H2_WASTE_PING },
-	{ H2_FRAME_PING, H2_FLAG_ACK, 8, COUNTER_H2_WASTE_PING },
-	{ H2_FRAME_SETTINGS, 0, 6, COUNTER_H2_WASTE_SETTINGS },
-	{ H2_FRAME_PRIORITY, 0, 5, COUNTER_H2_WASTE_PRIORITY },
-	{ H2_FRAME_PRIORITY_UPDATE, 0, 5, COUNTER_H2_WASTE_PRIORITY },
-	{ H2_FRAME_WINDOW_UPDATE, 0, 4, COUNTER_H2_WASTE_WINDOW },
-	{ H2_FRAME_CONTINUATION, 0, 0, COUNTER_H2_WASTE_EMPTY },
-	{ H2_FRAME_DATA, 0, 0, COUNTER_H2_WASTE_EMPTY },
-	{ H2_FRAME_GOAWAY, 0, 8, COUNTER_H2_WASTE_UNKNOWN },
-	{ 10, 0, 100, COUNTER_H2_WASTE_UNKNOWN }, /* between those that are known */
-	{ 0xfa, 0, 100, COUNTER_H2_WASTE_UNKNOWN },
+	{ H2_FRAME_RST_STREAM, 0, 4, H2_WASTE_RESET },
+	{ H2_FRAME_PING, 0, 8, H2_WASTE_PING },
+	{ H2_FRAME_PING, H2_FLAG_ACK, 8, H2_WASTE_PING },
+	{ H2_FRAME_SETTINGS, 0, 6, H2_WASTE_SETTINGS },
+	{ H2_FRAME_PRIORITY, 0, 5, H2_WASTE_PRIORITY },
+	{ H2_FRAME_PRIORITY_UPDATE, 0, 5, H2_WASTE_PRIORITY },
+	{ H2_FRAME_WINDOW_UPDATE, 0, 4, H2_WASTE_WINDOW },
+	{ H2_FRAME_CONTINUATION, 0, 0, H2_WASTE_EMPTY },
+	{ H2_FRAME_DATA, 0, 0, H2_WASTE_EMPTY },
+	{ H2_FRAME_GOAWAY, 0, 8, H2_WASTE_UNKNOWN },
+	{ 10, 0, 100, H2_WASTE_UNKNOWN }, /* between those that are known */
+	{ 0xfa, 0, 100, H2_WASTE_UNKNOWN },
 };
 
 /* A page of two hundred pictures, as Chromium loads it: some are seen at once, some later. */
@@ -133,9 +133,9 @@ START_TEST(window_updates_are_earned_by_data)
 END_TEST
 
 Suite *
-suite_proto_h2_budget(void)
+suite_wire_h2_budget(void)
 {
-	Suite *s = suite_create("proto/h2_budget");
+	Suite *s = suite_create("wire/h2_budget");
 	TCase *t = tcase_create("h2_budget");
 
 	suite_add_tcase(s, t);

@@ -3,8 +3,8 @@
  * other into a block, so that many of them leave in one write; larger ones are
  * queued as they are. One connection's; bounded by whoever fills it.
  */
-#ifndef FOREBAY_PROTO_OUTBOX_H
-#define FOREBAY_PROTO_OUTBOX_H
+#ifndef FOREBAY_NET_OUTBOX_H
+#define FOREBAY_NET_OUTBOX_H
 
 #include "base/chunk.h"
 #include "net/io.h"

@@ -1,7 +1,7 @@
 /*
  * What waits to be written; see outbox.h.
  */
-#include "proto/outbox.h"
+#include "net/outbox.h"
 
 void
 outbox_init(struct outbox *o, struct store *store)

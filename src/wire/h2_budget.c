@@ -1,7 +1,7 @@
 /*
  * The budget of one HTTP/2 connection; see h2_budget.h.
  */
-#include "proto/h2_budget.h"
+#include "wire/h2_budget.h"
 
 #include "base/clock.h"
 
@@ -24,18 +24,6 @@ static const struct price {
 };
 
 enum { PRICES = sizeof(prices) / sizeof(prices[0]) };
-
-static const enum counter counters[H2_WASTE_COUNT] = {
-	[H2_WASTE_NONE] = COUNTER_H2_WASTE_UNKNOWN,
-	[H2_WASTE_RESET] = COUNTER_H2_WASTE_RESET,
-	[H2_WASTE_ERROR] = COUNTER_H2_WASTE_ERROR,
-	[H2_WASTE_PING] = COUNTER_H2_WASTE_PING,
-	[H2_WASTE_SETTINGS] = COUNTER_H2_WASTE_SETTINGS,
-	[H2_WASTE_EMPTY] = COUNTER_H2_WASTE_EMPTY,
-	[H2_WASTE_PRIORITY] = COUNTER_H2_WASTE_PRIORITY,
-	[H2_WASTE_WINDOW] = COUNTER_H2_WASTE_WINDOW,
-	[H2_WASTE_UNKNOWN] = COUNTER_H2_WASTE_UNKNOWN,
-};
 
 void
 h2_budget_init(struct h2_budget *b, uint64_t now_ns)
@@ -127,14 +115,14 @@ h2_budget_earn_updates(struct h2_budget *b)
 	b->updates = b->updates + 2 < H2_BUDGET_EARNED ? b->updates + 2 : H2_BUDGET_EARNED;
 }
 
-enum counter
+enum h2_waste
 h2_budget_reason(const struct h2_budget *b)
 {
-	unsigned most = H2_WASTE_NONE;
+	enum h2_waste most = H2_WASTE_UNKNOWN;
 
 	for (unsigned i = 1; i < H2_WASTE_COUNT; i++) {
 		if (b->spent[i] > b->spent[most])
-			most = i;
+			most = (enum h2_waste)i;
 	}
-	return counters[most];
+	return most;
 }
