@@ -439,7 +439,7 @@ feed(struct subrequest *q, struct chunks *body, bool is_last)
 	struct upstream_errand *e = q->state;
 
 	if (e && e->conn)
-		upstream_conn_feed(e->conn, body, is_last);
+		upstream_send_feed(e->conn, body, is_last);
 	else
 		chunks_clear(body);
 }

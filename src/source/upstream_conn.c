@@ -22,16 +22,8 @@
 #include "base/mem.h"
 #include "source/upstream_priv.h"
 
-enum {
-	WRITE_TURN = 128 << 10, /* bytes in one go */
-	FEED_BELOW = 64 << 10, /* more of the body is asked for below this */
-	HEAD_BYTES_MAX = 64 << 10, /* of a request's head */
-	SIZE_LINE_BYTES = 20, /* of a chunk: 16 digits, CRLF */
-};
-
-/* Later in this turn. */
-static void
-go_on(struct upstream_conn *c)
+void
+upstream_conn_go_on(struct upstream_conn *c)
 {
 	loop_soon(&upstream_env(c)->loop, &c->work);
 }
@@ -231,174 +223,10 @@ on_time(struct timer *t)
 		upstream_conn_fail(c, ERR_MEMORY);
 }
 
-/* --- sending --------------------------------------------------------------------- */
-
-static void
-touch(struct upstream_conn *c)
+void
+upstream_conn_touch(struct upstream_conn *c)
 {
 	c->last_ns = loop_now(&upstream_env(c)->loop);
-}
-
-static int
-write_head(struct upstream_conn *c, size_t bytes)
-{
-	const struct subrequest *q = c->errand->q;
-	struct writer w;
-	int err;
-
-	c->text = block_take(&upstream_env(c)->store, bytes);
-	if (!c->text)
-		return ERR_MEMORY;
-	w = writer_over(c->text->at, c->text->cap);
-	err = upstream_request_write(&w, q, c->peer->server, loop_now(&upstream_env(c)->loop));
-	if (err) {
-		block_unref(c->text);
-		c->text = NULL;
-		return err;
-	}
-	c->text->len = (uint32_t)w.len;
-	return chunks_add_block(&c->out, c->text, writer_slice(&w));
-}
-
-/* Queues the head, and the body where it is at hand. */
-static int
-begin_request(struct upstream_conn *c)
-{
-	struct upstream_sending s = upstream_request_sending(c->errand->q);
-	int err = write_head(c, STORE_BLOCK_BYTES);
-
-	if (err == ERR_TOO_LARGE)
-		err = write_head(c, HEAD_BYTES_MAX);
-	if (!err && !s.is_fed)
-		err = chunks_add_arena(&c->out, s.body);
-	c->state = UPSTREAM_HEAD;
-	c->method = s.method;
-	c->sending = s.framing;
-	c->feed_left = s.length;
-	c->is_fed = !s.is_fed;
-	c->is_wanted = c->is_sent = c->is_broken = c->is_paused = c->is_complete = false;
-	c->interims = 0;
-	c->fault = err;
-	touch(c);
-	return err;
-}
-
-static int
-add_size_line(struct upstream_conn *c, size_t bytes)
-{
-	struct writer w;
-	uint32_t start;
-
-	if (block_room(c->text) < SIZE_LINE_BYTES) {
-		struct block *fresh = block_take(&upstream_env(c)->store, 0);
-
-		if (!fresh)
-			return ERR_MEMORY;
-		block_unref(c->text);
-		c->text = fresh;
-	}
-	start = c->text->len;
-	w = writer_over(c->text->at + start, SIZE_LINE_BYTES);
-	chunked_write_size(&w, bytes);
-	c->text->len += (uint32_t)w.len;
-	return chunks_add_block(&c->out, c->text, writer_slice(&w));
-}
-
-/* RFC 9112 7.1. */
-static int
-queue_chunked(struct upstream_conn *c, struct chunks *body, bool is_last)
-{
-	int err = 0;
-
-	if (body->bytes > 0) {
-		err = add_size_line(c, body->bytes);
-		chunks_move(&c->out, body);
-		if (!err)
-			err = chunks_add_static(&c->out, SLICE("\r\n"));
-	}
-	if (!err && is_last)
-		err = upstream_request_end(&c->out, c->errand->q);
-	return err;
-}
-
-/* A body that is not as long as was said must not reach the server as if it were. */
-static int
-queue_counted(struct upstream_conn *c, struct chunks *body, bool is_last)
-{
-	if (body->bytes > c->feed_left)
-		return ERR_FAILED;
-	c->feed_left -= body->bytes;
-	chunks_move(&c->out, body);
-	return is_last && c->feed_left > 0 ? ERR_FAILED : 0;
-}
-
-void
-upstream_conn_feed(struct upstream_conn *c, struct chunks *body, bool is_last)
-{
-	int err = 0;
-
-	c->is_wanted = false;
-	if (c->state == UPSTREAM_CLOSED || c->is_fed || c->is_broken) {
-		chunks_clear(body);
-		return;
-	}
-	if (chunks_is_empty(&c->out))
-		touch(c);
-	if (c->sending == BODY_CHUNKED)
-		err = queue_chunked(c, body, is_last);
-	else
-		err = queue_counted(c, body, is_last);
-	chunks_clear(body);
-	c->is_fed = is_last;
-	if (err)
-		c->fault = err;
-	go_on(c);
-}
-
-/* The server takes no more. What it said before that may still be read. */
-static void
-break_sending(struct upstream_conn *c)
-{
-	chunks_clear(&c->out);
-	c->is_broken = c->is_sent = c->is_fed = true;
-	c->is_readable = c->is_peer_done = true;
-	c->keeps_alive = false;
-	touch(c);
-}
-
-static void
-send_request(struct upstream_conn *c)
-{
-	size_t before = c->out.bytes;
-	int err = 0;
-
-	if (c->is_sent)
-		return;
-	if (before > 0)
-		err = io_write(&c->io, &c->out, WRITE_TURN);
-	if (err == ERR_CLOSED) {
-		break_sending(c);
-		return;
-	}
-	if (c->out.bytes != before)
-		touch(c);
-	if (!err && !chunks_is_empty(&c->out))
-		upstream_conn_yield(c);
-	if (chunks_is_empty(&c->out) && c->is_fed) {
-		c->is_sent = true;
-		block_unref(c->text); /* while the answer comes, and that may be long */
-		c->text = NULL;
-		touch(c);
-	}
-}
-
-static void
-ask_for_body(struct upstream_conn *c)
-{
-	if (c->is_fed || c->is_wanted || c->out.bytes >= FEED_BELOW)
-		return;
-	c->is_wanted = true;
-	subrequest_want_body(c->errand->q);
 }
 
 /* --- connecting ------------------------------------------------------------------ */
@@ -442,7 +270,7 @@ is_connected(struct upstream_conn *c)
 	}
 	c->is_readable = c->io.tls != NULL; /* it may have read ahead */
 	c->peer->address = (c->peer->address + c->tried - 1u) % count;
-	if (begin_request(c) != 0) {
+	if (upstream_send_begin(c) != 0) {
 		upstream_conn_fail(c, c->fault);
 		return false;
 	}
@@ -468,8 +296,7 @@ exchange_bytes(struct upstream_conn *c)
 		upstream_conn_fail(c, c->fault);
 		return;
 	}
-	send_request(c);
-	ask_for_body(c);
+	upstream_send(c);
 	if (c->state == UPSTREAM_HEAD || c->state == UPSTREAM_BODY)
 		upstream_response_read(c);
 }
@@ -513,8 +340,8 @@ void
 upstream_conn_resume(struct upstream_conn *c)
 {
 	c->is_paused = false;
-	touch(c);
-	go_on(c);
+	upstream_conn_touch(c);
+	upstream_conn_go_on(c);
 }
 
 /* --- from errand to errand --------------------------------------------------------- */
@@ -546,7 +373,7 @@ upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e)
 	io_init(&c->io, &e->share->env->loop, -1, on_ready);
 	c->share->open++;
 	err = connect_next(c);
-	touch(c);
+	upstream_conn_touch(c);
 	if (!err)
 		err = set_timer(c);
 	if (err) {
@@ -570,9 +397,9 @@ upstream_conn_use(struct upstream_conn *c, struct upstream_errand *e)
 	c->is_reused = true;
 	take_errand(c, e);
 	/* A head that cannot be written fails the errand in work(). */
-	if (begin_request(c) == 0)
+	if (upstream_send_begin(c) == 0)
 		count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_REUSED, 1);
-	go_on(c);
+	upstream_conn_go_on(c);
 	return 0;
 }
 
@@ -596,7 +423,7 @@ park(struct upstream_conn *c)
 	release_memory(c);
 	c->state = UPSTREAM_IDLE;
 	c->is_readable = false;
-	touch(c);
+	upstream_conn_touch(c);
 	list_prepend(&c->peer->idle, &c->link);
 	if (set_timer(c) != 0)
 		upstream_conn_close(c);

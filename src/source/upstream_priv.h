@@ -16,8 +16,9 @@
  *   upstream_health.c    servers are asked how they are, by one worker for all
  *   upstream_breaker.c   an upstream that mostly fails is not asked for a while
  *   upstream_tls.c       TLS with a server, and the sessions that go on
- *   upstream_conn.c      one connection: connecting, sending, time-outs, its end
+ *   upstream_conn.c      one connection: connecting, time-outs, its end
  *   upstream_request.c   the request's head, and the end of its body
+ *   upstream_send.c      the request's way out: head and body
  *   upstream_response.c  the response: head and body, read strictly
  *
  * All but loading runs on the worker that owns the share.
@@ -334,7 +335,6 @@ uint64_t upstream_breaker_wait(const struct upstream_share *share, uint64_t now_
 int upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e) MUST_CHECK;
 /* Gives an idle connection to an errand. ERR_CLOSED: it was dead and is closed. */
 int upstream_conn_use(struct upstream_conn *c, struct upstream_errand *e) MUST_CHECK;
-void upstream_conn_feed(struct upstream_conn *c, struct chunks *body, bool is_last);
 void upstream_conn_resume(struct upstream_conn *c);
 /* The errand has no more interest. */
 void upstream_conn_cancel(struct upstream_conn *c);
@@ -349,8 +349,12 @@ void upstream_conn_fail(struct upstream_conn *c, int err);
 void upstream_conn_close(struct upstream_conn *c);
 /* At once, from outside any of its call-backs. */
 void upstream_conn_free(struct upstream_conn *c);
+/* Goes on later in this turn. */
+void upstream_conn_go_on(struct upstream_conn *c);
 /* Goes on in the next turn: this one has done enough. */
 void upstream_conn_yield(struct upstream_conn *c);
+/* Something moved in the direction that matters. */
+void upstream_conn_touch(struct upstream_conn *c);
 
 static inline struct env *
 upstream_env(const struct upstream_conn *c)
@@ -380,6 +384,15 @@ int upstream_request_write(struct writer *w, const struct subrequest *q,
 /* Appends the last chunk, with those trailers of the client's body that its head could have said
  * (RFC 9112 7.1.2). */
 int upstream_request_end(struct chunks *out, const struct subrequest *q) MUST_CHECK;
+
+/* --- upstream_send.c --------------------------------------------------------- */
+
+/* Queues the head, and the body where it is at hand. What fails is the conn's fault, too. */
+int upstream_send_begin(struct upstream_conn *c) MUST_CHECK;
+/* Writes what it can, and asks for more of the body when there is room for it. */
+void upstream_send(struct upstream_conn *c);
+/* More of the body. */
+void upstream_send_feed(struct upstream_conn *c, struct chunks *body, bool is_last);
 
 /* --- upstream_response.c ----------------------------------------------------- */
 
