@@ -438,8 +438,8 @@ feed(struct subrequest *q, struct chunks *body, bool is_last)
 {
 	struct upstream_errand *e = q->state;
 
-	if (e && e->conn)
-		upstream_send_feed(e->conn, body, is_last);
+	if (e && e->channel)
+		e->channel->ops->feed(e->channel, body, is_last);
 	else
 		chunks_clear(body);
 }
@@ -449,8 +449,8 @@ resume(struct subrequest *q)
 {
 	struct upstream_errand *e = q->state;
 
-	if (e && e->conn)
-		upstream_conn_resume(e->conn);
+	if (e && e->channel)
+		e->channel->ops->resume(e->channel);
 }
 
 static void
@@ -460,8 +460,8 @@ cancel(struct subrequest *q)
 
 	if (!e)
 		return;
-	if (e->conn)
-		upstream_conn_cancel(e->conn);
+	if (e->channel)
+		e->channel->ops->cancel(e->channel);
 	upstream_errand_drop(e);
 }
 

@@ -94,7 +94,7 @@ upstream_conn_let_go(struct upstream_conn *c)
 		return NULL;
 	c->errand = NULL;
 	c->peer->active--;
-	e->conn = NULL;
+	e->channel = NULL;
 	return e;
 }
 
@@ -336,72 +336,7 @@ on_work(struct deferred *d)
 	work(CONTAINER_OF(d, struct upstream_conn, work));
 }
 
-void
-upstream_conn_resume(struct upstream_conn *c)
-{
-	c->is_paused = false;
-	upstream_conn_touch(c);
-	upstream_conn_go_on(c);
-}
-
-/* --- from errand to errand --------------------------------------------------------- */
-
-static void
-take_errand(struct upstream_conn *c, struct upstream_errand *e)
-{
-	c->errand = e;
-	c->peer->active++;
-	e->conn = c;
-}
-
-int
-upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e)
-{
-	struct upstream_conn *c = mem_zalloc(1, sizeof(*c));
-	int err;
-
-	if (!c)
-		return ERR_MEMORY;
-	c->share = e->share;
-	c->peer = p;
-	c->state = UPSTREAM_CONNECTING;
-	c->work.run = on_work;
-	c->end.run = on_end;
-	list_init(&c->link);
-	timer_init(&c->timer, on_time);
-	chunks_init(&c->out, &e->share->env->store);
-	io_init(&c->io, &e->share->env->loop, -1, on_ready);
-	c->share->open++;
-	err = connect_next(c);
-	upstream_conn_touch(c);
-	if (!err)
-		err = set_timer(c);
-	if (err) {
-		upstream_conn_close(c);
-		return err;
-	}
-	take_errand(c, e);
-	count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_OPENED, 1);
-	return 0;
-}
-
-int
-upstream_conn_use(struct upstream_conn *c, struct upstream_errand *e)
-{
-	if (!is_quiet(c)) {
-		upstream_conn_close(c);
-		return ERR_CLOSED;
-	}
-	list_remove(&c->link);
-	c->is_readable = false;
-	c->is_reused = true;
-	take_errand(c, e);
-	/* A head that cannot be written fails the errand in work(). */
-	if (upstream_send_begin(c) == 0)
-		count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_REUSED, 1);
-	upstream_conn_go_on(c);
-	return 0;
-}
+/* --- the end of an errand ------------------------------------------------------------ */
 
 static bool
 can_be_kept(struct upstream_conn *c)
@@ -444,6 +379,30 @@ upstream_conn_finish(struct upstream_conn *c)
 		upstream_errand_end(e, 0);
 }
 
+/* --- what the errand asks for ------------------------------------------------------ */
+
+static struct upstream_conn *
+conn_of(struct upstream_channel *ch)
+{
+	return CONTAINER_OF(ch, struct upstream_conn, channel);
+}
+
+static void
+feed(struct upstream_channel *ch, struct chunks *body, bool is_last)
+{
+	upstream_send_feed(conn_of(ch), body, is_last);
+}
+
+static void
+resume(struct upstream_channel *ch)
+{
+	struct upstream_conn *c = conn_of(ch);
+
+	c->is_paused = false;
+	upstream_conn_touch(c);
+	upstream_conn_go_on(c);
+}
+
 /* A server that lets a deadline pass has failed; one whose client has gone has not. */
 static bool
 has_failed_deadline(const struct upstream_conn *c)
@@ -452,13 +411,81 @@ has_failed_deadline(const struct upstream_conn *c)
 	       loop_now(&upstream_env(c)->loop) >= c->errand->q->deadline_ns;
 }
 
-void
-upstream_conn_cancel(struct upstream_conn *c)
+static void
+cancel(struct upstream_channel *ch)
 {
+	struct upstream_conn *c = conn_of(ch);
+
 	if (has_failed_deadline(c))
 		upstream_share_note(c->share, c->peer, true);
 	upstream_conn_let_go(c);
 	/* After a complete response upstream_conn_finish is to come yet. */
 	if (!c->is_complete)
 		upstream_conn_close(c);
+}
+
+static const struct upstream_channel_ops channel_ops = {
+	.feed = feed,
+	.resume = resume,
+	.cancel = cancel,
+};
+
+/* --- from errand to errand --------------------------------------------------------- */
+
+static void
+take_errand(struct upstream_conn *c, struct upstream_errand *e)
+{
+	c->errand = e;
+	c->peer->active++;
+	e->channel = &c->channel;
+}
+
+int
+upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e)
+{
+	struct upstream_conn *c = mem_zalloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return ERR_MEMORY;
+	c->share = e->share;
+	c->peer = p;
+	c->channel.ops = &channel_ops;
+	c->state = UPSTREAM_CONNECTING;
+	c->work.run = on_work;
+	c->end.run = on_end;
+	list_init(&c->link);
+	timer_init(&c->timer, on_time);
+	chunks_init(&c->out, &e->share->env->store);
+	io_init(&c->io, &e->share->env->loop, -1, on_ready);
+	c->share->open++;
+	err = connect_next(c);
+	upstream_conn_touch(c);
+	if (!err)
+		err = set_timer(c);
+	if (err) {
+		upstream_conn_close(c);
+		return err;
+	}
+	take_errand(c, e);
+	count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_OPENED, 1);
+	return 0;
+}
+
+int
+upstream_conn_use(struct upstream_conn *c, struct upstream_errand *e)
+{
+	if (!is_quiet(c)) {
+		upstream_conn_close(c);
+		return ERR_CLOSED;
+	}
+	list_remove(&c->link);
+	c->is_readable = false;
+	c->is_reused = true;
+	take_errand(c, e);
+	/* A head that cannot be written fails the errand in work(). */
+	if (upstream_send_begin(c) == 0)
+		count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_REUSED, 1);
+	upstream_conn_go_on(c);
+	return 0;
 }

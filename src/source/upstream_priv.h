@@ -182,11 +182,23 @@ struct upstream_share {
 	struct upstream_peer peers[]; /* upstream->count */
 };
 
+/* What carries an errand: an HTTP/1.1 connection. */
+struct upstream_channel {
+	const struct upstream_channel_ops *ops;
+};
+
+struct upstream_channel_ops {
+	void (*feed)(struct upstream_channel *ch, struct chunks *body, bool is_last);
+	void (*resume)(struct upstream_channel *ch);
+	/* The errand has no more interest. */
+	void (*cancel)(struct upstream_channel *ch);
+};
+
 /* What one subrequest wants of an upstream: q->state, in its arena. */
 struct upstream_errand {
 	struct subrequest *q;
 	struct upstream_share *share;
-	struct upstream_conn *conn; /* NULL while it waits */
+	struct upstream_channel *channel; /* NULL while it waits */
 	struct list link; /* share->waiting */
 	struct timer timer; /* the deadline, while it waits; the end of a back-off */
 	uint64_t begun_ns; /* when it got a connection */
@@ -206,6 +218,7 @@ enum upstream_conn_state {
 
 struct upstream_conn {
 	struct io io;
+	struct upstream_channel channel;
 	struct upstream_share *share; /* borrowed */
 	struct upstream_peer *peer; /* borrowed, of the share */
 	struct upstream_errand *errand; /* borrowed; NULL when idle */
@@ -335,9 +348,6 @@ uint64_t upstream_breaker_wait(const struct upstream_share *share, uint64_t now_
 int upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e) MUST_CHECK;
 /* Gives an idle connection to an errand. ERR_CLOSED: it was dead and is closed. */
 int upstream_conn_use(struct upstream_conn *c, struct upstream_errand *e) MUST_CHECK;
-void upstream_conn_resume(struct upstream_conn *c);
-/* The errand has no more interest. */
-void upstream_conn_cancel(struct upstream_conn *c);
 /* For upstream_response.c: the response is complete; the conn is kept or closed, the errand ends.
  */
 void upstream_conn_finish(struct upstream_conn *c);

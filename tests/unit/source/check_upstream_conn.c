@@ -299,7 +299,8 @@ END_TEST
 static void
 take_until_more_comes(struct bed *b, const struct ask *a, int fd)
 {
-	const struct upstream_conn *c = ((const struct upstream_errand *)a->q.state)->conn;
+	const struct upstream_errand *e = a->q.state;
+	const struct upstream_conn *c = CONTAINER_OF(e->channel, struct upstream_conn, channel);
 	uint64_t until = clock_monotonic() + 10 * CLOCK_SEC;
 	char taken[16384];
 

@@ -372,13 +372,15 @@ START_TEST(one_large_body_does_not_hold_the_loop)
 	struct ask *a = ask_with(b, "GET", &fd);
 	char piece[1 << 14] = { 0 };
 	struct upstream_errand *e;
+	struct upstream_conn *c;
 	int room = 1 << 22;
 	size_t before;
 
 	a->discards = true;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	e = a->q.state;
-	setsockopt(io_fd(&e->conn->io), SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	c = CONTAINER_OF(e->channel, struct upstream_conn, channel);
+	setsockopt(io_fd(&c->io), SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	bed_say(b, fd, OK("\r\n"));
 	while (send(fd, piece, sizeof(piece), MSG_NOSIGNAL) > 0)
 		;
