@@ -224,6 +224,7 @@ compile_value(struct compiling *c, struct plan_part *pp, struct part_value *v,
 	if (!*compiled)
 		return err;
 	pp->needs |= template_needs(*compiled).parts;
+	v->is_typed = template_is_typed(*compiled);
 	v->is_constant = template_is_constant(*compiled, &text);
 	if (!v->is_constant)
 		return 0;

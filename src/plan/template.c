@@ -13,6 +13,15 @@
 
 /* --- segments ------------------------------------------------------------------------ */
 
+/* Variables that hold more than text. */
+static bool
+has_type(enum template_kind kind)
+{
+	return kind == TEMPLATE_BODY_JSON || kind == TEMPLATE_REQUEST_CLAIM ||
+	       kind == TEMPLATE_PART_WHOLE || kind == TEMPLATE_PART_JSON ||
+	       kind == TEMPLATE_PART_STATUS;
+}
+
 static enum template_form
 form_of(const struct template_compiler *c, const struct template_segment *seg)
 {
@@ -34,6 +43,9 @@ form_of(const struct template_compiler *c, const struct template_segment *seg)
 		return FORM_FIELD;
 	case VALUE_JSON:
 		return c->is_in_string ? FORM_JSON_STRING : FORM_JSON_VALUE;
+	case VALUE_TYPED:
+		return has_type(seg->kind) && template_is_alone(c, seg->text) ? FORM_TYPED
+									      : FORM_AS_IS;
 	}
 	return FORM_AS_IS;
 }
@@ -181,6 +193,7 @@ find_fault(struct slice s, enum value_coding coding)
 
 	switch (coding) {
 	case VALUE_RAW:
+	case VALUE_TYPED:
 		return NULL;
 	case VALUE_PATH:
 		if (!has_only(slice_make(s.at, path_len), BYTE_PATH) ||
@@ -267,6 +280,12 @@ template_is_constant(const struct template *t, struct slice *text)
 		return false;
 	*text = t->segment_count ? t->segments[0].text : SLICE("");
 	return true;
+}
+
+bool
+template_is_typed(const struct template *t)
+{
+	return t->segment_count == 1 && t->segments[0].form == FORM_TYPED;
 }
 
 unsigned

@@ -9,8 +9,8 @@
  *   {request.id} {request.method} {client.address}
  *   {client.subject}            the subject of the client's certificate (RFC 2253)
  *   {request.host}              the name that the request is for, without its port
- *   {PART}                      another part's result, in a text that is JSON
- *   {request.user} {request.claim.NAME}   who asks, and a path into what a token claims
+ *   {PART}                      another part's result, in a text that is JSON or alone in a typed
+ * one {request.user} {request.claim.NAME}   who asks, and a path into what a token claims
  *   {PART.a.0.b}                a path into the JSON of another part's result
  *   {PART:status} {PART:body} {PART:header.NAME}
  *
@@ -37,6 +37,9 @@
  *   VALUE_FIELD  must be a field value: no CR, LF, NUL or other control (RFC 9110 5.5)
  *   VALUE_JSON   inside a string literal of the text: escaped; outside: a JSON value (a path's
  *                value as it stands, null included, a status as a number, else a string)
+ *   VALUE_TYPED  a variable that stands alone and has a type (a path's value, a part's result, a
+ *                status) is a JSON value, null included, but of a string the opening quote
+ *                and then its plain text, to the end; all else as VALUE_RAW
  */
 #ifndef FOREBAY_PLAN_TEMPLATE_H
 #define FOREBAY_PLAN_TEMPLATE_H
@@ -113,6 +116,8 @@ struct template *template_compile(struct arena *a, struct slice text, enum value
 struct template_needs template_needs(const struct template *t);
 /* True without variables: then *text is the value for every request. */
 bool template_is_constant(const struct template *t, struct slice *text);
+/* True of VALUE_TYPED when what is evaluated is a value with its type. */
+bool template_is_typed(const struct template *t);
 unsigned template_variable_count(const struct template *t);
 /* The i-th variable as written, without braces: for logs. */
 struct slice template_variable_name(const struct template *t, unsigned i);

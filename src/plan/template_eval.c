@@ -93,6 +93,31 @@ fetch_body(const struct fetch *f, const struct template_segment *seg, struct sli
 	return 0;
 }
 
+/* See VALUE_TYPED. */
+static int
+type_json(const struct fetch *f, struct slice raw, struct slice *value)
+{
+	struct writer w;
+	char *memory;
+	int error;
+
+	*value = raw;
+	if (json_kind(raw) != JSON_STRING)
+		return 0;
+	if (json_text_borrow(raw, value)) {
+		*value = slice_make(raw.at, raw.len - 1);
+		return 0;
+	}
+	memory = arena_alloc(f->arena, raw.len);
+	if (!memory)
+		return ERR_MEMORY;
+	w = writer_over(memory, raw.len);
+	writer_char(&w, '"');
+	error = json_text(raw, &w);
+	*value = writer_slice(&w);
+	return error;
+}
+
 /* The value that the segment's path leads to: as JSON where it stays JSON, else as text. */
 static int
 find_json(const struct fetch *f, const struct template_segment *seg, struct slice json,
@@ -112,6 +137,8 @@ find_json(const struct fetch *f, const struct template_segment *seg, struct slic
 		*value = raw;
 		return 0;
 	}
+	if (seg->form == FORM_TYPED)
+		return type_json(f, raw, value);
 	if (json_text_borrow(raw, value))
 		return 0;
 	memory = arena_alloc(f->arena, raw.len); /* unescaped it is never longer */
@@ -196,6 +223,27 @@ result_of(const struct fetch *f, const struct template_segment *seg)
 	return f->scope->results ? f->scope->results[seg->index] : NULL;
 }
 
+/* A result that is no JSON is a string. */
+static int
+type_result(const struct fetch *f, const struct template_result *result, struct slice *value)
+{
+	struct slice raw;
+	struct writer w;
+	char *memory;
+
+	if (result->json.len)
+		return json_find(result->json, NULL, 0, &raw) == 0 ? type_json(f, raw, value)
+								   : ERR_MISSING;
+	memory = arena_alloc(f->arena, result->body.len + 1);
+	if (!memory)
+		return ERR_MEMORY;
+	w = writer_over(memory, result->body.len + 1);
+	writer_char(&w, '"');
+	writer_put(&w, result->body);
+	*value = writer_slice(&w);
+	return 0;
+}
+
 /* As JSON: a result that is none becomes a string. */
 static int
 fetch_part_whole(const struct fetch *f, const struct template_segment *seg, struct slice *value)
@@ -207,6 +255,8 @@ fetch_part_whole(const struct fetch *f, const struct template_segment *seg, stru
 
 	if (!result)
 		return ERR_MISSING;
+	if (seg->form == FORM_TYPED)
+		return type_result(f, result, value);
 	*value = result->body;
 	if (seg->form == FORM_JSON_STRING || result->json.len)
 		return 0;
@@ -297,6 +347,7 @@ static const size_t growth[] = {
 	[FORM_FIELD] = 1,
 	[FORM_JSON_STRING] = JSON_GROWTH,
 	[FORM_JSON_VALUE] = JSON_GROWTH,
+	[FORM_TYPED] = 1,
 };
 
 /* In the form of request.path, where a "%" is always the client's own %2F or %25: those are
@@ -361,6 +412,7 @@ write_value(const struct template_segment *seg, const struct template_scope *sco
 {
 	switch (seg->form) {
 	case FORM_AS_IS:
+	case FORM_TYPED:
 		writer_put(w, s);
 		return 0;
 	case FORM_ENCODED:
@@ -471,7 +523,8 @@ build(const struct template *t, const struct fetch *f, const struct slice *value
 static bool
 stands_alone(const struct template *t)
 {
-	return t->segment_count == 1 && (t->segments[0].form == FORM_AS_IS);
+	return t->segment_count == 1 &&
+	       (t->segments[0].form == FORM_AS_IS || t->segments[0].form == FORM_TYPED);
 }
 
 int

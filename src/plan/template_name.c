@@ -142,6 +142,12 @@ find_row(const struct row *list, size_t count, struct slice name)
 	return NULL;
 }
 
+bool
+template_is_alone(const struct template_compiler *c, struct slice name)
+{
+	return name.len + 2 == c->text.len;
+}
+
 /* What follows the colon. Any letters do behind a part's name, so that a slip is an error. */
 static size_t
 attribute_length(const struct template_compiler *c, struct slice word, struct slice s)
@@ -277,7 +283,8 @@ resolve_param(struct template_compiler *c, struct template_segment *seg)
 		return 0;
 	}
 	part = find_name(c->names->parts, c->names->part_count, seg->text);
-	if (part >= 0 && c->t->coding == VALUE_JSON) {
+	if (part >= 0 && (c->t->coding == VALUE_JSON ||
+			  (c->t->coding == VALUE_TYPED && template_is_alone(c, seg->text)))) {
 		seg->kind = TEMPLATE_PART_WHOLE;
 		seg->index = (unsigned)part;
 		c->t->needs.parts |= UINT64_C(1) << part;

@@ -42,6 +42,7 @@ enum template_form {
 	FORM_FIELD,
 	FORM_JSON_STRING, /* between the quotes of a string literal */
 	FORM_JSON_VALUE,
+	FORM_TYPED,
 };
 
 struct template_segment {
@@ -81,6 +82,8 @@ struct template_compiler {
 int template_fail(struct template_compiler *c, int err, struct slice name, const char *why,
 		  struct suggest *near);
 int template_fail_memory(struct template_compiler *c);
+/* The variable of that name is the whole text. */
+bool template_is_alone(const struct template_compiler *c, struct slice name);
 /* s starts behind a brace: the length of the name there, 0 if it is not one with a "}" behind. */
 size_t template_name_length(const struct template_compiler *c, struct slice s);
 /* Fills kind, name, index and path of a segment whose text is a variable's name. */

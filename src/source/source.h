@@ -116,7 +116,14 @@ struct source {
 };
 
 /* How values are written into the text; see plan/template.h. */
-enum value_coding { VALUE_RAW, VALUE_PATH, VALUE_QUERY, VALUE_FIELD, VALUE_JSON };
+enum value_coding {
+	VALUE_RAW,
+	VALUE_PATH,
+	VALUE_QUERY,
+	VALUE_FIELD,
+	VALUE_JSON,
+	VALUE_TYPED,
+};
 enum { PART_VALUES_MAX = 32 };
 
 /* A template text that a part wants evaluated before it starts. */
@@ -126,6 +133,7 @@ struct part_value {
 	const char *key; /* where it stands, for errors */
 	unsigned line;
 	bool is_optional; /* absent at run time: the value is a NULL slice, not a failure */
+	bool is_typed; /* for subrequests: of VALUE_TYPED, the value is JSON and no plain text */
 	bool is_constant; /* for prepare_part: no variable in it; this is its value */
 	struct slice constant; /* in the site's arena; NUL-terminated */
 };

@@ -10,8 +10,9 @@
  *   query = SELECT id, total FROM orders WHERE user_id = :id LIMIT :n
  *   bind.n = {query.limit}
  *
- * :name is bind.name, else the path parameter {name}, else {query.name}. All
- * values are bound as text; the text of the statement never changes.
+ * :name is bind.name, else the path parameter {name}, else {query.name}. Values
+ * are bound with the types they have in JSON, all others as text (sql_value.h);
+ * the text of the statement never changes.
  */
 #include "base/clock.h"
 #include "config.h"
@@ -46,7 +47,8 @@ static const struct conf_key part_keys[] = {
 	{ "empty", CONF_WORD, CONF_FIELD(struct sql_part, empty), .def = "200", .words = empties,
 	  .help = "status of the answer when there is no row, or none was changed" },
 	{ "bind.", CONF_FAMILY, CONF_FIELD(struct sql_part, binds),
-	  .help = "value of the parameter of that name, as a template" },
+	  .help = "value of the parameter of that name, as a template; a variable from JSON that "
+		  "stands alone keeps its type" },
 	CONF_KEYS_END
 };
 
@@ -183,7 +185,7 @@ want_param(struct part *p, struct source_build *b, struct slice name)
 	struct slice text;
 
 	if (bound)
-		return part_want(p, bound->value, VALUE_RAW, bound->entry->key.at);
+		return part_want(p, bound->value, VALUE_TYPED, bound->entry->key.at);
 	if (is_path_param(p, name)) {
 		text = make_template(b, "", name);
 	} else {

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "source/sql_conflict.h"
 #include "source/sql_rows.h"
+#include "source/sql_value.h"
 #include "thread/pool.h"
 
 enum { SQL_WHY_BYTES = 400 };
@@ -43,7 +44,7 @@ struct sql_statement {
 /* One run. */
 struct sql_call {
 	const struct sql_statement *statement;
-	const struct slice *value; /* statement->params of them */
+	const struct sql_value *value; /* statement->params of them */
 	struct sql_rows *rows;
 	bool has_columns; /* of run() */
 	uint64_t changed;

@@ -176,7 +176,7 @@ struct query {
 	struct offload offload;
 	const struct database *database;
 	const struct sql_part *conf;
-	struct slice value[]; /* statement.params of them; their bytes follow */
+	struct sql_value value[]; /* statement.params of them; their bytes follow */
 };
 
 static void
@@ -209,8 +209,9 @@ make(const struct subrequest *q)
 {
 	const struct sql_part *conf = q->part->conf;
 	const struct slice *value = q->value + conf->first_value;
+	const struct part_value *declared = q->part->value + conf->first_value;
 	unsigned params = conf->statement.params;
-	size_t bytes = sizeof(struct query) + params * sizeof(struct slice);
+	size_t bytes = sizeof(struct query) + params * sizeof(struct sql_value);
 	struct query *query;
 	char *end;
 
@@ -225,9 +226,9 @@ make(const struct subrequest *q)
 	query->offload.type = SLICE("application/json");
 	end = (char *)(query->value + params);
 	for (unsigned i = 0; i < params; i++) {
-		query->value[i] = slice_make(end, value[i].len);
 		if (value[i].len > 0)
 			memcpy(end, value[i].at, value[i].len);
+		query->value[i] = sql_value_of(slice_make(end, value[i].len), declared[i].is_typed);
 		end += value[i].len;
 	}
 	return &query->offload;

@@ -434,14 +434,31 @@ find_statement(struct connection *c, const struct sql_statement *s, sqlite3_stmt
 	return err;
 }
 
+static int
+bind_value(sqlite3_stmt *statement, int place, const struct sql_value *v)
+{
+	switch (v->type) {
+	case SQL_TYPE_NULL:
+		return sqlite3_bind_null(statement, place);
+	case SQL_TYPE_INTEGER:
+	case SQL_TYPE_BOOLEAN:
+		return sqlite3_bind_int64(statement, place, v->integer);
+	case SQL_TYPE_REAL:
+		return sqlite3_bind_double(statement, place, v->real);
+	case SQL_TYPE_TEXT:
+	case SQL_TYPE_JSON:
+		break;
+	}
+	return sqlite3_bind_text64(statement, place, v->text.len ? v->text.at : "", v->text.len,
+				   SQLITE_STATIC, SQLITE_UTF8);
+}
+
 /* The values stay where they are until the statement is reset. */
 static int
 bind(struct connection *c, sqlite3_stmt *statement, const struct sql_call *call)
 {
 	for (unsigned i = 0; i < call->statement->params; i++) {
-		struct slice v = call->value[i];
-		int rc = sqlite3_bind_text64(statement, (int)i + 1, v.len ? v.at : "", v.len,
-					     SQLITE_STATIC, SQLITE_UTF8);
+		int rc = bind_value(statement, (int)i + 1, &call->value[i]);
 		if (rc != SQLITE_OK)
 			return fail(c, rc);
 	}

@@ -21,8 +21,8 @@ static const struct template_names names = {
 	.part_count = 2,
 };
 
-static const enum value_coding codings[] = { VALUE_RAW, VALUE_PATH, VALUE_QUERY, VALUE_FIELD,
-					     VALUE_JSON };
+static const enum value_coding codings[] = { VALUE_RAW,   VALUE_PATH, VALUE_QUERY,
+					     VALUE_FIELD, VALUE_JSON, VALUE_TYPED };
 
 enum { CODINGS = sizeof(codings) / sizeof(codings[0]) };
 

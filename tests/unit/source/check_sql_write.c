@@ -12,6 +12,47 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
+/* --- values ---------------------------------------------------------------------- */
+
+static const struct {
+	const char *value;
+	bool is_typed;
+	const char *stored; /* in a column without a type of its own */
+} stored[] = {
+	{ "5", true, "{\"t\":\"integer\",\"x\":5}" },
+	{ "5.5", true, "{\"t\":\"real\",\"x\":5.5}" },
+	{ "9223372036854775808", true, "{\"t\":\"real\",\"x\":9.223372036854776e+18}" },
+	{ "true", true, "{\"t\":\"integer\",\"x\":1}" },
+	{ "false", true, "{\"t\":\"integer\",\"x\":0}" },
+	{ "null", true, "{\"t\":\"null\",\"x\":null}" },
+	{ "\"5", true, "{\"t\":\"text\",\"x\":\"5\"}" },
+	{ "\"'); DROP TABLE kept; --", true, "{\"t\":\"text\",\"x\":\"'); DROP TABLE kept; --\"}" },
+	{ "{\"a\":[1]}", true, "{\"t\":\"text\",\"x\":\"{\\\"a\\\":[1]}\"}" },
+	{ "5", false, "{\"t\":\"text\",\"x\":\"5\"}" },
+	{ "null", false, "{\"t\":\"text\",\"x\":\"null\"}" },
+};
+
+START_TEST(a_value_is_stored_with_its_type)
+{
+	static struct rig_ask a;
+	struct shop s;
+	struct part *p;
+
+	shop_open(&s);
+	shop_execute(&s, "CREATE TABLE kept (x)");
+	p = shop_load(&s, "query = INSERT INTO kept VALUES (:x) RETURNING typeof(x) AS t, x\n"
+			  "rows = object\nbind.x = {body.x}\n");
+	p->value[0].is_typed = stored[_i].is_typed;
+	rig_ask_open(&s.rig, &a, p);
+	a.value[0] = slice_of(stored[_i].value);
+	ck_assert_int_eq(rig_ask_run(&s.rig, &a), 0);
+	ck_assert_msg(slice_eq(rig_ask_body(&a), slice_of(stored[_i].stored)), "%s gave %.*s",
+		      stored[_i].value, SLICE_PRINT(rig_ask_body(&a)));
+	rig_ask_close(&a);
+	shop_close(&s);
+}
+END_TEST
+
 /* --- others ---------------------------------------------------------------------- */
 
 START_TEST(waiting_for_anothers_lock_ends_with_the_time_out)
@@ -92,6 +133,8 @@ suite_source_sql_write(void)
 	TCase *t = tcase_create("sql_write");
 
 #ifdef HAVE_SQLITE
+	tcase_add_loop_test(t, a_value_is_stored_with_its_type, 0,
+			    sizeof(stored) / sizeof(stored[0]));
 	tcase_add_test(t, waiting_for_anothers_lock_ends_with_the_time_out);
 	tcase_add_loop_test(t, a_rule_of_the_database_is_a_conflict_and_nothing_changes, 0,
 			    sizeof(rules) / sizeof(rules[0]));
