@@ -183,6 +183,7 @@ unload(struct source *s)
 {
 	struct upstream *u = s->state;
 
+	upstream_set_unref(&u->set);
 	tls_client_free(&u->tls);
 }
 

@@ -10,6 +10,8 @@
  */
 #include "source/upstream_priv.h"
 
+#include <limits.h>
+
 typedef struct upstream_peer *(*pick_fn)(struct upstream_share *share,
 					 const struct upstream_errand *e);
 
@@ -41,14 +43,14 @@ upstream_balance_hash(struct slice text)
 static struct upstream_peer *
 peer_at(struct upstream_share *share, unsigned i)
 {
-	return &share->peers[(share->first + i) % share->upstream->count];
+	return share->peers[(share->first + i) % share->count];
 }
 
 /* Less under way, as a share of what it can take. */
 static bool
 is_freer(const struct upstream_peer *a, const struct upstream_peer *b)
 {
-	return (uint64_t)a->active * b->server->weight < (uint64_t)b->active * a->server->weight;
+	return (uint64_t)a->active * b->weight < (uint64_t)b->active * a->weight;
 }
 
 /* Smooth weighted round-robin: all gain by weight, the richest pays for all. With
@@ -59,13 +61,13 @@ take_turns(struct upstream_share *share, const struct upstream_peer *level)
 	struct upstream_peer *best = NULL;
 	int64_t total = 0;
 
-	for (unsigned i = 0; i < share->upstream->count; i++) {
+	for (unsigned i = 0; i < share->count; i++) {
 		struct upstream_peer *p = peer_at(share, i);
 
 		if (p->is_out || (level && is_freer(level, p)))
 			continue;
-		p->credit += p->server->weight;
-		total += p->server->weight;
+		p->credit += p->weight;
+		total += p->weight;
 		if (!best || p->credit > best->credit)
 			best = p;
 	}
@@ -86,7 +88,7 @@ least_requests(struct upstream_share *share, const struct upstream_errand *e)
 	struct upstream_peer *least = NULL;
 
 	(void)e;
-	for (unsigned i = 0; i < share->upstream->count; i++) {
+	for (unsigned i = 0; i < share->count; i++) {
 		struct upstream_peer *p = peer_at(share, i);
 
 		if (!p->is_out && (!least || is_freer(p, least)))
@@ -102,12 +104,14 @@ draw(struct upstream_share *share, const struct upstream_peer *other)
 	struct upstream_peer *p = NULL;
 	uint64_t total = 0;
 
-	for (unsigned i = 0; i < share->upstream->count; i++) {
-		if (share->peers[i].is_out || &share->peers[i] == other)
+	for (unsigned i = 0; i < share->count; i++) {
+		struct upstream_peer *one = share->peers[i];
+
+		if (one->is_out || one == other)
 			continue;
-		total += share->peers[i].server->weight;
-		if (random_below(&share->env->random, total) < share->peers[i].server->weight)
-			p = &share->peers[i];
+		total += one->weight;
+		if (random_below(&share->env->random, total) < one->weight)
+			p = one;
 	}
 	return p;
 }
@@ -124,12 +128,12 @@ two_choices(struct upstream_share *share, const struct upstream_errand *e)
 
 /* A server draws once per unit of its weight. */
 static uint64_t
-best_draw(const struct upstream_server *server, uint64_t key)
+best_draw(const struct upstream_peer *p, uint64_t key)
 {
 	uint64_t best = 0;
 
-	for (uint64_t i = 0; i < server->weight; i++) {
-		uint64_t drawn = mix(mix(key ^ server->identity) + i);
+	for (uint64_t i = 0; i < p->weight; i++) {
+		uint64_t drawn = mix(mix(key ^ p->server->identity) + i);
 
 		if (drawn > best)
 			best = drawn;
@@ -148,12 +152,13 @@ by_hash(struct upstream_share *share, const struct upstream_errand *e)
 
 	if (!text.at)
 		return take_turns(share, NULL);
-	for (unsigned i = 0; i < share->upstream->count; i++) {
-		uint64_t drawn = best_draw(share->peers[i].server, key);
+	for (unsigned i = 0; i < share->count; i++) {
+		struct upstream_peer *p = share->peers[i];
+		uint64_t drawn = best_draw(p, key);
 
-		if (share->peers[i].is_out || (best && drawn <= most))
+		if (p->is_out || (best && drawn <= most))
 			continue;
-		best = &share->peers[i];
+		best = p;
 		most = drawn;
 	}
 	return best;
@@ -172,7 +177,7 @@ static bool
 was_asked(const struct upstream_errand *e, const struct upstream_peer *p)
 {
 	for (unsigned i = 0; i < e->retries; i++) {
-		if (e->asked[i] == p)
+		if (e->asked[i] == p->number)
 			return true;
 	}
 	return false;
@@ -184,8 +189,8 @@ mark(struct upstream_share *share, const struct upstream_errand *e, bool with_tr
 	uint64_t now = loop_now(&share->env->loop);
 	unsigned left = 0;
 
-	for (unsigned i = 0; i < share->upstream->count; i++) {
-		struct upstream_peer *p = &share->peers[i];
+	for (unsigned i = 0; i < share->count; i++) {
+		struct upstream_peer *p = share->peers[i];
 
 		p->is_out = was_asked(e, p) || (!with_troubled && upstream_eject_is_out(p, now));
 		left += !p->is_out;
@@ -193,14 +198,31 @@ mark(struct upstream_share *share, const struct upstream_errand *e, bool with_tr
 	return left;
 }
 
+/* Of those that are not out, only the lowest rank stays. */
+static void
+keep_first_rank(struct upstream_share *share)
+{
+	unsigned least = UINT_MAX;
+
+	for (unsigned i = 0; i < share->count; i++) {
+		const struct upstream_peer *p = share->peers[i];
+
+		if (!p->is_out && p->rank < least)
+			least = p->rank;
+	}
+	for (unsigned i = 0; i < share->count; i++)
+		share->peers[i]->is_out |= share->peers[i]->rank > least;
+}
+
 /* Marks who is out. Where none would be left, those in trouble are in, and then all. */
 static void
 choose(struct upstream_share *share, const struct upstream_errand *e)
 {
-	if (mark(share, e, false) > 0 || mark(share, e, true) > 0)
-		return;
-	for (unsigned i = 0; i < share->upstream->count; i++)
-		share->peers[i].is_out = false;
+	bool is_any = mark(share, e, false) > 0 || mark(share, e, true) > 0;
+
+	for (unsigned i = 0; i < share->count && !is_any; i++)
+		share->peers[i]->is_out = false;
+	keep_first_rank(share);
 }
 
 bool
@@ -209,8 +231,8 @@ upstream_balance_has_other(const struct upstream_errand *e, const struct upstrea
 	struct upstream_share *share = e->share;
 	uint64_t now = loop_now(&share->env->loop);
 
-	for (unsigned i = 0; i < share->upstream->count; i++) {
-		const struct upstream_peer *other = &share->peers[i];
+	for (unsigned i = 0; i < share->count; i++) {
+		const struct upstream_peer *other = share->peers[i];
 
 		if (other != p && !was_asked(e, other) && !upstream_eject_is_out(other, now))
 			return true;
@@ -221,8 +243,8 @@ upstream_balance_has_other(const struct upstream_errand *e, const struct upstrea
 struct upstream_peer *
 upstream_balance_pick(struct upstream_share *share, const struct upstream_errand *e)
 {
-	if (share->upstream->count == 1)
-		return share->peers;
+	if (share->count == 1)
+		return share->peers[0];
 	choose(share, e);
 	return picks[share->upstream->conf->balance](share, e);
 }

@@ -81,6 +81,7 @@ upstream_conn_close(struct upstream_conn *c)
 	list_append(&c->share->closed, &c->link);
 	loop_last(l, &c->end);
 	c->share->open--;
+	upstream_peers_close(c->share, c->peer);
 	if (!list_is_empty(&c->share->waiting))
 		upstream_share_serve(c->share);
 }
@@ -130,8 +131,7 @@ upstream_conn_fail(struct upstream_conn *c, int err)
 	note_failure(c, err);
 	e = upstream_conn_let_go(c);
 
-	log_debug("upstream server %.*s: %s", SLICE_PRINT(c->peer->server->authority),
-		  err_text(err));
+	log_debug("upstream server %.*s: %s", SLICE_PRINT(c->peer->server->label), err_text(err));
 	upstream_conn_close(c);
 	if (e)
 		upstream_errand_fail(e, c->peer, why, err);
@@ -341,7 +341,7 @@ on_work(struct deferred *d)
 static bool
 can_be_kept(struct upstream_conn *c)
 {
-	if (!c->keeps_alive || !c->is_sent || c->is_broken || c->is_peer_done ||
+	if (c->peer->is_gone || !c->keeps_alive || !c->is_sent || c->is_broken || c->is_peer_done ||
 	    c->share->upstream->conf->keepalive_timeout == 0)
 		return false;
 	/* Bytes after the response belong to nothing that was asked for. */
@@ -459,6 +459,7 @@ upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e)
 	chunks_init(&c->out, &e->share->env->store);
 	io_init(&c->io, &e->share->env->loop, -1, on_ready);
 	c->share->open++;
+	p->conns++;
 	err = connect_next(c);
 	upstream_conn_touch(c);
 	if (!err)

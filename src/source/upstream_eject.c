@@ -24,8 +24,8 @@ upstream_eject_is_out(const struct upstream_peer *p, uint64_t now_ns)
 static bool
 is_last(const struct upstream_share *share, const struct upstream_peer *p)
 {
-	for (unsigned i = 0; i < share->upstream->count; i++) {
-		const struct upstream_peer *other = &share->peers[i];
+	for (unsigned i = 0; i < share->count; i++) {
+		const struct upstream_peer *other = share->peers[i];
 
 		if (other != p && other->ejections == 0 && !gauge_read(&other->server->down))
 			return false;
@@ -36,8 +36,8 @@ is_last(const struct upstream_share *share, const struct upstream_peer *p)
 static void
 try_all(struct upstream_share *share)
 {
-	for (unsigned i = 0; i < share->upstream->count; i++)
-		share->peers[i].out_until_ns = 0;
+	for (unsigned i = 0; i < share->count; i++)
+		share->peers[i]->out_until_ns = 0;
 }
 
 static void
@@ -50,7 +50,7 @@ eject(struct upstream_share *share, struct upstream_peer *p)
 		time_ns = clock_after(time_ns, time_ns);
 	if (p->ejections++ == 0)
 		log_warning("upstream %.*s: %.*s is left out: %u failures in a row",
-			    SLICE_PRINT(share->upstream->name), SLICE_PRINT(p->server->authority),
+			    SLICE_PRINT(share->upstream->name), SLICE_PRINT(p->server->label),
 			    p->failures);
 	p->out_until_ns = clock_after(loop_now(&share->env->loop), time_ns);
 	count_add(share->env->counters, COUNTER_UPSTREAM_EJECTED, 1);
@@ -66,7 +66,7 @@ note_answer(struct upstream_share *share, struct upstream_peer *p)
 	p->ejections = 0;
 	p->out_until_ns = 0;
 	log_notice("upstream %.*s: %.*s answers again", SLICE_PRINT(share->upstream->name),
-		   SLICE_PRINT(p->server->authority));
+		   SLICE_PRINT(p->server->label));
 	count_add(share->env->counters, COUNTER_UPSTREAM_RETURNED, 1);
 }
 
@@ -81,7 +81,7 @@ upstream_eject_note(struct upstream_share *share, struct upstream_peer *p, bool 
 	}
 	if (p->failures < after)
 		p->failures++;
-	if (after == 0 || p->failures < after || share->upstream->count == 1)
+	if (after == 0 || p->failures < after || share->count == 1)
 		return;
 	if (p->ejections == 0 && is_last(share, p))
 		try_all(share);

@@ -19,9 +19,10 @@ enum { ANSWER_BYTES = 4096, ANSWER_FIELDS = 64, JITTER_SHIFT = 3 };
 
 enum check_state { CHECK_WAITING, CHECK_CONNECTING, CHECK_ANSWERING };
 
-struct check {
+struct upstream_check {
 	struct upstream_share *share; /* borrowed */
-	struct upstream_server *server; /* borrowed, of the site */
+	struct upstream_peer *peer; /* borrowed: the owner */
+	struct upstream_server *server; /* borrowed: the peer's */
 	struct io io;
 	struct timer timer; /* the next check, or the end of this one */
 	size_t sent, heard; /* bytes */
@@ -32,18 +33,13 @@ struct check {
 	char answer[ANSWER_BYTES];
 };
 
-struct upstream_checks {
-	unsigned count;
-	struct check at[];
-};
-
 static const struct h1_limits limits = {
 	.max_head_bytes = ANSWER_BYTES,
 	.max_fields = ANSWER_FIELDS,
 };
 
 static struct env *
-env_of(const struct check *k)
+env_of(const struct upstream_check *k)
 {
 	return k->share->env;
 }
@@ -51,10 +47,12 @@ env_of(const struct check *k)
 /* --- what follows from a check -------------------------------------------------------- */
 
 static void
-turn_to(struct check *k, bool is_well)
+turn_to(struct upstream_check *k, bool is_well)
 {
-	struct slice name = k->share->upstream->name, server = k->server->authority;
+	struct slice name = k->share->upstream->name, server = k->server->label;
 
+	if (is_well)
+		gauge_set(&k->server->up_ns, loop_now(&env_of(k)->loop));
 	gauge_set(&k->server->down, !is_well);
 	if (is_well)
 		log_notice("upstream %.*s: %.*s is well again", SLICE_PRINT(name),
@@ -67,7 +65,7 @@ turn_to(struct check *k, bool is_well)
 }
 
 static void
-judge(struct check *k, bool is_well)
+judge(struct upstream_check *k, bool is_well)
 {
 	const struct upstream_conf *conf = k->share->upstream->conf;
 	bool was_well = !gauge_read(&k->server->down);
@@ -85,7 +83,7 @@ judge(struct check *k, bool is_well)
 
 /* Servers are not all asked at the same moment. */
 static uint64_t
-next_ns(struct check *k)
+next_ns(struct upstream_check *k)
 {
 	uint64_t interval = k->share->upstream->conf->health_interval;
 	uint64_t jitter = random_below(&env_of(k)->random, (interval >> JITTER_SHIFT) + 1);
@@ -95,23 +93,17 @@ next_ns(struct check *k)
 
 /* A timer that is set is moved without memory. */
 static void
-set_timer(struct check *k, uint64_t at_ns)
+set_timer(struct upstream_check *k, uint64_t at_ns)
 {
 	if (loop_set_timer(&env_of(k)->loop, &k->timer, at_ns) != 0)
 		log_error("upstream %.*s: no memory for health checks; they end",
 			  SLICE_PRINT(k->share->upstream->name));
 }
 
-static struct upstream_peer *
-peer_of(const struct check *k)
-{
-	return &k->share->peers[k->server - k->share->upstream->servers];
-}
-
 static void
-end(struct check *k, bool is_well)
+end(struct upstream_check *k, bool is_well)
 {
-	upstream_tls_keep_session(&k->io, peer_of(k));
+	upstream_tls_keep_session(&k->io, k->peer);
 	io_close(&k->io);
 	k->state = CHECK_WAITING;
 	judge(k, is_well);
@@ -122,7 +114,7 @@ end(struct check *k, bool is_well)
 
 /* H1_MORE, or the end of the check. Interim responses are dropped. */
 static bool
-is_complete(struct check *k, bool *is_well)
+is_complete(struct upstream_check *k, bool *is_well)
 {
 	struct field at[ANSWER_FIELDS];
 	struct slice in = slice_make(k->answer, k->heard);
@@ -141,7 +133,7 @@ is_complete(struct check *k, bool *is_well)
 }
 
 static void
-read_answer(struct check *k)
+read_answer(struct upstream_check *k)
 {
 	bool is_well = false;
 
@@ -160,7 +152,7 @@ read_answer(struct check *k)
 }
 
 static void
-send_request(struct check *k)
+send_request(struct upstream_check *k)
 {
 	struct slice rest = slice_after(k->server->health, k->sent);
 	long n = rest.len > 0 ? io_write_bytes(&k->io, rest) : 0;
@@ -173,7 +165,7 @@ send_request(struct check *k)
 static void on_ready(struct io *io, unsigned ready);
 
 static int
-connect_next(struct check *k)
+connect_next(struct upstream_check *k)
 {
 	const struct upstream_server *server = k->server;
 
@@ -187,7 +179,7 @@ connect_next(struct check *k)
 
 /* False: not connected, not any more, or hands are being shaken. */
 static bool
-is_connected(struct check *k)
+is_connected(struct upstream_check *k)
 {
 	int err;
 
@@ -197,7 +189,7 @@ is_connected(struct check *k)
 			end(k, false);
 		return false;
 	}
-	err = upstream_tls_shake(&k->io, k->share, peer_of(k));
+	err = upstream_tls_shake(&k->io, k->share, k->peer);
 	if (err && err != ERR_BUSY)
 		end(k, false);
 	return err == 0;
@@ -206,7 +198,7 @@ is_connected(struct check *k)
 static void
 on_ready(struct io *io, unsigned ready)
 {
-	struct check *k = CONTAINER_OF(io, struct check, io);
+	struct upstream_check *k = CONTAINER_OF(io, struct upstream_check, io);
 
 	(void)ready;
 	if (k->state == CHECK_CONNECTING && !is_connected(k))
@@ -217,7 +209,7 @@ on_ready(struct io *io, unsigned ready)
 }
 
 static void
-begin(struct check *k)
+begin(struct upstream_check *k)
 {
 	k->state = CHECK_CONNECTING;
 	k->sent = k->heard = 0;
@@ -231,7 +223,7 @@ begin(struct check *k)
 static void
 on_time(struct timer *t)
 {
-	struct check *k = CONTAINER_OF(t, struct check, timer);
+	struct upstream_check *k = CONTAINER_OF(t, struct upstream_check, timer);
 
 	if (k->state == CHECK_WAITING)
 		begin(k);
@@ -260,40 +252,32 @@ upstream_health_request(const struct upstream *u, struct slice authority, struct
 	return writer_slice(&w);
 }
 
-struct upstream_checks *
-upstream_health_start(struct upstream_share *share)
+struct upstream_check *
+upstream_health_start(struct upstream_share *share, struct upstream_peer *p)
 {
-	unsigned count = share->upstream->count;
-	struct upstream_checks *all = mem_zalloc(1, sizeof(*all) + count * sizeof(all->at[0]));
+	struct upstream_check *k = mem_zalloc(1, sizeof(*k));
+	struct loop *l = &share->env->loop;
 
-	if (!all)
+	if (!k)
 		return NULL;
-	for (; all->count < count; all->count++) {
-		struct check *k = &all->at[all->count];
-		struct loop *l = &share->env->loop;
-
-		k->share = share;
-		k->server = &share->upstream->servers[all->count];
-		io_init(&k->io, l, -1, on_ready);
-		timer_init(&k->timer, on_time);
-		if (loop_set_timer(l, &k->timer, loop_now(l)) != 0) {
-			upstream_health_stop(&all);
-			return NULL;
-		}
-	}
-	return all;
+	k->share = share;
+	k->peer = p;
+	k->server = p->server;
+	io_init(&k->io, l, -1, on_ready);
+	timer_init(&k->timer, on_time);
+	if (loop_set_timer(l, &k->timer, loop_now(l)) != 0)
+		mem_free(&k);
+	return k;
 }
 
 void
-upstream_health_stop(struct upstream_checks **checks)
+upstream_health_stop(struct upstream_check **check)
 {
-	struct upstream_checks *all = *checks;
+	struct upstream_check *k = *check;
 
-	if (!all)
+	if (!k)
 		return;
-	for (unsigned i = 0; i < all->count; i++) {
-		io_close(&all->at[i].io);
-		loop_clear_timer(&env_of(&all->at[i])->loop, &all->at[i].timer);
-	}
-	mem_free(checks);
+	io_close(&k->io);
+	loop_clear_timer(&env_of(k)->loop, &k->timer);
+	mem_free(check);
 }

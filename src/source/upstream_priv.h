@@ -9,6 +9,8 @@
  *
  *   upstream.c           the source: keys, loading, one errand per subrequest
  *   upstream_servers.c   the list of servers: parsed and resolved by the builder
+ *   upstream_set.c       who they are at a time: found by names, merged, counted
+ *   upstream_peers.c     a worker's view of each, while they come and go
  *   upstream_share.c     a worker's share: admission, waiting list, idle conns
  *   upstream_balance.c   which server is asked next
  *   upstream_retry.c     whether a failure is worth another server
@@ -29,6 +31,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/ref.h"
 #include "net/io.h"
 #include "net/tls_client.h"
 #include "source/subrequest.h"
@@ -48,16 +51,33 @@ enum {
 /* --- read only, of the site ------------------------------------------------- */
 
 struct upstream_server {
-	struct slice authority; /* as declared: for Host and the log */
+	struct slice authority; /* as declared: for Host */
+	struct slice label; /* for the log */
 	const char *tls_name; /* that its certificate must have; NULL: it does not speak TLS */
 	struct address *addresses; /* in the order to try */
 	unsigned address_count;
 	unsigned weight; /* 1 to UPSTREAM_WEIGHT_MAX */
 	struct slice health; /* the request that asks how it is; empty without health_path */
-	/* 1: it is down. Set by the worker that asks, read by all; the one thing here that changes.
-	 */
-	struct gauge down;
+	/* 1: it is down; since when it is up again, monotonic ns (0: from the beginning). Set by
+	 * the worker that asks, read by all; all else stays as it is. */
+	struct gauge down, up_ns;
 	uint64_t identity; /* hash of its text, without the weight: the same in every process */
+	const struct upstream_server *name; /* of one that was found by its name: as declared */
+	struct ref users; /* of such a one */
+};
+
+/* A server's place in a set. */
+struct upstream_entry {
+	struct upstream_server *server; /* declared, or counted */
+	unsigned weight; /* 1 to UPSTREAM_WEIGHT_MAX */
+	unsigned rank; /* those of rank 1 are for when none of rank 0 can be asked, and so on */
+};
+
+/* The servers of an upstream at a time; immutable, counted. */
+struct upstream_set {
+	struct ref users;
+	unsigned count;
+	struct upstream_entry at[];
 };
 
 enum upstream_balance {
@@ -100,8 +120,9 @@ struct upstream_conf {
 
 struct upstream {
 	const struct upstream_conf *conf;
-	struct upstream_server *servers;
+	struct upstream_server *servers; /* as declared */
 	unsigned count;
+	struct upstream_set *set; /* counted: of those that need no looking for */
 	struct tls_client *tls; /* owned; NULL: no server speaks TLS */
 	struct slice name;
 	const char *limit; /* "upstream.NAME.max_pending" */
@@ -127,7 +148,13 @@ struct upstream_part {
 
 /* One server as a worker sees it. */
 struct upstream_peer {
-	const struct upstream_server *server; /* borrowed */
+	struct upstream_server *server; /* declared, or counted */
+	unsigned number; /* no other peer of the share has or had it */
+	unsigned weight, rank; /* as in upstream_entry */
+	struct list link; /* share->gone */
+	struct upstream_check *check; /* owned; NULL: another worker's, or none */
+	unsigned conns; /* open ones, idle and connecting ones included */
+	bool is_gone; /* not in the set any more: it ends with its last connection */
 	struct list idle; /* of upstream_conn.link, newest first */
 	struct ssl_session_st *session; /* owned: of a connection that ended; NULL: none */
 	unsigned address; /* the one that worked last */
@@ -163,7 +190,7 @@ struct upstream_breaker {
 	struct upstream_second seconds[UPSTREAM_WINDOW_S];
 };
 
-struct upstream_checks;
+struct upstream_check;
 
 struct upstream_share {
 	const struct upstream *upstream; /* borrowed */
@@ -177,9 +204,12 @@ struct upstream_share {
 	uint64_t mean_ns; /* of an errand on a connection, smoothed */
 	struct list waiting; /* of upstream_errand.link, oldest first */
 	struct list closed; /* of upstream_conn.link: freed at the end of the turn */
-	struct deferred serve;
-	struct upstream_checks *checks; /* owned; NULL: another worker's, or none */
-	struct upstream_peer peers[]; /* upstream->count */
+	struct deferred serve, sweep;
+	bool checks_health; /* this worker, for all */
+	struct list gone; /* of upstream_peer.link: the last connections of some end */
+	unsigned numbers; /* of peers, given so far */
+	unsigned count;
+	struct upstream_peer **peers; /* owned array of `count` owned ones, in the set's order */
 };
 
 /* What carries an errand: an HTTP/1.1 connection. */
@@ -202,7 +232,7 @@ struct upstream_errand {
 	struct list link; /* share->waiting */
 	struct timer timer; /* the deadline, while it waits; the end of a back-off */
 	uint64_t begun_ns; /* when it got a connection */
-	const struct upstream_peer *asked[UPSTREAM_RETRIES_MAX]; /* and failed; borrowed */
+	unsigned asked[UPSTREAM_RETRIES_MAX]; /* and failed: peers by their number */
 	uint8_t retries;
 	bool is_backing_off;
 	bool is_trying; /* one of breaker.trying */
@@ -250,6 +280,30 @@ struct upstream_conn {
 
 /* Reads `servers`, resolves names. Adds every mistake to b->errors. ERR_SYNTAX or ERR_MEMORY. */
 int upstream_servers_load(struct upstream *u, struct source *s, struct source_build *b) MUST_CHECK;
+
+/* --- upstream_set.c ---------------------------------------------------------- */
+
+/* Counts one more user of it. */
+struct upstream_set *upstream_set_ref(struct upstream_set *set);
+void upstream_set_unref(struct upstream_set **set);
+/* With room for so many entries, and none in it. NULL: no memory. */
+struct upstream_set *upstream_set_new(unsigned cap) MUST_CHECK;
+/* Takes another user of the server, if it is counted. */
+void upstream_set_add(struct upstream_set *set, struct upstream_entry entry);
+/* Of a server, which is not touched when it is declared. */
+struct upstream_server *upstream_server_ref(struct upstream_server *server);
+void upstream_server_unref(struct upstream_server **server);
+
+/* --- upstream_peers.c -------------------------------------------------------- */
+
+/* The share's servers are these from now on: the peers of those that were there stay as they are,
+ * those of others take no new errand, lose their idle conns, and end with the last one. ERR_MEMORY:
+ * nothing has changed. */
+int upstream_peers_set(struct upstream_share *share, const struct upstream_set *set) MUST_CHECK;
+/* A conn of p was closed. */
+void upstream_peers_close(struct upstream_share *share, struct upstream_peer *p);
+/* All of them, after their conns. */
+void upstream_peers_free(struct upstream_share *share);
 
 /* --- upstream_share.c -------------------------------------------------------- */
 
@@ -326,9 +380,11 @@ bool upstream_eject_is_out(const struct upstream_peer *p, uint64_t now_ns);
 /* The request for a server; an empty slice without memory. */
 struct slice upstream_health_request(const struct upstream *u, struct slice authority,
 				     struct arena *arena);
-/* Starts asking all servers, from the next turn on. NULL: no memory. */
-struct upstream_checks *upstream_health_start(struct upstream_share *share) MUST_CHECK;
-void upstream_health_stop(struct upstream_checks **checks);
+/* Starts asking a server, from the next turn on. NULL: no memory. */
+struct upstream_check *upstream_health_start(struct upstream_share *share,
+					     struct upstream_peer *p) MUST_CHECK;
+/* NULL is allowed. */
+void upstream_health_stop(struct upstream_check **check);
 
 /* --- upstream_breaker.c ------------------------------------------------------ */
 

@@ -31,7 +31,7 @@ static void
 fail_protocol(struct upstream_conn *c, const char *reason)
 {
 	count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_PROTOCOL, 1);
-	log_debug("upstream server %.*s: %s", SLICE_PRINT(c->peer->server->authority), reason);
+	log_debug("upstream server %.*s: %s", SLICE_PRINT(c->peer->server->label), reason);
 	upstream_conn_fail(c, ERR_PROTOCOL);
 }
 

@@ -89,7 +89,7 @@ is_worth_it(const struct upstream_errand *e, enum upstream_fault why, bool was_s
 	struct upstream_sending s;
 
 	if (why == UPSTREAM_FAULT_NONE || !(u->conf->retry_on & 1u << why) ||
-	    e->retries >= u->conf->retries || u->count == 1)
+	    e->retries >= u->conf->retries || e->share->count == 1)
 		return false;
 	s = upstream_request_sending(e->q);
 	if (!(method_flags(s.method) & METHOD_IDEMPOTENT))
@@ -139,7 +139,7 @@ upstream_retry_may(struct upstream_errand *e, const struct upstream_peer *p,
 		return refuse(e, COUNTER_UPSTREAM_RETRY_NO_TIME);
 	if (!is_paid(e->share))
 		return refuse(e, COUNTER_UPSTREAM_RETRY_NO_BUDGET);
-	e->asked[e->retries++] = p;
+	e->asked[e->retries++] = p->number;
 	count_add(e->share->env->counters, counters[why], 1);
 	return true;
 }

@@ -127,6 +127,7 @@ load_address(const struct upstream *u, struct upstream_server *server, struct sl
 	const char *wrong = read_weight(slice_trim(rest), &server->weight);
 
 	server->identity = upstream_balance_hash(url);
+	server->label = url;
 	server->addresses = arena_zalloc(b->arena, UPSTREAM_ADDRESSES, sizeof(*server->addresses));
 	if (!server->addresses)
 		return ERR_MEMORY;
@@ -134,6 +135,8 @@ load_address(const struct upstream *u, struct upstream_server *server, struct sl
 		return load_unix(server, url, s, b);
 	if (!wrong)
 		wrong = split(url, &server->authority, &is_tls);
+	if (!wrong)
+		server->label = server->authority;
 	if (wrong) {
 		conf_error_at(b->errors, s->section, "servers", "%s: %s", conf_quote(text).text,
 			      wrong);
@@ -206,6 +209,20 @@ load_tls(struct upstream *u, struct source *s, struct source_build *b)
 	return b->errors->errors > before ? ERR_SYNTAX : ERR_MEMORY;
 }
 
+static int
+make_set(struct upstream *u, struct source *s, struct source_build *b)
+{
+	u->set = upstream_set_new(u->count);
+	if (!u->set) {
+		conf_error_at(b->errors, s->section, "servers", "out of memory");
+		return ERR_MEMORY;
+	}
+	for (unsigned i = 0; i < u->count; i++)
+		upstream_set_add(u->set, (struct upstream_entry){ .server = &u->servers[i],
+								  .weight = u->servers[i].weight });
+	return 0;
+}
+
 int
 upstream_servers_load(struct upstream *u, struct source *s, struct source_build *b)
 {
@@ -224,5 +241,11 @@ upstream_servers_load(struct upstream *u, struct source *s, struct source_build 
 		if (err)
 			result = err;
 	}
-	return result ? result : load_tls(u, s, b);
+	if (!result)
+		result = make_set(u, s, b);
+	if (!result)
+		result = load_tls(u, s, b);
+	if (result)
+		upstream_set_unref(&u->set);
+	return result;
 }

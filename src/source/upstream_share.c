@@ -82,9 +82,9 @@ usable_idle(struct upstream_share *share)
 {
 	struct upstream_conn *c = NULL;
 
-	for (unsigned i = 0; i < share->upstream->count && !c; i++) {
-		if (!share->peers[i].is_out)
-			c = newest_idle(&share->peers[i]);
+	for (unsigned i = 0; i < share->count && !c; i++) {
+		if (!share->peers[i]->is_out)
+			c = newest_idle(share->peers[i]);
 	}
 	return c;
 }
@@ -94,8 +94,8 @@ any_idle(struct upstream_share *share)
 {
 	struct upstream_conn *c = NULL;
 
-	for (unsigned i = 0; i < share->upstream->count && !c; i++)
-		c = newest_idle(&share->peers[i]);
+	for (unsigned i = 0; i < share->count && !c; i++)
+		c = newest_idle(share->peers[i]);
 	return c;
 }
 
@@ -117,7 +117,7 @@ open_for(struct upstream_peer *p, struct upstream_errand *e)
 	if (!err)
 		return;
 	count_add(e->share->env->counters, COUNTER_UPSTREAM_CONNECT_FAILED, 1);
-	log_debug("upstream server %.*s: %s", SLICE_PRINT(p->server->authority), err_text(err));
+	log_debug("upstream server %.*s: %s", SLICE_PRINT(p->server->label), err_text(err));
 	if (err == ERR_CONNECT)
 		upstream_share_note(e->share, p, true);
 	upstream_errand_fail(
@@ -318,9 +318,8 @@ part_of(unsigned total, const struct lease *l)
 struct upstream_share *
 upstream_share_new(const struct upstream *u, struct lease *lease)
 {
-	struct upstream_share *share;
+	struct upstream_share *share = mem_zalloc(1, sizeof(*share));
 
-	share = mem_zalloc(1, sizeof(*share) + u->count * sizeof(share->peers[0]));
 	if (!share)
 		return NULL;
 	share->upstream = u;
@@ -328,20 +327,15 @@ upstream_share_new(const struct upstream *u, struct lease *lease)
 	share->max_connections = part_of(u->conf->max_connections, lease);
 	share->max_pending = part_of(u->conf->max_pending, lease);
 	/* Workers do not all begin with the same server. */
-	share->first = lease->worker % u->count;
+	share->first = lease->worker;
 	share->serve.run = on_serve;
+	/* One asks for all. */
+	share->checks_health = lease->worker == 0 && u->conf->health_path.len > 0;
 	list_init(&share->waiting);
 	list_init(&share->closed);
-	for (unsigned i = 0; i < u->count; i++) {
-		share->peers[i].server = &u->servers[i];
-		list_init(&share->peers[i].idle);
-	}
-	/* One asks for all. */
-	if (lease->worker == 0 && u->conf->health_path.len > 0) {
-		share->checks = upstream_health_start(share);
-		if (!share->checks)
-			mem_free(&share);
-	}
+	list_init(&share->gone);
+	if (upstream_peers_set(share, u->set) != 0)
+		upstream_share_free(&share);
 	return share;
 }
 
@@ -355,14 +349,12 @@ upstream_share_free(struct upstream_share **share)
 	if (!s)
 		return;
 	ASSERT(s->admitted == 0);
-	upstream_health_stop(&s->checks);
 	while ((c = any_idle(s)) != NULL)
 		upstream_conn_close(c);
 	while ((item = list_take(&s->closed)) != NULL)
 		upstream_conn_free(CONTAINER_OF(item, struct upstream_conn, link));
 	ASSERT(s->open == 0);
-	for (unsigned i = 0; i < s->upstream->count; i++)
-		tls_session_free(&s->peers[i].session);
+	upstream_peers_free(s);
 	loop_forget(&s->env->loop, &s->serve);
 	mem_free(share);
 }

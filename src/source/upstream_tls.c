@@ -20,7 +20,7 @@ upstream_tls_shake(struct io *io, struct upstream_share *share, struct upstream_
 		err = io_handshake(io);
 	if (err == ERR_CONNECT) {
 		log_warning("upstream %.*s: TLS with %.*s: %s", SLICE_PRINT(share->upstream->name),
-			    SLICE_PRINT(server->authority), tls_failure(io->tls));
+			    SLICE_PRINT(server->label), tls_failure(io->tls));
 		tls_session_free(&p->session);
 	}
 	return err;

@@ -40,7 +40,12 @@ errand(struct bed *b)
 static unsigned
 pick(struct bed *b, const struct upstream_errand *e)
 {
-	return (unsigned)(upstream_balance_pick(bed_share(b), e) - bed_share(b)->peers);
+	const struct upstream_peer *p = upstream_balance_pick(bed_share(b), e);
+	unsigned i = 0;
+
+	while (bed_share(b)->peers[i] != p)
+		i++;
+	return i;
 }
 
 static void
@@ -78,15 +83,15 @@ START_TEST(least_requests_asks_the_freest_by_weight)
 {
 	struct bed *b = open_three("4", "least-requests", "");
 	struct upstream_errand *e = errand(b);
-	struct upstream_peer *p = bed_share(b)->peers;
+	struct upstream_peer **p = bed_share(b)->peers;
 
-	p[A].active = 3;
-	p[B].active = p[C].active = 1;
+	p[A]->active = 3;
+	p[B]->active = p[C]->active = 1;
 	ck_assert_uint_eq(pick(b, e), A);
-	p[A].active = 8;
-	p[C].active = 2;
+	p[A]->active = 8;
+	p[C]->active = 2;
 	ck_assert_uint_eq(pick(b, e), B);
-	p[A].active = p[B].active = p[C].active = 0;
+	p[A]->active = p[B]->active = p[C]->active = 0;
 	bed_close(b);
 }
 END_TEST
@@ -108,7 +113,7 @@ START_TEST(p2c_draws_by_weight_and_never_takes_the_fullest)
 {
 	struct bed *b = open_three("2", "p2c", "");
 	struct upstream_errand *e = errand(b);
-	struct upstream_peer *p = bed_share(b)->peers;
+	struct upstream_peer **p = bed_share(b)->peers;
 	unsigned got[PEERS];
 
 	pick_many(b, e, 4000, got);
@@ -116,11 +121,11 @@ START_TEST(p2c_draws_by_weight_and_never_takes_the_fullest)
 	ck_assert_uint_lt(got[A], 2200);
 	ck_assert_uint_gt(got[B], 800);
 	ck_assert_uint_gt(got[C], 800);
-	p[B].active = 9;
+	p[B]->active = 9;
 	pick_many(b, e, 1000, got);
 	ck_assert_uint_eq(got[B], 0);
 	ck_assert_uint_gt(got[C], 0);
-	p[B].active = 0;
+	p[B]->active = 0;
 	bed_close(b);
 }
 END_TEST

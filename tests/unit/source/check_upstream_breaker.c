@@ -17,7 +17,7 @@ static void
 note(struct bed *b, bool has_failed, unsigned times)
 {
 	for (unsigned i = 0; i < times; i++)
-		upstream_share_note(bed_share(b), bed_share(b)->peers, has_failed);
+		upstream_share_note(bed_share(b), bed_share(b)->peers[0], has_failed);
 }
 
 static enum upstream_breaker_state

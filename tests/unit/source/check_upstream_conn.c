@@ -165,7 +165,7 @@ START_TEST(an_address_that_refuses_is_passed_over_and_remembered)
 		bed_await(b, a);
 		ck_assert_int_eq(a->err, 0);
 		bed_hang_up(fd);
-		ck_assert_uint_eq(((struct upstream_share *)bed_share(b))->peers[0].address, 1);
+		ck_assert_uint_eq(bed_share(b)->peers[0]->address, 1);
 	}
 	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_CONNECT_FAILED), 0);
 	bed_close(b);

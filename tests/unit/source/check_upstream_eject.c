@@ -18,25 +18,25 @@ static void
 fall(struct bed *b, unsigned server, unsigned times)
 {
 	for (unsigned i = 0; i < times; i++)
-		upstream_share_note(bed_share(b), &bed_share(b)->peers[server], true);
+		upstream_share_note(bed_share(b), bed_share(b)->peers[server], true);
 }
 
 static void
 succeed(struct bed *b, unsigned server)
 {
-	upstream_share_note(bed_share(b), &bed_share(b)->peers[server], false);
+	upstream_share_note(bed_share(b), bed_share(b)->peers[server], false);
 }
 
 static bool
 is_out(struct bed *b, unsigned server)
 {
-	return upstream_eject_is_out(&bed_share(b)->peers[server], loop_now(&bed_env(b)->loop));
+	return upstream_eject_is_out(bed_share(b)->peers[server], loop_now(&bed_env(b)->loop));
 }
 
 static void
 end_time(struct bed *b, unsigned server)
 {
-	bed_share(b)->peers[server].out_until_ns = 0;
+	bed_share(b)->peers[server]->out_until_ns = 0;
 }
 
 /* Asks once; the server's end of the connection, when it has heard the request. */
@@ -209,20 +209,20 @@ END_TEST
 START_TEST(one_request_at_a_time_tries_a_server_that_is_back)
 {
 	struct bed *b = bed_open_servers(quick, "", 2);
-	struct upstream_peer *p = bed_share(b)->peers;
+	struct upstream_peer **p = bed_share(b)->peers;
 	struct ask *a, *c;
 	int fd, other;
 
 	fall(b, FIRST, 3);
 	end_time(b, FIRST);
-	p[FIRST].credit = p[SECOND].credit = 0;
+	p[FIRST]->credit = p[SECOND]->credit = 0;
 	fd = ask_at(b, FIRST, &a);
 	ck_assert(is_out(b, FIRST));
 	other = ask_at(b, SECOND, &c);
 	bed_say_ok(b, fd);
 	bed_await(b, a);
 	ck_assert(!is_out(b, FIRST));
-	ck_assert_uint_eq(p[FIRST].ejections, 0);
+	ck_assert_uint_eq(p[FIRST]->ejections, 0);
 	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_RETURNED), 1);
 	bed_say_ok(b, other);
 	bed_await(b, c);
@@ -235,15 +235,15 @@ END_TEST
 START_TEST(a_failed_trial_doubles_the_time_up_to_a_ceiling)
 {
 	struct bed *b = bed_open_servers("eject_after = 3\neject_for = 1s", "", 2);
-	struct upstream_peer *p = bed_share(b)->peers;
+	struct upstream_peer **p = bed_share(b)->peers;
 	uint64_t now;
 
 	fall(b, FIRST, 3);
 	for (unsigned i = 0; i < 10; i++) {
 		now = loop_now(&bed_env(b)->loop);
-		ck_assert_uint_eq(p->out_until_ns, now + (CLOCK_SEC << (i < 5 ? i : 5)));
+		ck_assert_uint_eq(p[FIRST]->out_until_ns, now + (CLOCK_SEC << (i < 5 ? i : 5)));
 		fall(b, FIRST, 1); /* one that began before */
-		ck_assert_uint_eq(p->out_until_ns, now + (CLOCK_SEC << (i < 5 ? i : 5)));
+		ck_assert_uint_eq(p[FIRST]->out_until_ns, now + (CLOCK_SEC << (i < 5 ? i : 5)));
 		end_time(b, FIRST);
 		fall(b, FIRST, 1);
 	}

@@ -23,7 +23,7 @@ static const char bad[] = "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n";
 static bool
 is_down(struct bed *b, unsigned server)
 {
-	return gauge_read(&bed_share(b)->peers[server].server->down);
+	return gauge_read(&bed_share(b)->peers[server]->server->down);
 }
 
 static unsigned
@@ -217,8 +217,8 @@ START_TEST(the_last_that_is_well_is_not_ejected)
 	struct bed *b = open_judged(bad, good);
 
 	for (unsigned i = 0; i < 10; i++)
-		upstream_share_note(bed_share(b), &bed_share(b)->peers[SECOND], true);
-	ck_assert_uint_eq(bed_share(b)->peers[SECOND].ejections, 0);
+		upstream_share_note(bed_share(b), bed_share(b)->peers[SECOND], true);
+	ck_assert_uint_eq(bed_share(b)->peers[SECOND]->ejections, 0);
 	bed_close(b);
 }
 END_TEST

@@ -179,7 +179,7 @@ START_TEST(a_status_of_retry_on_is_asked_of_another_and_the_connection_kept)
 	expect_ok(b, a);
 	ck_assert_int_eq(a->q.response.status, 200);
 	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_RETRY_STATUS), 1);
-	bed_share(b)->peers[FIRST].credit = bed_share(b)->peers[SECOND].credit = 0;
+	bed_share(b)->peers[FIRST]->credit = bed_share(b)->peers[SECOND]->credit = 0;
 	a = bed_ask(b);
 	bed_expect(b, fd, "GET ");
 	bed_say_ok(b, fd);
@@ -322,11 +322,11 @@ static bool
 is_tried_again(struct bed *b)
 {
 	uint64_t before = bed_count(b, COUNTER_UPSTREAM_RETRY_CLOSED);
-	struct upstream_peer *p = bed_share(b)->peers;
+	struct upstream_peer **p = bed_share(b)->peers;
 	struct ask *a;
 	bool is_again;
 
-	p[FIRST].credit = p[SECOND].credit = 0; /* the first is next */
+	p[FIRST]->credit = p[SECOND]->credit = 0; /* the first is next */
 	a = bed_ask(b);
 	bed_reset(take(b, FIRST));
 	while (!a->is_ended && bed_count(b, COUNTER_UPSTREAM_RETRY_CLOSED) == before)

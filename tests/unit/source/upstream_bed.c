@@ -153,6 +153,8 @@ bed_complaint(const char *section, const char *part, int kind)
 	load(b, text);
 	conf_errors_write(&b->errors, &w);
 	said[w.len] = '\0';
+	if (b->source.state)
+		source_upstream.unload(&b->source);
 	conf_free(&b->conf);
 	conf_errors_fini(&b->errors);
 	arena_fini(&b->site);
@@ -229,6 +231,7 @@ bed_close(struct bed *b)
 	}
 	source_upstream.detach(&b->source, &b->lease);
 	bed_turn(b);
+	source_upstream.unload(&b->source);
 	ck_assert_uint_eq(b->env.loop.timers.count, 0);
 	for (unsigned i = 0; i < b->servers; i++)
 		bed_leave(b, i);
