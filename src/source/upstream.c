@@ -69,6 +69,11 @@ static const struct conf_key section_keys[] = {
 	  .help = "good checks in a row that bring a server back" },
 	{ "health_fall", CONF_UINT, FIELD_OF(health_fall), .def = "3", .min = 1, .max = 1000,
 	  .help = "bad checks in a row that take it out; the very first one decides alone" },
+	{ "slow_start", CONF_DURATION, FIELD_OF(slow_start), .def = "0",
+	  .max = INT64_C(3600000000000),
+	  .help = "over which the share of a server grows to its weight, from a hundredth of it, "
+		  "when it is new among others, a health check brought it back, or it answered "
+		  "after it was left out; not with balance = hash; 0: at once" },
 	{ "tls_ca", CONF_PATH, FIELD_OF(tls.ca),
 	  .help = "of https servers: whose certificates are trusted; else those that the system "
 		  "trusts" },

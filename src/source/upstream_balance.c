@@ -7,6 +7,9 @@
  *   p2c             the better of two that are drawn by weight
  *   hash            rendezvous: the highest draw of key and server wins, so that
  *                   a server that leaves moves its own keys and no others
+ *
+ * With slow_start, the share of a server that is new or has come back grows from
+ * a hundredth to all of it; not with hash, where it would move keys all the time.
  */
 #include "source/upstream_priv.h"
 
@@ -38,6 +41,37 @@ upstream_balance_hash(struct slice text)
 	return mix(h);
 }
 
+/* --- shares ------------------------------------------------------------------------- */
+
+enum { WEIGHT_UNIT = 100 };
+
+unsigned
+upstream_balance_weight(const struct upstream_peer *p, uint64_t slow_start_ns, uint64_t now_ns)
+{
+	uint64_t full = (uint64_t)p->weight * WEIGHT_UNIT, since, part;
+
+	if (slow_start_ns == 0)
+		return (unsigned)full;
+	since = gauge_read(&p->server->up_ns);
+	if (p->since_ns > since)
+		since = p->since_ns;
+	if (since == 0 || now_ns >= clock_after(since, slow_start_ns))
+		return (unsigned)full;
+	/* Another worker's clock may be ahead of this one's turn. */
+	part = now_ns > since ? full * (now_ns - since) / slow_start_ns : 0;
+	return part > 1 ? (unsigned)part : 1;
+}
+
+static void
+weigh(struct upstream_share *share)
+{
+	uint64_t now = loop_now(&share->env->loop);
+
+	for (unsigned i = 0; i < share->count; i++)
+		share->peers[i]->share_of = upstream_balance_weight(
+		    share->peers[i], share->upstream->conf->slow_start, now);
+}
+
 /* --- the ways ----------------------------------------------------------------------- */
 
 static struct upstream_peer *
@@ -50,7 +84,7 @@ peer_at(struct upstream_share *share, unsigned i)
 static bool
 is_freer(const struct upstream_peer *a, const struct upstream_peer *b)
 {
-	return (uint64_t)a->active * b->weight < (uint64_t)b->active * a->weight;
+	return (uint64_t)a->active * b->share_of < (uint64_t)b->active * a->share_of;
 }
 
 /* Smooth weighted round-robin: all gain by weight, the richest pays for all. With
@@ -66,8 +100,8 @@ take_turns(struct upstream_share *share, const struct upstream_peer *level)
 
 		if (p->is_out || (level && is_freer(level, p)))
 			continue;
-		p->credit += p->weight;
-		total += p->weight;
+		p->credit += p->share_of;
+		total += p->share_of;
 		if (!best || p->credit > best->credit)
 			best = p;
 	}
@@ -109,8 +143,8 @@ draw(struct upstream_share *share, const struct upstream_peer *other)
 
 		if (one->is_out || one == other)
 			continue;
-		total += one->weight;
-		if (random_below(&share->env->random, total) < one->weight)
+		total += one->share_of;
+		if (random_below(&share->env->random, total) < one->share_of)
 			p = one;
 	}
 	return p;
@@ -246,6 +280,7 @@ upstream_balance_pick(struct upstream_share *share, const struct upstream_errand
 	if (share->count == 1)
 		return share->peers[0];
 	choose(share, e);
+	weigh(share);
 	return picks[share->upstream->conf->balance](share, e);
 }
 

@@ -65,6 +65,7 @@ note_answer(struct upstream_share *share, struct upstream_peer *p)
 		return;
 	p->ejections = 0;
 	p->out_until_ns = 0;
+	p->since_ns = loop_now(&share->env->loop);
 	log_notice("upstream %.*s: %.*s answers again", SLICE_PRINT(share->upstream->name),
 		   SLICE_PRINT(p->server->label));
 	count_add(share->env->counters, COUNTER_UPSTREAM_RETURNED, 1);

@@ -31,6 +31,8 @@ new_peer(struct upstream_share *share, const struct upstream_entry *entry)
 		return NULL;
 	p->number = ++share->numbers;
 	p->server = upstream_server_ref(entry->server);
+	/* Where all are new, none is behind another. */
+	p->since_ns = share->count > 0 ? loop_now(&share->env->loop) : 0;
 	list_init(&p->idle);
 	list_init(&p->link);
 	if (!share->checks_health)

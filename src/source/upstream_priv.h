@@ -112,6 +112,7 @@ struct upstream_conf {
 	unsigned breaker_error_rate; /* percent; 0: no breaker */
 	unsigned breaker_min_requests; /* in the window */
 	uint64_t eject_for, breaker_open_for; /* ns */
+	uint64_t slow_start; /* ns; 0: servers have all of their weight at once */
 	struct slice health_path;
 	uint64_t health_interval, health_timeout; /* ns */
 	unsigned health_rise, health_fall; /* checks in a row */
@@ -149,6 +150,8 @@ struct upstream_part {
 /* One server as a worker sees it. */
 struct upstream_peer {
 	struct upstream_server *server; /* declared, or counted */
+	uint64_t since_ns; /* it came, or its ejection ended; 0: it was there from the beginning */
+	unsigned share_of; /* what it weighs now, see upstream_balance_weight() */
 	unsigned number; /* no other peer of the share has or had it */
 	unsigned weight, rank; /* as in upstream_entry */
 	struct list link; /* share->gone */
@@ -365,6 +368,10 @@ struct upstream_peer *upstream_balance_pick(struct upstream_share *share,
 					    const struct upstream_errand *e);
 /* There is a server that it did not ask yet, beside p. */
 bool upstream_balance_has_other(const struct upstream_errand *e, const struct upstream_peer *p);
+/* What p weighs now, in hundredths of a weight: all of it, or less while it is new or has come
+ * back; at least one. */
+unsigned upstream_balance_weight(const struct upstream_peer *p, uint64_t slow_start_ns,
+				 uint64_t now_ns);
 /* No other server will do, only because it has a connection at hand. */
 bool upstream_balance_is_strict(const struct upstream_errand *e);
 

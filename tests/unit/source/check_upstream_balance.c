@@ -259,6 +259,88 @@ START_TEST(room_is_made_for_the_server_of_a_key)
 }
 END_TEST
 
+static const struct ramp {
+	unsigned weight;
+	uint64_t since_ms, up_ms, now_ms;
+	unsigned share;
+} ramps[] = {
+	{ 1, 0, 0, 0, 100 }, /* there from the beginning */
+	{ 1, 1000, 0, 1000, 1 },     { 1, 1000, 0, 900, 1 }, /* another worker's clock is ahead */
+	{ 1, 1000, 0, 1500, 5 },     { 1, 1000, 0, 6000, 50 },  { 1, 1000, 0, 10999, 99 },
+	{ 1, 1000, 0, 11000, 100 },  { 3, 1000, 0, 6000, 150 }, { 256, 1000, 0, 1001, 2 },
+	{ 1, 0, 2000, 7000, 50 }, /* a health check brought it back */
+	{ 1, 1000, 2000, 7000, 50 }, /* the later of both */
+	{ 1, 2000, 1000, 7000, 50 },
+};
+
+enum { RAMPS = sizeof(ramps) / sizeof(ramps[0]) };
+
+START_TEST(a_share_grows_in_a_straight_line)
+{
+	const struct ramp *r = &ramps[_i];
+	struct upstream_server server = { .weight = r->weight };
+	struct upstream_peer p = { .server = &server,
+				   .weight = r->weight,
+				   .since_ns = r->since_ms * CLOCK_MS };
+
+	gauge_set(&server.up_ns, r->up_ms * CLOCK_MS);
+	ck_assert_uint_eq(upstream_balance_weight(&p, 10 * CLOCK_SEC, r->now_ms * CLOCK_MS),
+			  r->share);
+	ck_assert_uint_eq(upstream_balance_weight(&p, 0, r->now_ms * CLOCK_MS), r->weight * 100);
+}
+END_TEST
+
+START_TEST(a_server_that_came_back_gets_its_share_slowly)
+{
+	static const char *const balances[] = { "round-robin\nslow_start = 10s",
+						"least-requests\nslow_start = 10s",
+						"p2c\nslow_start = 10s" };
+	struct bed *b = open_three("1", balances[_i], "");
+	struct upstream_errand *e;
+	unsigned got[PEERS];
+
+	bed_freeze(b);
+	e = errand(b);
+	bed_share(b)->peers[A]->since_ns = loop_now(&bed_env(b)->loop);
+	pick_many(b, e, 2010, got);
+	ck_assert_uint_lt(got[A], 50); /* of p2c: one of two draws */
+	bed_pass(b, 5000);
+	pick_many(b, e, 1000, got);
+	ck_assert_uint_gt(got[A], 150);
+	ck_assert_uint_lt(got[A], 290);
+	bed_pass(b, 5000);
+	pick_many(b, e, 900, got);
+	ck_assert_uint_gt(got[A], 250);
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(a_higher_rank_is_for_when_no_lower_one_can_be_asked)
+{
+	struct bed *b = open_three("1", "round-robin", "");
+	struct upstream_errand *e = errand(b);
+	struct upstream_peer **p = bed_share(b)->peers;
+	unsigned got[PEERS];
+
+	p[B]->rank = 1;
+	p[C]->rank = 2;
+	pick_many(b, e, 10, got);
+	ck_assert_uint_eq(got[A], 10);
+	gauge_set(&p[A]->server->down, 1);
+	pick_many(b, e, 10, got);
+	ck_assert_uint_eq(got[B], 10);
+	e->asked[e->retries++] = p[B]->number;
+	pick_many(b, e, 10, got);
+	ck_assert_uint_eq(got[C], 10);
+	e->retries = 0;
+	gauge_set(&p[B]->server->down, 1);
+	gauge_set(&p[C]->server->down, 1);
+	pick_many(b, e, 10, got);
+	ck_assert_uint_eq(got[A], 10);
+	bed_close(b);
+}
+END_TEST
+
 Suite *
 suite_source_upstream_balance(void)
 {
@@ -275,6 +357,9 @@ suite_source_upstream_balance(void)
 	tcase_add_test(t, a_request_without_a_key_takes_its_turn);
 	tcase_add_test(t, hash_and_its_key_need_one_another);
 	tcase_add_test(t, room_is_made_for_the_server_of_a_key);
+	tcase_add_loop_test(t, a_share_grows_in_a_straight_line, 0, RAMPS);
+	tcase_add_loop_test(t, a_server_that_came_back_gets_its_share_slowly, 0, 3);
+	tcase_add_test(t, a_higher_rank_is_for_when_no_lower_one_can_be_asked);
 	suite_add_tcase(s, t);
 	return s;
 }
