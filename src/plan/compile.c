@@ -7,6 +7,8 @@
 #include "config/suggest.h"
 #include "plan/plan_priv.h"
 
+enum { EACH_DEFAULT = 100, EACH_AT_ONCE_DEFAULT = 8 };
+
 struct compiling {
 	struct plan *plan;
 	struct plan_build *build;
@@ -124,6 +126,24 @@ read_pick(struct compiling *c, struct plan_part *pp)
 	return err;
 }
 
+/* Keys that are for lists alone. */
+static void
+check_each(struct compiling *c, const struct plan_part *pp)
+{
+	static const char *const keys[] = { "foreach_max", "foreach_at_once", "foreach_fallback" };
+	struct conf_section *s = pp->part.section;
+	struct slice fallback = pp->conf.each_fallback;
+	size_t offset;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (conf_is_set(s, keys[i]) && pp->conf.each.len == 0)
+			conf_error_at(c->errors, s, keys[i], "is for parts with foreach");
+	}
+	if (fallback.len && json_validate(fallback, JSON_DEPTH_MAX - 2, &offset) != 0)
+		conf_error_at(c->errors, s, "foreach_fallback", "%s is not JSON: see its byte %zu",
+			      conf_quote(fallback).text, offset + 1);
+}
+
 static int
 read_part_keys(struct compiling *c, struct plan_part *pp)
 {
@@ -131,6 +151,7 @@ read_part_keys(struct compiling *c, struct plan_part *pp)
 	check_fallback(c, pp);
 	check_optional(c, pp);
 	check_timeout(c, pp);
+	check_each(c, pp);
 	read_expect(c, pp);
 	read_after(c, pp);
 	return read_pick(c, pp);
@@ -215,12 +236,12 @@ compile_text(struct compiling *c, const struct conf_section *section, const char
 
 static int
 compile_value(struct compiling *c, struct plan_part *pp, struct part_value *v,
-	      struct template **compiled)
+	      const struct template_names *names, struct template **compiled)
 {
 	struct slice text;
 	int err;
 
-	*compiled = compile_text(c, pp->part.section, v->key, v->text, v->coding, &c->scope, &err);
+	*compiled = compile_text(c, pp->part.section, v->key, v->text, v->coding, names, &err);
 	if (!*compiled)
 		return err;
 	pp->needs |= template_needs(*compiled).parts;
@@ -255,6 +276,38 @@ compile_when(struct compiling *c, struct plan_part *pp)
 	return err;
 }
 
+/* {item} must mean one thing. */
+static void
+check_item(struct compiling *c, const struct plan_part *pp)
+{
+	bool is_taken = find_part(c, SLICE("item")) >= 0;
+
+	for (unsigned i = 0; i < c->plan->params; i++)
+		is_taken |= slice_eq(c->plan->param[i], SLICE("item"));
+	if (is_taken)
+		conf_error_at(c->errors, pp->part.section, "foreach",
+			      "{item} would mean an element of it, and a part or path parameter of "
+			      "that name");
+}
+
+/* The list, of which each element becomes {item}. */
+static int
+compile_each(struct compiling *c, struct plan_part *pp)
+{
+	struct conf_section *s = pp->part.section;
+	int err;
+
+	check_item(c, pp);
+	if (pp->conf.each_max == 0)
+		pp->conf.each_max = EACH_DEFAULT;
+	if (pp->conf.each_at_once == 0)
+		pp->conf.each_at_once = EACH_AT_ONCE_DEFAULT;
+	pp->each = compile_text(c, s, "foreach", pp->conf.each, VALUE_JSON, &c->scope, &err);
+	if (pp->each)
+		pp->needs |= template_needs(pp->each).parts;
+	return err;
+}
+
 /* When no value holds a variable, every run uses the same array. */
 static int
 share_constants(struct compiling *c, struct plan_part *pp)
@@ -277,15 +330,19 @@ share_constants(struct compiling *c, struct plan_part *pp)
 static int
 compile_values(struct compiling *c, struct plan_part *pp)
 {
+	struct template_names names = c->scope;
 	struct part *part = &pp->part;
 
+	names.has_item = pp->conf.each.len > 0;
+	if (names.has_item && compile_each(c, pp) != 0)
+		return ERR_MEMORY;
 	pp->value = arena_zalloc(c->arena, part->values + 1, sizeof(*pp->value));
 	if (!pp->value)
 		return ERR_MEMORY;
 	for (unsigned i = 0; i < part->values; i++) {
 		if (part->value[i].line == 0)
 			part->value[i].line = conf_line(part->section, part->value[i].key);
-		if (compile_value(c, pp, &part->value[i], &pp->value[i]) != 0)
+		if (compile_value(c, pp, &part->value[i], &names, &pp->value[i]) != 0)
 			return ERR_MEMORY;
 	}
 	pp->after |= pp->needs;
@@ -328,7 +385,8 @@ add_batches(struct plan *p, bool is_optional)
 		const struct source *s = p->part[i].part.source;
 		unsigned k = 0;
 
-		if (!s || !s->ops->reserve || p->part[i].is_optional != is_optional)
+		if (!s || !s->ops->reserve || p->part[i].is_optional != is_optional ||
+		    p->part[i].each)
 			continue;
 		while (k < p->batches &&
 		       (p->batch[k].source != s || p->batch[k].is_optional != is_optional))
@@ -427,6 +485,20 @@ check_room(const struct compiling *c, const struct plan_batch *b)
 	}
 }
 
+/* The first of a list's elements are admitted as one, too. */
+static void
+check_each_room(const struct compiling *c, const struct plan_part *pp)
+{
+	const struct pool *pool = pp->each && pp->part.source ? pool_of(pp) : NULL;
+
+	if (pool && pp->conf.each_at_once > room_of(c, pool))
+		conf_error_at(c->errors, pp->part.section, "foreach_at_once",
+			      "%u elements need pool %s at once, which has room for %u jobs: they "
+			      "would always be refused; give it more max_queue (%s)",
+			      pp->conf.each_at_once, pool_name(pool), room_of(c, pool),
+			      place_of_queue(c, pool).text);
+}
+
 /* Templates of the route's own section. */
 static int
 compile_own_texts(struct compiling *c)
@@ -506,5 +578,7 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 	compile_spool(&c);
 	for (unsigned i = 0; i < p->batches; i++)
 		check_room(&c, &p->batch[i]);
+	for (unsigned i = 0; i < p->count; i++)
+		check_each_room(&c, &p->part[i]);
 	return p->is_faulty || c.errors->errors > before ? ERR_SYNTAX : 0;
 }

@@ -405,6 +405,19 @@ write_condition(const struct explaining *e, const struct plan_part *pp)
 }
 
 static void
+write_list(const struct explaining *e, const struct plan_part *pp)
+{
+	if (!pp->each)
+		return;
+	begin_line(e, "For each");
+	writer_put(e->w, pp->part.name);
+	writer_text(e->w, ": ");
+	writer_put(e->w, slice_trim(pp->conf.each));
+	writer_format(e->w, ", at most %u elements, %u at once\n", pp->conf.each_max,
+		      pp->conf.each_at_once);
+}
+
+static void
 write_bounds(const struct explaining *e, unsigned first)
 {
 	const struct plan_part *pp = &e->plan->part[first];
@@ -478,6 +491,8 @@ explain_text(const struct plan *p, uint64_t max_body, struct writer *w)
 	write_table(&e);
 	for (unsigned i = 0; i < p->count; i++)
 		write_condition(&e, &p->part[i]);
+	for (unsigned i = 0; i < p->count; i++)
+		write_list(&e, &p->part[i]);
 	write_time(&e);
 	write_memory(&e);
 	write_width(&e);

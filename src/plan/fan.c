@@ -15,7 +15,7 @@
  */
 #include "base/assert.h"
 #include "base/clock.h"
-#include "plan/run_priv.h"
+#include "plan/each.h"
 
 static void settle(struct run *r);
 
@@ -101,6 +101,22 @@ end_part(struct run *r, struct run_part *p, enum outcome outcome)
 	if (outcome == OUTCOME_OK || p->plan->has_fallback)
 		r->result[i] = &p->result;
 	wake_followers(r, p);
+}
+
+void
+fan_end_part(struct run_part *p, enum outcome outcome)
+{
+	end_part(p->run, p, outcome);
+}
+
+/* Of a part that runs; idempotent. */
+static void
+cancel_part(struct run_part *p)
+{
+	if (p->plan->each)
+		each_cancel(p);
+	else
+		subrequest_cancel(&p->q);
 }
 
 static void
@@ -197,7 +213,7 @@ on_part_time(struct timer *t)
 	struct run_part *p = CONTAINER_OF(t, struct run_part, timer);
 	struct run *r = p->run;
 
-	subrequest_cancel(&p->q);
+	cancel_part(p);
 	fail_part(r, p, ERR_TIMEOUT);
 	settle(r);
 }
@@ -273,6 +289,22 @@ set_deadline(struct run *r, struct run_part *p)
 	p->q.deadline_ns = timeout && own < r->deadline_ns ? own : r->deadline_ns;
 }
 
+/* Places are asked for when it is known how many. */
+static void
+start_each(struct run *r, struct run_part *p)
+{
+	int err = run_arm(r);
+
+	if (!err)
+		err = set_timeout(r, p);
+	if (err) {
+		fail_part(r, p, err);
+		return;
+	}
+	r->running |= bit_of(p);
+	each_start(p);
+}
+
 static void
 start_part(struct run *r, struct run_part *p)
 {
@@ -292,6 +324,10 @@ start_part(struct run *r, struct run_part *p)
 	}
 	p->began_ns = loop_now(&r->env->loop);
 	set_deadline(r, p);
+	if (p->plan->each) {
+		start_each(r, p);
+		return;
+	}
 	err = run_evaluate(p);
 	if (err) {
 		fail_part(r, p, err);
@@ -319,7 +355,7 @@ stop_all(struct run *r, enum outcome running, int err)
 			continue;
 		p->err = err;
 		if (r->running & PLAN_BIT(i)) {
-			subrequest_cancel(&p->q);
+			cancel_part(p);
 			end_part(r, p, running);
 		} else {
 			end_part(r, p, OUTCOME_SKIPPED);
@@ -428,6 +464,12 @@ settle(struct run *r)
 		answer_failure(r);
 	else if (is_over(r))
 		answer_join(r);
+}
+
+void
+fan_settle(struct run *r)
+{
+	settle(r);
 }
 
 /* --- admission ------------------------------------------------------------------------------ */

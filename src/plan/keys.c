@@ -82,6 +82,17 @@ const struct conf_key plan_part_keys[] = {
 	{ "when", CONF_TEMPLATE, CONF_FIELD(struct plan_part_conf, when),
 	  .help = "condition without which the part is not needed, such as {query.detail} == full; "
 		  "then it is its fallback, or null" },
+	{ "foreach", CONF_TEMPLATE, CONF_FIELD(struct plan_part_conf, each),
+	  .help = "a JSON list, such as {orders.items}: the part is asked once for each element, "
+		  "which is {item} in its other keys; the results are an array" },
+	{ "foreach_max", CONF_UINT, CONF_FIELD(struct plan_part_conf, each_max), .min = 1,
+	  .max = 10000, .help = "most elements, 100 if it is not set; the part fails above it" },
+	{ "foreach_at_once", CONF_UINT, CONF_FIELD(struct plan_part_conf, each_at_once), .min = 1,
+	  .max = PLAN_EACH_MAX,
+	  .help = "most elements that are under way at the same time in one request, 8 if it is "
+		  "not set" },
+	{ "foreach_fallback", CONF_TEXT, CONF_FIELD(struct plan_part_conf, each_fallback),
+	  .help = "JSON that stands for an element that failed; else it fails the part" },
 	{ "after", CONF_LIST, CONF_FIELD(struct plan_part_conf, after),
 	  .help = "parts that must have ended before this one starts" },
 	CONF_KEYS_END

@@ -21,7 +21,7 @@ struct spool_conf;
 struct template;
 struct when;
 
-enum { PLAN_PARTS_MAX = 64, PLAN_TABLES_MAX = 16, PLAN_MORE_TABLES = 11 };
+enum { PLAN_PARTS_MAX = 64, PLAN_TABLES_MAX = 16, PLAN_MORE_TABLES = 11, PLAN_EACH_MAX = 64 };
 /* The default of max_result. */
 enum { PLAN_RESULT_BYTES = 1 << 20 };
 
@@ -46,7 +46,8 @@ struct plan_statuses {
 /* The keys of a part's own section, as written. */
 struct plan_part_conf {
 	bool is_optional;
-	struct slice fallback, when;
+	struct slice fallback, when, each, each_fallback;
+	unsigned each_max, each_at_once;
 	uint64_t timeout;
 	enum plan_as as;
 	struct conf_list expect, after, pick;
@@ -76,6 +77,7 @@ struct plan_part {
 	uint64_t after; /* needs, and those of its `after` key: they must have ended */
 	uint64_t followers; /* parts that have this one in their `after` mask */
 	struct when *when; /* NULL: always */
+	struct template *each; /* a list: a subrequest for each of its elements; NULL: one */
 	const struct pick *pick; /* NULL: the result goes on whole */
 	struct plan_statuses expect;
 	bool is_optional; /* and failure is partial */

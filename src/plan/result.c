@@ -115,7 +115,9 @@ pick(struct run_part *p)
 static int
 take_json(struct run_part *p)
 {
-	int err = json_validate(intake_text(&p->body), RESULT_DEPTH, NULL);
+	/* Of an element of an array another level is the array's. */
+	unsigned depth = p->plan->each ? RESULT_DEPTH - 1 : RESULT_DEPTH;
+	int err = json_validate(intake_text(&p->body), depth, NULL);
 
 	if (err)
 		return ERR_SYNTAX;
@@ -146,6 +148,16 @@ result_take(struct run_part *p)
 }
 
 void
+result_take_array(struct run_part *p)
+{
+	p->head.status = 200;
+	p->head.type = SLICE("application/json");
+	p->form = RESULT_JSON;
+	p->result.status = p->head.status;
+	p->result.body = p->result.json = intake_text(&p->body);
+}
+
+void
 result_fall_back(struct run_part *p)
 {
 	struct slice json = p->plan->conf.fallback;
@@ -155,22 +167,41 @@ result_fall_back(struct run_part *p)
 	p->result = (struct template_result){ p->head.status, &p->head.kept, json, json };
 }
 
+void
+result_write(struct run_part *p, struct buffer *b)
+{
+	struct slice text = intake_text(&p->body);
+
+	switch (p->form) {
+	case RESULT_JSON:
+		buffer_put(b, text);
+		return;
+	case RESULT_TEXT:
+		buffer_json_string(b, text);
+		return;
+	case RESULT_BASE64:
+		buffer_char(b, '"');
+		buffer_base64(b, text);
+		buffer_char(b, '"');
+		return;
+	case RESULT_FALLBACK:
+		buffer_put(b, p->plan->conf.fallback);
+		return;
+	case RESULT_NULL:
+		buffer_text(b, "null");
+	}
+}
+
 static int
 splice_encoded(struct run_part *p, struct chunks *out)
 {
-	struct slice text = intake_text(&p->body), encoded;
+	struct slice encoded;
 	struct buffer b;
 	size_t len;
 	int err;
 
 	buffer_init(&b, SIZE_MAX / 2);
-	if (p->form == RESULT_TEXT) {
-		buffer_json_string(&b, text);
-	} else {
-		buffer_char(&b, '"');
-		buffer_base64(&b, text);
-		buffer_char(&b, '"');
-	}
+	result_write(p, &b);
 	err = b.err;
 	encoded = buffer_slice(&b);
 	if (!err)

@@ -310,8 +310,8 @@ run_need_scope(struct run *r)
 	return s;
 }
 
-static int
-fail_value(const struct run_part *p, const struct template *t, unsigned variable, int err)
+int
+run_fail_value(const struct run_part *p, const struct template *t, unsigned variable, int err)
 {
 	const struct conf_section *s = p->plan->part.section;
 
@@ -339,7 +339,7 @@ run_evaluate_varying(struct run_part *p)
 		if (err == ERR_MISSING && part->value[i].is_optional)
 			value[i] = slice_make(NULL, 0);
 		else if (err)
-			return fail_value(p, p->plan->value[i], variable, err);
+			return run_fail_value(p, p->plan->value[i], variable, err);
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
  * What the files that execute a plan share: run.c (clock, body, ends), pass.c
- * (one part, passed through), fan.c (parts that are joined), result.c, join.c,
+ * (one part, passed through), fan.c, each.c (parts that are joined), result.c, join.c,
  * report.c, cause.c. On the worker that owns the exchange.
  */
 #ifndef FOREBAY_PLAN_RUN_PRIV_H
@@ -40,6 +40,7 @@ struct run_part {
 	    result; /* for templates of others; run->results says if it is there */
 	enum result_form form;
 	enum outcome outcome;
+	struct each *each; /* of a part for each element of a list, once it has started */
 	int err; /* why it failed, when its source or a value said so */
 	const struct run_part *blame; /* whose failure made this one fail; mostly its own */
 };
@@ -138,6 +139,16 @@ void run_refuse_for(struct run *r, const struct run_part *p);
 void run_add_field(struct run *r, enum field_id id, struct slice value);
 void run_add_report(struct run *r);
 
+/* Tells the log which variable was in the way; returns err. */
+int run_fail_value(const struct run_part *p, const struct template *t, unsigned variable, int err);
+
+/* --- fan.c -------------------------------------------------------------------- */
+
+/* The part has ended; what it failed for is in p->err and p->head. */
+void fan_end_part(struct run_part *p, enum outcome outcome);
+/* Decides what comes next; nothing from inside itself. */
+void fan_settle(struct run *r);
+
 /* --- cause.c ------------------------------------------------------------------ */
 
 /* How a part ended whose source said err. */
@@ -152,6 +163,10 @@ int result_take_head(struct run_part *p) MUST_CHECK;
 /* Decides what the collected body is: p->form and p->result. ERR_SYNTAX: not what `as` asks for;
  * ERR_MEMORY; ERR_TOO_LARGE: by the names of `pick`. */
 int result_take(struct run_part *p) MUST_CHECK;
+/* The same of a part for each element of a list: p->body is the array, known to be JSON. */
+void result_take_array(struct run_part *p);
+/* Appends the result as JSON; b->err says if there was no room. */
+void result_write(struct run_part *p, struct buffer *b);
 /* The part failed, but may: its fallback stands for the result, and is one if it is written. */
 void result_fall_back(struct run_part *p);
 /* Moves the result into `out`, as JSON. ERR_MEMORY. */

@@ -19,7 +19,7 @@ has_type(enum template_kind kind)
 {
 	return kind == TEMPLATE_BODY_JSON || kind == TEMPLATE_REQUEST_CLAIM ||
 	       kind == TEMPLATE_PART_WHOLE || kind == TEMPLATE_PART_JSON ||
-	       kind == TEMPLATE_PART_STATUS;
+	       kind == TEMPLATE_PART_STATUS || kind == TEMPLATE_ITEM;
 }
 
 static enum template_form

@@ -9,8 +9,10 @@
  *   {request.id} {request.method} {client.address}
  *   {client.subject}            the subject of the client's certificate (RFC 2253)
  *   {request.host}              the name that the request is for, without its port
- *   {PART}                      another part's result, in a text that is JSON or alone in a typed
- * one {request.user} {request.claim.NAME}   who asks, and a path into what a token claims
+ *   {request.user} {request.claim.NAME}   who asks, and a path into what a token claims
+ *   {item} {item.a.0.b}         an element of a list (foreach); a path into it
+ *   {PART}                      another part's result, in a text that is JSON or alone in a
+ *                               typed one
  *   {PART.a.0.b}                a path into the JSON of another part's result
  *   {PART:status} {PART:body} {PART:header.NAME}
  *
@@ -60,6 +62,7 @@ struct template_names {
 	int rest; /* which of them is the {rest...}, or TEMPLATE_NO_REST */
 	const struct slice *parts; /* the other parts of the route, in its order */
 	unsigned part_count; /* at most TEMPLATE_PARTS_MAX */
+	bool has_item; /* {item}: an element of a list */
 	bool lacks_user; /* the route asks nobody who they are */
 };
 
@@ -97,6 +100,7 @@ struct template_scope {
 	struct exchange *exchange;
 	struct slice user; /* empty: nobody is known */
 	struct slice claims; /* a checked JSON text; empty: there are none */
+	struct slice item; /* as JSON */
 	struct slice body;
 	struct slice body_json; /* the same, once json_validate passed it; else empty */
 	const struct template_result *const *results; /* by names.parts; NULL: none */

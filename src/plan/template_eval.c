@@ -217,6 +217,12 @@ fetch_client_subject(const struct fetch *f, const struct template_segment *seg, 
 	return x ? scope_client_subject(x, &x->arena, value) : ERR_MISSING;
 }
 
+static int
+fetch_item(const struct fetch *f, const struct template_segment *seg, struct slice *value)
+{
+	return find_json(f, seg, f->scope->item, value);
+}
+
 static const struct template_result *
 result_of(const struct fetch *f, const struct template_segment *seg)
 {
@@ -328,6 +334,7 @@ static const fetch_fn fetchers[TEMPLATE_KINDS] = {
 	[TEMPLATE_REQUEST_CLAIM] = fetch_request_claim,
 	[TEMPLATE_CLIENT_ADDRESS] = fetch_client_address,
 	[TEMPLATE_CLIENT_SUBJECT] = fetch_client_subject,
+	[TEMPLATE_ITEM] = fetch_item,
 	[TEMPLATE_PART_WHOLE] = fetch_part_whole,
 	[TEMPLATE_PART_JSON] = fetch_part_json,
 	[TEMPLATE_PART_STATUS] = fetch_part_status,
@@ -395,6 +402,7 @@ write_json(const struct template_segment *seg, struct slice s, struct writer *w)
 {
 	switch (s.at == absent ? TEMPLATE_PART_JSON : seg->kind) {
 	case TEMPLATE_BODY_JSON:
+	case TEMPLATE_ITEM:
 	case TEMPLATE_PART_WHOLE:
 	case TEMPLATE_REQUEST_CLAIM:
 	case TEMPLATE_PART_JSON:

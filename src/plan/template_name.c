@@ -214,6 +214,9 @@ fail_part(struct template_compiler *c, struct slice name, struct slice word)
 	if (find_name(c->names->params, c->names->param_count, word) >= 0)
 		return template_fail(c, ERR_NOT_FOUND, name, "nothing can follow a path parameter",
 				     NULL);
+	if (slice_eq(word, SLICE("item")))
+		return template_fail(c, ERR_NOT_FOUND, name,
+				     "only a part with foreach has an element", NULL);
 	suggest_init(&near, word);
 	offer_all(&near, c->names->parts, c->names->part_count);
 	offer_all(&near, reserved, COUNT(reserved));
@@ -298,6 +301,18 @@ resolve_param(struct template_compiler *c, struct template_segment *seg)
 			 "the route has no such path parameter (a brace as text is {{)");
 }
 
+static int
+resolve_item(struct template_compiler *c, struct template_segment *seg)
+{
+	struct slice rest = slice_after(seg->text, SLICE("item").len);
+
+	if (slice_has_prefix(rest, SLICE(":")))
+		return template_fail(c, ERR_NOT_FOUND, seg->text,
+				     "of an element there are {item} and {item.field}", NULL);
+	seg->kind = TEMPLATE_ITEM;
+	return rest.len ? set_path(c, seg, slice_after(rest, 1)) : 0;
+}
+
 int
 template_resolve(struct template_compiler *c, struct template_segment *seg)
 {
@@ -305,6 +320,8 @@ template_resolve(struct template_compiler *c, struct template_segment *seg)
 	const struct row *row = find_row(rows, COUNT(rows), seg->text);
 	struct slice rest;
 
+	if (slice_eq(word, SLICE("item")) && c->names->has_item)
+		return resolve_item(c, seg);
 	if (!row) {
 		if (find_name(reserved, COUNT(reserved), word) >= 0)
 			return fail_name(c, seg->text, "there is no such variable");

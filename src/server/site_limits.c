@@ -239,7 +239,7 @@ descriptors_of(const struct site *s, const struct plan *p, unsigned first)
 			continue;
 		if (i < first)
 			return 0;
-		count++;
+		count += p->part[i].each ? p->part[i].conf.each_at_once : 1;
 	}
 	all = (uint64_t)s->max_connections * count * b.descriptors;
 	return b.at_once && b.at_once < all ? b.at_once : all;

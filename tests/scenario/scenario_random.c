@@ -86,6 +86,24 @@ write_moves(struct random *r, struct writer *w)
 		writer_text(w, "header.X-A = v\n");
 }
 
+/* The list is there, or perhaps. */
+static void
+write_list(struct random *r, struct writer *w, unsigned place)
+{
+	static const char *const lists[] = { "[]", "[1]", "[{\"x\": 1}, {}, 3]",
+					     "[1, 2, 3, 4, 5, 6]" };
+
+	if (place > 0 && chance(r, 50))
+		writer_format(w, "foreach = {p%u.x.y}\n", (unsigned)random_below(r, place));
+	else
+		writer_format(w, "foreach = %s\n", PICK(r, lists));
+	writer_format(w, "foreach_at_once = %u\n", (unsigned)random_below(r, 4) + 1);
+	if (chance(r, 30))
+		writer_text(w, "foreach_max = 3\n");
+	if (chance(r, 30))
+		writer_text(w, "foreach_fallback = {\"x\": {\"y\": 1}}\n");
+}
+
 static void
 write_part(struct random *r, struct writer *w, unsigned place, bool is_strict)
 {
@@ -114,6 +132,8 @@ write_part(struct random *r, struct writer *w, unsigned place, bool is_strict)
 		writer_format(w, "as = %s\n", forms[random_below(r, 2)]);
 	if (place > 0 && chance(r, 20))
 		writer_format(w, "after = p%u\n", (unsigned)random_below(r, place));
+	if (chance(r, 15))
+		write_list(r, w, place);
 	if (place > 0 && chance(r, 15))
 		writer_text(w, "pick = x, z = x.y.0\n");
 	if (place > 0 && chance(r, 15))
@@ -319,6 +339,10 @@ START_TEST(every_allocation_may_fail)
 		"text/plain\n"
 		"optional = yes\nfallback = 0\n"
 		"[subrequest r.d]\nsource = fixed\nbody = {a:body}\ntype = text/plain\n",
+		"[route r]\n[subrequest r.a]\nsource = upstream fake\nbody = [{body.n}, 2, 3]\n"
+		"[subrequest r.b]\nsource = upstream fake\nforeach = {a}\nbody = [{item}]\npieces "
+		"= 2\ngap = 1ms\nforeach_at_once = 2\n"
+		"[subrequest r.c]\nsource = fixed\nforeach = {a}\nbody = x\nforeach_fallback = 0\n",
 		"[route r]\nsource = upstream fake\nreads = yes\nbody = {body.n}\npieces = 2\ngap "
 		"= 1ms\n",
 		"[route r]\nsource = echo\n",
@@ -343,7 +367,7 @@ suite_scenario_random(void)
 	TCase *t = tcase_create("random");
 
 	tcase_set_timeout(t, 300);
-	tcase_add_loop_test(t, every_allocation_may_fail, 0, 5);
+	tcase_add_loop_test(t, every_allocation_may_fail, 0, 6);
 	tcase_add_loop_test(t, every_part_ends_once_whatever_happens, 0, 10);
 	suite_add_tcase(s, t);
 	return s;

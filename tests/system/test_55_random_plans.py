@@ -124,6 +124,9 @@ class RandomPlan:
             lines.append("timeout = %dms" % dice.choice([1, 10, 50, 150]))
         if dice.random() < 0.1:
             lines.append("max_result = 1k")
+        if dice.random() < 0.15:
+            lines += ["foreach = " + dice.choice(["[]", "[1]", "[1, 2, 3]", "[1, {}, 3, 4, 5, 6, 7, 8]"]),
+                      "foreach_at_once = %d" % dice.choice([1, 2, 3])]
         if dice.random() < 0.1:
             lines.append("as = " + dice.choice(["json", "text", "base64"]))
         self.made.append(name)
