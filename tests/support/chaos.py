@@ -16,7 +16,7 @@ import struct
 import sys
 
 MODES = {}
-SEEN = {"connections": 0, "requests": 0, "open": 0, "cut": 0, "moody": 0, "held": 0, "late": 0}
+SEEN = {"connections": 0, "requests": 0, "open": 0, "most": 0, "cut": 0, "moody": 0, "held": 0, "late": 0}
 MOOD = ["json"]
 HELD = {}
 PIECE = b"x" * 65536
@@ -431,6 +431,7 @@ async def serve(reader, writer):
     conn = Conn(reader, writer)
     SEEN["connections"] += 1
     SEEN["open"] += 1
+    SEEN["most"] = max(SEEN["most"], SEEN["open"])
     try:
         while (request := await conn.request()) is not None:
             SEEN["requests"] += 1

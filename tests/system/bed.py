@@ -33,6 +33,8 @@ def guess_factor():
 # Seconds until something is taken to hang. It says nothing about what is fast enough: whoever waits for
 # what must come waits for so long at least, however busy the machine is.
 PATIENCE = 30.0
+# How many times as often what is random or wears out is tried.
+LONG = int(os.environ.get("FOREBAY_LONG") or 1)
 FACTOR = float(os.environ.get("FOREBAY_TIME_FACTOR") or guess_factor())
 
 
@@ -121,6 +123,11 @@ class Daemon:
     def sockets(self):
         """How many sockets it has open, listeners included."""
         return sum(link.startswith("socket:") for link in self.descriptors())
+
+    def resident_kib(self):
+        """Memory that it has now: VmRSS."""
+        with open("/proc/%d/status" % self.pid, encoding="ascii") as file:
+            return int(re.search(r"VmRSS:\s+(\d+) kB", file.read()).group(1))
 
     def cpu_seconds(self):
         """User and system time of all its threads so far."""

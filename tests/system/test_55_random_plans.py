@@ -14,11 +14,11 @@ import time
 
 import pytest
 
-from bed import FACTOR, free_port, wait_until
+from bed import FACTOR, LONG, free_port, wait_until
 from client import Client, metrics
 
 SEED = int(os.environ.get("FOREBAY_SEED") or 20261123)
-PLANS, CONFIGURATIONS, THREADS = 1000, 2, 12
+PLANS, CONFIGURATIONS, THREADS = 1000 * LONG, 2 * LONG, 12
 OUTCOMES = {"ok", "status", "timeout", "shed", "connect", "error", "invalid", "too-large", "missing", "cancelled",
             "skipped", "unneeded"}
 ENTRY = re.compile(r"([a-z][a-z0-9_-]*)=([a-z-]+);([0-9]+)ms\Z")

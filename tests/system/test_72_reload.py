@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from bed import FACTOR, free_port, wait_until
+from bed import FACTOR, LONG, free_port, wait_until
 from client import Client, ask, metrics
 from load import Load
 
@@ -51,7 +51,7 @@ input = {a.delay}
 source = fixed
 body = c
 """
-ROUNDS = 200
+ROUNDS = 200 * LONG
 GET = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
 PLAN = b"GET /plan HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -308,12 +308,6 @@ def test_sigterm_in_the_middle_of_reloads_ends_in_peace(start, chaos):
         server.daemon.stop()
 
 
-def resident_kib(pid):
-    """VmRSS."""
-    with open("/proc/%d/status" % pid, encoding="ascii") as file:
-        return int(re.search(r"VmRSS:\s+(\d+) kB", file.read()).group(1))
-
-
 def test_hundreds_of_reloads_under_load_lose_nothing_and_leave_nothing(server):
     small = dict(workers=1, threads=1, body="small")
     large = dict(workers=4, threads=8, body="large")
@@ -340,7 +334,7 @@ def test_hundreds_of_reloads_under_load_lose_nothing_and_leave_nothing(server):
     for load in running:
         load.stop()
     settle()
-    descriptors, memory = len(server.daemon.descriptors()), resident_kib(server.daemon.pid)
+    descriptors, memory = len(server.daemon.descriptors()), server.daemon.resident_kib()
     running = [Load(server.address, **load) for load in loads]
     reload_rounds(ROUNDS)
     for load in running:
@@ -349,7 +343,7 @@ def test_hundreds_of_reloads_under_load_lose_nothing_and_leave_nothing(server):
     settle()
     wait_until(lambda: len(server.daemon.descriptors()) <= descriptors, 10, "descriptors coming back")
     if FACTOR == 1:  # sanitizers keep what is freed
-        assert resident_kib(server.daemon.pid) < memory + 4096
+        assert server.daemon.resident_kib() < memory + 4096
     said = server.daemon.stderr()
     # Each was answered with 200; above 200 lines in a second the log leaves some out.
     assert "reload refused" not in said and said.count("reloaded: ") <= ROUNDS + 23
