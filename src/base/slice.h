@@ -54,6 +54,13 @@ slice_has_prefix(struct slice s, struct slice prefix)
 	return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.at, prefix.at, prefix.len) == 0);
 }
 
+static inline bool
+slice_has_suffix(struct slice s, struct slice suffix)
+{
+	return s.len >= suffix.len &&
+	       (suffix.len == 0 || memcmp(s.at + (s.len - suffix.len), suffix.at, suffix.len) == 0);
+}
+
 /* The rest of s after its first n bytes; empty if it is shorter. */
 static inline struct slice
 slice_after(struct slice s, size_t n)

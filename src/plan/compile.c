@@ -455,6 +455,8 @@ place_of_queue(const struct compiling *c, const struct pool *pool)
 
 	if (!s) {
 		slice_cut(&rest, '.');
+		if (slice_has_suffix(rest, SLICE(".writer")))
+			rest.len -= strlen(".writer");
 		s = conf_find(c->build->conf, SLICE("database"), rest);
 	}
 	return s ? conf_place(s, "max_queue") : (struct conf_placed){ "its section" };

@@ -223,6 +223,26 @@ check_batch(const struct site *s, const struct plan *p, const struct plan_batch 
 			s->workers, room, conf_place(batch->source->section, b.at_once_key).text);
 }
 
+/* --- methods ---------------------------------------------------------------------------------- */
+
+/* RFC 9110 9.2.1: whoever sends GET asks for no change, so it is repeated, prefetched and cached.
+ */
+static void
+check_methods(const struct route *t, struct conf_errors *e)
+{
+	const unsigned safe = 1u << METHOD_GET | 1u << METHOD_HEAD;
+
+	for (unsigned i = 0; i < t->plan->count && (t->pattern.methods & safe); i++) {
+		const struct part *p = &t->plan->part[i].part;
+
+		if (p->writes_by)
+			conf_warning_at(e, p->section, p->writes_by,
+					"changes data, and GET and HEAD are methods that should "
+					"not: clients and caches repeat them (%s)",
+					conf_place(t->section, "match").text);
+	}
+}
+
 /* --- descriptors ------------------------------------------------------------------------------ */
 
 /* Most that parts of one source in one plan hold, for all connections; counted at the first of
@@ -287,6 +307,7 @@ site_check_limits(const struct site *s, struct conf_errors *e)
 
 		for (unsigned k = 0; k < p->batches; k++)
 			check_batch(s, p, &p->batch[k], e);
+		check_methods(&s->routes[i], e);
 	}
 	check_descriptors(s, e);
 }

@@ -150,6 +150,9 @@ struct part {
 	unsigned values;
 	unsigned index; /* in lease->parts */
 	bool passes_through; /* the only part, streamed to the client */
+	/* Of load_part(): the key by which it changes data, so that it is not safe in the sense of
+	 * RFC 9110 9.2.1; NULL: it only reads, as far as its source knows. */
+	const char *writes_by;
 	uint64_t max_result; /* bytes: a source that builds its result as a whole stops there */
 	const struct slice
 	    *path_params; /* names of the route's path parameters, for :name of SQL */

@@ -1,5 +1,5 @@
 /*
- * `source = sql NAME`: one statement of a `[database NAME]`. The kind: keys,
+ * `source = sql NAME`: a query of a `[database NAME]`. The kind: keys,
  * and where parameters come from. How statements are run is an engine's affair
  * (sql_priv.h), chosen by the scheme of the url.
  *
@@ -27,7 +27,9 @@ static const struct conf_key section_keys[] = {
 	{ "url", CONF_URL, CONF_FIELD(struct database_conf, url), .flags = CONF_REQUIRED,
 	  .help = "which database, as sqlite:PATH" },
 	{ "connections", CONF_UINT, CONF_FIELD(struct database_conf, connections), .def = "4",
-	  .min = 1, .max = 256, .help = "connections, and threads of the pool database.NAME" },
+	  .min = 1, .max = 256,
+	  .help = "connections for reading, and threads of the pool database.NAME; writes "
+		  "have one more, of the pool database.NAME.writer" },
 	{ "max_queue", CONF_UINT, CONF_FIELD(struct database_conf, max_queue), .def = "64",
 	  .max = 1000000, .help = "statements that may wait for a connection" },
 	{ "statement_timeout", CONF_DURATION,
@@ -40,10 +42,13 @@ static const struct conf_key section_keys[] = {
 
 static const struct conf_key part_keys[] = {
 	{ "query", CONF_TEXT, CONF_FIELD(struct sql_part, query), .flags = CONF_REQUIRED,
-	  .help = "one statement; its parameters are written as :name" },
+	  .help = "a statement, or several with ; between them, run as one transaction, of "
+		  "which the last gives the result; parameters are written as :name" },
 	{ "rows", CONF_WORD, CONF_FIELD(struct sql_part, shape), .def = "array", .words = shapes,
 	  .help = "what becomes of the rows: an array of objects, the first as an object, its "
 		  "first value, or how many there are" },
+	{ "json", CONF_LIST, CONF_FIELD(struct sql_part, json),
+	  .help = "columns whose text is JSON, to become part of the result as it stands" },
 	{ "empty", CONF_WORD, CONF_FIELD(struct sql_part, empty), .def = "200", .words = empties,
 	  .help = "status of the answer when there is no row, or none was changed" },
 	{ "bind.", CONF_FAMILY, CONF_FIELD(struct sql_part, binds),
@@ -242,6 +247,29 @@ check_binds(struct part *p, struct source_build *b, const struct sql_part *conf)
 	return err;
 }
 
+/* Every column of `json` must be there, as far as columns are known. */
+static int
+check_json(struct part *p, struct source_build *b, const struct sql_part *conf)
+{
+	const struct sql_statement *s = &conf->statement;
+	int err = 0;
+
+	for (size_t i = 0; i < conf->json.count && s->column; i++) {
+		struct suggest near;
+		unsigned k = 0;
+
+		suggest_init(&near, conf->json.at[i]);
+		for (; k < s->columns && !slice_eq(s->column[k], conf->json.at[i]); k++)
+			suggest_offer(&near, s->column[k]);
+		if (k < s->columns)
+			continue;
+		conf_error_at(b->errors, p->section, "json", "the query gives no column %s%s",
+			      conf_quote(conf->json.at[i]).text, suggest_text(&near));
+		err = ERR_SYNTAX;
+	}
+	return err;
+}
+
 static int
 load_part(struct part *p, struct source_build *b)
 {
@@ -260,7 +288,11 @@ load_part(struct part *p, struct source_build *b)
 	err = d->engine->check(p, b, d, &conf->statement);
 	if (err)
 		return err;
+	if (conf->statement.writes)
+		p->writes_by = "query";
 	bind_err = check_binds(p, b, conf);
+	if (check_json(p, b, conf))
+		bind_err = ERR_SYNTAX;
 	err = want_params(p, b, conf);
 	return err ? err : bind_err;
 }

@@ -39,6 +39,9 @@ struct sql_statement {
 	 * values are given. */
 	const struct slice *param;
 	unsigned params;
+	bool writes; /* it, or one of several, changes data */
+	const struct slice *column; /* names; NULL: not known before it runs */
+	unsigned columns;
 };
 
 /* One run. */
@@ -65,9 +68,10 @@ struct sql_driver {
 	/* 0, ERR_MEMORY, or ERR_SYNTAX and `why` holds the reason. */
 	int (*check)(void *connection, struct sql_statement *s, struct arena *arena,
 		     struct writer *why);
-	/* Rows go to call->rows, but for its begin and end. 0, ERR_TIMEOUT, ERR_CANCELLED (the
-	 * job's deadline too), ERR_CONFLICT, ERR_TOO_LARGE, ERR_MEMORY or ERR_FAILED, which has
-	 * been logged. */
+	/* Rows go to call->rows, its end included. Of several statements all are run or none, and
+	 * the rows are the last one's. When it fails nothing was changed. 0, ERR_TIMEOUT,
+	 * ERR_CANCELLED (the job's deadline too), ERR_CONFLICT, ERR_TOO_LARGE, ERR_MEMORY or
+	 * ERR_FAILED, which has been logged; or the error of the rows. */
 	int (*run)(void *connection, struct sql_call *call);
 };
 

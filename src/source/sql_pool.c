@@ -1,13 +1,18 @@
 /*
- * SQL statements on threads of a pool that the database has for itself, each
+ * SQL statements on threads of pools that the database has for itself, each
  * with a connection: for libraries whose calls block, behind sql_driver.h.
  * The way to the pool and back is offload.h's.
+ *
+ *   parts that read  ==> database.NAME         `connections` threads
+ *   parts that write ==> database.NAME.writer  one
  */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "source/offload.h"
 #include "source/sql_priv.h"
+
+#define WRITER ".writer"
 
 enum { POOL_NAME_BYTES = 160, IDENTITY_BYTES = 128 };
 
@@ -94,14 +99,14 @@ make_identity(struct source_build *b, const struct database *d)
 	return w.is_full ? NULL : memory;
 }
 
-static int
-make_pool(struct source_build *b, struct database *d)
+static struct pool *
+make_pool(struct source_build *b, const struct database *d, const char *suffix, unsigned threads)
 {
 	char name[POOL_NAME_BYTES];
 	struct writer w = writer_over(name, sizeof(name));
 	struct pool_options o = {
 		.name = name,
-		.limits.threads = d->conf->connections,
+		.limits.threads = threads,
 		.limits.max_queue = d->conf->max_queue,
 		.order = ORDER_ADAPTIVE,
 		.identity = make_identity(b, d),
@@ -110,13 +115,10 @@ make_pool(struct source_build *b, struct database *d)
 		.argument_free = opener_free,
 	};
 
-	writer_format(&w, "database.%.*s", SLICE_PRINT(d->sql.name));
+	writer_format(&w, "database.%.*s%s", SLICE_PRINT(d->sql.name), suffix);
 	if (o.identity)
 		o.argument = opener_new(d);
-	if (!o.argument)
-		return ERR_MEMORY;
-	d->pool = b->make_pool(b->argument, &o);
-	return d->pool ? 0 : ERR_FAILED;
+	return o.argument ? b->make_pool(b->argument, &o) : NULL;
 }
 
 /* Opens it once, so that what is wrong is said with its line. */
@@ -139,15 +141,52 @@ try_database(struct source *s, struct source_build *b, struct database *d)
 static int
 load(struct source *s, struct source_build *b, struct database *d)
 {
-	int err = try_database(s, b, d);
+	int err = 0;
 
+	if (slice_has_suffix(s->name, SLICE(WRITER))) {
+		conf_error_at(b->errors, s->section, NULL,
+			      "the name is that of the pool by which a database is written");
+		return ERR_SYNTAX;
+	}
+	err = try_database(s, b, d);
 	if (err)
 		return err;
-	err = make_pool(b, d);
-	if (err)
-		conf_error_at(b->errors, s->section, "connections",
-			      "%u connections cannot be opened", d->conf->connections);
-	return err;
+	d->pool = make_pool(b, d, "", d->conf->connections);
+	if (d->pool)
+		return 0;
+	conf_error_at(b->errors, s->section, "connections", "%u connections cannot be opened",
+		      d->conf->connections);
+	return ERR_FAILED;
+}
+
+/* Made for the first part that writes. One thread: in SQLite there is one writer at a time, and a
+ * queue with deadlines is a better place to wait for one's turn than a lock that is polled. */
+static int
+need_writer(struct part *p, struct source_build *b, struct database *d)
+{
+	const struct conf_section *section = p->source->section;
+
+	if (d->sql.mode == SQL_READ_ONLY) {
+		conf_error_at(b->errors, p->section, "query",
+			      "the statement writes, and the database has mode = ro (%s)",
+			      conf_place(section, "mode").text);
+		return ERR_SYNTAX;
+	}
+	if (!d->writer)
+		d->writer = make_pool(b, d, WRITER, 1);
+	if (d->writer)
+		return 0;
+	conf_error_at(b->errors, section, "url", "a connection for writing cannot be opened");
+	return ERR_FAILED;
+}
+
+static struct pool *
+pool_of(const struct part *p)
+{
+	const struct database *d = sql_database_of(p);
+	const struct sql_part *conf = p->conf;
+
+	return conf->statement.writes ? d->writer : d->pool;
 }
 
 static int
@@ -165,8 +204,10 @@ check_statement(struct part *p, struct source_build *b, struct database *d, stru
 		conf_error_at(b->errors, p->section, "query", "%.*s",
 			      SLICE_PRINT(writer_slice(&why)));
 	d->driver->close(connection);
+	if (!err && s->writes)
+		err = need_writer(p, b, d);
 	if (!err)
-		conf->cost = pool_cost(d->pool, p->section->name, 0);
+		conf->cost = pool_cost(pool_of(p), p->section->name, 0);
 	return err;
 }
 
@@ -186,14 +227,6 @@ bounds(const struct part *p, struct source_bounds *b)
 
 	b->work_ns = d->conf->statement_timeout_ns;
 	b->work_key = "statement_timeout";
-}
-
-static struct pool *
-pool_of(const struct part *p)
-{
-	const struct database *d = p->source->state;
-
-	return d->pool;
 }
 
 static struct cost *
@@ -250,11 +283,14 @@ run(struct offload *o, struct pool_thread *t)
 	int err;
 
 	sql_rows_begin(&rows, query->conf->shape, &o->output);
+	sql_rows_splice(&rows, query->conf->json.at, (unsigned)query->conf->json.count);
 	err = d->driver->run(t->state, &call);
 	o->conflict = call.conflict;
+	if (rows.bad)
+		log_error("database %.*s: part %s: what is in column %.*s is no JSON",
+			  SLICE_PRINT(d->sql.name), call.statement->part, SLICE_PRINT(*rows.bad));
 	if (err)
 		return err;
-	sql_rows_end(&rows, call.has_columns, call.changed);
 	if (query->conf->empty == SQL_EMPTY_404 &&
 	    (call.has_columns ? rows.count : call.changed) == 0)
 		o->status = 404;

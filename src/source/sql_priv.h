@@ -30,6 +30,7 @@ struct database {
 	const struct sql_engine *engine;
 	const struct sql_driver *driver; /* of sql_pool.c */
 	struct pool *pool; /* of sql_pool.c; borrowed: the site's */
+	struct pool *writer; /* the same for parts that write; NULL: there are none yet */
 	unsigned statements; /* of all parts so far */
 };
 
@@ -39,6 +40,7 @@ struct sql_part {
 	enum sql_shape shape;
 	enum sql_empty empty;
 	struct conf_family binds;
+	struct conf_list json; /* names of columns */
 	struct sql_statement statement;
 	struct cost *cost; /* of sql_pool.c; borrowed from the pool; or NULL */
 	unsigned first_value; /* of statement.params in a row, in q->value[] */

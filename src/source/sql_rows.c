@@ -3,11 +3,16 @@
  */
 #include "source/sql_rows.h"
 
+#include "base/json.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { NUMBER_BYTES = 32, DIGITS_SURE = 15, DIGITS_ALL = 17 };
+
+/* Around it are the array of rows, the row, and the response. */
+enum { DEPTH = JSON_DEPTH_MAX - 3 };
 
 void
 sql_rows_begin(struct sql_rows *r, enum sql_shape shape, struct buffer *out)
@@ -15,6 +20,13 @@ sql_rows_begin(struct sql_rows *r, enum sql_shape shape, struct buffer *out)
 	*r = (struct sql_rows){ .shape = shape, .out = out };
 	if (shape == SQL_ARRAY)
 		buffer_char(out, '[');
+}
+
+void
+sql_rows_splice(struct sql_rows *r, const struct slice *names, unsigned count)
+{
+	r->json = names;
+	r->jsons = count;
 }
 
 unsigned
@@ -55,10 +67,11 @@ sql_rows_is_satisfied(const struct sql_rows *r)
 static void
 put_i64(struct sql_rows *r, int64_t value)
 {
-	struct writer w = buffer_room(r->out, NUMBER_BYTES);
+	char text[NUMBER_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
 
 	writer_i64(&w, value);
-	buffer_wrote(r->out, &w);
+	buffer_put(r->out, writer_slice(&w));
 }
 
 void
@@ -74,9 +87,32 @@ sql_rows_end(struct sql_rows *r, bool has_columns, uint64_t changed)
 		buffer_text(r->out, "null");
 }
 
+static const struct slice *
+find_json(const struct sql_rows *r, struct slice name)
+{
+	for (unsigned i = 0; i < r->jsons; i++) {
+		if (slice_eq(r->json[i], name))
+			return &r->json[i];
+	}
+	return NULL;
+}
+
+/* Text that is JSON, where it was said to be. */
+static void
+splice(struct sql_rows *r, struct slice json)
+{
+	if (json_validate(json, DEPTH, NULL) == 0) {
+		buffer_put(r->out, json);
+	} else if (!r->out->err) {
+		r->out->err = ERR_SYNTAX;
+		r->bad = r->spliced;
+	}
+}
+
 void
 sql_rows_name(struct sql_rows *r, struct slice name)
 {
+	r->spliced = find_json(r, name);
 	if (r->shape == SQL_VALUE)
 		return;
 	if (r->columns++ > 0)
@@ -127,12 +163,19 @@ sql_rows_real(struct sql_rows *r, double value)
 void
 sql_rows_text(struct sql_rows *r, struct slice text)
 {
-	buffer_json_string(r->out, text);
+	if (r->spliced)
+		splice(r, text);
+	else
+		buffer_json_string(r->out, text);
 }
 
 void
 sql_rows_bytes(struct sql_rows *r, struct slice bytes)
 {
+	if (r->spliced) {
+		splice(r, bytes);
+		return;
+	}
 	buffer_char(r->out, '"');
 	buffer_base64(r->out, bytes);
 	buffer_char(r->out, '"');

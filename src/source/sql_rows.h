@@ -1,6 +1,6 @@
 /*
  * Rows of a database as JSON, typed, written as they come: integers and reals
- * as numbers, text as strings, bytes as base64, null. For every SQL driver, on
+ * as numbers, text as strings, bytes as base64, null; JSON as it stands. For every SQL driver, on
  * its pool thread. The driver tells rows and columns in order; here is decided
  * which of them are written.
  *
@@ -25,9 +25,17 @@ struct sql_rows {
 	struct buffer *out; /* borrowed; whoever reads rows stops when it is in error */
 	uint64_t count; /* of rows so far */
 	unsigned columns; /* written of this row */
+	/* Columns whose text is JSON already, to be taken as it stands; NULL: none. Borrowed. */
+	const struct slice *json;
+	unsigned jsons;
+	const struct slice *spliced; /* which of them the next column is; NULL: none */
+	const struct slice *bad; /* which of them was no JSON: out->err is ERR_SYNTAX then */
 };
 
 void sql_rows_begin(struct sql_rows *r, enum sql_shape shape, struct buffer *out);
+/* After begin: text and bytes of columns of these names are JSON, and become part of the result
+ * as they stand. What is none fails the whole. */
+void sql_rows_splice(struct sql_rows *r, const struct slice *names, unsigned count);
 /* One more row. How many of its columns are wanted, at most `columns`. */
 unsigned sql_rows_row(struct sql_rows *r, unsigned columns);
 /* Whether further rows would change nothing. */

@@ -61,6 +61,25 @@ CASES = [
      "".join("[subrequest r.%s]\nsource = sql shop\nquery = SELECT 1\n" % name for name in "abc"),
      "f.conf:7: [route r]: 3 required parts need pool database.shop at once, which has room for 2 jobs: they would "
      "always be refused; give it more max_queue (f.conf:6)\n"),
+    ("a GET that writes", LISTEN + "[database shop]\nurl = sqlite:shop.db\n[route r]\nmatch = GET /\nsource = sql shop\n"
+     "query = DELETE FROM orders\n",
+     "f.conf:8: warning: [route r] query: changes data, and GET and HEAD are methods that should not: clients and "
+     "caches repeat them (f.conf:6)\n"),
+    ("a part of GET or POST that writes", LISTEN + "[database shop]\nurl = sqlite:shop.db\n[route r]\n"
+     "match = GET|POST /\n[subrequest r.a]\nsource = sql shop\nquery = SELECT 1; DELETE FROM orders\n",
+     "f.conf:9: warning: [subrequest r.a] query: changes data, and GET and HEAD are methods that should not: clients "
+     "and caches repeat them (f.conf:6)\n"),
+    ("a POST may write, and any method", LISTEN + "[database shop]\nurl = sqlite:shop.db\n[route r]\nmatch = POST /\n"
+     "source = sql shop\nquery = DELETE FROM orders\n[route q]\nmatch = * /q\nsource = sql shop\n"
+     "query = DELETE FROM orders\n", ""),
+    ("a write and a database for reading", LISTEN + "[database shop]\nurl = sqlite:shop.db\nmode = ro\n[route r]\n"
+     "match = POST /\nsource = sql shop\nquery = DELETE FROM orders\n",
+     "f.conf:9: [route r] query: the statement writes, and the database has mode = ro (f.conf:5)\n"),
+    ("writes that fit no writer's pool",
+     LISTEN + "[database shop]\nurl = sqlite:shop.db\nconnections = 3\nmax_queue = 1\n[route r]\nmatch = POST /\n" +
+     "".join("[subrequest r.%s]\nsource = sql shop\nquery = DELETE FROM orders\n" % name for name in "abc"),
+     "f.conf:7: [route r]: 3 required parts need pool database.shop.writer at once, which has room for 2 jobs: they "
+     "would always be refused; give it more max_queue (f.conf:6)\n"),
 ]
 
 

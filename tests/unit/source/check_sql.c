@@ -67,6 +67,27 @@ static const struct {
 	  "250" },
 	{ "query = UPDATE orders SET total = 0 WHERE user_id = :id\nrows = count\nempty = 404\n",
 	  "77", 404, "0" },
+	/* Of several statements the last gives the result; a name is one value in all of them. */
+	{ "query = SELECT 1; SELECT id FROM users WHERE id = :id; -- the end\nrows = value\n", "2",
+	  200, "2" },
+	{ "query = UPDATE orders SET total = 0 WHERE user_id = :id; DELETE FROM orders WHERE id > "
+	  "990 AND user_id = :id; SELECT count(*) AS n FROM orders WHERE total = 0\nrows = value\n",
+	  "3", 200, "247" },
+	{ "query = SELECT 1; UPDATE orders SET total = 0 WHERE id <= :id\nrows = count\n", "7", 200,
+	  "7" },
+	{ "query = UPDATE orders SET total = 0; UPDATE users SET name = 'x' WHERE id = :id\n"
+	  "rows = count\nempty = 404\n",
+	  "77", 404, "0" },
+	/* Columns that are JSON. */
+	{ "query = SELECT id, '{\"a\": [1, null]}' AS j, '[]' AS t FROM users WHERE id = :id\n"
+	  "json = j\n",
+	  "1", 200, "[{\"id\":1,\"j\":{\"a\": [1, null]},\"t\":\"[]\"}]" },
+	{ "query = SELECT json_group_array(id) AS ids FROM users WHERE id < :id\nrows = value\n"
+	  "json = ids\n",
+	  "4", 200, "[1,2,3]" },
+	{ "query = SELECT NULL AS a, 5 AS b, x'7b7d' AS c WHERE :id\nrows = object\njson = a, b, "
+	  "c\n",
+	  "1", 200, "{\"a\":null,\"b\":5,\"c\":{}}" },
 	{ "query = DELETE FROM orders WHERE user_id = :id RETURNING id\nrows = value\n", "3", 200,
 	  "3" },
 };
@@ -212,10 +233,16 @@ static const struct {
 	  "test.conf:5: [subrequest r.p] query: no such column: nme" },
 	{ "", "query = SELEC 1\n",
 	  "test.conf:5: [subrequest r.p] query: near \"SELEC\": syntax error" },
-	{ "", "query = SELECT 1; SELECT 2\n",
-	  "test.conf:5: [subrequest r.p] query: there is more than one statement in it" },
 	{ "", "query = SELECT 1; DROP TABL users\n",
-	  "test.conf:5: [subrequest r.p] query: there is more than one statement in it" },
+	  "test.conf:5: [subrequest r.p] query: near \"TABL\": syntax error" },
+	{ "", "query = SELECT 1; BEGIN; SELECT 2\n",
+	  "test.conf:5: [subrequest r.p] query: a part cannot attach databases, hold transactions "
+	  "or use PRAGMA" },
+	{ "", "query = SELECT 1 AS a; SELECT id, id AS id FROM users\n",
+	  "test.conf:5: [subrequest r.p] query: two columns bear the name \"id\"" },
+	{ "", "query = SELECT id, name FROM users\njson = nmae\n",
+	  "test.conf:6: [subrequest r.p] json: the query gives no column \"nmae\"; "
+	  "did you mean \"name\"?" },
 	{ "", "query = -- nothing\n",
 	  "test.conf:5: [subrequest r.p] query: there is no statement in it" },
 	{ "", "query = SELECT ?\n",
@@ -239,7 +266,10 @@ static const struct {
 	  "did you mean \"name\"?" },
 	{ "mode = ro\n", "query = DELETE FROM users\n",
 	  "test.conf:6: [subrequest r.p] query: the statement writes, and the database has mode = "
-	  "ro" },
+	  "ro (test.conf:3)" },
+	{ "mode = ro\n", "query = SELECT 1; DELETE FROM users\n",
+	  "test.conf:6: [subrequest r.p] query: the statement writes, and the database has mode = "
+	  "ro (test.conf:3)" },
 	{ "", "rows = array\n", "test.conf:3: [subrequest r.p] query: " },
 };
 

@@ -93,6 +93,57 @@ expect_real(double value, const char *expected)
 	buffer_fini(&b);
 }
 
+static int
+splice(struct buffer *b, const char *name, const char *text)
+{
+	static const struct slice json[] = { SLICE_INIT("j"), SLICE_INIT("k") };
+	struct sql_rows r;
+
+	buffer_init(b, LIMIT);
+	sql_rows_begin(&r, SQL_OBJECT, b);
+	sql_rows_splice(&r, json, 2);
+	sql_rows_row(&r, 1);
+	sql_rows_name(&r, slice_of(name));
+	sql_rows_text(&r, slice_of(text));
+	sql_rows_row_end(&r);
+	ck_assert(r.bad == (b->err == ERR_SYNTAX ? &json[name[0] - 'j'] : NULL));
+	return b->err;
+}
+
+START_TEST(columns_that_are_json_are_taken_as_they_stand)
+{
+	struct buffer b;
+
+	ck_assert_int_eq(splice(&b, "k", " {\"a\": [1.50] }"), 0);
+	ck_assert(slice_eq(buffer_slice(&b), SLICE("{\"k\": {\"a\": [1.50] }}")));
+	buffer_fini(&b);
+	ck_assert_int_eq(splice(&b, "x", "[1]"), 0);
+	ck_assert(slice_eq(buffer_slice(&b), SLICE("{\"x\":\"[1]\"}")));
+	buffer_fini(&b);
+}
+END_TEST
+
+START_TEST(text_that_is_no_json_where_it_should_be_fails_the_whole)
+{
+	static const char *const texts[] = { "", "{", "a", "1,2", "\"\xff\"", "{}}" };
+	char deep[2 * JSON_DEPTH_MAX + 1] = "";
+	struct buffer b;
+
+	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		ck_assert_int_eq(splice(&b, "j", texts[i]), ERR_SYNTAX);
+		buffer_fini(&b);
+	}
+	/* As deep as a response may be around it. */
+	for (unsigned depth = JSON_DEPTH_MAX - 3; depth < JSON_DEPTH_MAX; depth++) {
+		memset(deep, '[', depth);
+		memset(deep + depth, ']', depth);
+		ck_assert_int_eq(splice(&b, "k", deep),
+				 depth > JSON_DEPTH_MAX - 3 ? ERR_SYNTAX : 0);
+		buffer_fini(&b);
+	}
+}
+END_TEST
+
 START_TEST(reals_are_short_and_stay_reals)
 {
 	expect_real(0.1, "0.1");
@@ -165,6 +216,8 @@ suite_source_sql_rows(void)
 	tcase_add_loop_test(t, each_shape_is_valid_json_of_its_rows, 0,
 			    sizeof(shapes) / sizeof(shapes[0]));
 	tcase_add_test(t, a_statement_without_columns_counts_what_it_changed);
+	tcase_add_test(t, columns_that_are_json_are_taken_as_they_stand);
+	tcase_add_test(t, text_that_is_no_json_where_it_should_be_fails_the_whole);
 	tcase_add_test(t, reals_are_short_and_stay_reals);
 	tcase_add_test(t, any_real_reads_back_as_itself);
 	tcase_add_test(t, text_is_escaped_and_bytes_are_base64);
