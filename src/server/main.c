@@ -2,6 +2,7 @@
  * forebayd: reads the command line and does what it says.
  */
 #include "base/log.h"
+#include "child/spawner.h"
 #include "module/trial.h"
 #include "server/check.h"
 #include "server/options.h"
@@ -30,6 +31,8 @@ main(int argc, char **argv)
 		return check_explain(o.path, o.route, o.is_dot);
 	case OPTIONS_TRY:
 		return trial_serve(o.module, o.path);
+	case OPTIONS_SPAWNER:
+		return spawner_serve();
 	case OPTIONS_VERSION:
 		options_print_version();
 		return EXIT_SUCCESS;

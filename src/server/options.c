@@ -63,6 +63,7 @@ static const struct option longs[] = {
 	{ "explain", required_argument, NULL, 'e' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "match", required_argument, NULL, 'm' },
+	{ "spawner", no_argument, NULL, 'S' },
 	{ "test", no_argument, NULL, 't' },
 	{ "try-module", required_argument, NULL, 'M' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -97,6 +98,9 @@ take(struct options *o, int letter)
 	case 'M':
 		o->action = OPTIONS_TRY;
 		o->module = optarg;
+		break;
+	case 'S':
+		o->action = OPTIONS_SPAWNER;
 		break;
 	case 't':
 		o->action = OPTIONS_CHECK;

@@ -11,6 +11,7 @@ enum options_action {
 	OPTIONS_MATCH,
 	OPTIONS_EXPLAIN,
 	OPTIONS_TRY, /* a module, in this process: for forebayd itself */
+	OPTIONS_SPAWNER, /* starts programs for a server: for forebayd itself */
 	OPTIONS_VERSION,
 	OPTIONS_HELP,
 	OPTIONS_WRONG, /* said on standard error */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "child/spawner.h"
 #include "server/command.h"
 #include "server/notify.h"
 #include "server/server.h"
@@ -27,6 +28,8 @@ build(void *argument)
 		site_check_live(r->site, r->prior, &r->errors);
 		/* Also after errors: so that all of them come in one run. */
 		r->outcome = site_complete(r->site, r->prior, &r->errors);
+		if (r->outcome == 0)
+			spawner_warm(r->site->spawner);
 	}
 	mailbox_send(&r->server->loop.mailbox, &r->mail);
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "child/spawner.h"
 #include "server/inherited.h"
 #include "server/notify.h"
 #include "server/privileges.h"
@@ -264,6 +265,7 @@ start_site(struct start_up *u)
 	if (err)
 		return err;
 	logs_commit(&u->server->logs);
+	spawner_warm(site->spawner);
 	budget_explain(&site->budget, &w);
 	log_notice("%.*s", SLICE_PRINT(writer_slice(&w)));
 	raise_file_limit(site);

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "child/spawner.h"
 #include "config/suggest.h"
 #include "plan/edits.h"
 #include "server/site_priv.h"
@@ -78,6 +79,9 @@ build_pools(struct building *b, struct conf_errors *e)
 	struct conf_section *section = NULL;
 
 	if (!conf_need(conf, "pool", "compute") || !conf_need(conf, "pool", "blocking"))
+		conf_error(e, "", 0, "out of memory");
+	/* Not for those who start none. */
+	if (conf_next(conf, "program", NULL) && !conf_need(conf, "pool", "exec"))
 		conf_error(e, "", 0, "out of memory");
 	while ((section = conf_next(conf, "pool", section)) != NULL)
 		build_pool(b, section, e);
@@ -432,6 +436,9 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	};
 	int err;
 
+	s->spawner = b.spawner = prior ? spawner_ref(prior->spawner) : spawner_new();
+	if (!s->spawner)
+		return ERR_MEMORY;
 	build_tls(s, prior, e);
 	build_pools(&building, e);
 	check_budget(s, e);
@@ -472,6 +479,7 @@ site_free(struct site **site)
 	site_close_guards(s);
 	site_close_modules(s);
 	pools_release(&s->pools);
+	spawner_unref(&s->spawner);
 	close_ledgers(s);
 	networks_unref(&s->trusted);
 	arena_fini(&s->arena);

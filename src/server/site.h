@@ -37,6 +37,7 @@ struct site_listener {
 
 struct edits;
 struct module;
+struct spawner;
 
 enum site_dispatch { SITE_ROUND_ROBIN, SITE_LEAST_ACTIVE };
 
@@ -68,6 +69,7 @@ struct site {
 	const struct job_type **jobs; /* of all modules */
 	unsigned job_count;
 	struct pools pools;
+	struct spawner *spawner; /* counted: starts programs; shared with the site before */
 	struct source **sources; /* by their index */
 	unsigned source_count, source_cap;
 	const struct error_pages *pages; /* NULL: none */

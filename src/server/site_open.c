@@ -14,7 +14,8 @@ const struct conf_kind site_kinds[] = {
 	{ "headers", false },    { "error_page", true },   { "pool", true },
 	{ "upstream", true },    { "database", true },     { "module", true },
 	{ "route", true },       { "subrequest", true },   { "auth", true },
-	{ "rate", true },        { "compression", false }, { NULL, false },
+	{ "rate", true },        { "compression", false }, { "program", true },
+	{ NULL, false },
 };
 
 static const struct conf_include includes = { "server", "include" };

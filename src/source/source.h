@@ -25,6 +25,7 @@
 #include "thread/pool.h"
 
 struct job_type;
+struct spawner;
 struct source;
 struct part;
 struct subrequest;
@@ -45,6 +46,7 @@ struct source_build {
 	/* Jobs that a pool will hold once the site is published: one that it shares with the site
 	 * before has that one's limits until then. NULL: what it holds now. */
 	unsigned (*pool_room)(void *argument, const struct pool *p);
+	struct spawner *spawner; /* the site's: starts programs */
 	void *argument;
 };
 
