@@ -188,4 +188,4 @@ static const struct forebay_job jobs[] = {
 };
 
 const struct forebay_module forebay_module = { FOREBAY_MODULE_HEAD, .name = "compress",
-					       .version = COMPRESS_VERSION, .jobs = jobs };
+					       .version = MODULE_VERSION, .jobs = jobs };

@@ -38,6 +38,9 @@ options_print_help(void)
 #ifndef COMPRESS_BUILT_WITH
 #define COMPRESS_BUILT_WITH "no"
 #endif
+#ifndef CMARK_BUILT_WITH
+#define CMARK_BUILT_WITH "no"
+#endif
 #ifndef SQLITE_BUILT_WITH
 #define SQLITE_BUILT_WITH "no"
 #endif
@@ -54,6 +57,7 @@ options_print_version(void)
 	printf("  systemd    %s\n", notify_library_version());
 	printf("  modules    ABI %d, in %s\n", FOREBAY_MODULE_ABI, FOREBAY_MODULEDIR);
 	printf("  compress   %s\n", COMPRESS_BUILT_WITH);
+	printf("  markdown   %s\n", CMARK_BUILT_WITH);
 }
 
 static const struct option longs[] = {
