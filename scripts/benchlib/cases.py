@@ -2,7 +2,7 @@
 import collections
 
 from benchlib import case_fanout, case_files, case_h2, case_idle, case_instructions, case_isolation
-from benchlib import case_keepalive, case_latency, case_overload, case_proxy, case_sql
+from benchlib import case_keepalive, case_latency, case_light, case_overload, case_proxy, case_sql
 from benchlib import case_tls
 
 # alone, all, quick: rounds when it is asked for by itself, as one of several, with --quick.
@@ -35,6 +35,8 @@ CASES = (
          case_isolation.isolation, case_isolation.seconds, "", 3, 3, 1),
     Case("overload", "CPU jobs, 0.5 to 10 times what can be done",
          case_overload.overload, case_overload.seconds, "overload", 3, 1, 1),
+    Case("light", "light requests, 0.5 to 2 times what a worker can answer",
+         case_light.light, case_light.seconds, "", 3, 1, 1),
     Case("instructions", "user-space instructions per request (valgrind)",
          case_instructions.instructions, case_instructions.seconds, "", 3, 3, 1),
 )

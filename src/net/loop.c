@@ -87,6 +87,7 @@ loop_init(struct loop *l, void *receiver)
 	queue_init(&l->soon);
 	queue_init(&l->last);
 	timers_init(&l->timers);
+	lag_init(&l->lag);
 	if (mailbox_init(&l->mailbox) != 0)
 		return ERR_SYSTEM;
 	l->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -135,6 +136,7 @@ uint64_t
 loop_now_slow(struct loop *l)
 {
 	l->now_ns = clock_monotonic();
+	lag_begin(&l->lag, l->now_ns);
 	return l->now_ns;
 }
 
@@ -260,6 +262,8 @@ loop_turn(struct loop *l, bool may_wait)
 	event_base_loop(l->base, may_wait ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	mailbox_wake_up(&l->mailbox);
 	finish_turn(l);
+	if (l->lag.is_near && l->now_ns)
+		lag_end(&l->lag, clock_monotonic());
 }
 
 void

@@ -14,6 +14,7 @@
 #define FOREBAY_NET_LOOP_H
 
 #include "base/list.h"
+#include "net/lag.h"
 #include "net/timer.h"
 #include "thread/mailbox.h"
 
@@ -45,6 +46,7 @@ struct loop {
 	struct timers timers;
 	uint64_t alarm_ns; /* when alarm_fd will fire; CLOCK_NEVER: not set */
 	uint64_t now_ns; /* of this turn; 0: not read yet */
+	struct lag lag; /* of turns that read the clock */
 	struct deferred_queue soon, last;
 	_Atomic uint64_t turn; /* published for the stall watch */
 	bool is_stopping;

@@ -54,6 +54,7 @@ conn_host_init(struct conn_host *h, struct env *env, const struct conn_limits *l
 	*h = (struct conn_host){ .env = env, .app = app, .app_host = app_host };
 	if (conn_host_make_room(h, limits) != 0)
 		return ERR_MEMORY;
+	backlog_init(&h->backlog, env);
 	conn_host_set_limits(h, limits);
 	h->next_id = random_next(&env->random);
 	wheel_init(&h->wheel, &env->loop, on_expired);
@@ -65,6 +66,7 @@ conn_host_fini(struct conn_host *h)
 {
 	ASSERT(h->open == 0);
 	wheel_fini(&h->wheel);
+	backlog_fini(&h->backlog);
 	while (h->free_conns) {
 		struct conn *c = h->free_conns;
 		h->free_conns = c->peer.next;
@@ -156,6 +158,8 @@ conn_close(struct conn *c)
 
 	c->protocol->stop(c);
 	conn_wrote(c, false);
+	if (c->flags & CONN_HELD)
+		backlog_drop(&h->backlog, c);
 	if (c->flags & CONN_COUNTED)
 		uncount(c);
 	wheel_clear(&h->wheel, &c->timeout);
@@ -196,6 +200,8 @@ linger(struct conn *c)
 {
 	c->protocol->stop(c);
 	io_shut(&c->io);
+	if (c->flags & CONN_HELD)
+		backlog_drop(&c->host->backlog, c);
 	c->flags |= CONN_LINGERING;
 	c->lingered = 0;
 	conn_expire_at(c, now_plus(c, LINGER_MS * CLOCK_MS));
@@ -388,9 +394,41 @@ advance(struct conn *c)
 	return obey(c, next);
 }
 
+/* While there is a backlog, who would begin something waits, and is not read. True: there is
+ * nothing else to do for the conn. */
+static __attribute__((noinline)) bool
+waits_its_turn(struct conn *c)
+{
+	const struct conn_protocol *p = c->protocol;
+	bool is_under_way = c->active && p->is_multiplexed;
+
+	if (is_under_way && !(c->flags & CONN_READABLE))
+		return false;
+	if (c->active && p->is_between && !p->is_between(c->active))
+		return false;
+	if (!(c->flags & CONN_HELD) && backlog_hold(&c->host->backlog, c) != 0)
+		return false;
+	c->flags &= ~(unsigned)CONN_READABLE;
+	return !is_under_way;
+}
+
+static bool
+takes_turn(struct conn *c)
+{
+	return !c->host->backlog.is_on || !waits_its_turn(c);
+}
+
 void
 conn_go_on(struct conn *c)
 {
+	if (takes_turn(c))
+		advance(c);
+}
+
+void
+conn_serve(struct conn *c)
+{
+	c->flags |= CONN_READABLE;
 	advance(c);
 }
 
@@ -409,7 +447,7 @@ on_ready(struct io *io, unsigned ready)
 		c->flags |= CONN_READABLE;
 	if (ready & IO_CLOSED)
 		c->flags |= CONN_PEER_CLOSED | CONN_READABLE;
-	if (c->active || (c->flags & (CONN_READABLE | CONN_HANDSHAKE)))
+	if ((c->active || (c->flags & (CONN_READABLE | CONN_HANDSHAKE))) && takes_turn(c))
 		advance(c);
 }
 
@@ -462,7 +500,7 @@ make_conn(struct conn_host *h, int fd, const struct address *peer, uint32_t flag
 static void
 begin(struct conn *c)
 {
-	if (advance(c) && io_watch(&c->io) != 0)
+	if ((!takes_turn(c) || advance(c)) && io_watch(&c->io) != 0)
 		conn_close(c);
 }
 

@@ -16,6 +16,7 @@
 #include "net/env.h"
 #include "net/io.h"
 #include "net/wheel.h"
+#include "proto/backlog.h"
 #include "proto/pace.h"
 #include "wire/h1_head.h"
 
@@ -58,6 +59,9 @@ struct conn_protocol {
 	void (*drain)(void *active);
 	/* Optional: an active state that may be closed under pressure; without it, none may. */
 	bool (*is_idle)(const void *active);
+	/* Whether what comes next begins a request, which may wait for its turn; NULL: always. */
+	bool (*is_between)(const void *active);
+	bool is_multiplexed; /* others may be under way meanwhile */
 	/* Optional: frees what it keeps for reuse with the host. */
 	void (*fini_host)(struct conn_host *h);
 };
@@ -68,6 +72,8 @@ struct conn_limits {
 	struct pace_limit body_pace, send_pace; /* what slow clients have to keep up with */
 	uint64_t max_body; /* bytes, for routes without one of their own */
 	unsigned max_client_connections; /* 0: any number */
+	uint64_t worker_wait_ns; /* 0: any time */
+	bool is_shadow; /* of worker_wait_ns */
 };
 
 enum { CONN_SERVER_TEXT = 96 };
@@ -78,6 +84,7 @@ struct conn_host {
 	void *app_host; /* exchange->host */
 	struct conn_limits limits;
 	struct wheel wheel; /* every open conn is in it */
+	struct backlog backlog; /* those that wait to be read */
 	struct field *field_scratch; /* at least limits.h1.max_fields of them; owned */
 	uint32_t field_room;
 	struct conn *free_conns;
@@ -118,6 +125,7 @@ enum conn_flag {
 	CONN_FULL = 4096, /* what was to be written waits for the peer */
 	CONN_LEAN = 8192, /* the kernel holds little of it */
 	CONN_COUNTED = 16384, /* among its client's, in host->clients */
+	CONN_HELD = 32768, /* in the backlog */
 };
 
 struct conn {
@@ -132,7 +140,10 @@ struct conn {
 		struct conn *next; /* on the free list */
 	} peer;
 	uint32_t flags; /* enum conn_flag */
-	uint32_t lingered; /* bytes dropped while lingering */
+	union {
+		uint32_t lingered; /* bytes dropped while lingering */
+		uint32_t place; /* of the backlog's, while held */
+	};
 };
 
 /* ERR_MEMORY. limits are copied. */
@@ -193,6 +204,8 @@ conn_wrote(struct conn *c, bool is_left)
 }
 /* For the protocol, outside on_ready: goes on with the machine. */
 void conn_go_on(struct conn *c);
+/* For the backlog: the same, now that it is the conn's turn. */
+void conn_serve(struct conn *c);
 
 /* Who is at the other end, as exchanges want it. */
 static inline void

@@ -34,6 +34,7 @@ conn_host_set_limits(struct conn_host *h, const struct conn_limits *limits)
 {
 	ASSERT(limits->h1.max_fields <= h->field_room);
 	h->limits = *limits;
+	backlog_set_limit(&h->backlog, limits->worker_wait_ns, limits->is_shadow);
 }
 
 struct slice
@@ -113,7 +114,8 @@ close_if_idle(struct wheel_entry *e, void *argument)
 	struct conn *c = CONTAINER_OF(e, struct conn, timeout);
 	struct quota *quota = argument;
 
-	if (quota->left == 0 || is_busy(c) || (c->flags & (CONN_LINGERING | CONN_HANDSHAKE)))
+	if (quota->left == 0 || is_busy(c) ||
+	    (c->flags & (CONN_LINGERING | CONN_HANDSHAKE | CONN_HELD)))
 		return;
 	quota->left--;
 	quota->closed++;

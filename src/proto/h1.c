@@ -408,6 +408,14 @@ yield(void *active)
 	return in;
 }
 
+static bool
+is_between(const void *active)
+{
+	const struct h1 *h = active;
+
+	return h->state == H1_HEAD && h1_queued(h) == 0;
+}
+
 static void
 fini_host(struct conn_host *host)
 {
@@ -426,5 +434,6 @@ const struct conn_protocol h1_protocol = {
 	.advance = advance,
 	.expire = expire,
 	.yield = yield,
+	.is_between = is_between,
 	.fini_host = fini_host,
 };

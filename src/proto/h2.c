@@ -531,6 +531,7 @@ const struct conn_protocol h2_protocol = {
 	.expire = expire,
 	.take = take,
 	.drain = drain,
+	.is_multiplexed = true,
 	.is_idle = is_idle,
 	.fini_host = fini_host,
 };

@@ -4,6 +4,7 @@
 #include "server/dispatch.h"
 
 #include "guard/cors.h"
+#include "http/error_page.h"
 #include "http/fault.h"
 #include "http/forwarded.h"
 #include "http/status.h"
@@ -12,7 +13,23 @@
 #include "server/site.h"
 #include "server/worker.h"
 
-enum { ALLOW_BYTES = 256 };
+enum { ALLOW_BYTES = 256, LATE_ANSWERS = 4 };
+
+/* What clients hear who have waited too long for their worker: prepared, and with different times,
+ * lest they all come back at once. */
+#define LATE_BODY "Service Unavailable"
+#define LATE_ANSWER(seconds)                                                                       \
+	{                                                                                          \
+		.lines = SLICE_INIT("Content-Type: text/plain\r\n"                                 \
+				    "Retry-After: " seconds "\r\n"                                 \
+				    "Forebay-Shed: worker.wait\r\n"                                \
+				    "Content-Length: 19\r\n"),                                     \
+		.retry_after = SLICE_INIT(seconds),                                                \
+	}
+static const struct late_answer {
+	struct slice lines, retry_after;
+} late_answers[LATE_ANSWERS] = { LATE_ANSWER("1"), LATE_ANSWER("2"), LATE_ANSWER("3"),
+				 LATE_ANSWER("4") };
 
 /* Between the router and the run. */
 struct awaited {
@@ -46,6 +63,27 @@ refuse(struct exchange *x, int status, enum counter reason)
 
 	count_add(w->env.counters, reason, 1);
 	exchange_refuse(x, status);
+}
+
+/* Before its plan begins. HTTP/1 sends the lines, all else the fields. */
+static __attribute__((noinline)) void
+refuse_late(struct exchange *x)
+{
+	struct worker *w = x->host;
+	const struct late_answer *late = &late_answers[random_next(&w->env.random) % LATE_ANSWERS];
+
+	x->response.fields.count = 0;
+	if (exchange_add_field(x, FIELD_RETRY_AFTER, late->retry_after) != 0 ||
+	    exchange_add_field(x, FIELD_FOREBAY_SHED, SLICE("worker.wait")) != 0) {
+		exchange_abort(x, ERR_MEMORY);
+		return;
+	}
+	if (error_pages_find(x->pages, 503)) {
+		exchange_refuse(x, 503);
+		return;
+	}
+	x->prepared = late->lines;
+	exchange_respond(x, 503, SLICE("text/plain"), SLICE(LATE_BODY));
 }
 
 /* The server as a whole is asked, not one of its routes (RFC 9110 9.3.7). */
@@ -157,6 +195,10 @@ begin(struct exchange *x)
 	}
 	x->route = m.route->index;
 	x->max_body = m.route->max_body;
+	if (backlog_refuses(&w->host.backlog, m.route->plan->conf.priority)) {
+		refuse_late(x);
+		return;
+	}
 	/* The run refuses it, with the report of its parts. */
 	if (q->framing == BODY_LENGTH && q->content_length > x->max_body) {
 		x->is_closing = true;

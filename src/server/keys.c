@@ -167,8 +167,13 @@ const struct conf_key limits_keys[] = {
 		  "it; 0: any" },
 	{ "rate_grace", CONF_DURATION, CONF_FIELD(struct limits_conf, rate_grace), .def = "30s",
 	  .min = MS, .max = DAY, .help = "over which both rates are averaged" },
+	{ "worker_wait", CONF_DURATION, CONF_FIELD(struct limits_conf, worker_wait), .def = "20ms",
+	  .max = DAY,
+	  .help = "how long requests may stand between their arrival and their worker; then those "
+		  "that waited longer are refused, by the priority of their routes; 0: any time" },
 	{ "mode", CONF_WORD, CONF_FIELD(struct limits_conf, mode), .def = "enforce", .words = modes,
-	  .help = "shadow: what pools would refuse is counted and let in, up to max_queue" },
+	  .help = "shadow: what pools and workers would refuse is counted and let in, up to "
+		  "max_queue" },
 	CONF_KEYS_END
 };
 

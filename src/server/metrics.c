@@ -32,6 +32,21 @@ number(char *memory, uint64_t value)
 /* --- workers ------------------------------------------------------------------------- */
 
 static void
+put_lags(struct buffer *b, const struct sample *s)
+{
+	export_family(b, "forebay_loop_lag_seconds", EXPORT_GAUGE,
+		      "How long requests wait for their worker; 0 where that is less than "
+		      "worker_wait.");
+	for (unsigned i = 0; i < gauge_read(&s->server->crew.places); i++) {
+		char memory[NUMBER_BYTES];
+		const struct export_label label = { "worker", number(memory, i) };
+
+		export_seconds(b, "forebay_loop_lag_seconds", &label, 1,
+			       sample_behind_ns(s->server->crew.place[i]));
+	}
+}
+
+static void
 put_workers(struct buffer *b, const struct sample *s)
 {
 	export_family(b, "forebay_connections", EXPORT_GAUGE,
@@ -259,11 +274,26 @@ put_refusals(struct buffer *b, const struct pool_sample *p, const char *kind, co
 	export_u64(b, "forebay_shed_total", labels, 3, count);
 }
 
+/* Of workers; as above, but counted by each of them. */
+static void
+put_worker_refusals(struct buffer *b, const struct sample *s, const char *mode, enum counter id)
+{
+	const struct export_label labels[] = {
+		{ "route", { 0 } },
+		{ "limit", SLICE("worker.wait") },
+		{ "mode", slice_of(mode) },
+	};
+
+	export_u64(b, "forebay_shed_total", labels, 3, sample_counter(s, id));
+}
+
 static void
 put_shed(struct buffer *b, const struct sample *s)
 {
 	export_family(b, "forebay_shed_total", EXPORT_COUNTER,
 		      "Work refused by a limit, a fan-out counted once.");
+	put_worker_refusals(b, s, "enforce", COUNTER_REFUSED_WAIT);
+	put_worker_refusals(b, s, "shadow", COUNTER_SPARED_WAIT);
 	for (unsigned k = 0; k < s->pool_count; k++) {
 		const struct pool_sample *p = &s->pools[k];
 
@@ -303,7 +333,7 @@ put_server(struct buffer *b, const struct sample *s)
 
 	export_family(b, "forebay_saturation", EXPORT_GAUGE,
 		      "How full the fullest pool is: jobs running and waiting, of as many as there "
-		      "can be.");
+		      "can be; 1 while requests wait for a worker longer than worker_wait.");
 	export_milli(b, "forebay_saturation", NULL, 0, sample_saturation_milli(s));
 	export_family(b, "forebay_config_last_reload_successful", EXPORT_GAUGE,
 		      "Whether the configuration that was read last is the one that serves.");
@@ -314,9 +344,9 @@ put_server(struct buffer *b, const struct sample *s)
 }
 
 static void (*const writers[])(struct buffer *b, const struct sample *s) = {
-	put_workers,     put_requests,   put_request_durations, put_parts,
-	put_pool_gauges, put_pool_times, put_dropped,           put_shed,
-	put_commands,    put_server,
+	put_workers, put_lags,        put_requests,   put_request_durations,
+	put_parts,   put_pool_gauges, put_pool_times, put_dropped,
+	put_shed,    put_commands,    put_server,
 };
 
 void

@@ -107,9 +107,28 @@ sample_connections(const struct counters *worker)
 }
 
 uint64_t
+sample_behind_ns(const struct worker *w)
+{
+	return gauge_read(&w->host.backlog.behind_ns);
+}
+
+/* Whether requests wait for a worker for longer than they may. */
+static bool
+is_behind(const struct sample *s)
+{
+	const struct server *server = s->server;
+
+	for (unsigned i = 0; i < gauge_read(&server->crew.places); i++) {
+		if (sample_behind_ns(server->crew.place[i]) > 0)
+			return true;
+	}
+	return false;
+}
+
+uint64_t
 sample_saturation_milli(const struct sample *s)
 {
-	uint64_t most = 0;
+	uint64_t most = is_behind(s) ? 1000 : 0;
 
 	for (unsigned i = 0; i < s->pool_count; i++) {
 		const struct pool_sample *p = &s->pools[i];

@@ -10,6 +10,7 @@
 #include "thread/pool.h"
 
 struct server;
+struct worker;
 
 struct sample {
 	const struct server *server; /* borrowed */
@@ -42,10 +43,12 @@ void sample_part_sum(const struct sample *s, unsigned index, struct sample_part 
 uint64_t sample_counter(const struct sample *s, enum counter id);
 /* Connections that a worker has open. */
 uint64_t sample_connections(const struct counters *worker);
+/* How long who comes has to wait for that worker; 0 where it is less than worker_wait. */
+uint64_t sample_behind_ns(const struct worker *w);
 /*
  * How full the fullest pool is, in thousandths: jobs running and waiting, of as
- * many as there can be (threads and max_queue). 1000 means that the next job
- * would be refused.
+ * many as there can be (threads and max_queue). 1000 means that the next one
+ * would be refused, or that requests wait for a worker longer than worker_wait.
  */
 uint64_t sample_saturation_milli(const struct sample *s);
 

@@ -120,6 +120,8 @@ read_limits(struct site *s, struct conf_errors *e)
 		.send_pace = { c.min_send_rate, c.rate_grace },
 		.max_body = c.max_body,
 		.max_client_connections = c.max_client_connections,
+		.worker_wait_ns = c.worker_wait,
+		.is_shadow = c.mode == LIMITS_SHADOW,
 	};
 	if (c.max_uri >= c.max_header_bytes)
 		conf_error_at(e, section, "max_uri",
