@@ -32,6 +32,11 @@ struct request {
 	bool keeps_alive; /* what the client asked for, version default included */
 };
 
+/* The same without its body, all of it in the arena: for work that may outlive its exchange.
+ * ERR_MEMORY. */
+int request_copy(struct request *to, const struct request *from, struct arena *a)
+    __attribute__((warn_unused_result));
+
 /* A response head: what a source says, what an upstream said, what is sent. */
 struct response {
 	int status;

@@ -12,7 +12,10 @@
 #include "metrics/series.h"
 #include "net/env.h"
 
+struct flight;
 struct site;
+
+enum { LEASE_FLIGHTS = 64 }; /* buckets */
 
 struct lease {
 	struct env *env; /* borrowed: of the worker */
@@ -22,6 +25,7 @@ struct lease {
 	struct part_series **parts; /* owned array; by part index */
 	void **attached; /* owned array; by source index: what attach() left */
 	void **guards; /* the same, by kind of guard */
+	struct flight *flights[LEASE_FLIGHTS]; /* of plan/: parts that are shared, by their key */
 	unsigned users; /* exchanges, and jobs on their way */
 	bool is_over; /* takes no new exchanges */
 	void (*on_unused)(struct lease *l); /* over, and the last user has left: may come late */

@@ -5,6 +5,7 @@
  */
 #include "base/json.h"
 #include "config/suggest.h"
+#include "plan/part_key.h"
 #include "plan/plan_priv.h"
 
 enum { EACH_DEFAULT = 100, EACH_AT_ONCE_DEFAULT = 8 };
@@ -308,6 +309,30 @@ compile_each(struct compiling *c, struct plan_part *pp)
 	return err;
 }
 
+/* When the values are known: some of them belong to every key. */
+static int
+compile_keys(struct compiling *c, struct plan_part *pp)
+{
+	const struct source_ops *ops = pp->part.source->ops;
+	const char *effects = ops->effects ? ops->effects(&pp->part) : NULL;
+	int err = 0;
+
+	if (pp->conf.coalesce.len == 0)
+		return 0;
+	if (pp->each)
+		conf_error_at(c->errors, pp->part.section, "coalesce",
+			      "is not for parts with foreach");
+	if (effects)
+		conf_error_at(c->errors, pp->part.section, "coalesce",
+			      "the part cannot share an execution: %s", effects);
+	pp->key_values = part_key_values(pp);
+	pp->coalesce = compile_text(c, pp->part.section, "coalesce", pp->conf.coalesce, VALUE_RAW,
+				    &c->scope, &err);
+	if (pp->coalesce)
+		pp->after |= template_needs(pp->coalesce).parts;
+	return err;
+}
+
 /* When no value holds a variable, every run uses the same array. */
 static int
 share_constants(struct compiling *c, struct plan_part *pp)
@@ -346,7 +371,9 @@ compile_values(struct compiling *c, struct plan_part *pp)
 			return ERR_MEMORY;
 	}
 	pp->after |= pp->needs;
-	return compile_when(c, pp) == 0 ? share_constants(c, pp) : ERR_MEMORY;
+	if (compile_keys(c, pp) != 0 || compile_when(c, pp) != 0)
+		return ERR_MEMORY;
+	return share_constants(c, pp);
 }
 
 /* The source's own loading comes before the templates, of which it says what there are. */
@@ -386,7 +413,7 @@ add_batches(struct plan *p, bool is_optional)
 		unsigned k = 0;
 
 		if (!s || !s->ops->reserve || p->part[i].is_optional != is_optional ||
-		    p->part[i].each)
+		    p->part[i].each || p->part[i].coalesce)
 			continue;
 		while (k < p->batches &&
 		       (p->batch[k].source != s || p->batch[k].is_optional != is_optional))

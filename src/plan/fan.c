@@ -16,6 +16,8 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "plan/each.h"
+#include "plan/flight.h"
+#include "plan/part_key.h"
 
 static void settle(struct run *r);
 
@@ -115,6 +117,8 @@ cancel_part(struct run_part *p)
 {
 	if (p->plan->each)
 		each_cancel(p);
+	else if (p->flight)
+		flight_leave(p);
 	else
 		subrequest_cancel(&p->q);
 }
@@ -139,7 +143,7 @@ static void
 drop(struct run_part *p, enum outcome outcome, int err)
 {
 	p->err = err;
-	subrequest_cancel(&p->q);
+	cancel_part(p);
 	end_part(p->run, p, outcome);
 	p->run->later.run = settle_later;
 	loop_soon(&p->run->env->loop, &p->run->later);
@@ -260,23 +264,73 @@ set_timeout(struct run *r, struct run_part *p)
 	return loop_set_timer(&r->env->loop, &p->timer, p->q.deadline_ns);
 }
 
+/* It did not get as far as its source. */
 static void
-start_later(struct run *r, struct run_part *p)
+fail_start(struct run *r, struct run_part *p, int err)
+{
+	p->q.state_now = SUBREQUEST_NEW;
+	r->running &= ~bit_of(p);
+	fail_part(r, p, err);
+}
+
+/* What it needs to wait for an answer. */
+static int
+prepare(struct run *r, struct run_part *p)
 {
 	int err = run_identify(p);
 
 	if (!err)
 		err = run_arm(r);
-	if (!err)
-		err = set_timeout(r, p);
+	return err ? err : set_timeout(r, p);
+}
+
+static void
+start_later(struct run *r, struct run_part *p)
+{
+	int err = prepare(r, p);
+
 	if (err) {
-		p->q.state_now = SUBREQUEST_NEW;
-		r->running &= ~bit_of(p);
-		fail_part(r, p, err);
+		fail_start(r, p, err);
 		return;
 	}
 	r->reserved &= ~bit_of(p);
 	p->q.part->source->ops->start(&p->q);
+}
+
+/* Equal ones share an execution, which takes its place when it starts: nobody knows before whether
+ * one is needed. */
+static void
+start_shared(struct run *r, struct run_part *p, struct slice key)
+{
+	int err = prepare(r, p);
+
+	if (!err)
+		err = flight_join(p, key);
+	if (err)
+		fail_start(r, p, err);
+}
+
+static void
+start_alone(struct run *r, struct run_part *p)
+{
+	const struct source_ops *ops = p->q.part->source->ops;
+	struct subrequest *one = &p->q;
+	int err = 0;
+
+	if (ops->answer && ops->answer(&p->q) == 0) {
+		give_back(r, p);
+		return;
+	}
+	/* It was in no batch. */
+	if (p->plan->coalesce && ops->reserve)
+		err = ops->reserve(&one, 1);
+	if (err) {
+		fail_start(r, p, err);
+		return;
+	}
+	if (p->plan->coalesce && ops->release)
+		r->reserved |= bit_of(p);
+	start_later(r, p);
 }
 
 /* The part's timeout counts from its start, within the plan's deadline. */
@@ -308,7 +362,7 @@ start_each(struct run *r, struct run_part *p)
 static void
 start_part(struct run *r, struct run_part *p)
 {
-	const struct source_ops *ops = p->q.part->source->ops;
+	struct slice key;
 	int err;
 
 	r->ready &= ~bit_of(p);
@@ -335,10 +389,10 @@ start_part(struct run *r, struct run_part *p)
 	}
 	r->running |= bit_of(p);
 	p->q.state_now = SUBREQUEST_STARTED;
-	if (ops->answer && ops->answer(&p->q) == 0)
-		give_back(r, p);
+	if (p->plan->coalesce && part_key_make(p, p->plan->coalesce, &key) == 0)
+		start_shared(r, p, key);
 	else
-		start_later(r, p);
+		start_alone(r, p);
 }
 
 /* --- the answer --------------------------------------------------------------------------------
@@ -432,7 +486,7 @@ drop_refused(struct run *r)
 
 		if (p->head.status == 0 || p->head.is_expected || p->plan->is_optional)
 			continue;
-		subrequest_cancel(&p->q);
+		cancel_part(p);
 		end_part(r, p, OUTCOME_STATUS);
 		if (r->failed)
 			return;

@@ -79,6 +79,12 @@ const struct conf_key plan_part_keys[] = {
 	  .help = "statuses that mean success, as 200, 200-299 or 2xx" },
 	{ "max_result", CONF_SIZE, CONF_FIELD(struct plan_part_conf, max_result), .def = "1m",
 	  .min = 1, .max = 1 << 30, .help = "largest result; the part fails above it" },
+	{ "coalesce", CONF_TEMPLATE, CONF_FIELD(struct plan_part_conf, coalesce),
+	  .flags = CONF_MAY_LACK,
+	  .help =
+	      "key of what may share one execution, such as {id}: parts of equal keys that are "
+	      "under way in a worker wait for the same answer; what the part sends of a client's "
+	      "fields, login and other parts' results is of the key unasked" },
 	{ "when", CONF_TEMPLATE, CONF_FIELD(struct plan_part_conf, when),
 	  .help = "condition without which the part is not needed, such as {query.detail} == full; "
 		  "then it is its fallback, or null" },

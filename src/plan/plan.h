@@ -52,6 +52,7 @@ struct plan_part_conf {
 	enum plan_as as;
 	struct conf_list expect, after, pick;
 	uint64_t max_result;
+	struct slice coalesce;
 };
 
 /* The keys of a route's section, as written. */
@@ -78,6 +79,8 @@ struct plan_part {
 	uint64_t followers; /* parts that have this one in their `after` mask */
 	struct when *when; /* NULL: always */
 	struct template *each; /* a list: a subrequest for each of its elements; NULL: one */
+	struct template *coalesce; /* the key of equal executions; NULL: each is its own */
+	uint32_t key_values; /* values that belong to its keys unasked: see plan/part_key.h */
 	const struct pick *pick; /* NULL: the result goes on whole */
 	struct plan_statuses expect;
 	bool is_optional; /* and failure is partial */

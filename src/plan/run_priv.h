@@ -42,9 +42,12 @@ struct run_part {
 	enum outcome outcome;
 	struct each *each; /* of a part for each element of a list, once it has started */
 	int err; /* why it failed, when its source or a value said so */
+	struct flight *flight; /* that it waits for, in the place of its source; NULL: none */
+	struct list seat; /* among those who wait for the flight */
 	const struct run_part *blame; /* whose failure made this one fail; mostly its own */
 };
 
+struct flight;
 struct run_way;
 
 /* What templates see: only when some value of the plan holds a variable. */

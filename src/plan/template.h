@@ -9,6 +9,7 @@
  *   {request.id} {request.method} {client.address}
  *   {client.subject}            the subject of the client's certificate (RFC 2253)
  *   {request.host}              the name that the request is for, without its port
+ *   {request.path}              its path, decoded once
  *   {request.user} {request.claim.NAME}   who asks, and a path into what a token claims
  *   {item} {item.a.0.b}         an element of a list (foreach); a path into it
  *   {PART}                      another part's result, in a text that is JSON or alone in a

@@ -23,6 +23,7 @@ static const struct row {
 	{ SLICE_INIT("request.id"), false, TEMPLATE_REQUEST_ID },
 	{ SLICE_INIT("request.method"), false, TEMPLATE_REQUEST_METHOD },
 	{ SLICE_INIT("request.host"), false, TEMPLATE_REQUEST_HOST },
+	{ SLICE_INIT("request.path"), false, TEMPLATE_REQUEST_PATH },
 	{ SLICE_INIT("request.user"), false, TEMPLATE_REQUEST_USER },
 	{ SLICE_INIT("request.claim."), true, TEMPLATE_REQUEST_CLAIM },
 	{ SLICE_INIT("client.address"), false, TEMPLATE_CLIENT_ADDRESS },

@@ -105,6 +105,10 @@ struct source_ops {
 						 returned SUBREQUEST_PAUSE */
 	void (*cancel)(
 	    struct subrequest *q); /* idempotent and final: no call-back comes after it */
+	/* Optional: the client's fields that a subrequest of that part sends on; NULL: none. */
+	const struct conf_list *(*forwards)(const struct part *p);
+	/* Optional: why one subrequest cannot stand for several: it has effects. NULL: it can. */
+	const char *(*effects)(const struct part *p);
 	bool takes_body; /* feed() is there: the request body can be streamed into it */
 };
 

@@ -322,6 +322,58 @@ bounds(const struct part *p, struct source_bounds *b)
 	sql_database_of(p)->engine->bounds(p, b);
 }
 
+static bool
+is_letter(char c)
+{
+	return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+}
+
+/* The next word of letters is taken off; empty at the end. */
+static struct slice
+take_word(struct slice *rest)
+{
+	size_t from = 0, end;
+	struct slice word;
+
+	while (from < rest->len && !is_letter(rest->at[from]))
+		from++;
+	for (end = from; end < rest->len && (is_letter(rest->at[end]) || rest->at[end] == '_');)
+		end++;
+	word = slice_make(rest->at + from, end - from);
+	*rest = slice_after(*rest, end);
+	return word;
+}
+
+static bool
+is_among(struct slice word, const char *const *words)
+{
+	for (; *words; words++) {
+		if (slice_eq_nocase(word, slice_of(*words)))
+			return true;
+	}
+	return false;
+}
+
+/* By its words alone: what a function that it calls does is not known here. */
+static const char *
+effects(const struct part *p)
+{
+	static const char *const reading[] = { "SELECT", "VALUES", "TABLE", NULL };
+	static const char *const writing[] = { "INSERT", "UPDATE", "DELETE", "MERGE", NULL };
+	const struct sql_part *conf = p->conf;
+	struct slice rest = conf->query, word = take_word(&rest);
+	bool writes = !is_among(word, reading) && !slice_eq_nocase(word, SLICE("WITH"));
+
+	/* WITH may stand before either. */
+	if (slice_eq_nocase(word, SLICE("WITH"))) {
+		do {
+			word = take_word(&rest);
+			writes = is_among(word, writing);
+		} while (!writes && word.len > 0);
+	}
+	return writes ? "its query does more than read" : NULL;
+}
+
 static int
 attach(struct source *s, struct lease *l)
 {
@@ -377,6 +429,7 @@ const struct source_ops source_sql = {
 	.detach = detach,
 	.pool = pool_of,
 	.bounds = bounds,
+	.effects = effects,
 	.reserve = reserve,
 	.release = release,
 	.start = start,

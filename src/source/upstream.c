@@ -368,6 +368,25 @@ load_part(struct part *p, struct source_build *b)
 	return err;
 }
 
+/* Of a joined part. */
+static const struct conf_list *
+forwards(const struct part *p)
+{
+	const struct upstream_part *u = p->conf;
+
+	return &u->forward;
+}
+
+static const char *
+effects(const struct part *p)
+{
+	const struct upstream_part *u = p->conf;
+
+	if (u->method.len == 0 || (method_flags(method_of(u->method)) & METHOD_SAFE))
+		return NULL;
+	return "its method is not a safe one";
+}
+
 static void
 bounds(const struct part *p, struct source_bounds *b)
 {
@@ -482,6 +501,8 @@ const struct source_ops source_upstream = {
 	.load_part = load_part,
 	.unload = unload,
 	.bounds = bounds,
+	.forwards = forwards,
+	.effects = effects,
 	.attach = attach,
 	.detach = detach,
 	.reserve = reserve,

@@ -10,11 +10,12 @@
 #include <stdlib.h>
 
 struct fake {
-	bool at_once, hangs, refuses, reads;
+	bool at_once, hangs, refuses, reads, effects;
 	uint64_t delay, gap;
 	unsigned status, pieces;
 	struct slice type, body, fails, breaks;
 	struct conf_family headers;
+	struct conf_list forward;
 	int body_value;
 };
 
@@ -23,6 +24,8 @@ static const struct conf_key keys[] = {
 	{ "hangs", CONF_BOOL, CONF_FIELD(struct fake, hangs), .def = "no" },
 	{ "refuses", CONF_BOOL, CONF_FIELD(struct fake, refuses), .def = "no" },
 	{ "reads", CONF_BOOL, CONF_FIELD(struct fake, reads), .def = "no" },
+	{ "effects", CONF_BOOL, CONF_FIELD(struct fake, effects), .def = "no" },
+	{ "forward", CONF_LIST, CONF_FIELD(struct fake, forward) },
 	{ "delay", CONF_DURATION, CONF_FIELD(struct fake, delay), .def = "1ms" },
 	{ "gap", CONF_DURATION, CONF_FIELD(struct fake, gap), .def = "0" },
 	{ "status", CONF_UINT, CONF_FIELD(struct fake, status), .def = "200" },
@@ -322,12 +325,30 @@ cancel(struct subrequest *q)
 		loop_clear_timer(&c->world->env.loop, &c->timer);
 }
 
+static const struct conf_list *
+forwards(const struct part *p)
+{
+	const struct fake *f = p->conf;
+
+	return &f->forward;
+}
+
+static const char *
+effects(const struct part *p)
+{
+	const struct fake *f = p->conf;
+
+	return f->effects ? "it says so" : NULL;
+}
+
 const struct source_ops fake_ops = {
 	.name = "upstream",
 	.section = "upstream",
 	.part_keys = keys,
 	.part_size = sizeof(struct fake),
 	.load_part = load_part,
+	.forwards = forwards,
+	.effects = effects,
 	.reserve = reserve,
 	.release = release,
 	.answer = answer,

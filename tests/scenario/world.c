@@ -259,10 +259,8 @@ static const struct exchange_ops ops = {
 };
 
 static void
-client_open(struct world *w)
+client_open(struct world *w, struct client *c)
 {
-	struct client *c = &w->client;
-
 	c->world = w;
 	c->x = (struct exchange){ .ops = &ops, .store = &w->env.store, .id = 0xabc };
 	c->x.request.method = METHOD_GET;
@@ -275,7 +273,6 @@ client_open(struct world *w)
 	chunks_init(&c->queue, &w->env.store);
 	arena_init(&c->x.arena, &w->env.store, EXCHANGE_BYTES);
 	timer_init(&c->upload_timer, on_upload);
-	w->is_client_open = true;
 }
 
 /* --- opening and closing --------------------------------------------------------------- */
@@ -327,7 +324,7 @@ world_open_path(const char *conf, const char *const names[], const char *const v
 		.parts = w->parts,
 		.attached = w->attached,
 	};
-	client_open(w);
+	client_open(w, &w->client);
 	return w;
 }
 
@@ -350,6 +347,8 @@ void
 world_close(struct world *w)
 {
 	client_leave(w);
+	for (unsigned i = 0; i < w->mores; i++)
+		other_leave(w->more[i]);
 	world_check(w);
 	loop_turn_at(&w->env.loop, w->env.loop.now_ns);
 	ck_assert_uint_eq(w->env.loop.timers.count, 0);
@@ -360,6 +359,11 @@ world_close(struct world *w)
 	store_fini(&w->env.store);
 	loop_fini(&w->env.loop);
 	free_calls(w);
+	for (unsigned i = 0; i < w->mores; i++) {
+		free(w->more[i]->text);
+		free(w->more[i]->keep);
+		free(w->more[i]);
+	}
 	free(w->client.text);
 	free(w->client.keep);
 	world_free(w);
@@ -409,12 +413,12 @@ client_upload(struct world *w, const char *method, struct slice body, bool is_ch
 }
 
 void
-client_field(struct world *w, const char *name, const char *value)
+other_field(struct client *c, const char *name, const char *value)
 {
-	struct fields *f = &w->client.x.request.fields;
+	struct fields *f = &c->x.request.fields;
 
 	if (!f->at) {
-		f->at = arena_zalloc(&w->client.x.arena, WORLD_FIELDS, sizeof(*f->at));
+		f->at = arena_zalloc(&c->x.arena, WORLD_FIELDS, sizeof(*f->at));
 		f->cap = WORLD_FIELDS;
 	}
 	ck_assert_int_eq(fields_add_name(f, slice_of(name), slice_of(value)), 0);
@@ -422,25 +426,55 @@ client_field(struct world *w, const char *name, const char *value)
 }
 
 void
-client_start(struct world *w)
+client_field(struct world *w, const char *name, const char *value)
 {
-	struct run_captures captures = { w->captures, { NULL, 0 } };
-
-	run_start(&w->client.x, &w->lease, w->plan, &captures);
+	other_field(&w->client, name, value);
 }
 
 void
-client_leave(struct world *w)
+other_start(struct client *c)
 {
-	struct client *c = &w->client;
+	struct run_captures captures = { c->world->captures, { NULL, 0 } };
 
+	c->x.begun_ns = c->world->env.loop.now_ns;
+	c->is_started = true;
+	run_start(&c->x, &c->world->lease, c->world->plan, &captures);
+}
+
+void
+client_start(struct world *w)
+{
+	other_start(&w->client);
+}
+
+void
+other_leave(struct client *c)
+{
 	if (c->is_ended || c->is_cancelled)
 		return;
 	run_cancel(&c->x, ERR_GONE);
 	c->is_cancelled = true;
 	chunks_clear(&c->queue);
-	loop_clear_timer(&w->env.loop, &c->upload_timer);
+	loop_clear_timer(&c->world->env.loop, &c->upload_timer);
 	arena_fini(&c->x.arena);
+}
+
+void
+client_leave(struct world *w)
+{
+	other_leave(&w->client);
+}
+
+struct client *
+world_client(struct world *w)
+{
+	struct client *c = calloc(1, sizeof(*c));
+
+	ck_assert_ptr_nonnull(c);
+	ck_assert_uint_lt(w->mores, WORLD_MORE);
+	client_open(w, c);
+	w->more[w->mores++] = c;
+	return c;
 }
 
 void
@@ -483,6 +517,16 @@ world_call(struct world *w, const char *part)
 	return NULL;
 }
 
+unsigned
+world_calls(struct world *w, const char *part)
+{
+	unsigned count = 0;
+
+	for (struct list *l = w->calls.next; l != &w->calls; l = l->next)
+		count += slice_eq(CONTAINER_OF(l, struct call, link)->name, slice_of(part));
+	return count;
+}
+
 uint64_t
 world_outcome(struct world *w, const char *part, enum outcome o)
 {
@@ -509,11 +553,23 @@ check_call(const struct call *c)
 	ck_assert(!timer_is_set(&c->timer));
 }
 
+static void
+check_client(const struct client *c)
+{
+	ck_assert(c->is_ended || c->is_cancelled);
+	ck_assert_uint_eq(c->ends + c->aborts, c->is_ended);
+}
+
 void
 world_check(struct world *w)
 {
-	ck_assert(w->client.is_ended || w->client.is_cancelled);
-	ck_assert_uint_eq(w->client.ends + w->client.aborts, w->client.is_ended);
+	unsigned runs = 1;
+
+	check_client(&w->client);
+	for (unsigned i = 0; i < w->mores; i++) {
+		check_client(w->more[i]);
+		runs += w->more[i]->is_started;
+	}
 	for (struct list *l = w->calls.next; l != &w->calls; l = l->next)
 		check_call(CONTAINER_OF(l, struct call, link));
 	for (unsigned i = 0; i < w->plan->count; i++) {
@@ -522,6 +578,6 @@ world_check(struct world *w)
 		for (int o = 0; o < OUTCOME_COUNT; o++)
 			sum += (unsigned)atomic_load(
 			    &w->series[w->plan->part[i].part.index].by_outcome[o]);
-		ck_assert_uint_eq(sum, 1);
+		ck_assert_uint_eq(sum, runs);
 	}
 }

@@ -19,6 +19,8 @@
  *   breaks = WORD     the same after the head and the first piece
  *   hangs = yes       it never answers
  *   refuses = yes     it is refused when it asks for its place
+ *   effects = yes     it cannot be asked once for several
+ *   forward = NAMES   fields of the client that it says it sends on
  *   reads = yes       passed through: it reads the request's body to its end first
  */
 #ifndef FOREBAY_TESTS_SCENARIO_WORLD_H
@@ -29,7 +31,7 @@
 #include "plan/run.h"
 #include "source/subrequest.h"
 
-enum { WORLD_FIELDS = 16, WORLD_OUT_BYTES = 1 << 21 };
+enum { WORLD_FIELDS = 16, WORLD_OUT_BYTES = 1 << 21, WORLD_MORE = 6 };
 
 /* One subrequest of the fake source, and what happened to it. Lives until the world ends. */
 struct call {
@@ -63,7 +65,7 @@ struct client {
 	bool has_length;
 	unsigned heads, bodies, ends, aborts, wants;
 	int abort_err;
-	bool is_ended, is_cancelled;
+	bool is_started, is_ended, is_cancelled;
 	bool pauses; /* body() says so, and waits for client_resume */
 	bool is_paused;
 	bool breaks_head, breaks_body; /* these fail */
@@ -99,7 +101,8 @@ struct world {
 	struct client client;
 	struct list calls;
 	uint64_t begun_ns;
-	bool is_client_open;
+	struct client *more[WORLD_MORE]; /* clients beside the one */
+	unsigned mores;
 };
 
 /* Opens a world around [route r]. It must be without errors. */
@@ -122,6 +125,17 @@ void client_field(struct world *w, const char *name, const char *value);
 void client_start(struct world *w);
 void client_leave(struct world *w);
 void client_resume(struct world *w);
+/* Another client of the same route, with a request of its own; it starts when it is told. At most
+ * WORLD_MORE. */
+struct client *world_client(struct world *w);
+void other_field(struct client *c, const char *name, const char *value);
+void other_start(struct client *c);
+void other_leave(struct client *c);
+#define ck_assert_other(c, literal)                                                                \
+	ck_assert_msg(                                                                             \
+	    (c)->text &&slice_eq(slice_make((c)->text, (c)->text_len), slice_of(literal)),         \
+	    "got %d", (c)->status)
+
 /* Of the response; empty if it is not there. */
 struct slice client_got_field(struct world *w, const char *name);
 struct slice client_got(struct world *w);
@@ -134,6 +148,8 @@ struct slice client_got(struct world *w);
 
 /* The call of a part, or NULL if its source never heard of it. */
 struct call *world_call(struct world *w, const char *part);
+/* How often a source was asked for that part. */
+unsigned world_calls(struct world *w, const char *part);
 /* How often a part ended so. */
 uint64_t world_outcome(struct world *w, const char *part, enum outcome o);
 /* Each part ended once, each call of a source is balanced; the client has ended. */
