@@ -17,6 +17,7 @@ struct sqlite_connection {
 	struct sqlite_prepared *prepared; /* by sql_statement.index; of sql_sqlite_run.c */
 	unsigned count;
 	struct sql_call *call; /* that runs now */
+	bool is_doubtful; /* a statement failed: what the library knows of the schema may be old */
 	bool is_ours; /* what runs now is not the configuration's: it may begin a transaction */
 };
 

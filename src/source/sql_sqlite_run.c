@@ -85,6 +85,7 @@ fail(struct sqlite_connection *c, int rc)
 	/* A mismatch is that of a key which has to be an integer. */
 	if (rc == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH)
 		return refuse(c);
+	c->is_doubtful = true;
 	log_error("database %.*s: part %s: %s", SLICE_PRINT(s->database->name), s->part,
 		  sqlite3_errmsg(c->db));
 	return ERR_FAILED;
@@ -394,6 +395,15 @@ run_transaction(struct sqlite_connection *c, const struct sqlite_prepared *p)
 	return err;
 }
 
+/* A statement that does not fit the schema is not prepared again until somebody has looked whether
+ * it is still that one, and it does not look itself. */
+static void
+look_at_schema(struct sqlite_connection *c)
+{
+	c->is_doubtful = sqlite3_exec(c->db, "SELECT 1 FROM sqlite_schema LIMIT 0", NULL, NULL,
+				      NULL) != SQLITE_OK;
+}
+
 int
 sql_sqlite_run(void *connection, struct sql_call *call)
 {
@@ -402,6 +412,8 @@ sql_sqlite_run(void *connection, struct sql_call *call)
 	int err;
 
 	c->call = call;
+	if (c->is_doubtful)
+		look_at_schema(c);
 	err = find_prepared(c, call->statement, &p);
 	if (!err)
 		err = call->statement->writes || p->steps > 1 ? run_transaction(c, p)
