@@ -354,7 +354,8 @@ is_among(struct slice word, const char *const *words)
 	return false;
 }
 
-/* By its words alone: what a function that it calls does is not known here. */
+/* What its driver says of it, or, where that cannot know yet, its words: what a function that it
+ * calls does is not known here. */
 static const char *
 effects(const struct part *p)
 {
@@ -362,10 +363,11 @@ effects(const struct part *p)
 	static const char *const writing[] = { "INSERT", "UPDATE", "DELETE", "MERGE", NULL };
 	const struct sql_part *conf = p->conf;
 	struct slice rest = conf->query, word = take_word(&rest);
-	bool writes = !is_among(word, reading) && !slice_eq_nocase(word, SLICE("WITH"));
+	bool writes =
+	    p->writes_by || (!is_among(word, reading) && !slice_eq_nocase(word, SLICE("WITH")));
 
 	/* WITH may stand before either. */
-	if (slice_eq_nocase(word, SLICE("WITH"))) {
+	if (!writes && slice_eq_nocase(word, SLICE("WITH"))) {
 		do {
 			word = take_word(&rest);
 			writes = is_among(word, writing);

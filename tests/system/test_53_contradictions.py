@@ -69,6 +69,9 @@ CASES = [
      "match = GET|POST /\n[subrequest r.a]\nsource = sql shop\nquery = SELECT 1; DELETE FROM orders\n",
      "f.conf:9: warning: [subrequest r.a] query: changes data, and GET and HEAD are methods that should not: clients "
      "and caches repeat them (f.conf:6)\n"),
+    ("a write that would be shared", LISTEN + "[database shop]\nurl = sqlite:shop.db\n[route r]\nmatch = POST /\n"
+     "[subrequest r.a]\nsource = sql shop\nquery = SELECT 1; DELETE FROM orders\ncoalesce = x\n",
+     "f.conf:10: [subrequest r.a] coalesce: the part cannot share an execution: its query does more than read\n"),
     ("a POST may write, and any method", LISTEN + "[database shop]\nurl = sqlite:shop.db\n[route r]\nmatch = POST /\n"
      "source = sql shop\nquery = DELETE FROM orders\n[route q]\nmatch = * /q\nsource = sql shop\n"
      "query = DELETE FROM orders\n", ""),
