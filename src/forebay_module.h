@@ -138,6 +138,13 @@ struct forebay_host {
 
 /* --- what a module exports ---------------------------------------------------------- */
 
+/* What is known of a run before it is let in. */
+struct forebay_hint {
+	size_t size; /* bytes of this struct in the server that runs */
+	const void *params; /* the job's struct, for this request; read-only */
+	struct forebay_bytes input;
+};
+
 struct forebay_job {
 	const char *name; /* source = compute NAME: a-z, then a-z 0-9 _ -; of one module alone */
 	const char *help; /* half a sentence: what it does */
@@ -150,6 +157,12 @@ struct forebay_job {
 	int (*thread_init)(struct forebay_setup *s);
 	/* On the same thread, once for each thread_init() that returned 0. */
 	void (*thread_fini)(void *module, void *thread);
+	/* Optional: how much this run will have to do, in a unit of the job's own of which one
+	 * takes as long as another, such as pixels; count what every run has to do, too. 0: it
+	 * cannot tell. So the server knows that a large one will not end in time before it begins.
+	 * Called by threads that serve connections: it may look at the input's head, for
+	 * microseconds. */
+	uint64_t (*units)(const struct forebay_hint *h);
 };
 
 #define FOREBAY_JOBS_END                                                                           \

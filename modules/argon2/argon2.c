@@ -241,6 +241,24 @@ verify_run(struct forebay_call *c)
 	return err ? err : forebay_printf(c, "%s", is_right ? "true" : "false");
 }
 
+/* Blocks of a KiB that are filled. */
+static uint64_t
+hash_units(const struct forebay_hint *h)
+{
+	const struct hash_params *p = (const struct hash_params *)h->params;
+
+	return (uint64_t)p->memory_kib * p->passes;
+}
+
+static uint64_t
+verify_units(const struct forebay_hint *h)
+{
+	const struct verify_params *p = (const struct verify_params *)h->params;
+	struct hash known;
+
+	return read_hash(p->hash, &known) ? (uint64_t)known.memory_kib * known.passes : 0;
+}
+
 /* --- the module --------------------------------------------------------------------------- */
 
 static const struct forebay_param hash_params[] = {
@@ -289,12 +307,14 @@ static const struct forebay_job jobs[] = {
 	  .help = "the input as a password, hashed by Argon2id with a salt of its own",
 	  .params = hash_params,
 	  .params_size = sizeof(struct hash_params),
-	  .run = hash_run },
+	  .run = hash_run,
+	  .units = hash_units },
 	{ .name = "argon2-verify",
 	  .help = "whether the input is the password of a hash: true or false",
 	  .params = verify_params,
 	  .params_size = sizeof(struct verify_params),
-	  .run = verify_run },
+	  .run = verify_run,
+	  .units = verify_units },
 	FOREBAY_JOBS_END
 };
 

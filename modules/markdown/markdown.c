@@ -12,6 +12,7 @@
 
 enum {
 	STEP_BYTES = 16 * 1024, /* between two looks at who still waits */
+	FIXED_BYTES = 4096,
 	HEAD_BYTES = 16, /* before each piece of memory: how long it is; keeps it aligned */
 };
 
@@ -111,6 +112,13 @@ markdown_run(struct forebay_call *c)
 	return convert(c, options_of((const struct markdown_params *)c->params));
 }
 
+/* Beside its bytes each run has about as much to do as for so many more. */
+static uint64_t
+markdown_units(const struct forebay_hint *h)
+{
+	return h->input.len + FIXED_BYTES;
+}
+
 /* --- the module --------------------------------------------------------------------- */
 
 static const struct forebay_param params[] = {
@@ -136,7 +144,8 @@ static const struct forebay_job jobs[] = { { .name = "markdown",
 					     .help = "CommonMark to HTML; raw HTML is left out",
 					     .params = params,
 					     .params_size = sizeof(struct markdown_params),
-					     .run = markdown_run },
+					     .run = markdown_run,
+					     .units = markdown_units },
 					   FOREBAY_JOBS_END };
 
 const struct forebay_module forebay_module = { FOREBAY_MODULE_HEAD, .name = "markdown",

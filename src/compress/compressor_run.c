@@ -185,7 +185,7 @@ reserve(struct compressor *c, bool is_underway, uint64_t *expected_ns)
 				.deadline_ns = CLOCK_NEVER };
 	struct pool_refusal refusal;
 
-	*expected_ns = pool_ask_more(pool, &ask, c->rules->cost, CLOCK_NEVER);
+	*expected_ns = pool_ask_more(pool, &ask, c->rules->cost, 0, CLOCK_NEVER);
 	return pool_reserve(pool, &ask, random_next(&env->random), &refusal);
 }
 

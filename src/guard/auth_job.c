@@ -187,7 +187,7 @@ submit(struct auth_verification *v, struct auth_asking *k, struct pool_refusal *
 				.share = scope_client_share(x),
 				.now_ns = loop_now(&env->loop),
 				.deadline_ns = CLOCK_NEVER };
-	uint64_t expected = pool_ask_more(s->pool, &ask, s->cost, auth_deadline(k));
+	uint64_t expected = pool_ask_more(s->pool, &ask, s->cost, 0, auth_deadline(k));
 	int err = pool_reserve(s->pool, &ask, random_next(&env->random), refusal);
 
 	if (err)

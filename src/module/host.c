@@ -245,23 +245,22 @@ host_setup_init(struct host_setup *h, const struct module *m, bool is_trial, str
 
 /* The job's struct for this request: its templates are texts of the run. */
 static const void *
-find_params(struct host_call *h)
+find_params(const struct module_job *j, const struct job_call *c, struct arena *a)
 {
-	const struct job_call *c = h->job_call;
 	size_t size = c->type->conf_size;
 	unsigned text = 0;
 	char *params;
 
-	if (h->job->texts == 0)
+	if (j->texts == 0)
 		return c->conf;
-	params = arena_alloc(&h->scratch, size);
+	params = arena_alloc(a, size);
 	if (!params)
 		return NULL;
 	memcpy(params, c->conf, size);
 	for (const struct conf_key *k = c->type->keys; k->name; k++) {
 		if (k->type != CONF_TEMPLATE)
 			continue;
-		ASSERT(text < h->job->texts);
+		ASSERT(text < j->texts);
 		memcpy(params + k->offset, &c->text[text++], sizeof(struct slice));
 	}
 	return params;
@@ -273,7 +272,7 @@ run_job(struct host_call *h)
 	const struct forebay_job *job = h->job->job;
 	int err = 0;
 
-	h->call.params = find_params(h);
+	h->call.params = find_params(h->job, h->job_call, &h->scratch);
 	if (!h->call.params)
 		return ERR_MEMORY;
 	if (job->thread_init)
@@ -281,6 +280,19 @@ run_job(struct host_call *h)
 	if (err)
 		return err;
 	return host_err(job->run(&h->call));
+}
+
+uint64_t
+host_units(const struct job_call *c, struct arena *a)
+{
+	const struct module_job *j = module_job_of(c->type);
+	struct forebay_hint hint = {
+		.size = sizeof(hint),
+		.params = find_params(j, c, a),
+		.input = { c->input.at, c->input.len },
+	};
+
+	return hint.params ? j->job->units(&hint) : 0;
 }
 
 /* RFC 9110 15.3.5, 15.3.6, 15.4.5: such an answer ends with its head. */

@@ -54,6 +54,8 @@ int module_thread_init(const struct module *m, const struct forebay_job *job, bo
 /* host.c: what modules may call; run() of their jobs. */
 extern const struct forebay_host host_table;
 int host_run(struct job_call *c);
+/* units() of those that have it. */
+uint64_t host_units(const struct job_call *c, struct arena *a);
 /* enum forebay_result, or whatever a module returned, as enum err. */
 int host_err(int result);
 /* A setup whose forebay_refuse() writes to `why`. */

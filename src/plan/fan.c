@@ -382,7 +382,7 @@ start_part(struct run *r, struct run_part *p)
 		start_each(r, p);
 		return;
 	}
-	err = run_evaluate(p);
+	err = p->q.value ? 0 : run_evaluate(p);
 	if (err) {
 		fail_part(r, p, err);
 		return;
@@ -552,6 +552,15 @@ reserve_batch(struct run *r, const struct plan_batch *b)
 	fail_part(r, &r->part[i], err);
 }
 
+/* What is wrong with a value is told when the part's turn comes. */
+static void
+foresee(struct run *r, struct run_part *p)
+{
+	set_deadline(r, p);
+	if (p->q.part->is_weighed && !p->plan->when && !p->plan->each && run_evaluate(p) != 0)
+		p->q.value = NULL;
+}
+
 static void
 start(struct run *r)
 {
@@ -563,10 +572,10 @@ start(struct run *r)
 		r->part[i].q.up = &fan_ops;
 		intake_init(&r->part[i].body, &r->env->store, r->part[i].plan->conf.max_result);
 	}
-	/* Sources may admit by deadline: those that start now know theirs. */
+	/* Sources may admit by deadline, and by values: those that start now know theirs. */
 	r->ready = plan->first;
 	PLAN_EACH(i, keep, r->ready)
-	set_deadline(r, &r->part[i]);
+	foresee(r, &r->part[i]);
 	for (i = 0; i < plan->batches && !r->failed; i++)
 		reserve_batch(r, &plan->batch[i]);
 	settle(r);

@@ -41,7 +41,7 @@ reserve(struct spool_job *j, struct env *env, enum gate_class priority, bool is_
 	};
 
 	j->job.priority = ask.priority;
-	j->job.expected_ns = pool_ask_more(j->pool, &ask, NULL, CLOCK_NEVER);
+	j->job.expected_ns = pool_ask_more(j->pool, &ask, NULL, 0, CLOCK_NEVER);
 	return pool_reserve(j->pool, &ask, random_next(&env->random), refusal);
 }
 

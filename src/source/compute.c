@@ -142,6 +142,7 @@ load_part(struct part *p, struct source_build *b)
 	conf->texts = 0;
 	if (!err)
 		conf->cost = pool_cost(conf->pool, p->section->name, conf->prior);
+	p->is_weighed = ((const struct job_type *)p->choice)->units != NULL;
 	conf->input_value = part_want(p, conf->input, VALUE_RAW, "input");
 	want = conf->input_value < 0 ? conf->input_value : want_texts(p, p->choice, conf);
 	return err ? err : want;
@@ -163,6 +164,24 @@ cost_of(const struct part *p)
 	const struct compute_conf *conf = p->conf;
 
 	return conf->cost;
+}
+
+static uint64_t
+units_of(const struct subrequest *q)
+{
+	const struct compute_conf *conf = q->part->conf;
+	const struct job_type *type = q->part->choice;
+	struct job_call c = {
+		.type = type,
+		.conf = q->part->choice_conf,
+		.input = q->value[conf->input_value],
+	};
+
+	if (!type->units)
+		return 0;
+	for (unsigned i = 0; i < conf->texts; i++)
+		c.text[i] = q->value[conf->text_value[i]];
+	return type->units(&c, q->arena);
 }
 
 /* Copies a value behind those that are there. */
@@ -226,6 +245,7 @@ run(struct offload *o, struct pool_thread *t)
 static const struct offload_ops offload_ops = {
 	.pool = pool_of,
 	.cost = cost_of,
+	.units = units_of,
 	.make = make,
 	.run = run,
 };

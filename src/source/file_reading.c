@@ -182,7 +182,7 @@ reserve(struct file_reading *r, uint64_t deadline_ns)
 				.now_ns = loop_now(&env->loop),
 				.deadline_ns = CLOCK_NEVER };
 
-	r->expected_ns = pool_ask_more(r->conf->pool, &ask, NULL, deadline_ns);
+	r->expected_ns = pool_ask_more(r->conf->pool, &ask, NULL, 0, deadline_ns);
 	return pool_reserve(r->conf->pool, &ask, random_next(&env->random), &r->q->refusal);
 }
 

@@ -40,6 +40,10 @@ struct job_type {
 	/* Pool thread. 0, or enum err; ERR_CANCELLED when it gave up because nobody waits. Errors
 	 * of the output need not be looked at. */
 	int (*run)(struct job_call *c);
+	/* Optional: how much such a run has to do, in a unit of the job's own - bytes, pixels - of
+	 * which one takes about as long as another; 0: it cannot tell. The call has input, conf,
+	 * text and type alone; scratch memory comes from the arena. Worker: microseconds. */
+	uint64_t (*units)(const struct job_call *c, struct arena *a);
 };
 
 /* To be polled at least every few milliseconds of work. */

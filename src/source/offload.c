@@ -13,6 +13,7 @@ struct seat {
 	const struct offload_ops *ops;
 	struct offload *offload; /* on its way; NULL before and after */
 	uint64_t expected_ns; /* its share of the reservation */
+	uint64_t units; /* that it has to do; 0: not known */
 	int err;
 };
 
@@ -35,6 +36,15 @@ is_first_of_pool(struct subrequest *q[], size_t i, const struct offload_ops *ops
 	return true;
 }
 
+static void
+find_units(struct seat *seat)
+{
+	const struct offload_ops *ops = seat->ops;
+
+	if (seat->units == 0 && ops->units && seat->q->value)
+		seat->units = ops->units(seat->q);
+}
+
 /* Of all that want the pool of q[first]. */
 static struct gate_ask
 make_ask(struct subrequest *q[], size_t n, size_t first, const struct offload_ops *ops)
@@ -47,9 +57,12 @@ make_ask(struct subrequest *q[], size_t n, size_t first, const struct offload_op
 
 	for (size_t i = first; i < n; i++) {
 		struct seat *seat = q[i]->state;
-		if (pool_of(q[i], ops) == pool)
-			seat->expected_ns =
-			    pool_ask_more(pool, &ask, ops->cost(q[i]->part), q[i]->deadline_ns);
+
+		if (pool_of(q[i], ops) != pool)
+			continue;
+		find_units(seat);
+		seat->expected_ns = pool_ask_more(pool, &ask, ops->cost(q[i]->part), seat->units,
+						  q[i]->deadline_ns);
 	}
 	return ask;
 }
@@ -237,6 +250,8 @@ offload_start(struct subrequest *q)
 	o->job.priority = q->priority;
 	o->job.expected_ns = seat->expected_ns;
 	o->job.cost = seat->ops->cost(q->part);
+	find_units(seat);
+	o->job.units = seat->units;
 	seat->offload = o;
 	pool_submit(pool_of(q, seat->ops), &o->job);
 }

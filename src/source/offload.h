@@ -26,6 +26,9 @@ struct offload_ops {
 	struct pool *(*pool)(const struct part *p);
 	/* What the part costs there, of pool_cost(); or NULL. */
 	struct cost *(*cost)(const struct part *p);
+	/* Optional: how much there is to do (struct job); 0 when it cannot be told, or q->value is
+	 * not there yet. Worker. */
+	uint64_t (*units)(const struct subrequest *q);
 	/* Worker: a new offload, first in its memory (mem_zalloc), with all that run() needs
 	 * copied from q. NULL without memory. */
 	struct offload *(*make)(const struct subrequest *q);

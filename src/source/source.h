@@ -155,6 +155,8 @@ struct part {
 	struct part_value value[PART_VALUES_MAX];
 	unsigned values;
 	unsigned index; /* in lease->parts */
+	bool is_weighed; /* by load_part: reserve() is better with values, where they are known then
+			  */
 	bool passes_through; /* the only part, streamed to the client */
 	/* Of load_part(): the key by which it changes data, so that it is not safe in the sense of
 	 * RFC 9110 9.2.1; NULL: it only reads, as far as its source knows. */

@@ -13,6 +13,7 @@ cost_init(struct cost *c, uint64_t prior_ns)
 {
 	atomic_init(&c->mean_ns, prior_ns);
 	atomic_init(&c->dev_ns, prior_ns / 2);
+	atomic_init(&c->mean_units, 0);
 	atomic_init(&c->samples, prior_ns ? PRIOR_WEIGHT : 0);
 }
 
@@ -23,6 +24,77 @@ move(_Atomic uint64_t *average, uint64_t sample, unsigned n)
 
 	now = sample >= now ? now + (sample - now) / n : now - (now - sample) / n;
 	atomic_store_explicit(average, now, memory_order_relaxed);
+}
+
+static uint64_t
+read_word(const _Atomic uint64_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+/* a * b / of; nothing overflows: an hour is 2^42 ns. */
+static uint64_t
+scale(uint64_t ns, uint64_t by, uint64_t of)
+{
+	const uint64_t most = UINT64_C(1) << 42;
+
+	ns = ns < most ? ns : most;
+	return ns / of * by + ns % of * by / of;
+}
+
+static uint64_t
+scale_units(const struct cost *c, uint64_t ns, uint64_t units)
+{
+	uint64_t usual = read_word(&c->mean_units);
+
+	if (usual == 0)
+		return ns;
+	if (units == 0)
+		units = usual;
+	return scale(ns, units < COST_UNITS_MAX ? units : COST_UNITS_MAX, COST_UNIT);
+}
+
+uint64_t
+cost_expect(const struct cost *c, uint64_t units)
+{
+	return scale_units(c, cost_mean(c), units);
+}
+
+uint64_t
+cost_spread(const struct cost *c, uint64_t units)
+{
+	return scale_units(c, cost_dev(c), units);
+}
+
+/* The first one that says how much it had to do; what was declared was for as much. */
+static bool
+begin_units(struct cost *c, uint64_t units)
+{
+	uint64_t none = 0;
+
+	if (!atomic_compare_exchange_strong(&c->mean_units, &none, units))
+		return false;
+	atomic_store_explicit(&c->mean_ns, scale(cost_mean(c), COST_UNIT, units),
+			      memory_order_relaxed);
+	atomic_store_explicit(&c->dev_ns, scale(cost_dev(c), COST_UNIT, units),
+			      memory_order_relaxed);
+	return true;
+}
+
+void
+cost_learn_units(struct cost *c, uint64_t units, uint64_t took_ns, bool was_cut)
+{
+	unsigned n = atomic_load_explicit(&c->samples, memory_order_relaxed) + 1;
+
+	if (units == 0) {
+		cost_learn(c, took_ns, was_cut);
+		return;
+	}
+	if (units > COST_UNITS_MAX)
+		units = COST_UNITS_MAX;
+	if (!begin_units(c, units))
+		move(&c->mean_units, units, n < REMEMBERED ? n : REMEMBERED);
+	cost_learn(c, scale(took_ns, COST_UNIT, units), was_cut);
 }
 
 void

@@ -14,15 +14,26 @@
 #include <stdint.h>
 
 struct cost {
+	/* Once a job has said how much there was to do (units): for COST_UNIT of it. */
 	_Atomic uint64_t mean_ns; /* 0: nothing is known */
 	_Atomic uint64_t dev_ns; /* mean distance from the mean */
+	_Atomic uint64_t mean_units; /* 0: they do not say */
 	atomic_uint samples; /* that the averages remember, up to some */
 };
+
+#define COST_UNIT      (UINT64_C(1) << 20)
+#define COST_UNITS_MAX (UINT64_C(1) << 40)
 
 /* prior_ns: what it is said to cost, or 0. */
 void cost_init(struct cost *c, uint64_t prior_ns);
 /* Any thread. was_cut: it was told to stop, and would have taken longer. */
 void cost_learn(struct cost *c, uint64_t took_ns, bool was_cut);
+/* The same of a job that said how much there was to do; 0: it did not. */
+void cost_learn_units(struct cost *c, uint64_t units, uint64_t took_ns, bool was_cut);
+/* What so much takes, and how far it may be from that; of units that are not known yet (0), as much
+ * as usual. 0 when nothing is known. */
+uint64_t cost_expect(const struct cost *c, uint64_t units);
+uint64_t cost_spread(const struct cost *c, uint64_t units);
 
 static inline uint64_t
 cost_mean(const struct cost *c)

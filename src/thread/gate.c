@@ -89,19 +89,19 @@ margin(uint64_t own_ns, uint64_t others_ns, unsigned jobs, unsigned threads)
 /* --- asking ---------------------------------------------------------------------------- */
 
 uint64_t
-gate_expect(const struct pool_gate *g, const struct cost *c)
+gate_expect(const struct pool_gate *g, const struct cost *c, uint64_t units)
 {
-	uint64_t own = c ? cost_mean(c) : 0;
+	uint64_t own = c ? cost_expect(c, units) : 0;
 
 	return own ? own : cost_mean(&g->mix);
 }
 
 uint64_t
-gate_ask_more(const struct pool_gate *g, struct gate_ask *a, const struct cost *c,
+gate_ask_more(const struct pool_gate *g, struct gate_ask *a, const struct cost *c, uint64_t units,
 	      uint64_t deadline_ns)
 {
-	uint64_t expected = gate_expect(g, c);
-	uint64_t dev = c && cost_mean(c) ? cost_dev(c) : cost_dev(&g->mix);
+	uint64_t expected = gate_expect(g, c, units);
+	uint64_t dev = c && cost_mean(c) ? cost_spread(c, units) : cost_dev(&g->mix);
 
 	a->jobs++;
 	a->work_ns += expected;
@@ -339,7 +339,7 @@ gate_spare(const struct pool_gate *g, enum gate_class priority)
 bool
 gate_is_hopeless(const struct pool_gate *g, const struct gate_job *j, uint64_t now_ns)
 {
-	uint64_t expected = gate_expect(g, j->cost);
+	uint64_t expected = gate_expect(g, j->cost, j->units);
 
 	return g->order == ORDER_ADAPTIVE && clock_after(now_ns, expected) > j->deadline_ns &&
 	       clock_after(j->submitted_ns, expected) <= j->deadline_ns;
@@ -358,7 +358,7 @@ gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_
 	atomic_fetch_sub_explicit(&g->running_ns, j->node.work_ns, memory_order_relaxed);
 	cost_learn(&g->mix, took_ns, was_cut);
 	if (j->cost)
-		cost_learn(j->cost, took_ns, was_cut);
+		cost_learn_units(j->cost, j->units, took_ns, was_cut);
 	if (atomic_load_explicit(&g->waiting, memory_order_relaxed) == 0)
 		atomic_store_explicit(&g->idle_ns, now_ns, memory_order_relaxed);
 }

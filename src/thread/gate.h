@@ -61,6 +61,7 @@ struct gate_job {
 	struct edf_node node; /* deadline and expected work */
 	enum gate_class priority;
 	struct cost *cost; /* of its kind, beside that of all jobs; or NULL */
+	uint64_t units; /* how much there is to do; 0: it does not say */
 	uint64_t deadline_ns, submitted_ns;
 };
 
@@ -86,12 +87,13 @@ struct pool_gate {
 
 void gate_init(struct pool_gate *g, enum gate_order order);
 
-/* What a job of that kind is expected to take; 0 when nothing is known. NULL: as all jobs do. */
-uint64_t gate_expect(const struct pool_gate *g, const struct cost *c);
+/* What a job of that kind, with so much to do, is expected to take; 0 when nothing is known. NULL:
+ * as all jobs do. */
+uint64_t gate_expect(const struct pool_gate *g, const struct cost *c, uint64_t units);
 /* Adds one job to an ask, which begins as { .priority, .now_ns, .deadline_ns = CLOCK_NEVER }.
  * Returns what it is expected to take, which is its share of the reservation. */
 uint64_t gate_ask_more(const struct pool_gate *g, struct gate_ask *a, const struct cost *c,
-		       uint64_t deadline_ns);
+		       uint64_t units, uint64_t deadline_ns);
 
 /* All jobs of the ask, or none. */
 enum gate_verdict gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)

@@ -276,9 +276,10 @@ pool_lets_pass(struct pool *p, enum pool_shed limit)
 }
 
 uint64_t
-pool_ask_more(const struct pool *p, struct gate_ask *a, const struct cost *c, uint64_t deadline_ns)
+pool_ask_more(const struct pool *p, struct gate_ask *a, const struct cost *c, uint64_t units,
+	      uint64_t deadline_ns)
 {
-	return gate_ask_more(&p->gate, a, c, deadline_ns);
+	return gate_ask_more(&p->gate, a, c, units, deadline_ns);
 }
 
 /* What refuses the ask; POOL_SHEDS: nothing, and the places are taken. */

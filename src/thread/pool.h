@@ -54,6 +54,7 @@ struct job {
 	enum gate_class priority;
 	uint64_t expected_ns;
 	struct cost *cost; /* of pool_cost(), or NULL */
+	uint64_t units; /* how much there is to do, in a unit of its kind; 0: it does not say */
 
 	/* Read in on_home. */
 	uint64_t submitted_ns, started_ns, ended_ns; /* 0 when it did not get there */
@@ -187,7 +188,7 @@ struct cost *pool_cost(struct pool *p, struct slice name, uint64_t prior_ns);
  * with. Any thread; never blocks. jitter: any random number.
  */
 uint64_t pool_ask_more(const struct pool *p, struct gate_ask *a, const struct cost *c,
-		       uint64_t deadline_ns);
+		       uint64_t units, uint64_t deadline_ns);
 int pool_reserve(struct pool *p, const struct gate_ask *a, uint64_t jitter,
 		 struct pool_refusal *refusal) __attribute__((warn_unused_result));
 void pool_release(struct pool *p, enum gate_class priority, unsigned n, uint64_t expected_ns);

@@ -252,6 +252,7 @@ pool_submit(struct pool *p, struct job *j)
 		.node.work_ns = j->expected_ns,
 		.priority = j->priority,
 		.cost = j->cost,
+		.units = j->units,
 		.deadline_ns = j->deadline_ns,
 		.submitted_ns = j->submitted_ns,
 	};

@@ -207,7 +207,7 @@ arrive(struct sim *s, struct sim_stream *t, unsigned attempt)
 
 	t->asked++;
 	for (unsigned i = 0; i < (t->jobs ? t->jobs : 1); i++)
-		expected = gate_ask_more(&s->gate, &ask, t->cost, deadline);
+		expected = gate_ask_more(&s->gate, &ask, t->cost, 0, deadline);
 	if (is_within_share(s, t, &ask) && gate_reserve(&s->gate, &ask, true) == GATE_OPEN) {
 		admit(s, t, &ask, expected, attempt);
 		return;

@@ -188,7 +188,7 @@ block(struct blocker *b)
 					.deadline_ns = CLOCK_NEVER } };
 	sem_init(&b->entered, 0, 0);
 	sem_init(&b->gate, 0, 0);
-	b->job.expected_ns = pool_ask_more(pool, &ask, NULL, CLOCK_NEVER);
+	b->job.expected_ns = pool_ask_more(pool, &ask, NULL, 0, CLOCK_NEVER);
 	ck_assert_int_eq(pool_reserve(pool, &ask, 0, &refusal), 0);
 	pool_submit(pool, &b->job);
 	while (sem_wait(&b->entered) != 0)
@@ -251,7 +251,7 @@ ask_for(struct other *o, struct slice share, bool is_underway, uint64_t now_ns)
 				      .home = &env.loop.mailbox,
 				      .priority = CLASS_NORMAL,
 				      .deadline_ns = now_ns + charge.patience_ns } };
-	o->job.expected_ns = pool_ask_more(pool, &ask, NULL, o->job.deadline_ns);
+	o->job.expected_ns = pool_ask_more(pool, &ask, NULL, 0, o->job.deadline_ns);
 	return pool_reserve(pool, &ask, UINT64_MAX, &refusal) == 0 ? 0
 	       : refusal.status                                    ? refusal.status
 								   : 503;

@@ -269,7 +269,7 @@ reserve(uint64_t *expected_ns)
 				.deadline_ns = CLOCK_NEVER };
 	struct pool_refusal refusal;
 
-	*expected_ns = pool_ask_more(pool, &ask, NULL, CLOCK_NEVER);
+	*expected_ns = pool_ask_more(pool, &ask, NULL, 0, CLOCK_NEVER);
 	return pool_reserve(pool, &ask, 0, &refusal);
 }
 

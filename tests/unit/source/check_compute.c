@@ -156,6 +156,28 @@ END_TEST
 
 /* --- configuration --------------------------------------------------------------- */
 
+/* What a run has taken is known as so much for a MiB, beside what each run takes. */
+START_TEST(a_long_input_says_that_it_is_one)
+{
+	static struct rig_ask a;
+	static char input[3 << 20];
+	struct rig r;
+	struct part *p = load_good(&r, POOL "[subrequest r.p]\nsource = compute digest\n");
+	struct pool *pool = p->source->ops->pool(p);
+	struct cost *cost = pool_cost(pool, p->section->name, 0);
+
+	ck_assert(p->is_weighed);
+	rig_ask_open(&r, &a, p);
+	a.value[0] = slice_make(input, sizeof(input));
+	ck_assert_int_eq(rig_ask_run(&r, &a), 0);
+	ck_assert_uint_eq(atomic_load(&cost->mean_units), sizeof(input) + 4096);
+	ck_assert_uint_gt(cost_mean(cost), 0);
+	ck_assert_uint_ge(cost_expect(cost, 30 << 20), 29 * cost_mean(cost));
+	rig_ask_close(&a);
+	rig_close(&r);
+}
+END_TEST
+
 static const struct {
 	const char *conf, *error;
 } mistakes[] = {
@@ -479,6 +501,7 @@ suite_source_compute(void)
 	tcase_add_loop_test(t, derived_keys_are_those_of_openssl, 0,
 			    sizeof(derivations) / sizeof(derivations[0]));
 	tcase_add_test(t, a_long_input_is_hashed_in_steps);
+	tcase_add_test(t, a_long_input_says_that_it_is_one);
 	tcase_add_loop_test(t, mistakes_are_told_with_their_line, 0,
 			    sizeof(mistakes) / sizeof(mistakes[0]));
 	tcase_add_test(t, keys_of_another_job_are_unknown_and_a_salt_is_needed);

@@ -42,7 +42,7 @@ ask_many(struct bench *b, enum gate_class priority, unsigned n, uint64_t left)
 	struct gate_ask ask = { .priority = priority, .now_ns = start, .deadline_ns = CLOCK_NEVER };
 
 	for (unsigned i = 0; i < n; i++)
-		gate_ask_more(&b->gate, &ask, &b->cost, clock_after(start, left));
+		gate_ask_more(&b->gate, &ask, &b->cost, 0, clock_after(start, left));
 	return gate_reserve(&b->gate, &ask, true);
 }
 
@@ -56,7 +56,7 @@ ask(struct bench *b, enum gate_class priority, uint64_t left)
 	if (verdict != GATE_OPEN)
 		return verdict;
 	*j = (struct gate_job){ .priority = priority, .cost = &b->cost };
-	j->node.work_ns = gate_expect(&b->gate, &b->cost);
+	j->node.work_ns = gate_expect(&b->gate, &b->cost, 0);
 	j->submitted_ns = start;
 	j->deadline_ns = clock_after(start, left);
 	b->jobs++;
@@ -132,6 +132,60 @@ END_TEST
 
 /* --- who is let in ------------------------------------------------------------------------ */
 
+START_TEST(what_has_twice_as_much_to_do_is_expected_to_take_twice_as_long)
+{
+	const uint64_t mega = COST_UNIT;
+	struct cost c;
+
+	cost_init(&c, 0);
+	ck_assert_uint_eq(cost_expect(&c, 5 * mega), 0);
+	for (unsigned i = 0; i < 200; i++) {
+		uint64_t units = (1 + i % 4) * mega;
+
+		cost_learn_units(&c, units, units / mega * 10 * ms, false);
+	}
+	ck_assert_uint_eq(cost_expect(&c, mega), 10 * ms);
+	ck_assert_uint_eq(cost_expect(&c, 24 * mega), 240 * ms);
+	ck_assert_uint_le(cost_spread(&c, 24 * mega), 24 * ms);
+	/* Not known: as much as usual, 2.5 of them. */
+	ck_assert_uint_ge(cost_expect(&c, 0), 23 * ms);
+	ck_assert_uint_le(cost_expect(&c, 0), 27 * ms);
+	/* Nothing overflows. */
+	cost_learn_units(&c, 1, UINT64_MAX / 2, false);
+	cost_learn_units(&c, UINT64_MAX, 1, false);
+	ck_assert_uint_gt(cost_expect(&c, UINT64_MAX), cost_expect(&c, 1));
+}
+END_TEST
+
+START_TEST(a_declared_cost_is_for_as_much_as_the_first_one_has_to_do)
+{
+	struct cost c;
+
+	cost_init(&c, 40 * ms);
+	ck_assert_uint_eq(cost_expect(&c, 1), 40 * ms);
+	ck_assert_uint_eq(cost_expect(&c, 1000), 40 * ms);
+	cost_learn_units(&c, 1000, 40 * ms, false);
+	ck_assert_uint_eq(cost_expect(&c, 1000) / 1000, 40 * ms / 1000);
+	ck_assert_uint_eq(cost_expect(&c, 5000) / 1000, 200 * ms / 1000);
+}
+END_TEST
+
+START_TEST(a_large_one_is_refused_where_a_small_one_is_let_in)
+{
+	struct bench b;
+	struct gate_ask small = { .now_ns = start, .deadline_ns = CLOCK_NEVER }, large = small;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	occupy(&b, 1);
+	cost_init(&b.cost, 0);
+	cost_learn_units(&b.cost, COST_UNIT, 10 * ms, false);
+	gate_ask_more(&b.gate, &small, &b.cost, COST_UNIT, start + 200 * ms);
+	gate_ask_more(&b.gate, &large, &b.cost, 24 * COST_UNIT, start + 200 * ms);
+	ck_assert_int_eq(gate_reserve(&b.gate, &large, true), GATE_WAIT);
+	ck_assert_int_eq(gate_reserve(&b.gate, &small, true), GATE_OPEN);
+}
+END_TEST
+
 START_TEST(the_hard_cap_holds_in_both_orders)
 {
 	for (int order = ORDER_FIFO; order <= ORDER_ADAPTIVE; order++) {
@@ -197,7 +251,7 @@ START_TEST(without_the_lock_the_whole_class_counts_as_before_it)
 	for (unsigned i = 0; i < 10; i++)
 		ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_SEC), GATE_OPEN);
 	a.deadline_ns = CLOCK_NEVER;
-	gate_ask_more(&b.gate, &a, &b.cost, start + 20 * ms);
+	gate_ask_more(&b.gate, &a, &b.cost, 0, start + 20 * ms);
 	ck_assert_int_eq(gate_reserve(&b.gate, &a, false), GATE_WAIT);
 	ck_assert_int_eq(gate_reserve(&b.gate, &a, true), GATE_OPEN);
 }
@@ -403,6 +457,9 @@ END_TEST
 static void
 add_admission(TCase *t)
 {
+	tcase_add_test(t, what_has_twice_as_much_to_do_is_expected_to_take_twice_as_long);
+	tcase_add_test(t, a_declared_cost_is_for_as_much_as_the_first_one_has_to_do);
+	tcase_add_test(t, a_large_one_is_refused_where_a_small_one_is_let_in);
 	tcase_add_test(t, the_hard_cap_holds_in_both_orders);
 	tcase_add_test(t, one_that_would_end_too_late_is_refused_when_it_comes);
 	tcase_add_test(t, an_uncertain_cost_wants_a_margin);

@@ -31,7 +31,7 @@ offer(struct bench *b, struct work *w, enum gate_class priority, struct cost *co
 	int err;
 
 	make_work(b, w, run_and_note);
-	w->job.expected_ns = pool_ask_more(b->pool, &ask, cost, deadline_ns);
+	w->job.expected_ns = pool_ask_more(b->pool, &ask, cost, 0, deadline_ns);
 	w->job.priority = priority;
 	w->job.cost = cost;
 	w->job.deadline_ns = deadline_ns;
@@ -297,7 +297,7 @@ draw(struct submitter *s, struct random *r, unsigned n)
 		j->cost = random_below(r, 2) ? s->cost[random_below(r, LEARNED)] : NULL;
 		if (random_below(r, 2))
 			j->deadline_ns = ask.now_ns + random_below(r, CLOCK_MS);
-		j->expected_ns = pool_ask_more(s->bench.pool, &ask, j->cost, j->deadline_ns);
+		j->expected_ns = pool_ask_more(s->bench.pool, &ask, j->cost, 0, j->deadline_ns);
 	}
 	return ask;
 }
