@@ -45,6 +45,10 @@ options_print_help(void)
 #define SQLITE_BUILT_WITH "no"
 #endif
 
+#ifndef LIBPQ_BUILT_WITH
+#define LIBPQ_BUILT_WITH "no"
+#endif
+
 void
 options_print_version(void)
 {
@@ -52,6 +56,7 @@ options_print_version(void)
 	printf("  libevent   %s\n", loop_library_version());
 	printf("  openssl    %s\n", OPENSSL_BUILT_WITH);
 	printf("  sqlite     %s\n", SQLITE_BUILT_WITH);
+	printf("  libpq      %s\n", LIBPQ_BUILT_WITH);
 	printf("  nghttp2    %s\n", conn_h2_version());
 	printf("  passwords  %s\n", password_kinds());
 	printf("  systemd    %s\n", notify_library_version());

@@ -50,6 +50,20 @@ pool_room(void *argument, const struct pool *pool)
 	return entry->wanted.threads + entry->wanted.max_queue;
 }
 
+static const struct source *
+find_prior(void *argument, const struct source_ops *ops, struct slice name)
+{
+	const struct building *b = argument;
+
+	for (unsigned i = 0; b->prior && i < b->prior->source_count; i++) {
+		const struct source *s = b->prior->sources[i];
+
+		if (s->ops == ops && slice_eq(s->name, name))
+			return s;
+	}
+	return NULL;
+}
+
 static void
 build_pool(struct building *b, struct conf_section *section, struct conf_errors *e)
 {
@@ -125,6 +139,16 @@ count_sections(const struct conf *c, const char *kind)
 	while ((section = conf_next(c, kind, section)) != NULL)
 		count++;
 	return count;
+}
+
+/* What they keep for loading parts can go. */
+static void
+settle_sources(struct site *s)
+{
+	for (unsigned i = 0; i < s->source_count; i++) {
+		if (s->sources[i]->ops->settle)
+			s->sources[i]->ops->settle(s->sources[i]);
+	}
 }
 
 static void
@@ -432,6 +456,7 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 		.find_pool = find_pool,
 		.make_pool = make_pool,
 		.pool_room = pool_room,
+		.find_prior = find_prior,
 		.argument = &building,
 	};
 	int err;
@@ -448,6 +473,7 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	err = read_headers(s, e);
 	if (!err)
 		err = build_routes(s, prior, &b);
+	settle_sources(s);
 	if (!err && site_is_short(s))
 		err = ERR_MEMORY;
 	if (err)

@@ -170,7 +170,7 @@ check_sharing(const struct site *s, const struct source *source, const struct so
 {
 	const struct conf_section *server = conf_find(s->conf, SLICE("server"), SLICE(""));
 
-	if (b->at_once == 0 || b->at_once >= s->workers ||
+	if (b->at_once == 0 || b->at_once >= s->workers || b->is_shared ||
 	    !is_declared(source->section, source->ops->section_keys, b->at_once_key))
 		return;
 	conf_warning_at(e, source->section, b->at_once_key,
@@ -211,11 +211,21 @@ check_batch(const struct site *s, const struct plan *p, const struct plan_batch 
 {
 	const struct plan_part *first = &p->part[__builtin_ctzll(batch->parts)];
 	struct source_bounds b = bounds_of(first);
-	unsigned room = least_share(s, b.at_once) + least_share(s, b.waiting);
+	unsigned room = b.is_shared ? b.at_once + b.waiting
+				    : least_share(s, b.at_once) + least_share(s, b.waiting);
 	unsigned count = count_bits(batch->parts);
 
 	if (b.at_once == 0 || count <= room)
 		return;
+	if (b.is_shared) {
+		conf_warning_at(e, p->section, NULL,
+				"%u parts ask [%s %.*s] at once, which has room for %u: they are "
+				"always refused (%s)",
+				count, batch->source->ops->section,
+				SLICE_PRINT(batch->source->name), room,
+				conf_place(batch->source->section, b.at_once_key).text);
+		return;
+	}
 	conf_warning_at(e, p->section, NULL,
 			"%u parts ask [%s %.*s] at once, of which one of %u workers has room for "
 			"%u: there they are always refused (%s)",

@@ -27,6 +27,7 @@
 struct job_type;
 struct spawner;
 struct source;
+struct source_ops;
 struct part;
 struct subrequest;
 
@@ -47,6 +48,10 @@ struct source_build {
 	 * before has that one's limits until then. NULL: what it holds now. */
 	unsigned (*pool_room)(void *argument, const struct pool *p);
 	struct spawner *spawner; /* the site's: starts programs */
+	/* The source of that kind and name in the site that is replaced, or NULL. What it shares
+	 * with the new one is counted. NULL: there is no such site. */
+	const struct source *(*find_prior)(void *argument, const struct source_ops *ops,
+					   struct slice name);
 	void *argument;
 };
 
@@ -56,6 +61,7 @@ struct source_bounds {
 	unsigned at_once; /* subrequests of its source that can run, of all workers together */
 	unsigned waiting; /* that may wait for that; counts only with at_once */
 	const char *at_once_key; /* of the source's section, for messages */
+	bool is_shared; /* workers have at_once and waiting together, none has a part of its own */
 	unsigned attempts; /* most for one subrequest */
 	uint64_t answer_ns; /* longest time of an attempt until an answer begins */
 	uint64_t work_ns; /* longest time of the work itself, not of waiting for its turn */
@@ -79,6 +85,8 @@ struct source_ops {
 	/* Optional: the values have been compiled; those without a variable are known now
 	 * (part_value.constant). */
 	int (*prepare_part)(struct part *p, struct source_build *b);
+	/* Optional: all parts of the site have been loaded, well or not. */
+	void (*settle)(struct source *s);
 	void (*unload)(struct source *s); /* builder or main thread, after every worker detached */
 	/* Each worker: what it keeps goes to l->attached[s->index]. detach also follows a failed
 	 * attach. */

@@ -25,11 +25,14 @@ static const char *const empties[] = { "200", "404", NULL };
 
 static const struct conf_key section_keys[] = {
 	{ "url", CONF_URL, CONF_FIELD(struct database_conf, url), .flags = CONF_REQUIRED,
-	  .help = "which database, as sqlite:PATH" },
+	  .help =
+	      "which database, as sqlite:PATH or postgresql://USER@HOST/NAME with libpq's options "
+	      "(sslmode, host, ...) behind a ?; a password only as ${NAME}" },
 	{ "connections", CONF_UINT, CONF_FIELD(struct database_conf, connections), .def = "4",
 	  .min = 1, .max = 256,
-	  .help = "connections for reading, and threads of the pool database.NAME; writes "
-		  "have one more, of the pool database.NAME.writer" },
+	  .help = "for SQLite, connections for reading, and threads of the pool database.NAME; "
+		  "writes have one more, of the pool database.NAME.writer; for PostgreSQL, the "
+		  "most that all workers have together" },
 	{ "max_queue", CONF_UINT, CONF_FIELD(struct database_conf, max_queue), .def = "64",
 	  .max = 1000000, .help = "statements that may wait for a connection" },
 	{ "statement_timeout", CONF_DURATION,
@@ -37,6 +40,12 @@ static const struct conf_key section_keys[] = {
 	  .min = (int64_t)CLOCK_MS, .help = "longest time that a statement may run" },
 	{ "mode", CONF_WORD, CONF_FIELD(struct database_conf, mode), .def = "rw", .words = modes,
 	  .help = "with ro it is opened for reading alone; statements that write are errors" },
+	{ "connect_timeout", CONF_DURATION, CONF_FIELD(struct database_conf, connect_timeout_ns),
+	  .def = "5s", .min = (int64_t)CLOCK_MS,
+	  .help = "PostgreSQL: longest time that opening a connection may "
+		  "take" },
+	{ "password_file", CONF_PATH, CONF_FIELD(struct database_conf, password_file),
+	  .help = "PostgreSQL: file whose first line is the password; read at start and reload" },
 	CONF_KEYS_END
 };
 
@@ -69,6 +78,13 @@ static const struct scheme {
 #else
 	{ "sqlite", "SQLite", "sqlite:PATH", NULL, NULL },
 #endif
+#ifdef HAVE_LIBPQ
+	{ "postgresql", "PostgreSQL", "postgresql://USER@HOST/NAME", &sql_postgres, NULL },
+	{ "postgres", "PostgreSQL", "postgresql://USER@HOST/NAME", &sql_postgres, NULL },
+#else
+	{ "postgresql", "PostgreSQL", "postgresql://USER@HOST/NAME", NULL, NULL },
+	{ "postgres", "PostgreSQL", "postgresql://USER@HOST/NAME", NULL, NULL },
+#endif
 };
 
 enum { SCHEMES = sizeof(schemes) / sizeof(schemes[0]) };
@@ -88,7 +104,8 @@ find_scheme(struct source *s, struct source_build *b, struct slice name)
 		return NULL;
 	}
 	conf_error_at(b->errors, s->section, "url",
-		      "%s is no database that is known here; write sqlite:PATH",
+		      "%s is no database that is known here; write sqlite:PATH or "
+		      "postgresql://USER@HOST/NAME",
 		      conf_quote(name).text);
 	return NULL;
 }
@@ -110,7 +127,10 @@ read_url(struct source *s, struct source_build *b, struct database *d)
 	d->engine = scheme->engine;
 	d->driver = scheme->driver;
 	d->sql.where = where;
-	return 0;
+	if (scheme->engine != &sql_pool || d->conf->password_file.len == 0)
+		return 0;
+	conf_error_at(b->errors, s->section, "password_file", "is for PostgreSQL");
+	return ERR_SYNTAX;
 }
 
 static int
@@ -300,6 +320,15 @@ load_part(struct part *p, struct source_build *b)
 /* --- the engine's ----------------------------------------------------------------- */
 
 static void
+settle(struct source *s)
+{
+	struct database *d = s->state;
+
+	if (d->engine->settle)
+		d->engine->settle(d);
+}
+
+static void
 unload(struct source *s)
 {
 	struct database *d = s->state;
@@ -426,6 +455,7 @@ const struct source_ops source_sql = {
 	.part_size = sizeof(struct sql_part),
 	.load = load,
 	.load_part = load_part,
+	.settle = settle,
 	.unload = unload,
 	.attach = attach,
 	.detach = detach,

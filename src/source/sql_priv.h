@@ -6,6 +6,7 @@
  *   sql.c          the kind: keys, sections, parameters of parts
  *   sql_pool.c     statements on the threads of a pool, one connection for each:
  *                  for libraries that block, behind sql_driver.h
+ *   sql_postgres.c statements on the worker's own loop (sql_postgres_priv.h)
  */
 #ifndef FOREBAY_SOURCE_SQL_PRIV_H
 #define FOREBAY_SOURCE_SQL_PRIV_H
@@ -21,7 +22,12 @@ struct database_conf {
 	unsigned connections, max_queue;
 	uint64_t statement_timeout_ns;
 	enum sql_mode mode;
+	/* Of databases behind a network. */
+	uint64_t connect_timeout_ns;
+	struct slice password_file;
 };
+
+struct postgres;
 
 /* source->state. */
 struct database {
@@ -31,6 +37,7 @@ struct database {
 	const struct sql_driver *driver; /* of sql_pool.c */
 	struct pool *pool; /* of sql_pool.c; borrowed: the site's */
 	struct pool *writer; /* the same for parts that write; NULL: there are none yet */
+	struct postgres *postgres; /* of sql_postgres.c */
 	unsigned statements; /* of all parts so far */
 };
 
@@ -50,6 +57,7 @@ struct sql_part {
 struct sql_engine {
 	/* Builder: d->conf and d->sql are there. */
 	int (*load)(struct source *s, struct source_build *b, struct database *d);
+	void (*settle)(struct database *d); /* or NULL */
 	void (*unload)(struct database *d); /* or NULL */
 	/* Builder, per part: names the parameters of s. ERR_SYNTAX, ERR_FAILED: told; ERR_MEMORY.
 	 */
@@ -67,6 +75,7 @@ struct sql_engine {
 };
 
 extern const struct sql_engine sql_pool; /* sql_pool.c */
+extern const struct sql_engine sql_postgres; /* sql_postgres.c; when built with libpq */
 
 static inline struct database *
 sql_database_of(const struct part *p)

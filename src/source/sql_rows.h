@@ -51,6 +51,8 @@ void sql_rows_i64(struct sql_rows *r, int64_t value);
 void sql_rows_real(struct sql_rows *r, double value);
 void sql_rows_text(struct sql_rows *r, struct slice text);
 void sql_rows_bytes(struct sql_rows *r, struct slice bytes);
+/* What is JSON already, as it is. */
+void sql_rows_json(struct sql_rows *r, struct slice json);
 /* After the last wanted column. */
 void sql_rows_row_end(struct sql_rows *r);
 

@@ -334,7 +334,7 @@ START_TEST(a_url_of_another_kind_is_an_error)
 	ck_assert_ptr_null(rig_load_source(&r, &source_sql, "shop"));
 	ck_assert_str_eq(rig_errors(&r),
 			 "test.conf:2: [database shop] url: \"mysql\" is no database "
-			 "that is known here; write sqlite:PATH");
+			 "that is known here; write sqlite:PATH or postgresql://USER@HOST/NAME");
 	rig_close(&r);
 	rig_open(&r, "[database shop]\nurl = sqlite:\n");
 	ck_assert_ptr_null(rig_load_source(&r, &source_sql, "shop"));

@@ -1,0 +1,198 @@
+/*
+ * Connections to PostgreSQL, opened. libpq looks names up, reads files and
+ * computes keys in its own time, so this is no work for a worker: a job of the
+ * blocking pool, or the builder, who checks statements. Every wait in here is
+ * ours, so that it ends at a time-out, or when the job is told to stop.
+ */
+#include "base/mem.h"
+#include "source/sql_postgres_priv.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+enum { NAP_MS = 100 }; /* between two looks at the job */
+
+void
+postgres_write_message(struct writer *w, const char *message)
+{
+	struct slice rest = slice_of(message);
+
+	while (rest.len > 0) {
+		struct slice line = slice_trim(slice_cut(&rest, '\n'));
+
+		if (line.len > 0 && w->len > 0)
+			writer_text(w, "; ");
+		writer_put(w, line);
+	}
+}
+
+/* --- waiting --------------------------------------------------------------------- */
+
+/* Until the socket is ready. ERR_TIMEOUT, ERR_CANCELLED. */
+static int
+wait_for(PGconn *db, short events, uint64_t until_ns, const struct job *j)
+{
+	struct pollfd p = { .fd = PQsocket(db), .events = events };
+
+	for (;;) {
+		if (j && job_is_cancelled(j))
+			return ERR_CANCELLED;
+		if (clock_monotonic() >= until_ns)
+			return ERR_TIMEOUT;
+		if (poll(&p, 1, NAP_MS) > 0)
+			return 0;
+	}
+}
+
+static int
+connect_now(PGconn *db, uint64_t until_ns, const struct job *j)
+{
+	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+	int err = 0;
+
+	if (PQstatus(db) == CONNECTION_BAD)
+		return ERR_CONNECT;
+	while (!err && status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
+		err = wait_for(db, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, until_ns, j);
+		if (!err)
+			status = PQconnectPoll(db);
+	}
+	if (!err && status == PGRES_POLLING_FAILED)
+		err = ERR_CONNECT;
+	return err;
+}
+
+/* SQL without an answer. */
+static int
+run_now(PGconn *db, const char *sql, uint64_t until_ns, const struct job *j)
+{
+	PGresult *r;
+	int err = 0;
+
+	if (!PQsendQuery(db, sql))
+		return ERR_CONNECT;
+	for (;;) {
+		while (!err && PQisBusy(db)) {
+			err = wait_for(db, POLLIN, until_ns, j);
+			if (!err && !PQconsumeInput(db))
+				err = ERR_CONNECT;
+		}
+		r = err ? NULL : PQgetResult(db);
+		if (!r)
+			return err;
+		if (PQresultStatus(r) != PGRES_COMMAND_OK)
+			err = ERR_CONNECT;
+		PQclear(r);
+	}
+}
+
+/* --- opening --------------------------------------------------------------------- */
+
+/* The server's notices are for who writes its functions. */
+void
+postgres_log_notice(void *argument, const PGresult *r)
+{
+	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+
+	(void)argument;
+	log_debug("postgresql: %s", text ? text : "a notice");
+}
+
+static void
+say_why(struct writer *why, const PGconn *db, int err)
+{
+	if (err == ERR_CONNECT && PQerrorMessage(db)[0] != '\0')
+		postgres_write_message(why, PQerrorMessage(db));
+	else if (err == ERR_TIMEOUT)
+		writer_text(why, "no connection within connect_timeout");
+	else
+		writer_text(why, err_text(err));
+}
+
+PGconn *
+postgres_open(const struct postgres_options *o, const struct job *j, struct writer *why)
+{
+	uint64_t until_ns = clock_after(clock_monotonic(), o->connect_timeout_ns);
+	PGconn *db = PQconnectStartParams(o->keyword, o->value, 1);
+	int err;
+
+	if (!db) {
+		writer_text(why, err_text(ERR_MEMORY));
+		return NULL;
+	}
+	PQsetNoticeReceiver(db, postgres_log_notice, NULL);
+	err = connect_now(db, until_ns, j);
+	if (!err)
+		err = run_now(db, o->set_up, until_ns, j);
+	if (!err)
+		return db;
+	say_why(why, db, err);
+	PQfinish(db);
+	return NULL;
+}
+
+/* --- as a job -------------------------------------------------------------------- */
+
+struct opening {
+	struct job job;
+	struct postgres_share *share; /* borrowed: there until this is home, by the lease */
+	PGconn *db; /* of run(); owned */
+	size_t why_len;
+	char why[POSTGRES_WHY_BYTES];
+};
+
+static int
+run_opening(struct job *j, struct pool_thread *t)
+{
+	struct opening *o = CONTAINER_OF(j, struct opening, job);
+	struct writer why = writer_over(o->why, sizeof(o->why));
+
+	(void)t;
+	o->db = postgres_open(&o->share->postgres->options, j, &why);
+	o->why_len = why.len;
+	return o->db ? 0 : ERR_CONNECT;
+}
+
+static void
+on_opened(struct job *j, void *receiver)
+{
+	struct opening *o = CONTAINER_OF(j, struct opening, job);
+	struct postgres_share *share = o->share;
+	struct lease *lease = share->lease;
+	struct slice why = slice_make(o->why, o->why_len);
+
+	(void)receiver;
+	if (why.len == 0)
+		why = slice_of(err_text(j->outcome));
+	postgres_share_opened(share, o->db, why);
+	mem_free(&o);
+	lease_give(lease);
+}
+
+int
+postgres_open_for(struct postgres_share *s)
+{
+	struct pool *pool = s->postgres->pool;
+	struct gate_ask ask = { .priority = CLASS_CRITICAL,
+				.now_ns = loop_now(&s->env->loop),
+				.deadline_ns = CLOCK_NEVER };
+	struct opening *o = mem_zalloc(1, sizeof(*o));
+	struct pool_refusal refusal;
+
+	if (!o)
+		return ERR_MEMORY;
+	o->share = s;
+	o->job = (struct job){ .home = &s->env->loop.mailbox,
+			       .run = run_opening,
+			       .on_home = on_opened,
+			       .deadline_ns = CLOCK_NEVER,
+			       .priority = CLASS_CRITICAL };
+	o->job.expected_ns = pool_ask_more(pool, &ask, NULL, CLOCK_NEVER);
+	if (pool_reserve(pool, &ask, random_next(&s->env->random), &refusal) != 0) {
+		mem_free(&o);
+		return ERR_SHED;
+	}
+	lease_take(s->lease);
+	pool_submit(pool, &o->job);
+	return 0;
+}
