@@ -82,7 +82,7 @@ postgres_cancel(struct postgres_conn *c)
 
 	if (!cancelling)
 		return;
-	cancelling->job.expected_ns = pool_ask_more(pool, &ask, NULL, CLOCK_NEVER);
+	cancelling->job.expected_ns = pool_ask_more(pool, &ask, NULL, 0, CLOCK_NEVER);
 	if (pool_reserve(pool, &ask, random_next(&env->random), &refusal) != 0) {
 		PQfreeCancel(cancelling->cancel);
 		mem_free(&cancelling);

@@ -187,7 +187,7 @@ postgres_open_for(struct postgres_share *s)
 			       .on_home = on_opened,
 			       .deadline_ns = CLOCK_NEVER,
 			       .priority = CLASS_CRITICAL };
-	o->job.expected_ns = pool_ask_more(pool, &ask, NULL, CLOCK_NEVER);
+	o->job.expected_ns = pool_ask_more(pool, &ask, NULL, 0, CLOCK_NEVER);
 	if (pool_reserve(pool, &ask, random_next(&s->env->random), &refusal) != 0) {
 		mem_free(&o);
 		return ERR_SHED;
