@@ -165,6 +165,13 @@ struct forebay_job {
 	uint64_t (*units)(const struct forebay_hint *h);
 };
 
+enum forebay_flag {
+	/* Unless its section says isolate = thread, its jobs run in processes of their own: for
+	 * libraries that abort, or crash on what they are given. init() is called in each of them.
+	 */
+	FOREBAY_ISOLATE = 1
+};
+
 #define FOREBAY_JOBS_END                                                                           \
 	{                                                                                          \
 		.name = NULL                                                                       \
@@ -182,6 +189,7 @@ struct forebay_module {
 	/* Once after an init() that returned 0, when no job runs or will run. */
 	void (*fini)(void *module);
 	const struct forebay_job *jobs; /* ends with FOREBAY_JOBS_END */
+	uint32_t flags; /* enum forebay_flag */
 };
 
 #define FOREBAY_MODULE_HEAD                                                                        \

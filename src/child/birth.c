@@ -81,7 +81,7 @@ set_files(const int fds[ORDER_FDS])
 	/* Each is opened to be closed there: an old kernel that does not know the call changes
 	 * nothing. */
 	(void)!close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-	return true;
+	return fds[ORDER_MORE] < 0 || dup2(fds[ORDER_MORE], STDERR_FILENO + 1) >= 0;
 }
 
 void

@@ -222,12 +222,15 @@ send_order(int socket, const struct order *o, const int fds[ORDER_FDS])
 			    .msg_control = control.bytes,
 			    .msg_controllen = sizeof(control.bytes) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	size_t bytes = sizeof(int) * (fds[ORDER_MORE] >= 0 ? ORDER_FDS : ORDER_MORE);
 	ssize_t sent;
+
+	m.msg_controllen = CMSG_SPACE(bytes);
 
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int) * ORDER_FDS);
-	memcpy(CMSG_DATA(c), fds, sizeof(int) * ORDER_FDS);
+	c->cmsg_len = CMSG_LEN(bytes);
+	memcpy(CMSG_DATA(c), fds, bytes);
 	do {
 		sent = sendmsg(socket, &m, MSG_NOSIGNAL);
 	} while (sent < 0 && errno == EINTR);
@@ -309,7 +312,14 @@ int
 spawner_start(struct spawner *s, const struct order *o, enum child_plumbing plumbing,
 	      struct child *c)
 {
-	int theirs[ORDER_FDS] = { -1, -1, -1, -1 };
+	return spawner_start_with(s, o, plumbing, -1, c);
+}
+
+int
+spawner_start_with(struct spawner *s, const struct order *o, enum child_plumbing plumbing, int more,
+		   struct child *c)
+{
+	int theirs[ORDER_FDS] = { -1, -1, -1, -1, more };
 	int err = o->text.err;
 
 	*c = (struct child){ .control = -1, .input = -1, .output = -1, .errors = -1 };
@@ -320,7 +330,7 @@ spawner_start(struct spawner *s, const struct order *o, enum child_plumbing plum
 	}
 	if (!err)
 		err = give_order(s, o, theirs);
-	for (unsigned i = 0; i < ORDER_FDS; i++)
+	for (unsigned i = 0; i < ORDER_MORE; i++)
 		child_close_fd(&theirs[i]);
 	if (err)
 		child_close(c);

@@ -40,6 +40,10 @@ void spawner_warm(struct spawner *s);
 int spawner_start(struct spawner *s, const struct order *o, enum child_plumbing plumbing,
 		  struct child *c) MUST_CHECK;
 
+/* With one more descriptor, borrowed, which the child has as its number 3; -1: none. */
+int spawner_start_with(struct spawner *s, const struct order *o, enum child_plumbing plumbing,
+		       int more, struct child *c) MUST_CHECK;
+
 /* What main() does for --spawner; its exit code. */
 int spawner_serve(void);
 

@@ -111,7 +111,7 @@ take_fds(struct msghdr *m, int fds[ORDER_FDS])
 static bool
 take_order(struct nursery *n)
 {
-	int fds[ORDER_FDS];
+	int fds[ORDER_FDS] = { -1, -1, -1, -1, -1 };
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(fds))];
@@ -129,7 +129,7 @@ take_order(struct nursery *n)
 	if (got == 0)
 		return false;
 	count = take_fds(&m, fds);
-	if (count == ORDER_FDS && order_read(&n->order, n->message, (size_t)got) == 0)
+	if (count >= ORDER_MORE && order_read(&n->order, n->message, (size_t)got) == 0)
 		raise_ward(n, fds);
 	else if (count > ORDER_CONTROL)
 		close(fds[ORDER_CONTROL]); /* which is an answer */

@@ -11,7 +11,14 @@
 enum { SPAWNER_SOCKET = 3 };
 
 /* What comes with an order, in this order. */
-enum order_fd { ORDER_CONTROL, ORDER_STDIN, ORDER_STDOUT, ORDER_STDERR, ORDER_FDS };
+enum order_fd {
+	ORDER_CONTROL,
+	ORDER_STDIN,
+	ORDER_STDOUT,
+	ORDER_STDERR,
+	ORDER_MORE, /* need not be there: the child's descriptor 3 */
+	ORDER_FDS
+};
 
 enum word_kind {
 	WORD_RUNS = 1, /* a: its pid, which is its process group's */

@@ -20,13 +20,12 @@ enum { FORMAT_BYTES = 512, LOG_BYTES = 400, ROOM_BYTES = 16384 };
 struct host_call {
 	struct forebay_call call;
 	struct job_call *job_call;
-	const struct module_job *job;
+	struct module_job *job;
 	struct store store;
 	struct arena scratch;
 	size_t room; /* bytes that forebay_room gave and forebay_wrote has not said yet */
 	char *at; /* of that room */
-	struct writer why; /* over text; what forebay_fail said */
-	char text[LOG_BYTES];
+	struct writer why; /* what forebay_fail said */
 };
 
 static struct host_call *
@@ -312,9 +311,9 @@ check_body(struct host_call *h)
 }
 
 int
-host_run(struct job_call *c)
+host_run_quietly(struct job_call *c, struct writer *why)
 {
-	const struct module_job *j = module_job_of(c->type);
+	struct module_job *j = module_job_of(c->type);
 	struct host_call h = {
 		.call = { .size = sizeof(h.call),
 			  .host = &host_table,
@@ -324,10 +323,10 @@ host_run(struct job_call *c)
 			  .max_output = c->output->limit },
 		.job_call = c,
 		.job = j,
+		.why = *why,
 	};
 	int err;
 
-	h.why = writer_over(h.text, sizeof(h.text));
 	c->media = SLICE("text/plain; charset=utf-8");
 	store_init(&h.store);
 	/* What the parameters take is not the module's. */
@@ -338,8 +337,18 @@ host_run(struct job_call *c)
 		err = check_body(&h);
 	arena_fini(&h.scratch);
 	store_fini(&h.store);
-	if (err && h.why.len > 0)
-		log_warning("compute job %s: %.*s", c->type->name,
-			    SLICE_PRINT(writer_slice(&h.why)));
+	*why = h.why;
+	return err;
+}
+
+int
+host_run(struct job_call *c)
+{
+	char text[LOG_BYTES];
+	struct writer why = writer_over(text, sizeof(text));
+	int err = host_run_quietly(c, &why);
+
+	if (err && why.len > 0)
+		log_warning("compute job %s: %.*s", c->type->name, SLICE_PRINT(writer_slice(&why)));
 	return err;
 }

@@ -38,11 +38,34 @@ make_local(const struct module_job *j, struct pool_thread *t, void **state, stru
 	return err;
 }
 
-int
-local_take(const struct module_job *j, struct pool_thread *t, void **state, struct writer *why)
+/* A process has one thread that runs jobs. */
+static int
+take_alone(struct module_job *j, void **state, struct writer *why)
 {
-	const struct local *l = pool_local(t, j);
+	int err = 0;
 
+	if (!j->has_alone)
+		err = module_thread_init(j->module, j->job, false, &j->alone, why);
+	j->has_alone |= !err;
+	*state = j->alone;
+	return err;
+}
+
+void
+local_end_alone(struct module_job *j)
+{
+	if (j->has_alone && j->job->thread_fini)
+		j->job->thread_fini(j->module->state, j->alone);
+	j->has_alone = false;
+}
+
+int
+local_take(struct module_job *j, struct pool_thread *t, void **state, struct writer *why)
+{
+	const struct local *l = t ? pool_local(t, j) : NULL;
+
+	if (!t)
+		return take_alone(j, state, why);
 	if (!l)
 		return make_local(j, t, state, why);
 	*state = l->state;

@@ -3,6 +3,9 @@
  */
 #include "module/module.h"
 
+#include "base/random.h"
+#include "child/spawner.h"
+#include "module/cell.h"
 #include "module/module_priv.h"
 #include "module/trial.h"
 
@@ -10,11 +13,24 @@
 
 enum { WHY_BYTES = 600, FILE_BYTES = 4096 };
 
+static const char *const isolations[] = { "module", "thread", "process", NULL };
+
 const struct conf_key module_keys[] = {
 	{ "path", CONF_TEXT, CONF_FIELD(struct module_conf, path), .flags = CONF_REQUIRED,
 	  .help = "the shared object; a relative one is in the folder of modules" },
 	{ "scratch", CONF_SIZE, CONF_FIELD(struct module_conf, scratch), .def = "16m",
 	  .max = INT64_C(1) << 40, .help = "scratch memory that one run of a job may take" },
+	{ "isolate", CONF_WORD, CONF_FIELD(struct module_conf, isolation), .def = "module",
+	  .words = isolations,
+	  .help =
+	      "where its jobs run: in threads of the pool, or in processes of their own, one to "
+	      "each such thread; or as the module asks" },
+	{ "max_memory", CONF_SIZE, CONF_FIELD(struct module_conf, max_memory),
+	  .max = INT64_C(1) << 50,
+	  .help = "with processes of its own: address space of each; not set: any" },
+	{ "sandbox", CONF_BOOL, CONF_FIELD(struct module_conf, sandbox), .def = "yes",
+	  .help = "with processes of its own: after init, nothing can be opened, connected or "
+		  "executed in them; needs libseccomp" },
 	CONF_KEYS_END
 };
 
@@ -122,8 +138,8 @@ count_texts(const struct conf_key *keys)
 	return count;
 }
 
-static int
-make_jobs(struct module *m, struct arena *a)
+int
+module_make_jobs(struct module *m, struct arena *a)
 {
 	m->jobs = arena_zalloc(a, m->table.job_count, sizeof(*m->jobs));
 	if (!m->jobs)
@@ -142,6 +158,28 @@ make_jobs(struct module *m, struct arena *a)
 			.texts = count_texts(from->keys),
 		};
 	}
+	return 0;
+}
+
+/* Where its jobs run: as its section says, else as it asks itself. */
+static int
+isolate(struct module *m, const struct module_options *o, struct arena *a)
+{
+	const uint64_t seed[2] = { random_seed(), random_seed() };
+
+	m->is_isolated =
+	    m->conf.isolation == MODULE_IN_PROCESSES ||
+	    (m->conf.isolation == MODULE_AS_IT_ASKS && (m->table.module.flags & FOREBAY_ISOLATE));
+	if (!m->is_isolated)
+		return 0;
+	m->spawner = o->spawner;
+	m->quarantine = arena_alloc(a, sizeof(*m->quarantine));
+	if (!m->quarantine)
+		return ERR_MEMORY;
+	quarantine_init(m->quarantine, seed);
+	for (unsigned i = 0; i < m->table.job_count; i++)
+		m->jobs[i].type.run = cell_run;
+	spawner_want(m->spawner);
 	return 0;
 }
 
@@ -198,8 +236,10 @@ open_module(struct module *m, const struct module_options *o, struct arena *a,
 	}
 	err = module_fill(m, a, e);
 	if (!err)
-		err = make_jobs(m, a);
-	if (!err) {
+		err = module_make_jobs(m, a);
+	if (!err)
+		err = isolate(m, o, a);
+	if (!err && !m->is_isolated) {
 		err = module_start(m, false, &why);
 		if (err)
 			conf_error_at(e, m->section, "path", "%.*s",
@@ -235,6 +275,8 @@ module_close(struct module *m)
 	if (!m)
 		return;
 	module_stop(m);
+	if (m->quarantine)
+		quarantine_fini(m->quarantine);
 	image_close(&m->image);
 }
 
@@ -279,5 +321,8 @@ module_job(const struct module *m, unsigned i)
 const void *
 module_job_local(const struct module *m, unsigned i)
 {
+	/* One process for all of its jobs. */
+	if (m->is_isolated)
+		return i == 0 ? m : NULL;
 	return m->jobs[i].job->thread_init ? &m->jobs[i] : NULL;
 }

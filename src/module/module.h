@@ -15,11 +15,14 @@
 #include "config/key.h"
 #include "source/jobs.h"
 
+struct spawner;
+
 #define MODULE_TRIAL_NS UINT64_C(10000000000)
 
 struct module_options {
 	const char *folder; /* that relative paths are in */
 	uint64_t trial_ns; /* longest time for the trial */
+	struct spawner *spawner; /* borrowed: starts processes of their own */
 	/* Key tables of whatever the keys of jobs stand beside; ends with NULL. */
 	const struct conf_key *const *taken;
 };

@@ -6,6 +6,7 @@
 
 #include "module/image.h"
 #include "module/module.h"
+#include "module/quarantine.h"
 #include "module/table.h"
 
 struct module;
@@ -15,17 +16,25 @@ struct module_job {
 	const struct forebay_job *job;
 	struct module *module; /* up */
 	unsigned texts; /* keys that are templates */
+	/* In a process of its own: what thread_init() made. */
+	void *alone;
+	bool has_alone;
 };
 
-static inline const struct module_job *
+static inline struct module_job *
 module_job_of(const struct job_type *type)
 {
-	return (const struct module_job *)((const char *)type - offsetof(struct module_job, type));
+	return (struct module_job *)((uintptr_t)type - offsetof(struct module_job, type));
 }
+
+enum module_isolation { MODULE_AS_IT_ASKS, MODULE_IN_THREADS, MODULE_IN_PROCESSES };
 
 struct module_conf {
 	struct slice path;
 	size_t scratch; /* bytes that one run may take */
+	enum module_isolation isolation;
+	uint64_t max_memory; /* of a process of its own; 0: any */
+	bool sandbox;
 };
 
 struct module {
@@ -37,12 +46,18 @@ struct module {
 	void *params; /* of its own struct, filled */
 	void *state; /* of init */
 	bool is_up; /* init was done */
+	/* With processes of its own. */
+	bool is_isolated;
+	struct spawner *spawner; /* borrowed: the site's */
+	struct quarantine *quarantine; /* in the arena; NULL: none */
 };
 
 /* Keys and values filled; ERR_SYNTAX after adding errors. */
 int module_fill(struct module *m, struct arena *a, struct conf_errors *e) MUST_CHECK;
 /* image -> table. Otherwise `why` says what is wrong. */
 int module_load(struct module *m, const struct table_reader *r, struct writer *why) MUST_CHECK;
+/* Its table's jobs as compute knows them. ERR_MEMORY. */
+int module_make_jobs(struct module *m, struct arena *a) MUST_CHECK;
 /* Calls init, and fini. module_stop is idempotent. */
 int module_start(struct module *m, bool is_trial, struct writer *why) MUST_CHECK;
 void module_stop(struct module *m);
@@ -56,6 +71,8 @@ extern const struct forebay_host host_table;
 int host_run(struct job_call *c);
 /* units() of those that have it. */
 uint64_t host_units(const struct job_call *c, struct arena *a);
+/* The same; what is to be logged is written to `why`. */
+int host_run_quietly(struct job_call *c, struct writer *why);
 /* enum forebay_result, or whatever a module returned, as enum err. */
 int host_err(int result);
 /* A setup whose forebay_refuse() writes to `why`. */
@@ -67,7 +84,9 @@ void host_setup_init(struct host_setup *h, const struct module *m, bool is_trial
 		     struct writer *why);
 
 /* local.c: what the thread keeps for the job, made at its first run there. */
-int local_take(const struct module_job *j, struct pool_thread *t, void **state,
+int local_take(struct module_job *j, struct pool_thread *t, void **state,
 	       struct writer *why) MUST_CHECK;
+/* In a process of its own, where t is NULL: the end of that. Idempotent. */
+void local_end_alone(struct module_job *j);
 
 #endif

@@ -35,6 +35,9 @@ static const struct {
 	[FOREBAY_WORDS] = { CONF_WORDS, ANY_UNSIGNED, "an unsigned integer" },
 };
 
+/* Before it had flags. */
+#define FIRST_MODULE_BYTES offsetof(struct forebay_module, flags)
+
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
 /* One struct of parameters that is being read. */
@@ -405,7 +408,7 @@ read_head(const void *symbol, struct table *t, struct writer *why)
 			      head[0], FOREBAY_MODULE_ABI);
 		return ERR_UNSUPPORTED;
 	}
-	if (head[1] < sizeof(struct forebay_module) || head[2] < sizeof(struct forebay_job) ||
+	if (head[1] < FIRST_MODULE_BYTES || head[2] < sizeof(struct forebay_job) ||
 	    head[3] < sizeof(struct forebay_param)) {
 		writer_format(why,
 			      "its sizes (%u, %u, %u) are not those of ABI %d: begin the table "

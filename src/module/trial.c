@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "module/section_text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,33 +34,6 @@ struct trial {
 
 /* --- what it is told -------------------------------------------------------------- */
 
-static void
-put_lines(struct buffer *b, struct slice value)
-{
-	buffer_put(b, slice_cut(&value, '\n'));
-	while (value.len > 0) {
-		buffer_text(b, "\n\t");
-		buffer_put(b, slice_cut(&value, '\n'));
-	}
-}
-
-/* As it was written: the process has our environment, and may expand ${...} itself. */
-static void
-put_section(struct buffer *b, const struct conf_section *s)
-{
-	buffer_text(b, "[module ");
-	buffer_put(b, s->name);
-	buffer_text(b, "]\n");
-	for (const struct conf_entry *entry = s->entries; entry; entry = entry->next) {
-		if (entry->is_bad)
-			continue;
-		buffer_put(b, entry->key);
-		buffer_text(b, " = ");
-		put_lines(b, entry->raw);
-		buffer_char(b, '\n');
-	}
-}
-
 /* In a file, so that writing cannot wait for the process. */
 static int
 write_input(struct trial *t, const struct conf_section *s)
@@ -69,7 +43,7 @@ write_input(struct trial *t, const struct conf_section *s)
 
 	t->input = memfd_create("forebay-section", MFD_CLOEXEC);
 	buffer_init(&b, STDIN_BYTES);
-	put_section(&b, s);
+	section_text_put(&b, s);
 	if (t->input >= 0 && !b.err)
 		sent = write(t->input, b.at, b.len);
 	if (sent >= 0 && (size_t)sent == b.len)

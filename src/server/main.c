@@ -3,6 +3,7 @@
  */
 #include "base/log.h"
 #include "child/spawner.h"
+#include "module/cell.h"
 #include "module/trial.h"
 #include "server/check.h"
 #include "server/options.h"
@@ -31,6 +32,8 @@ main(int argc, char **argv)
 		return check_explain(o.path, o.route, o.is_dot);
 	case OPTIONS_TRY:
 		return trial_serve(o.module, o.path);
+	case OPTIONS_SERVE:
+		return cell_serve(o.module, o.path);
 	case OPTIONS_SPAWNER:
 		return spawner_serve();
 	case OPTIONS_VERSION:

@@ -5,6 +5,7 @@
 
 #include "auth/password.h"
 #include "config.h"
+#include "module/sandbox.h"
 #include "net/loop.h"
 #include "proto/conn.h"
 #include "server/notify.h"
@@ -63,6 +64,7 @@ options_print_version(void)
 	printf("  modules    ABI %d, in %s\n", FOREBAY_MODULE_ABI, FOREBAY_MODULEDIR);
 	printf("  compress   %s\n", COMPRESS_BUILT_WITH);
 	printf("  markdown   %s\n", CMARK_BUILT_WITH);
+	printf("  seccomp    %s\n", sandbox_library_version());
 }
 
 static const struct option longs[] = {
@@ -72,6 +74,7 @@ static const struct option longs[] = {
 	{ "explain", required_argument, NULL, 'e' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "match", required_argument, NULL, 'm' },
+	{ "serve-module", required_argument, NULL, 'J' },
 	{ "spawner", no_argument, NULL, 'S' },
 	{ "test", no_argument, NULL, 't' },
 	{ "try-module", required_argument, NULL, 'M' },
@@ -106,6 +109,10 @@ take(struct options *o, int letter)
 		break;
 	case 'M':
 		o->action = OPTIONS_TRY;
+		o->module = optarg;
+		break;
+	case 'J':
+		o->action = OPTIONS_SERVE;
 		o->module = optarg;
 		break;
 	case 'S':

@@ -11,6 +11,7 @@ enum options_action {
 	OPTIONS_MATCH,
 	OPTIONS_EXPLAIN,
 	OPTIONS_TRY, /* a module, in this process: for forebayd itself */
+	OPTIONS_SERVE, /* a module's jobs, in this process: for forebayd itself */
 	OPTIONS_SPAWNER, /* starts programs for a server: for forebayd itself */
 	OPTIONS_VERSION,
 	OPTIONS_HELP,
@@ -23,7 +24,7 @@ struct options {
 	const char *match; /* "GET /x" */
 	const char *route; /* to explain */
 	int is_dot; /* as Graphviz */
-	const char *module; /* file to try */
+	const char *module; /* file to try, or to serve */
 	int is_verbose; /* debug lines in the log */
 };
 

@@ -109,6 +109,7 @@ site_build_modules(struct site *s, struct source_build *b)
 		return;
 	o.taken = taken;
 	o.trial_ns = MODULE_TRIAL_NS;
+	o.spawner = s->spawner;
 	if (s->module_path.len)
 		o.folder = s->module_path.at;
 	while ((section = conf_next(s->conf, "module", section)) != NULL)

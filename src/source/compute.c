@@ -239,6 +239,7 @@ run(struct offload *o, struct pool_thread *t)
 	o->status = c->call.status;
 	o->type = c->call.media;
 	o->heading = c->call.heading;
+	o->mishap = c->call.mishap;
 	return err;
 }
 

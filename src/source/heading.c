@@ -76,6 +76,16 @@ heading_set(struct heading **heading, struct slice name, struct slice value)
 	return 0;
 }
 
+bool
+heading_at(const struct heading *r, unsigned i, struct slice *name, struct slice *value)
+{
+	if (!r || i >= r->fields.count)
+		return false;
+	*name = r->at[i].name;
+	*value = r->at[i].value;
+	return true;
+}
+
 /* From the heading's memory to its copy. */
 static struct slice
 rebase(const struct heading *r, const char *copy, struct slice s)

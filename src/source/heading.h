@@ -20,6 +20,8 @@ struct heading;
  * already gets the new value. ERR_ARGUMENT: not for jobs to say; ERR_TOO_MANY, ERR_TOO_LARGE,
  * ERR_MEMORY. */
 int heading_set(struct heading **r, struct slice name, struct slice value) MUST_CHECK;
+/* The i-th field; false when there are no more. r may be NULL. */
+bool heading_at(const struct heading *r, unsigned i, struct slice *name, struct slice *value);
 /* All fields in the arena, with `type` as Content-Type unless it is among them or empty.
  * ERR_MEMORY. */
 int heading_copy(const struct heading *r, struct slice type, struct arena *a,

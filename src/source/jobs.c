@@ -22,7 +22,7 @@ const char *const job_encodings[] = { "hex", "base64", NULL };
 bool
 job_call_is_cancelled(const struct job_call *c)
 {
-	return job_is_cancelled(c->job);
+	return c->is_cancelled ? c->is_cancelled(c) : job_is_cancelled(c->job);
 }
 
 const struct job_type *const *

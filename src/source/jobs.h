@@ -26,8 +26,11 @@ struct job_call {
 	struct buffer *output;
 	const struct job *job;
 	const struct job_type *type;
-	struct pool_thread *thread; /* that it runs on */
+	struct pool_thread *thread; /* that it runs on; NULL: in a process of its own */
+	/* Instead of asking the job whether anybody still waits; NULL: the job is asked. */
+	bool (*is_cancelled)(const struct job_call *c);
 	/* About the answer; for the job to change. */
+	unsigned mishap; /* 0; or 1 + an enum counter that counts what befell the run */
 	int status; /* 200 */
 	struct slice media; /* "text/plain"; static, or as long as the job's table lives */
 	struct heading *heading; /* NULL; of heading_set. The caller frees it */

@@ -143,6 +143,8 @@ free_offload(struct offload *o)
 		o->ops->fini(o);
 	buffer_fini(&o->output);
 	mem_free(&o->heading);
+	if (o->mishap)
+		count_add(o->lease->env->counters, (enum counter)(o->mishap - 1), 1);
 	lease_give(o->lease);
 	mem_free(&o);
 }

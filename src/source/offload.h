@@ -48,6 +48,7 @@ struct offload {
 	int status;
 	const char *conflict; /* of run() that says ERR_CONFLICT: see struct subrequest */
 	struct slice type; /* static or of the site */
+	unsigned mishap; /* of run(): 1 + an enum counter, counted when it is home; 0: none */
 	struct heading *heading; /* more header fields, or NULL; owned */
 };
 

@@ -184,7 +184,7 @@ def test_what_is_dumped_is_accepted_and_dumps_to_itself(tmp_path):
                     "[route r]\nmatch = GET /{name}\nsource = compute greet\nname = {name}\n" % (free_port(), GOOD))
     code, first, _ = run_forebayd("--dump", "-c", str(conf))
     assert code == 0
-    assert "scratch = 16m\ngreeting = hello\ntimes = 3\n" in first and "colours = red, blue\n" in first
+    assert "scratch = 16m\n" in first and "\ngreeting = hello\ntimes = 3\n" in first and "colours = red, blue\n" in first
     (tmp_path / "again.conf").write_text(first)
     assert run_forebayd("--dump", "-c", str(tmp_path / "again.conf"))[1] == first
 

@@ -1,0 +1,281 @@
+"""Modules in processes of their own: what a job does there costs that job, and nobody else."""
+import json
+import os
+import re
+import signal
+import threading
+
+import pytest
+
+from bed import FACTOR, FOREBAYD, free_port, run_forebayd, wait_until
+from client import Client, ask
+
+BUILD = os.path.dirname(os.path.abspath(FOREBAYD))
+MODULES = os.environ.get("TEST_MODULES") or os.path.join(BUILD, "tests/support/modules")
+CONF = """
+[admin]
+socket = admin.sock
+listen = 127.0.0.1:%%d
+[server]
+workers = 2
+module_path = %s
+[pool compute]
+threads = %%d
+max_wait = 0ms
+order = fifo
+nice = 0
+[module wild]
+path = wild.so
+%%s
+[route wild]
+match = POST /wild
+source = compute wild
+[route slow]
+match = POST /slow
+source = compute wild
+deadline = 300ms
+""" % MODULES
+
+
+# What the module does to itself is not for sanitizers to report.
+QUIET = {name: os.environ.get(name, "") + ":handle_segv=0:handle_abort=0"
+         for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")}
+
+
+def serve(start, keys="", threads=2):
+    """A daemon with the module, and a port for its metrics."""
+    port = free_port()
+    daemon = start(CONF % (port, threads, keys), environ=QUIET)
+    daemon.admin = ("127.0.0.1", port)
+    return daemon
+
+
+@pytest.fixture(scope="module")
+def daemon(start):
+    return serve(start)
+
+
+def post(daemon, body, path="/wild"):
+    """One request on a connection of its own."""
+    with Client(daemon.address, timeout=60) as c:
+        return c.ask(path, method="POST", body=body)
+
+
+def count(daemon, name):
+    """One of the counters of modules."""
+    text = ask(daemon.admin, "/metrics").body.decode()
+    return int(re.search(r"(?m)^%s (\d+)$" % re.escape(name), text).group(1))
+
+
+def running(daemon):
+    """Jobs that run in the pool now."""
+    text = ask(daemon.admin, "/status").body.decode()
+    return any(pool["running"] for pool in json.loads(text)["pools"] if pool["name"] == "compute")
+
+
+def cells(daemon):
+    """The processes that serve the module, by their ids."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as file:
+                    parent = int(file.read().rsplit(")", 1)[1].split()[1])
+                with open("/proc/%d/stat" % parent, encoding="utf-8", errors="replace") as file:
+                    above = file.read()
+            except (OSError, IndexError):
+                continue
+            if "(spawner)" in above and int(above.rsplit(")", 1)[1].split()[1]) == daemon.pid:
+                found.append(int(name))
+    return found
+
+
+# --- what works ----------------------------------------------------------------------------
+
+
+def test_a_module_that_asks_for_it_runs_in_a_process_of_its_own(daemon):
+    r = post(daemon, b"hello")
+    assert r.status == 201 and r.body == b"hello" and r.field("x-wild") == "yes"
+    assert r.field("content-type") == "text/plain; charset=utf-8"
+    pid = int(post(daemon, b"pid").body)
+    assert pid != daemon.pid and pid in cells(daemon)
+    for size in (0, 1, 65536, 1000000):
+        body = b"=" + os.urandom(size)
+        assert post(daemon, body).body == body
+
+
+def test_its_section_has_the_last_word(start):
+    daemon = serve(start, "isolate = thread")
+    assert int(post(daemon, b"pid").body) == daemon.pid and not cells(daemon)
+
+
+def test_any_module_can_be_isolated(start, tmp_path):
+    daemon = start("[server]\nmodule_path = %s\n[module good]\npath = good.so\nisolate = process\nledger = %s\n"
+                   "greeting = good day\ntimes = 2\nsandbox = no\n"
+                   "[route greet]\nmatch = GET /greet/{name}\nsource = compute greet\nname = {name}\n"
+                   "[route keep]\nmatch = GET /keep\nsource = compute keep\n"
+                   "[route fill]\nmatch = GET /fill\nsource = compute fill\nbytes = 2m\n"
+                   "[route fail]\nmatch = GET /fail\nsource = compute fail\ninput = {request.method}\n"
+                   "[pool compute]\nthreads = 1\n" % (MODULES, tmp_path / "ledger"))
+    assert ask(daemon.address, "/greet/Ada?maybe=x").body == \
+        b"good day, Adagood day, Ada there 1 2000000 4096 -5 1500 0 5"
+    assert b" absent " in ask(daemon.address, "/greet/Ada").body
+    assert [ask(daemon.address, "/keep").body for _ in range(3)] == [b"1", b"2", b"3"]
+    assert ask(daemon.address, "/fill").status == 502
+    assert ask(daemon.address, "/fail").status == 502
+    assert "compute job fail: no such thing: GET" in daemon.stderr()
+    daemon.stop()
+    # Of the trial, and of the process: it ended in order.
+    lines = (tmp_path / "ledger").read_text().splitlines()
+    assert lines.count("init") == 1 and lines.count("fini") == 2
+
+
+def test_a_process_has_no_descriptors_but_its_own(daemon):
+    # Standard ones, and the socket.
+    assert post(daemon, b"descriptors").body == b"0 1 2 4 "
+
+
+@pytest.mark.skipif(FACTOR > 1, reason="sanitizers need more than the sandbox allows: it is not entered")
+def test_the_sandbox_refuses_what_reaches_beyond_the_process(daemon):
+    code, said, _ = run_forebayd("--version")
+    if re.search(r"seccomp +no", said):
+        pytest.skip("built without libseccomp")
+    assert code == 0
+    assert post(daemon, b"refusals").body == b"open 1, socket 1, fork 1, execve 1"
+
+
+@pytest.mark.skipif(FACTOR > 1, reason="sanitizers map more address space than any limit")
+def test_its_memory_is_bounded(start):
+    daemon = serve(start, "max_memory = 512m")
+    assert post(daemon, b"memory").status == 502 and "no memory" in daemon.stderr()
+    assert post(serve(start), b"memory").body == b"memory"
+
+
+def test_what_it_says_is_in_the_log(daemon):
+    assert post(daemon, b"chatter").status == 201
+    wait_until(lambda: post(daemon, b"hello") and "module wild says: this is chatter" in daemon.stderr(),
+               what="the line")
+
+
+# --- what does not -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("act, said", [
+    ("null", r"killed by signal 11|exited with code"),
+    ("abort", r"killed by signal 6|exited with code"),
+    ("exit", r"exited with code 0"),
+])
+def test_a_crash_costs_one_502(start, act, said):
+    daemon = serve(start, threads=1)
+    pid = int(post(daemon, b"pid").body)
+    assert post(daemon, act.encode()).status == 502
+    assert re.search(r"module wild: job wild crashed: it (was )?(%s)" % said, daemon.stderr()), daemon.stderr()
+    assert post(daemon, b"hello").status == 201
+    assert int(post(daemon, b"pid").body) != pid
+    assert count(daemon, "forebay_module_crashes_total") == 1
+
+
+def test_a_process_that_lies_is_ended(start):
+    daemon = serve(start, threads=1)
+    assert post(daemon, b"lie").status == 502
+    assert "its process is ended: the peer broke the protocol" in daemon.stderr()
+    assert post(daemon, b"hello").status == 201
+
+
+def test_an_endless_loop_costs_its_process_at_the_deadline(start):
+    daemon = serve(start, threads=1)
+    pid = int(post(daemon, b"pid").body)
+    assert post(daemon, b"loop", "/slow").status == 504
+    assert int(post(daemon, b"pid").body) != pid
+    assert "job wild did not end when nobody waited any more: killed" in daemon.stderr()
+    assert count(daemon, "forebay_module_overruns_total") == 1
+    assert count(daemon, "forebay_module_crashes_total") == 0
+
+
+def test_a_job_that_heeds_its_cancellation_keeps_its_process(start):
+    daemon = serve(start, threads=1)
+
+    def keeps(path, leave):
+        # On a busy machine it may not get the time to heed anything.
+        pid = int(post(daemon, b"pid").body)
+        with Client(daemon.address, timeout=60) as c:
+            c.get(path, method="POST", body=b"patient")
+            if leave:
+                wait_until(lambda: running(daemon), what="the job")
+                c.reset()
+            else:
+                assert c.response().status == 504
+        return int(post(daemon, b"pid").body) == pid
+    wait_until(lambda: keeps("/slow", False), what="a process that outlives a deadline")
+    wait_until(lambda: keeps("/wild", True), what="a process that outlives a client")
+    assert count(daemon, "forebay_module_crashes_total") == 0
+
+
+def test_an_input_that_crashed_twice_is_not_run_again(start):
+    daemon = serve(start, threads=1)
+    for _ in range(2):
+        assert post(daemon, b"null and more").status == 502
+    pid = int(post(daemon, b"pid").body)
+    for _ in range(3):
+        assert post(daemon, b"null and more").status == 502
+    assert int(post(daemon, b"pid").body) == pid
+    assert count(daemon, "forebay_module_crashes_total") == 2
+    assert count(daemon, 'forebay_module_refused_total{reason="input"}') == 3
+    assert post(daemon, b"null, another one").status == 502
+    assert count(daemon, "forebay_module_crashes_total") == 3
+
+
+def test_a_module_that_crashes_over_and_over_is_not_run_for_a_while(start):
+    daemon = serve(start, threads=1)
+    for i in range(10):
+        assert post(daemon, b"null %d" % i).status == 502
+    if count(daemon, "forebay_module_crashes_total") == 10 and "and is not run for" in daemon.stderr():
+        assert post(daemon, b"hello").status == 502
+        assert count(daemon, 'forebay_module_refused_total{reason="breaker"}') >= 1
+    else:
+        assert FACTOR > 1  # slower than ten crashes within 10 s
+
+
+def test_a_process_that_is_killed_between_jobs_is_replaced(start):
+    daemon = serve(start, threads=1)
+    pid = int(post(daemon, b"pid").body)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: pid not in cells(daemon), what="its end")
+    assert wait_until(lambda: post(daemon, b"hello").status == 201, what="another")
+
+
+def test_no_process_and_no_descriptor_is_left_by_crashes_and_reloads(start):
+    daemon = serve(start)
+    assert post(daemon, b"hello").status == 201
+    admin = os.path.join(daemon.folder, "admin.sock")
+
+    def reload():
+        with Client(admin, timeout=60) as c:
+            return c.ask("/reload", method="POST").status
+
+    def settled():
+        return len(cells(daemon)) <= 2 and daemon.descriptors()
+    assert reload() == 200
+    before = len(wait_until(settled))
+    for i in range(8):
+        assert post(daemon, b"abort %d" % i).status == 502
+        assert reload() == 200
+        assert post(daemon, b"hello").status == 201
+    # Two threads, each with at most one process; four descriptors of each.
+    wait_until(lambda: len(cells(daemon)) <= 2 and len(daemon.descriptors()) <= before + 8, what="the end of the rest")
+
+
+def test_jobs_of_several_threads_do_not_meet(daemon):
+    wrong = []
+
+    def ask_often(letter):
+        for i in range(30):
+            body = b"=" + letter * (1 + 997 * i)
+            if post(daemon, body).body != body:
+                wrong.append(letter)
+    threads = [threading.Thread(target=ask_often, args=(letter,)) for letter in (b"a", b"b", b"c", b"d")]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
