@@ -1,9 +1,9 @@
 """The table of cases: what each compares, who takes part, how often it is repeated."""
 import collections
 
-from benchlib import case_fanout, case_files, case_h2, case_idle, case_instructions, case_isolation
-from benchlib import case_keepalive, case_latency, case_light, case_overload, case_proxy, case_sql
-from benchlib import case_tls
+from benchlib import case_admission, case_fanout, case_files, case_h2, case_idle, case_instructions
+from benchlib import case_isolation, case_keepalive, case_latency, case_light, case_overload, case_proxy
+from benchlib import case_sql, case_tls
 
 # alone, all, quick: rounds when it is asked for by itself, as one of several, with --quick.
 # role: of the peers that take part (see peers.py). seconds: (once, per round) of a scale.
@@ -37,6 +37,8 @@ CASES = (
          case_overload.overload, case_overload.seconds, "overload", 3, 1, 1),
     Case("light", "light requests, 0.5 to 2 times what a worker can answer",
          case_light.light, case_light.seconds, "", 3, 1, 1),
+    Case("admission", "priorities, abusers, a spike, jobs that get slower",
+         case_admission.admission, case_admission.seconds, "", 3, 1, 1),
     Case("instructions", "user-space instructions per request (valgrind)",
          case_instructions.instructions, case_instructions.seconds, "", 3, 3, 1),
 )

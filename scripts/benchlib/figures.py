@@ -25,6 +25,8 @@ MEASURES = {
     "heavy_refused_per_s": Measure("heavy requests refused", "1/s", "", False),
     "overload_goodput": Measure("answered in time, of capacity", "", "more", False),
     "overload_capacity_per_s": Measure("capacity", "1/s", "", False),
+    "in_time": Measure("answered in time, of all of them", "", "more", False),
+    "recovery_s": Measure("after a spike, until all is well", "s", "less", False),
     "accepted_p99_ms": Measure("accepted requests, p99", "ms", "less", False),
     "overload_refused": Measure("refused, of all", "", "", False),
     "overload_late": Measure("late or given up, of all", "", "less", False),

@@ -17,11 +17,9 @@ Measures this server, beside the peers that are installed; cases, or all:
 %(cases)s
   --quick       small and few: whether it works, not how fast (two minutes)
   --rounds N    of each case, each server in turn; --seconds N of each load (3)
-  --minutes N   fewer rounds, so that it takes no longer
-  --workers N   threads or processes of each server (2)
+  --minutes N   fewer rounds, to take no longer; --workers N of each (2)
   --without P   skips %(peers)s
-  --build DIR   with forebayd and tests/ in it (build/gcc)
-  --out DIR     for results, plots and report.html (bench-results/DATE-HOST)
+  --build DIR   with forebayd (build/gcc); --out DIR for results
 """
 
 # ab: requests and conns; instructions: requests of the two runs that are subtracted;

@@ -135,6 +135,14 @@ class Server:
         end(self.process)
         self.process = None
 
+    def reload(self):
+        """Forebay with other words: writes its configuration anew for the ports that it has."""
+        words = dict(self.words, program=self.program, folder=self.folder, port=self.port, tls_port=self.tls_port,
+                     h2c_port=self.h2c_port, admin_port=self.admin_port)
+        with open(os.path.join(self.folder, self.name + ".conf"), "w", encoding="utf-8") as stream:
+            stream.write(self.configuration(words))
+        self.process.send_signal(signal.SIGHUP)
+
     def restart(self):
         """Fresh, on another port."""
         self.stop()

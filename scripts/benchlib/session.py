@@ -103,6 +103,11 @@ class Session:
         """Forebay alone."""
         return self.start("plain", only=(figures.OURS,), **more)[0]
 
+    def make_ours(self, **more):
+        """Forebay alone, not started."""
+        peer = next(p for p in peers.PEERS if p.name == figures.OURS)
+        return self.make(peer, self.programs[peer.name], self.words(**more), "plain")
+
     def start_slow(self):
         """tests/slow, the upstream of our own fan-out."""
         program = peers.find(peers.SLOW, self.options.build)

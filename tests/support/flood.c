@@ -4,7 +4,8 @@
  * a time. Latency counts from the moment a request was meant to be sent.
  *
  *     tests/flood -p PORT -d SECONDS [-l LEAD_S] [-t DEADLINE_MS] [-g GIVE_UP_MS]
- *                 [-c CONNS] NAME:/PATH:RATE | NAME:/PATH:xCONNS ...
+ *                 [-c CONNS] [-r ATTEMPTS]
+ *                 NAME:/PATH:RATE[@FROM_S-TO_S] | NAME:/PATH:xCONNS ...
  *
  * Counted is what is meant to be sent in SECONDS, after LEAD_S. Each class has
  * at most CONNS conns of its own, keep-alive, to 127.0.0.1, opened as they are
@@ -15,7 +16,13 @@
  * (429, 503) or failed. One thread; memory does not grow with time: arrivals
  * are drawn one by one, latencies go into histograms (error below 1 %).
  *
- * Prints one JSON object by class, latencies in microseconds. It asks for
+ * An open loop may have times of its own, in seconds after the lead. With -r a
+ * request of one that is refused or given up is asked again, 100 ms later, up to
+ * ATTEMPTS times in all, as long as fewer than 65,536 wait for that; each is
+ * counted, and meant, for itself.
+ *
+ * Prints one JSON object by class, latencies in microseconds, and by windows of
+ * 250 ms how many were meant and how many of them were ok. It asks for
  * real-time priority, so that its own delays are not charged to the server;
  * `lag` is by how much it sent too late.
  */
@@ -38,11 +45,21 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = 2048, EVENTS = 256, CONNS_MAX = 16384, CLASSES_MAX = 4, BUCKETS = 2048 };
+enum {
+	HEAD_BYTES = 2048,
+	EVENTS = 256,
+	CONNS_MAX = 16384,
+	CLASSES_MAX = 64,
+	BUCKETS = 2048,
+	WINDOWS = 480,
+	AGAIN_MAX = 65536, /* that wait to be asked again, of a class */
+};
 
 #define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 #define PAUSE_NS  (20 * NS_PER_MS)
+#define AGAIN_NS  (100 * NS_PER_MS)
+#define WINDOW_NS (250 * NS_PER_MS)
 #define NEVER     UINT64_MAX
 
 enum fate { FATE_OK, FATE_LATE, FATE_REFUSED, FATE_FAILED, FATES };
@@ -59,6 +76,7 @@ struct conn {
 	struct class *class;
 	struct conn *prev, *next; /* among the busy ones, oldest request first; or the idle ones */
 	uint64_t meant_ns;
+	unsigned attempt; /* the first is 1 */
 	int fd; /* -1: closed */
 	bool is_connecting;
 	bool is_reused; /* the server may have closed it just now: that is no failure */
@@ -69,12 +87,22 @@ struct conn {
 	char head[HEAD_BYTES + 1];
 };
 
+/* Who is asked again: first come, first served, as all wait equally long. */
+struct again {
+	uint64_t due_ns;
+	unsigned attempt; /* that it will be */
+};
+
 struct class
 {
 	char name[32], text[512];
 	size_t text_len;
 	double rate; /* open: arrivals per second; 0: closed */
 	size_t conns;
+	double from_s, to_s; /* open: of the counted time; to_s 0: all of it, and the lead */
+	struct again *again;
+	size_t again_first, again_count;
+	uint32_t window_meant[WINDOWS], window_ok[WINDOWS];
 	uint64_t next_ns; /* when the next is meant to go; closed: not before it */
 	struct conn *conn, *idle;
 	struct conn *first, *last; /* busy */
@@ -89,6 +117,7 @@ struct flood {
 	uint64_t count_from, end;
 	uint64_t state; /* of the random gaps */
 	size_t conns, classes;
+	unsigned attempts; /* of a request, at most */
 	struct class class[CLASSES_MAX];
 	int epoll, timer;
 };
@@ -219,6 +248,22 @@ count(struct flood *f, struct class *k, uint64_t meant_ns, enum fate fate)
 		return;
 	k->meant++;
 	histogram_add(&k->fate[fate], now - meant_ns);
+	at = (at - f->count_from) / WINDOW_NS;
+	if (at < WINDOWS) {
+		k->window_meant[at]++;
+		k->window_ok[at] += fate == FATE_OK;
+	}
+}
+
+/* Who was refused or has lost patience may come back. */
+static void
+ask_again(struct flood *f, struct class *k, unsigned attempt, enum fate fate)
+{
+	if (k->rate == 0 || attempt >= f->attempts || k->again_count == AGAIN_MAX ||
+	    fate == FATE_OK || fate == FATE_FAILED)
+		return;
+	k->again[(k->again_first + k->again_count++) % AGAIN_MAX] =
+	    (struct again){ now_ns() + AGAIN_NS, attempt + 1 };
 }
 
 static void
@@ -227,6 +272,7 @@ finish(struct flood *f, struct conn *c, enum fate fate)
 	struct class *k = c->class;
 
 	count(f, k, c->meant_ns, fate);
+	ask_again(f, k, c->attempt, fate);
 	busy_remove(c);
 	/* Who is refused and asks again at once is a loop that does nothing else. */
 	if (k->rate == 0 && fate != FATE_OK)
@@ -276,12 +322,13 @@ on_broken(struct flood *f, struct conn *c)
 }
 
 static void
-begin(struct flood *f, struct class *k, uint64_t meant_ns, uint64_t now)
+begin(struct flood *f, struct class *k, uint64_t meant_ns, uint64_t now, unsigned attempt)
 {
 	struct conn *c = k->idle;
 
 	k->idle = c->next;
 	c->meant_ns = meant_ns;
+	c->attempt = attempt;
 	c->len = 0;
 	busy_add(c);
 	if (is_counted(f, meant_ns))
@@ -296,6 +343,14 @@ random_unit(struct flood *f)
 {
 	f->state = f->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return ((double)(f->state >> 11) + 0.5) / 9007199254740992.0;
+}
+
+static uint64_t
+class_end(const struct flood *f, const struct class *k)
+{
+	uint64_t end = k->to_s > 0 ? f->count_from + (uint64_t)(k->to_s * 1e9) : f->end;
+
+	return end < f->end ? end : f->end;
 }
 
 /* Sends what is due as far as there are idle conns; gives up what is too old. */
@@ -313,8 +368,15 @@ class_go(struct flood *f, struct class *k)
 	}
 	for (size_t n = k->conns;
 	     k->rate == 0 && n > 0 && k->idle && k->next_ns <= now && now < f->end; n--)
-		begin(f, k, now, now);
-	while (k->rate > 0 && k->next_ns <= now && k->next_ns < f->end) {
+		begin(f, k, now, now, 1);
+	while (k->again_count > 0 && k->idle && k->again[k->again_first].due_ns <= now) {
+		struct again a = k->again[k->again_first];
+
+		k->again_first = (k->again_first + 1) % AGAIN_MAX;
+		k->again_count--;
+		begin(f, k, a.due_ns, now, a.attempt);
+	}
+	while (k->rate > 0 && k->next_ns <= now && k->next_ns < class_end(f, k)) {
 		uint64_t meant = k->next_ns;
 		bool is_too_old = meant + f->give_up_ns <= now;
 
@@ -322,11 +384,12 @@ class_go(struct flood *f, struct class *k)
 			return;
 		k->next_ns += (uint64_t)(-log(random_unit(f)) / k->rate * 1e9);
 		if (!is_too_old) {
-			begin(f, k, meant, now);
+			begin(f, k, meant, now, 1);
 			continue;
 		}
 		k->gave_up += is_counted(f, meant);
 		count(f, k, meant, FATE_LATE);
+		ask_again(f, k, 1, FATE_LATE);
 	}
 }
 
@@ -426,7 +489,9 @@ set_timer(struct flood *f)
 	uint64_t at = NEVER;
 
 	for (struct class *k = f->class; k < f->class + f->classes; k++) {
-		if (k->rate > 0 && k->next_ns < f->end)
+		if (k->again_count > 0 && k->idle)
+			earlier(&at, k->again[k->again_first].due_ns);
+		if (k->rate > 0 && k->next_ns < class_end(f, k))
 			earlier(&at, k->idle ? k->next_ns : k->next_ns + f->give_up_ns);
 		if (k->rate == 0 && k->idle && k->next_ns < f->end)
 			earlier(&at, k->next_ns);
@@ -444,7 +509,7 @@ static bool
 is_done(const struct flood *f)
 {
 	for (const struct class *k = f->class; k < f->class + f->classes; k++) {
-		if (k->first || (k->rate > 0 && k->next_ns < f->end))
+		if (k->first || k->again_count > 0 || (k->rate > 0 && k->next_ns < class_end(f, k)))
 			return false;
 	}
 	return now_ns() >= f->end;
@@ -485,11 +550,22 @@ run(struct flood *f)
 }
 
 static void
+print_windows(const char *name, const uint32_t *count, size_t n)
+{
+	printf(", \"%s\": [", name);
+	for (size_t i = 0; i < n; i++)
+		printf(i ? ", %u" : "%u", count[i]);
+	printf("]");
+}
+
+static void
 print_report(struct flood *f)
 {
 	static const char *const name[FATES] = { "ok", "late", "refused", "failed" };
 	const char *comma = "{";
+	size_t windows = (size_t)(f->seconds * 1e9 / (double)WINDOW_NS);
 
+	windows = windows < WINDOWS ? windows : WINDOWS;
 	for (struct class *k = f->class; k < f->class + f->classes; k++) {
 		struct histogram accepted = k->fate[FATE_OK];
 
@@ -500,6 +576,8 @@ print_report(struct flood *f)
 		histogram_merge(&accepted, &k->fate[FATE_LATE]);
 		histogram_print("accepted", &accepted);
 		histogram_print("lag", &k->lag);
+		print_windows("window_meant", k->window_meant, windows);
+		print_windows("window_ok", k->window_ok, windows);
 		printf("}");
 		comma = ", ";
 	}
@@ -511,12 +589,16 @@ print_report(struct flood *f)
 static bool
 class_init(struct flood *f, struct class *k, const char *words)
 {
-	char path[256], pace[32];
+	char path[256], pace[64];
 	int len;
 
-	if (sscanf(words, "%31[^:]:%255[^:]:%31s", k->name, path, pace) != 3)
+	if (sscanf(words, "%31[^:]:%255[^:]:%63s", k->name, path, pace) != 3)
 		return false;
 	k->rate = pace[0] == 'x' ? 0 : strtod(pace, NULL);
+	if (strchr(pace, '@') &&
+	    (k->rate == 0 || sscanf(strchr(pace, '@'), "@%lf-%lf", &k->from_s, &k->to_s) != 2 ||
+	     k->from_s < 0 || k->to_s <= k->from_s))
+		return false;
 	k->conns = pace[0] == 'x' ? strtoul(pace + 1, NULL, 10) : f->conns;
 	if (!(k->rate > 0 || pace[0] == 'x') || k->conns < 1 || k->conns > CONNS_MAX)
 		return false;
@@ -524,7 +606,8 @@ class_init(struct flood *f, struct class *k, const char *words)
 		       path, f->port);
 	k->text_len = (size_t)len;
 	k->conn = calloc(k->conns, sizeof(*k->conn));
-	if (!k->conn)
+	k->again = calloc(f->attempts > 1 ? AGAIN_MAX : 1, sizeof(*k->again));
+	if (!k->conn || !k->again)
 		die("conns");
 	for (size_t i = k->conns; i-- > 0;) {
 		k->conn[i].fd = -1;
@@ -540,7 +623,7 @@ read_options(struct flood *f, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "p:d:l:t:g:c:")) != -1) {
+	while ((option = getopt(argc, argv, "p:d:l:t:g:c:r:")) != -1) {
 		if (option == 'p')
 			f->port = (uint16_t)strtoul(optarg, NULL, 10);
 		else if (option == 'd')
@@ -551,6 +634,8 @@ read_options(struct flood *f, int argc, char **argv)
 			f->deadline_ns = strtoul(optarg, NULL, 10) * NS_PER_MS;
 		else if (option == 'g')
 			f->give_up_ns = strtoul(optarg, NULL, 10) * NS_PER_MS;
+		else if (option == 'r')
+			f->attempts = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'c')
 			f->conns = strtoul(optarg, NULL, 10);
 		else
@@ -579,7 +664,7 @@ start(struct flood *f)
 	f->count_from = from + (uint64_t)(f->lead * 1e9);
 	f->end = f->count_from + (uint64_t)(f->seconds * 1e9);
 	for (struct class *k = f->class; k < f->class + f->classes; k++)
-		k->next_ns = from;
+		k->next_ns = k->to_s > 0 ? f->count_from + (uint64_t)(k->from_s * 1e9) : from;
 }
 
 int
@@ -593,7 +678,8 @@ main(int argc, char **argv)
 
 	if (!read_options(&f, argc, argv)) {
 		fprintf(stderr, "usage: flood -p PORT -d SECONDS [-l LEAD_S] [-t DEADLINE_MS] "
-				"[-g GIVE_UP_MS] [-c CONNS] NAME:/PATH:RATE|xCONNS ...\n");
+				"[-g GIVE_UP_MS] [-c CONNS] [-r ATTEMPTS] "
+				"NAME:/PATH:RATE[@FROM-TO]|xCONNS ...\n");
 		return EXIT_FAILURE;
 	}
 	if (sched_setscheduler(0, SCHED_FIFO, &priority) != 0)
