@@ -230,6 +230,41 @@ copy_part(struct chunks *to, struct chunks *from, size_t n)
 	return 0;
 }
 
+static struct chunk *
+twin(struct store *store, const struct chunk *c)
+{
+	struct chunk *t = store_take_chunk(store);
+
+	if (!t)
+		return NULL;
+	*t = *c;
+	t->next = NULL;
+	if (c->kind == CHUNK_BLOCK)
+		block_ref(c->of.block);
+	else if (c->kind == CHUNK_FILE)
+		c->of.file->refs++;
+	return t;
+}
+
+int
+chunks_share(struct chunks *to, const struct chunks *from)
+{
+	struct chunks twins;
+
+	chunks_init(&twins, to->store);
+	for (const struct chunk *c = from->head; c; c = c->next) {
+		struct chunk *t = c->kind == CHUNK_HEAP ? NULL : twin(to->store, c);
+
+		if (!t) {
+			chunks_clear(&twins);
+			return c->kind == CHUNK_HEAP ? ERR_UNSUPPORTED : ERR_MEMORY;
+		}
+		append(&twins, t);
+	}
+	chunks_move(to, &twins);
+	return 0;
+}
+
 int
 chunks_move_some(struct chunks *to, struct chunks *from, size_t bytes)
 {

@@ -71,6 +71,9 @@ void chunks_move(struct chunks *to, struct chunks *from);
  * ERR_MEMORY: nothing lost, some moved. */
 int chunks_move_some(struct chunks *to, struct chunks *from, size_t bytes)
     __attribute__((warn_unused_result));
+/* Appends the same bytes, which stay on `from` too; both lists are of one store. Not for memory of
+ * the heap, which has one owner. ERR_UNSUPPORTED or ERR_MEMORY: nothing changed. */
+int chunks_share(struct chunks *to, const struct chunks *from) __attribute__((warn_unused_result));
 /* Drops the first `bytes` bytes (those that were written). */
 void chunks_drop(struct chunks *l, size_t bytes);
 /* Copies up to `cap` bytes out without taking them; returns how many. Not for files. */

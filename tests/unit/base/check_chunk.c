@@ -209,6 +209,23 @@ START_TEST(file_is_closed_with_its_last_range)
 }
 END_TEST
 
+START_TEST(shared_bytes_live_on_both_lists)
+{
+	struct block *b = block_take(&store, 0);
+
+	memcpy(b->at, "block", 5);
+	b->len = 5;
+	ck_assert_int_eq(chunks_add_static(&list, SLICE("static ")), 0);
+	ck_assert_int_eq(chunks_add_block(&list, b, slice_make(b->at, 5)), 0);
+	block_unref(b);
+	ck_assert_int_eq(chunks_add_static(&other, SLICE("before ")), 0);
+	ck_assert_int_eq(chunks_share(&other, &list), 0);
+	ck_assert_str_eq(text_of(&list), "static block");
+	chunks_clear(&list);
+	ck_assert_str_eq(text_of(&other), "before static block");
+}
+END_TEST
+
 START_TEST(refused_owned_memory_and_files_are_released)
 {
 	struct chunk_file *f = open_file();
@@ -232,6 +249,26 @@ forget_free_ones(void)
 	store_fini(&store);
 	store_init(&store);
 }
+
+START_TEST(what_cannot_be_shared_changes_nothing)
+{
+	for (unsigned long n = 1; n <= 2; n++) {
+		ck_assert_int_eq(chunks_add_static(&list, SLICE("a")), 0);
+		ck_assert_int_eq(chunks_add_static(&list, SLICE("b")), 0);
+		mem_fail_at(n, true);
+		ck_assert_int_eq(chunks_share(&other, &list), ERR_MEMORY);
+		mem_fail_at(0, false);
+		ck_assert_str_eq(text_of(&other), "");
+		ck_assert_str_eq(text_of(&list), "ab");
+		chunks_clear(&list);
+		forget_free_ones();
+	}
+	ck_assert_int_eq(chunks_add_heap(&list, heap_text("d"), SLICE("d")), 0);
+	ck_assert_int_eq(chunks_share(&other, &list), ERR_UNSUPPORTED);
+	ck_assert_uint_eq(other.bytes, 0);
+	ck_assert_uint_eq(list.bytes, 1);
+}
+END_TEST
 
 START_TEST(failed_copy_changes_nothing)
 {
@@ -340,6 +377,8 @@ suite_base_chunk(void)
 	tcase_add_test(t, split_block_is_released_with_its_last_part);
 	tcase_add_test(t, copy_of_more_than_a_block_is_spread_over_blocks);
 	tcase_add_test(t, file_is_closed_with_its_last_range);
+	tcase_add_test(t, shared_bytes_live_on_both_lists);
+	tcase_add_test(t, what_cannot_be_shared_changes_nothing);
 	tcase_add_test(t, refused_owned_memory_and_files_are_released);
 	tcase_add_test(t, failed_copy_changes_nothing);
 	tcase_add_test(t, failed_move_loses_and_doubles_nothing);
