@@ -1,10 +1,11 @@
 /*
- * Request heads in HTTP/2's form; see h2_head.h.
+ * Heads in HTTP/2's form; see h2_head.h.
  */
 #include "wire/h2_head.h"
 
 #include "base/err.h"
 #include "http/byte.h"
+#include "http/status.h"
 #include "http/uri.h"
 
 enum { FIRST_FIELDS = 16, FIELD_OVERHEAD = 32 };
@@ -13,7 +14,8 @@ static int
 refuse(struct h2_head *h, int status, const char *reason)
 {
 	if (h->status == 0) {
-		h->status = status;
+		/* Whatever is wrong, towards the client it is the upstream's fault. */
+		h->status = h->response ? 502 : status;
 		h->reason = reason;
 	}
 	return ERR_PROTOCOL;
@@ -23,8 +25,26 @@ void
 h2_head_begin(struct h2_head *h, struct request *request, struct arena *arena,
 	      const struct h1_limits *limits)
 {
-	*h = (struct h2_head){ .request = request, .arena = arena, .limits = limits };
+	*h = (struct h2_head){
+		.request = request,
+		.fields = &request->fields,
+		.arena = arena,
+		.limits = limits,
+	};
 	*request = (struct request){ .version = HTTP_2, .keeps_alive = true };
+}
+
+void
+h2_head_begin_response(struct h2_head *h, struct response *response, struct arena *arena,
+		       const struct h1_limits *limits)
+{
+	*h = (struct h2_head){
+		.response = response,
+		.fields = &response->fields,
+		.arena = arena,
+		.limits = limits,
+	};
+	*response = (struct response){ .keeps_alive = true };
 }
 
 /* --- field by field ------------------------------------------------------------- */
@@ -40,18 +60,13 @@ check_once(struct h2_head *h, enum field_id id)
 	return 0;
 }
 
-/* What a field says to us, by its name. */
+/* What only requests say. */
 static int
-take_meaning(struct h2_head *h, enum field_id id, struct slice value)
+take_wish(struct h2_head *h, enum field_id id, struct slice value)
 {
 	switch (id) {
 	case FIELD_HOST:
 		h->host = value;
-		return 0;
-	case FIELD_CONTENT_LENGTH:
-		if (slice_to_u64(value, &h->length) < 0 || h->length > INT64_MAX)
-			return refuse(h, 400, "Content-Length is not a number");
-		h->has_length = true;
 		return 0;
 	case FIELD_EXPECT:
 		if (!slice_eq_lower(value, SLICE("100-continue")))
@@ -62,6 +77,21 @@ take_meaning(struct h2_head *h, enum field_id id, struct slice value)
 		return slice_eq_nocase(value, SLICE("trailers"))
 			   ? 0
 			   : refuse(h, 400, "TE says more than trailers");
+	default:
+		return 0;
+	}
+}
+
+/* What a field says to us, by its name. */
+static int
+take_meaning(struct h2_head *h, enum field_id id, struct slice value)
+{
+	switch (id) {
+	case FIELD_CONTENT_LENGTH:
+		if (slice_to_u64(value, &h->length) < 0 || h->length > INT64_MAX)
+			return refuse(h, 400, "Content-Length is not a number");
+		h->has_length = true;
+		return 0;
 	case FIELD_CONNECTION:
 	case FIELD_KEEP_ALIVE:
 	case FIELD_PROXY_CONNECTION:
@@ -69,15 +99,22 @@ take_meaning(struct h2_head *h, enum field_id id, struct slice value)
 	case FIELD_UPGRADE:
 		return refuse(h, 400, "a field of one connection");
 	default:
-		return 0;
+		return h->request ? take_wish(h, id, value) : 0;
 	}
+}
+
+/* Lists in responses are no danger to us (RFC 9110 5.3), but for a second length. */
+static bool
+may_come_once(const struct h2_head *h, enum field_id id)
+{
+	return h->request ? field_flags(id) & FIELD_ONCE : id == FIELD_CONTENT_LENGTH;
 }
 
 static int
 add_field(struct h2_head *h, struct slice name, struct slice value)
 {
 	enum field_id id = field_id_of(name);
-	struct fields *f = &h->request->fields;
+	struct fields *f = h->fields;
 	int err = 0;
 
 	if (id == FIELD_OTHER && !field_is_token(name))
@@ -87,10 +124,10 @@ add_field(struct h2_head *h, struct slice name, struct slice value)
 	h->cookies += id == FIELD_COOKIE;
 	if (f->count - h->cookies >= h->limits->max_fields && id != FIELD_COOKIE)
 		return refuse(h, 431, "too many fields");
-	if (field_flags(id) & FIELD_ONCE)
+	if (may_come_once(h, id))
 		err = check_once(h, id);
 	if (!err)
-		err = fields_make_room(&h->request->fields, h->arena, FIRST_FIELDS);
+		err = fields_make_room(f, h->arena, FIRST_FIELDS);
 	if (err)
 		return err;
 	value = arena_copy(h->arena, value);
@@ -131,6 +168,20 @@ add_pseudo(struct h2_head *h, struct slice name, struct slice value)
 	return keep(h, &r->target, value);
 }
 
+/* RFC 9113 8.3.2. */
+static int
+add_status(struct h2_head *h, struct slice name, struct slice value)
+{
+	uint64_t status;
+
+	if (!slice_eq(name, SLICE(":status")))
+		return refuse(h, 400, "a pseudo-field that is not known");
+	if (value.len != 3 || slice_to_u64(value, &status) < 0 || status < 100 || status > 599)
+		return refuse(h, 400, "a status outside 100 to 599");
+	h->response->status = (int)status;
+	return 0;
+}
+
 int
 h2_head_add(struct h2_head *h, struct slice name, struct slice value)
 {
@@ -141,10 +192,12 @@ h2_head_add(struct h2_head *h, struct slice name, struct slice value)
 		refuse(h, 431, "the head is too large");
 	if (h->status)
 		return 0;
-	if (name.len && name.at[0] == ':')
-		err = add_pseudo(h, name, value);
-	else
+	if (name.len == 0 || name.at[0] != ':')
 		err = add_field(h, name, value);
+	else if (h->response)
+		err = add_status(h, name, value);
+	else
+		err = add_pseudo(h, name, value);
 	return err == ERR_PROTOCOL ? 0 : err;
 }
 
@@ -298,4 +351,29 @@ h2_head_end(struct h2_head *h, bool has_body)
 	if (!err)
 		frame(h, has_body);
 	return err;
+}
+
+/* --- responses -------------------------------------------------------------------- */
+
+int
+h2_head_end_response(struct h2_head *h, enum method method, bool has_body)
+{
+	struct response *r = h->response;
+
+	if (h->status == 0 && r->status == 0)
+		refuse(h, 502, "no :status");
+	if (r->status == 101)
+		refuse(h, 502, "101, which HTTP/2 does not have");
+	if ((r->status < 200 || r->status == 204) && h->has_length && h->length)
+		refuse(h, 502, "a body where there can be none");
+	if (h->status)
+		return ERR_PROTOCOL;
+	r->content_length = h->length;
+	if (method == METHOD_HEAD || !status_has_body(r->status))
+		r->framing = BODY_NONE;
+	else if (h->has_length || !has_body)
+		r->framing = BODY_LENGTH;
+	else
+		r->framing = BODY_CHUNKED;
+	return 0;
 }

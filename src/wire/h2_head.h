@@ -1,8 +1,9 @@
 /*
- * Request heads in HTTP/2's form (RFC 9113 8.3), field by field, to the same
- * struct request that HTTP/1 makes, by the same rules: a pure codec, no I/O.
- * HPACK and the order of pseudo-fields are the caller's (nghttp2's) matter; what
- * is here is what both versions have to agree upon before a route sees it.
+ * Heads in HTTP/2's form (RFC 9113 8.3), field by field, to the same structs
+ * that HTTP/1 makes, by the same rules: requests of clients, responses of
+ * upstreams. A pure codec, no I/O. HPACK and the order of pseudo-fields are the
+ * caller's (nghttp2's) matter; what is here is what both versions have to agree
+ * upon before anybody else sees it.
  *
  * Everything that stays is copied to the arena.
  */
@@ -13,7 +14,9 @@
 #include "wire/h1_head.h"
 
 struct h2_head {
-	struct request *request; /* borrowed: filled */
+	struct request *request; /* borrowed: filled; one of both */
+	struct response *response;
+	struct fields *fields; /* of it */
 	struct arena *arena; /* borrowed */
 	const struct h1_limits *limits; /* borrowed until the end */
 	struct slice scheme, authority, host;
@@ -39,5 +42,16 @@ int h2_head_add(struct h2_head *h, struct slice name, struct slice value)
  * came.
  */
 int h2_head_end(struct h2_head *h, bool has_body) __attribute__((warn_unused_result));
+
+/* The same of a response, which is made empty. What is wrong with it is 502. */
+void h2_head_begin_response(struct h2_head *h, struct response *response, struct arena *arena,
+			    const struct h1_limits *limits);
+/*
+ * It answers a `method` request; framing as h1_response_parse() has it, and BODY_LENGTH of 0 where
+ * the head is all there is. 0, or ERR_PROTOCOL with status and reason; also for 101, and a length
+ * but 0 in 1xx and 204, as that one has it.
+ */
+int h2_head_end_response(struct h2_head *h, enum method method, bool has_body)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Request heads in HTTP/2's form: the verdicts, and what a request is then.
+ * Heads in HTTP/2's form: the verdicts, and what a request or a response is then.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -232,12 +232,139 @@ START_TEST(without_memory_it_fails_and_nothing_else)
 }
 END_TEST
 
+/* --- responses -------------------------------------------------------------------- */
+
+static struct response response;
+
+static void
+begin_response(const char *status)
+{
+	h2_head_begin_response(&head, &response, &arena, &limits);
+	if (status)
+		add(":status", status);
+}
+
+START_TEST(a_head_becomes_a_response)
+{
+	begin_response("404");
+	add("content-length", "7");
+	add("x-y", "z");
+	ck_assert_int_eq(h2_head_end_response(&head, METHOD_GET, true), 0);
+	ck_assert_int_eq(response.status, 404);
+	ck_assert_int_eq(response.framing, BODY_LENGTH);
+	ck_assert_uint_eq(response.content_length, 7);
+	assert_slice(fields_find_name(&response.fields, SLICE("x-y"))->value, "z");
+}
+END_TEST
+
+static const struct framed {
+	const char *status, *length;
+	enum method method;
+	bool has_body;
+	enum body_framing framing;
+	uint64_t bytes;
+} framed[] = {
+	{ "200", NULL, METHOD_GET, true, BODY_CHUNKED, 0 },
+	{ "200", NULL, METHOD_GET, false, BODY_LENGTH, 0 },
+	{ "200", "12", METHOD_GET, true, BODY_LENGTH, 12 },
+	{ "200", "12", METHOD_HEAD, false, BODY_NONE, 12 },
+	{ "304", "12", METHOD_GET, false, BODY_NONE, 12 },
+	{ "204", NULL, METHOD_GET, false, BODY_NONE, 0 },
+	{ "204", "0", METHOD_GET, false, BODY_NONE, 0 },
+	{ "103", NULL, METHOD_GET, true, BODY_NONE, 0 },
+};
+
+START_TEST(a_response_is_framed_as_in_http_1)
+{
+	const struct framed *f = &framed[_i];
+
+	begin_response(f->status);
+	if (f->length)
+		add("content-length", f->length);
+	ck_assert_int_eq(h2_head_end_response(&head, f->method, f->has_body), 0);
+	ck_assert_int_eq(response.framing, f->framing);
+	ck_assert_uint_eq(response.content_length, f->bytes);
+}
+END_TEST
+
+/* Of a response with :status 200, or with the one that is given. */
+static const struct {
+	const char *status, *name, *value;
+} bad_responses[] = {
+	{ NULL, "x", "y" }, /* no status */
+	{ "099", "x", "y" },
+	{ "600", "x", "y" },
+	{ "20", "x", "y" },
+	{ "2000", "x", "y" },
+	{ "+20", "x", "y" },
+	{ "101", "x", "y" },
+	{ "200", ":path", "/" },
+	{ "200", ":method", "GET" },
+	{ "200", "connection", "close" },
+	{ "200", "transfer-encoding", "chunked" },
+	{ "200", "upgrade", "x" },
+	{ "200", "x y", "z" },
+	{ "200", "x", "a\rb" },
+	{ "200", "x", "a\nb" },
+	{ "200", "content-length", "-1" },
+	{ "200", "content-length", "1, 1" },
+	{ "204", "content-length", "1" },
+	{ "103", "content-length", "1" },
+};
+
+START_TEST(a_bad_response_is_502)
+{
+	begin_response(bad_responses[_i].status);
+	add(bad_responses[_i].name, bad_responses[_i].value);
+	ck_assert_int_eq(h2_head_end_response(&head, METHOD_GET, true), ERR_PROTOCOL);
+	ck_assert_int_eq(head.status, 502);
+	ck_assert_ptr_nonnull(head.reason);
+}
+END_TEST
+
+START_TEST(a_length_twice_is_502_and_other_fields_are_lists)
+{
+	begin_response("200");
+	add("etag", "a");
+	add("etag", "b");
+	add("content-length", "1");
+	ck_assert_int_eq(head.status, 0);
+	add("content-length", "1");
+	ck_assert_int_eq(h2_head_end_response(&head, METHOD_GET, true), ERR_PROTOCOL);
+}
+END_TEST
+
+START_TEST(a_response_has_its_bounds)
+{
+	begin_response("200");
+	for (unsigned i = 0; i < limits.max_fields; i++)
+		add("x", "y");
+	ck_assert_int_eq(head.status, 0);
+	add("x", "y");
+	ck_assert_int_eq(head.status, 502);
+	begin_response("200");
+	for (unsigned i = 0; i < 4; i++)
+		add("x", "0123456789012345678901234567890123456789012345678901234567890123456789"
+			 "0123456789012345678901234567890123456789012345678901234567890123456789"
+			 "0123456789012345678901234567890123456789012345678901234567890123456789"
+			 "01234567890123456789");
+	ck_assert_int_eq(head.status, 502);
+}
+END_TEST
+
 Suite *
 suite_wire_h2_head(void)
 {
 	Suite *s = suite_create("wire_h2_head");
 	TCase *t = tcase_create("h2_head");
 
+	tcase_add_test(t, a_head_becomes_a_response);
+	tcase_add_loop_test(t, a_response_is_framed_as_in_http_1, 0,
+			    sizeof(framed) / sizeof(framed[0]));
+	tcase_add_loop_test(t, a_bad_response_is_502, 0,
+			    sizeof(bad_responses) / sizeof(bad_responses[0]));
+	tcase_add_test(t, a_length_twice_is_502_and_other_fields_are_lists);
+	tcase_add_test(t, a_response_has_its_bounds);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_head_becomes_a_request);
