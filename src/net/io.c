@@ -96,10 +96,10 @@ io_secure(struct io *io, struct tls_context *context, struct counters *counters)
 }
 
 int
-io_secure_client(struct io *io, const struct tls_client *client, const char *name,
-		 struct ssl_session_st *session, struct counters *counters)
+io_secure_client(struct io *io, const struct tls_client *client,
+		 const struct tls_client_hello *hello, struct counters *counters)
 {
-	io->tls = tls_connect(client, name, session, io_fd(io), counters);
+	io->tls = tls_connect(client, hello, io_fd(io), counters);
 	return io->tls ? 0 : ERR_MEMORY;
 }
 

@@ -46,8 +46,8 @@ void io_close(struct io *io);
  * those of the thread. ERR_MEMORY. */
 int io_secure(struct io *io, struct tls_context *context, struct counters *counters) MUST_CHECK;
 /* The client's side of a connection that is there, see tls_connect(). ERR_MEMORY. */
-int io_secure_client(struct io *io, const struct tls_client *client, const char *name,
-		     struct ssl_session_st *session, struct counters *counters) MUST_CHECK;
+int io_secure_client(struct io *io, const struct tls_client *client,
+		     const struct tls_client_hello *hello, struct counters *counters) MUST_CHECK;
 /* After io_secure(), and before anything else: see tls_handshake(). */
 int io_handshake(struct io *io) MUST_CHECK;
 /* Drops TLS without a word: what is written and read then is plain. */

@@ -130,15 +130,15 @@ tls_open(struct tls_context *c, int fd, struct counters *counters)
 }
 
 struct tls *
-tls_connect(const struct tls_client *client, const char *name, struct ssl_session_st *session,
-	    int fd, struct counters *counters)
+tls_connect(const struct tls_client *client, const struct tls_client_hello *hello, int fd,
+	    struct counters *counters)
 {
-	struct tls *t = open_over(tls_client_new_ssl(client, name), fd, counters);
+	struct tls *t = open_over(tls_client_new_ssl(client, hello), fd, counters);
 
 	if (!t)
 		return NULL;
 	SSL_set_connect_state(t->ssl);
-	if (session && SSL_set_session(t->ssl, session) != 1)
+	if (hello->session && SSL_set_session(t->ssl, hello->session) != 1)
 		ERR_clear_error(); /* then without */
 	return t;
 }

@@ -20,6 +20,7 @@
 struct ssl_session_st;
 struct tls;
 struct tls_client;
+struct tls_client_hello;
 struct tls_context;
 
 enum { TLS_RECORD_BYTES = 16384 };
@@ -27,11 +28,9 @@ enum { TLS_RECORD_BYTES = 16384 };
 /* For a descriptor, which stays the caller's. Takes a user of the context of its own. NULL without
  * memory. */
 struct tls *tls_open(struct tls_context *c, int fd, struct counters *counters) MUST_CHECK;
-/* The client's side, which borrows `client`; `name` is whom the server must be. With the session
- * of an earlier connection, which may be NULL, hands may be shaken in less. */
-struct tls *tls_connect(const struct tls_client *client, const char *name,
-			struct ssl_session_st *session, int fd,
-			struct counters *counters) MUST_CHECK;
+/* The client's side, which borrows `client`. */
+struct tls *tls_connect(const struct tls_client *client, const struct tls_client_hello *hello,
+			int fd, struct counters *counters) MUST_CHECK;
 /* A session that another connection to the same server may begin with, for tls_session_free();
  * NULL: there is none. */
 struct ssl_session_st *tls_session(struct tls *t);

@@ -64,17 +64,13 @@ load_own(SSL_CTX *ssl, const struct tls_client_conf *conf, const struct conf_sec
 static int
 set_rules(SSL_CTX *ssl)
 {
-	static const unsigned char protocols[] = "\x08http/1.1";
-
 	SSL_CTX_set_options(ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_set_read_ahead(ssl, 1);
 	SSL_CTX_set_verify_depth(ssl, VERIFY_DEPTH);
-	if (SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) != 1)
-		return ERR_MEMORY;
-	return SSL_CTX_set_alpn_protos(ssl, protocols, sizeof(protocols) - 1) == 0 ? 0 : ERR_MEMORY;
+	return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 ? 0 : ERR_MEMORY;
 }
 
 struct tls_client *
@@ -125,10 +121,15 @@ expect_name(SSL *ssl, const char *name)
 }
 
 struct ssl_st *
-tls_client_new_ssl(const struct tls_client *c, const char *name)
+tls_client_new_ssl(const struct tls_client *c, const struct tls_client_hello *hello)
 {
+	const char *name = hello->name;
 	SSL *ssl = SSL_new(c->ssl);
 	bool is_well = ssl != NULL;
+
+	if (is_well)
+		is_well = SSL_set_alpn_protos(ssl, (const unsigned char *)hello->protocols.at,
+					      (unsigned)hello->protocols.len) == 0;
 
 	if (is_well && c->verifies) {
 		SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);

@@ -4,8 +4,7 @@
  * worker; the site ends after its connections.
  *
  * A server is who its certificate says, for the name that was asked for (RFC 9525,
- * RFC 6125 6.4), as long as `verifies`. TLS 1.2 and up, the library's ciphers; the
- * application protocol is http/1.1.
+ * RFC 6125 6.4), as long as `verifies`. TLS 1.2 and up, the library's ciphers.
  */
 #ifndef FOREBAY_NET_TLS_CLIENT_H
 #define FOREBAY_NET_TLS_CLIENT_H
@@ -16,6 +15,7 @@
 
 struct conf_errors;
 struct conf_section;
+struct ssl_session_st;
 struct ssl_st;
 struct tls_client;
 
@@ -35,8 +35,16 @@ struct tls_client *tls_client_new(const struct tls_client_conf *conf,
 /* No connection may be left. Sets *c to NULL; NULL is allowed. */
 void tls_client_free(struct tls_client **c);
 
-/* A connection's state, before its handshake: `name` is a host name or an address as text,
- * NUL-terminated. NULL without memory. Any thread. */
-struct ssl_st *tls_client_new_ssl(const struct tls_client *c, const char *name) MUST_CHECK;
+/* What a connection begins with; all borrowed. */
+struct tls_client_hello {
+	const char *name; /* whom the server must be: a host name or an address as text */
+	struct slice protocols; /* that are offered (ALPN), each behind its length */
+	struct ssl_session_st *session; /* of an earlier connection, to shake hands in less; or NULL
+					 */
+};
+
+/* A connection's state, before its handshake. NULL without memory. Any thread. */
+struct ssl_st *tls_client_new_ssl(const struct tls_client *c,
+				  const struct tls_client_hello *hello) MUST_CHECK;
 
 #endif

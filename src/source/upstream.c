@@ -12,6 +12,8 @@
 
 #define FIELD_OF(field) CONF_FIELD(struct upstream_conf, field)
 
+/* By the bits of enum upstream_protocol. */
+static const char *const protocols[] = { "http/1.1", "h2", NULL };
 static const char *const balances[] = { "round-robin", "least-requests", "p2c", "hash", NULL };
 
 /* By enum upstream_fault. */
@@ -22,6 +24,17 @@ static const struct conf_key section_keys[] = {
 	  .help = "each as http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH, and weight=N "
 		  "behind it where shares "
 		  "differ (1 to 256); names are resolved at start" },
+	{ "protocols", CONF_WORDS, FIELD_OF(protocols), .def = "http/1.1", .words = protocols,
+	  .help = "versions of HTTP that the servers speak: with both, https servers choose, by "
+		  "ALPN, and others are spoken to in HTTP/1.1; with h2 alone they must know it" },
+	{ "max_streams", CONF_UINT, FIELD_OF(max_streams), .def = "100", .min = 2, .max = 1000,
+	  .help =
+	      "requests under way on one connection of HTTP/2; fewer where the server says so" },
+	{ "ping_interval", CONF_DURATION, FIELD_OF(ping_interval), .def = "30s", .min = 1000000,
+	  .help =
+	      "a connection of HTTP/2 that was silent for so long is asked for a sign of life" },
+	{ "ping_timeout", CONF_DURATION, FIELD_OF(ping_timeout), .def = "5s", .min = 1000000,
+	  .help = "and is closed when there is none within this" },
 	{ "balance", CONF_WORD, FIELD_OF(balance), .def = "round-robin", .words = balances,
 	  .help =
 	      "which server is asked, by weight, decided by each worker for itself: in turn; the "
@@ -162,6 +175,17 @@ is_target(struct slice text)
 }
 
 static int
+check_protocols(const struct upstream *u, struct source *s, struct source_build *b)
+{
+	if (u->conf->protocols == UPSTREAM_H2 && u->conf->health_path.len > 0) {
+		conf_error_at(b->errors, s->section, "health_path",
+			      "health_path is asked for in HTTP/1.1, which protocols leaves out");
+		return ERR_SYNTAX;
+	}
+	return 0;
+}
+
+static int
 load(struct source *s, struct source_build *b)
 {
 	struct upstream *u = arena_zalloc(b->arena, 1, sizeof(*u));
@@ -180,6 +204,8 @@ load(struct source *s, struct source_build *b)
 			      "health_path starts with / and holds no blank and no #");
 		return ERR_SYNTAX;
 	}
+	if (check_protocols(u, s, b) != 0)
+		return ERR_SYNTAX;
 	return upstream_servers_load(u, s, b);
 }
 
@@ -393,7 +419,8 @@ bounds(const struct part *p, struct source_bounds *b)
 	const struct upstream *u = p->source->state;
 	const struct upstream_conf *conf = u->conf;
 
-	b->at_once = conf->max_connections;
+	b->at_once =
+	    conf->max_connections * (conf->protocols & UPSTREAM_H2 ? conf->max_streams : 1);
 	b->waiting = conf->max_pending;
 	b->at_once_key = "max_connections";
 	/* Each attempt is at a server that was not asked yet. */
@@ -465,6 +492,8 @@ feed(struct subrequest *q, struct chunks *body, bool is_last)
 
 	if (e && e->channel)
 		e->channel->ops->feed(e->channel, body, is_last);
+	else if (e)
+		upstream_retry_hold(e, body, is_last);
 	else
 		chunks_clear(body);
 }

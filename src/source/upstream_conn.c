@@ -52,6 +52,7 @@ void
 upstream_conn_free(struct upstream_conn *c)
 {
 	loop_forget(&upstream_env(c)->loop, &c->end);
+	upstream_h2_free(&c->h2);
 	mem_free(&c);
 }
 
@@ -61,6 +62,7 @@ on_end(struct deferred *d)
 	struct upstream_conn *c = CONTAINER_OF(d, struct upstream_conn, end);
 
 	list_remove(&c->link);
+	upstream_h2_free(&c->h2);
 	mem_free(&c);
 }
 
@@ -71,6 +73,8 @@ upstream_conn_close(struct upstream_conn *c)
 
 	if (c->state == UPSTREAM_CLOSED)
 		return;
+	if (c->h2)
+		upstream_h2_bid_farewell(c);
 	c->state = UPSTREAM_CLOSED;
 	upstream_tls_keep_session(&c->io, c->peer);
 	io_close(&c->io);
@@ -97,6 +101,14 @@ upstream_conn_let_go(struct upstream_conn *c)
 	c->peer->active--;
 	e->channel = NULL;
 	return e;
+}
+
+static void
+take_errand(struct upstream_conn *c, struct upstream_errand *e)
+{
+	c->errand = e;
+	c->peer->active++;
+	e->channel = &c->channel;
 }
 
 /* Nothing was heard, so that another server may be asked. */
@@ -128,6 +140,10 @@ upstream_conn_fail(struct upstream_conn *c, int err)
 	enum upstream_fault why = fault_of(c, err);
 	struct upstream_errand *e;
 
+	if (c->h2) {
+		upstream_h2_break(c, err);
+		return;
+	}
 	note_failure(c, err);
 	e = upstream_conn_let_go(c);
 
@@ -157,7 +173,9 @@ expiry(const struct upstream_conn *c)
 	case UPSTREAM_CONNECTING:
 		return clock_after(c->last_ns, conf->connect_timeout);
 	case UPSTREAM_IDLE:
-		return clock_after(c->last_ns, conf->keepalive_timeout);
+	case UPSTREAM_SHARED:
+		return c->h2 ? upstream_h2_expiry(c)
+			     : clock_after(c->last_ns, conf->keepalive_timeout);
 	case UPSTREAM_HEAD:
 		if (!chunks_is_empty(&c->out))
 			return clock_after(c->last_ns, conf->send_idle_timeout);
@@ -175,8 +193,8 @@ expiry(const struct upstream_conn *c)
 }
 
 /* A timer is moved earlier at once, and later when it fires. */
-static int
-set_timer(struct upstream_conn *c)
+int
+upstream_conn_set_timer(struct upstream_conn *c)
 {
 	c->expires_ns = expiry(c);
 	if (c->expires_ns == CLOCK_NEVER)
@@ -194,7 +212,11 @@ on_overdue(struct upstream_conn *c)
 		fail_counted(c, COUNTER_UPSTREAM_CONNECT_TIMEOUT, ERR_CONNECT);
 		break;
 	case UPSTREAM_IDLE:
-		upstream_conn_close(c);
+	case UPSTREAM_SHARED:
+		if (c->h2)
+			upstream_h2_expire(c);
+		else
+			upstream_conn_close(c);
 		break;
 	case UPSTREAM_HEAD:
 		if (!chunks_is_empty(&c->out))
@@ -219,7 +241,7 @@ on_time(struct timer *t)
 
 	if (loop_now(&upstream_env(c)->loop) >= c->expires_ns)
 		on_overdue(c);
-	else if (set_timer(c) != 0)
+	else if (upstream_conn_set_timer(c) != 0)
 		upstream_conn_fail(c, ERR_MEMORY);
 }
 
@@ -248,6 +270,73 @@ connect_next(struct upstream_conn *c)
 	return ERR_CONNECT;
 }
 
+static bool
+speaks_h2(const struct upstream_conn *c)
+{
+	if (c->io.tls)
+		return slice_eq(tls_protocol(c->io.tls), SLICE("h2"));
+	return upstream_h2_is_hoped(c->share->upstream, c->peer->server);
+}
+
+/* A stream's errand, which may have gone meanwhile, becomes the connection's. */
+static int
+turn_to_h1(struct upstream_conn *c)
+{
+	struct upstream_errand *e = upstream_h2_decline(c);
+
+	list_remove(&c->link);
+	if (!e) {
+		upstream_conn_close(c);
+		return ERR_CANCELLED;
+	}
+	take_errand(c, e);
+	return 0;
+}
+
+static int
+expect_h1(const struct upstream_conn *c)
+{
+	if (c->share->upstream->conf->protocols & UPSTREAM_H1)
+		return 0;
+	log_warning("upstream %.*s: %.*s does not speak HTTP/2",
+		    SLICE_PRINT(c->share->upstream->name), SLICE_PRINT(c->peer->server->label));
+	return ERR_CONNECT;
+}
+
+/* The connection's errand becomes that of its first stream. */
+static int
+turn_to_h2(struct upstream_conn *c)
+{
+	struct upstream_errand *e = c->errand;
+	int err = upstream_h2_open(c);
+
+	if (err)
+		return err;
+	upstream_conn_let_go(c);
+	err = upstream_h2_attach(c, e);
+	if (err) {
+		list_remove(&c->link);
+		upstream_h2_free(&c->h2);
+		take_errand(c, e);
+	}
+	return err;
+}
+
+/* What was hoped of the server's protocol may not be true. */
+static int
+agree(struct upstream_conn *c)
+{
+	int err = 0;
+
+	if (!speaks_h2(c)) {
+		err = c->h2 ? turn_to_h1(c) : 0;
+		return err ? err : expect_h1(c);
+	}
+	if (!c->h2)
+		err = turn_to_h2(c);
+	return err ? err : upstream_h2_start(c);
+}
+
 /* False: not connected, not any more, or hands are being shaken. */
 static bool
 is_connected(struct upstream_conn *c)
@@ -261,7 +350,7 @@ is_connected(struct upstream_conn *c)
 			fail_counted(c, COUNTER_UPSTREAM_CONNECT_FAILED, ERR_CONNECT);
 		return false;
 	}
-	err = upstream_tls_shake(&c->io, c->share, c->peer);
+	err = upstream_tls_shake(&c->io, c->share, c->peer, c->share->upstream->conf->protocols);
 	if (err == ERR_BUSY)
 		return false;
 	if (err) {
@@ -270,11 +359,14 @@ is_connected(struct upstream_conn *c)
 	}
 	c->is_readable = c->io.tls != NULL; /* it may have read ahead */
 	c->peer->address = (c->peer->address + c->tried - 1u) % count;
-	if (upstream_send_begin(c) != 0) {
-		upstream_conn_fail(c, c->fault);
-		return false;
-	}
-	return true;
+	err = agree(c);
+	if (!err && !c->h2)
+		err = upstream_send_begin(c);
+	if (err == ERR_CONNECT)
+		count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_CONNECT_FAILED, 1);
+	if (err && c->state != UPSTREAM_CLOSED)
+		upstream_conn_fail(c, err);
+	return !err;
 }
 
 /* --- the work of a turn ---------------------------------------------------------- */
@@ -304,6 +396,10 @@ exchange_bytes(struct upstream_conn *c)
 static void
 work(struct upstream_conn *c)
 {
+	if (c->h2) {
+		upstream_h2_work(c);
+		return;
+	}
 	if (c->state == UPSTREAM_IDLE) {
 		if (c->is_readable && !is_quiet(c))
 			upstream_conn_close(c);
@@ -312,7 +408,7 @@ work(struct upstream_conn *c)
 	}
 	if (c->state == UPSTREAM_HEAD || c->state == UPSTREAM_BODY)
 		exchange_bytes(c);
-	if (c->state != UPSTREAM_CLOSED && set_timer(c) != 0)
+	if (c->state != UPSTREAM_CLOSED && upstream_conn_set_timer(c) != 0)
 		upstream_conn_fail(c, ERR_MEMORY);
 }
 
@@ -321,7 +417,7 @@ on_ready(struct io *io, unsigned ready)
 {
 	struct upstream_conn *c = CONTAINER_OF(io, struct upstream_conn, io);
 
-	if (c->state == UPSTREAM_CONNECTING && !is_connected(c))
+	if (c->state == UPSTREAM_CONNECTING && !upstream_h2_is_started(c) && !is_connected(c))
 		return;
 	if (ready & (IO_READ | IO_CLOSED))
 		c->is_readable = true;
@@ -352,15 +448,16 @@ can_be_kept(struct upstream_conn *c)
 	return true;
 }
 
-static void
-park(struct upstream_conn *c)
+void
+upstream_conn_park(struct upstream_conn *c)
 {
 	release_memory(c);
 	c->state = UPSTREAM_IDLE;
-	c->is_readable = false;
+	c->is_readable = c->is_readable && c->h2;
 	upstream_conn_touch(c);
+	list_remove(&c->link);
 	list_prepend(&c->peer->idle, &c->link);
-	if (set_timer(c) != 0)
+	if (upstream_conn_set_timer(c) != 0)
 		upstream_conn_close(c);
 	else if (!list_is_empty(&c->share->waiting))
 		upstream_share_serve(c->share);
@@ -372,7 +469,7 @@ upstream_conn_finish(struct upstream_conn *c)
 	struct upstream_errand *e = upstream_conn_let_go(c);
 
 	if (can_be_kept(c))
-		park(c);
+		upstream_conn_park(c);
 	else
 		upstream_conn_close(c);
 	if (e)
@@ -432,14 +529,6 @@ static const struct upstream_channel_ops channel_ops = {
 
 /* --- from errand to errand --------------------------------------------------------- */
 
-static void
-take_errand(struct upstream_conn *c, struct upstream_errand *e)
-{
-	c->errand = e;
-	c->peer->active++;
-	e->channel = &c->channel;
-}
-
 int
 upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e)
 {
@@ -463,12 +552,17 @@ upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e)
 	err = connect_next(c);
 	upstream_conn_touch(c);
 	if (!err)
-		err = set_timer(c);
+		err = upstream_conn_set_timer(c);
+	if (!err && p->streams > 1)
+		err = upstream_h2_open(c);
+	if (!err && c->h2)
+		err = upstream_h2_attach(c, e);
 	if (err) {
 		upstream_conn_close(c);
 		return err;
 	}
-	take_errand(c, e);
+	if (!c->h2)
+		take_errand(c, e);
 	count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_OPENED, 1);
 	return 0;
 }
@@ -476,6 +570,8 @@ upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e)
 int
 upstream_conn_use(struct upstream_conn *c, struct upstream_errand *e)
 {
+	if (c->h2)
+		return upstream_h2_attach(c, e);
 	if (!is_quiet(c)) {
 		upstream_conn_close(c);
 		return ERR_CLOSED;

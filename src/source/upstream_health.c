@@ -189,7 +189,7 @@ is_connected(struct upstream_check *k)
 			end(k, false);
 		return false;
 	}
-	err = upstream_tls_shake(&k->io, k->share, k->peer);
+	err = upstream_tls_shake(&k->io, k->share, k->peer, UPSTREAM_H1);
 	if (err && err != ERR_BUSY)
 		end(k, false);
 	return err == 0;

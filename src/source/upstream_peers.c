@@ -34,7 +34,11 @@ new_peer(struct upstream_share *share, const struct upstream_entry *entry)
 	/* Where all are new, none is behind another. */
 	p->since_ns = share->count > 0 ? loop_now(&share->env->loop) : 0;
 	list_init(&p->idle);
+	list_init(&p->shared);
 	list_init(&p->link);
+	p->streams = upstream_h2_is_hoped(share->upstream, p->server)
+			 ? share->upstream->conf->max_streams
+			 : 1;
 	if (!share->checks_health)
 		return p;
 	p->check = upstream_health_start(share, p);
@@ -148,6 +152,7 @@ upstream_peers_set(struct upstream_share *share, const struct upstream_set *set)
 			retire(share, old[i]);
 	}
 	mem_free(&old);
+	upstream_share_learn(share);
 	return 0;
 }
 

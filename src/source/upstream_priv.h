@@ -22,6 +22,7 @@
  *   upstream_request.c   the request's head, and the end of its body
  *   upstream_send.c      the request's way out: head and body
  *   upstream_response.c  the response: head and body, read strictly
+ *   upstream_h2*.c       the same over HTTP/2, of which a connection carries many
  *
  * All but loading runs on the worker that owns the share.
  */
@@ -80,6 +81,9 @@ struct upstream_set {
 	struct upstream_entry at[];
 };
 
+/* Bits: the words of `protocols`. */
+enum upstream_protocol { UPSTREAM_H1 = 1, UPSTREAM_H2 = 2 };
+
 enum upstream_balance {
 	UPSTREAM_ROUND_ROBIN,
 	UPSTREAM_LEAST_REQUESTS,
@@ -101,6 +105,9 @@ enum upstream_fault {
 /* [upstream NAME] */
 struct upstream_conf {
 	struct conf_list servers;
+	unsigned protocols; /* bits of enum upstream_protocol */
+	unsigned max_streams; /* of one connection, at a time */
+	uint64_t ping_interval, ping_timeout; /* ns */
 	enum upstream_balance balance;
 	uint64_t connect_timeout, first_byte_timeout, read_idle_timeout, send_idle_timeout;
 	uint64_t keepalive_timeout; /* ns; 0: connections are not kept */
@@ -159,6 +166,8 @@ struct upstream_peer {
 	unsigned conns; /* open ones, idle and connecting ones included */
 	bool is_gone; /* not in the set any more: it ends with its last connection */
 	struct list idle; /* of upstream_conn.link, newest first */
+	struct list shared; /* of the same: of HTTP/2, as is hoped or known, and not idle */
+	unsigned streams; /* that a connection takes, as far as is known; of HTTP/1.1: 1 */
 	struct ssl_session_st *session; /* owned: of a connection that ended; NULL: none */
 	unsigned address; /* the one that worked last */
 	unsigned active; /* errands on its connections */
@@ -199,6 +208,7 @@ struct upstream_share {
 	const struct upstream *upstream; /* borrowed */
 	struct env *env; /* borrowed */
 	unsigned max_connections, max_pending;
+	unsigned streams; /* the least of its peers' */
 	unsigned open; /* conns, idle and connecting ones included */
 	unsigned admitted; /* subrequests reserved, waiting or in flight */
 	unsigned first; /* of the peers in this worker's order */
@@ -215,7 +225,7 @@ struct upstream_share {
 	struct upstream_peer **peers; /* owned array of `count` owned ones, in the set's order */
 };
 
-/* What carries an errand: an HTTP/1.1 connection. */
+/* What carries an errand: an HTTP/1.1 connection, or a stream of one that speaks HTTP/2. */
 struct upstream_channel {
 	const struct upstream_channel_ops *ops;
 };
@@ -238,14 +248,20 @@ struct upstream_errand {
 	unsigned asked[UPSTREAM_RETRIES_MAX]; /* and failed: peers by their number */
 	uint8_t retries;
 	bool is_backing_off;
+	bool is_begun_anew; /* a server did not begin it; the next one has to */
+	bool is_wanted; /* more of its body was asked for and has not come, by one that has gone */
+	bool is_spent; /* some of its body is gone: it cannot be begun anew */
+	bool is_kept_whole; /* the last of the body is among what is kept */
+	struct chunks kept; /* what came of the body so far */
 	bool is_trying; /* one of breaker.trying */
 };
 
 enum upstream_conn_state {
-	UPSTREAM_CONNECTING, /* then HEAD */
-	UPSTREAM_IDLE, /* no errand, no memory; then HEAD */
+	UPSTREAM_CONNECTING, /* then HEAD, or SHARED when the server's SETTINGS have come */
+	UPSTREAM_IDLE, /* no errand, no memory; then HEAD, or SHARED */
 	UPSTREAM_HEAD, /* the request goes out, the response's head comes; then BODY */
 	UPSTREAM_BODY, /* then IDLE */
+	UPSTREAM_SHARED, /* its streams are what there is to wait for; then IDLE */
 	UPSTREAM_CLOSED, /* from any; freed at the end of the turn */
 };
 
@@ -254,8 +270,9 @@ struct upstream_conn {
 	struct upstream_channel channel;
 	struct upstream_share *share; /* borrowed */
 	struct upstream_peer *peer; /* borrowed, of the share */
-	struct upstream_errand *errand; /* borrowed; NULL when idle */
-	struct list link; /* peer->idle or share->closed */
+	struct upstream_errand *errand; /* borrowed; NULL when idle, and with h2 */
+	struct upstream_h2 *h2; /* owned; NULL: HTTP/1.1 */
+	struct list link; /* peer->idle, peer->shared or share->closed */
 	struct deferred work, end;
 	struct timer timer; /* fires at or before expires_ns */
 	uint64_t expires_ns;
@@ -324,6 +341,8 @@ void upstream_share_serve(struct upstream_share *share);
 /* A second, fresh connection for an errand whose idle one was closed; its conn is closed already.
  */
 void upstream_share_replace(struct upstream_errand *e);
+/* A peer came, or how many streams one takes is known better. */
+void upstream_share_learn(struct upstream_share *share);
 /* How an attempt at p ended, to whom it may concern. */
 void upstream_share_note(struct upstream_share *share, struct upstream_peer *p, bool has_failed);
 /* Closes the idle conns of p. */
@@ -340,9 +359,10 @@ void upstream_errand_fail(struct upstream_errand *e, struct upstream_peer *p,
 /* --- upstream_tls.c ---------------------------------------------------------- */
 
 /* Of a connection to p that is there: 0 when hands are shaken, or p does not speak TLS; ERR_BUSY:
- * ask again when it is ready; ERR_CONNECT, told in the log, or ERR_MEMORY. */
-int upstream_tls_shake(struct io *io, struct upstream_share *share,
-		       struct upstream_peer *p) MUST_CHECK;
+ * ask again when it is ready; ERR_CONNECT, told in the log, or ERR_MEMORY. `protocols`, of enum
+ * upstream_protocol, are offered. */
+int upstream_tls_shake(struct io *io, struct upstream_share *share, struct upstream_peer *p,
+		       unsigned protocols) MUST_CHECK;
 /* Before a connection to p is closed: the next one may begin with its session. */
 void upstream_tls_keep_session(struct io *io, struct upstream_peer *p);
 
@@ -356,6 +376,14 @@ bool upstream_retry_may(struct upstream_errand *e, const struct upstream_peer *p
 			enum upstream_fault why, bool was_sent);
 /* After that, and without a connection: now or after a back-off it waits for the next one. */
 void upstream_retry_go(struct upstream_errand *e);
+/* What a channel was fed is kept, as long as it is little, in case that it has to begin anew. */
+void upstream_retry_keep(struct upstream_errand *e, const struct chunks *body, bool is_last);
+/* No more need. */
+void upstream_retry_forget(struct upstream_errand *e);
+/* The body came while no channel carried it; takes the chunks. */
+void upstream_retry_hold(struct upstream_errand *e, struct chunks *body, bool is_last);
+/* Feeds what was kept to the channel that has begun anew. */
+void upstream_retry_replay(struct upstream_errand *e);
 /* UPSTREAM_FAULT_NONE for all but 502, 503 and 504. */
 enum upstream_fault upstream_retry_fault(int status);
 
@@ -409,7 +437,8 @@ uint64_t upstream_breaker_wait(const struct upstream_share *share, uint64_t now_
 
 /* Opens a connection for an errand. ERR_MEMORY, ERR_CONNECT, ERR_SYSTEM: there is none. */
 int upstream_conn_open(struct upstream_peer *p, struct upstream_errand *e) MUST_CHECK;
-/* Gives an idle connection to an errand. ERR_CLOSED: it was dead and is closed. */
+/* Gives an idle connection to an errand, or one that is shared and has room. ERR_CLOSED: it was
+ * dead and is closed; ERR_MEMORY. */
 int upstream_conn_use(struct upstream_conn *c, struct upstream_errand *e) MUST_CHECK;
 /* For upstream_response.c: the response is complete; the conn is kept or closed, the errand ends.
  */
@@ -428,6 +457,11 @@ void upstream_conn_go_on(struct upstream_conn *c);
 void upstream_conn_yield(struct upstream_conn *c);
 /* Something moved in the direction that matters. */
 void upstream_conn_touch(struct upstream_conn *c);
+
+/* Makes the timer fire when what is waited for is overdue. ERR_MEMORY. */
+int upstream_conn_set_timer(struct upstream_conn *c) MUST_CHECK;
+/* There is nothing for it to do. */
+void upstream_conn_park(struct upstream_conn *c);
 
 static inline struct env *
 upstream_env(const struct upstream_conn *c)
@@ -454,8 +488,9 @@ struct upstream_sending upstream_request_sending(const struct subrequest *q);
 /* Writes the head. ERR_TOO_LARGE; ERR_SYNTAX, ERR_NOT_FOUND: a value that must not be sent. */
 int upstream_request_write(struct writer *w, const struct subrequest *q,
 			   const struct upstream_server *server, uint64_t now_ns) MUST_CHECK;
-/* Appends the last chunk, with those trailers of the client's body that its head could have said
- * (RFC 9112 7.1.2). */
+/* Writes the lines of those trailers of the client's body that its head could have said. */
+void upstream_request_write_trailers(const struct subrequest *q, struct writer *w);
+/* Appends the last chunk, with those trailers (RFC 9112 7.1.2). */
 int upstream_request_end(struct chunks *out, const struct subrequest *q) MUST_CHECK;
 
 /* --- upstream_send.c --------------------------------------------------------- */
@@ -471,5 +506,38 @@ void upstream_send_feed(struct upstream_conn *c, struct chunks *body, bool is_la
 
 /* Reads while there is something to read and the reader wants it. */
 void upstream_response_read(struct upstream_conn *c);
+/* How the reader above learns of the length. */
+void upstream_response_tell(struct subrequest *q, const struct response *r, enum method method);
+/* Of an interim response: leaves the fields that may go on. */
+void upstream_response_keep_hints(struct fields *f);
+
+/* --- upstream_h2.c: a connection that speaks HTTP/2 --------------------------- */
+
+/* HTTP/2 is to be hoped for on a new connection to it. */
+bool upstream_h2_is_hoped(const struct upstream *u, const struct upstream_server *server);
+/* c->h2 for streams that will begin when the server has told its settings. ERR_MEMORY. */
+int upstream_h2_open(struct upstream_conn *c) MUST_CHECK;
+/* Hands are shaken with a server that speaks HTTP/2. ERR_MEMORY. */
+int upstream_h2_start(struct upstream_conn *c) MUST_CHECK;
+bool upstream_h2_is_started(const struct upstream_conn *c);
+/* It speaks HTTP/1.1: all errands but the first wait again, and c->h2 is gone. The first, which has
+ * no channel; NULL: there is none. */
+struct upstream_errand *upstream_h2_decline(struct upstream_conn *c);
+/* The errand gets a stream. ERR_MEMORY. */
+int upstream_h2_attach(struct upstream_conn *c, struct upstream_errand *e) MUST_CHECK;
+/* A connection of p's `shared` that has room for a stream; NULL: none. */
+struct upstream_conn *upstream_h2_find(const struct upstream_peer *p);
+/* The work of a turn. */
+void upstream_h2_work(struct upstream_conn *c);
+/* When what is waited for is overdue, at the earliest. */
+uint64_t upstream_h2_expiry(const struct upstream_conn *c);
+/* That time is over. */
+void upstream_h2_expire(struct upstream_conn *c);
+/* The connection is over: what was not answered fails. */
+void upstream_h2_break(struct upstream_conn *c, int err);
+/* A last word to the server, if there is room for it. */
+void upstream_h2_bid_farewell(struct upstream_conn *c);
+/* No errand may be left. NULL is allowed; sets *h to NULL. */
+void upstream_h2_free(struct upstream_h2 **h);
 
 #endif

@@ -565,8 +565,8 @@ is_forwarded_behind(const struct head *h, struct slice name)
 	       !is_in_family(&h->part->add, name) && !is_named_by_connection(h, name);
 }
 
-static void
-write_trailers(const struct subrequest *q, struct writer *w)
+void
+upstream_request_write_trailers(const struct subrequest *q, struct writer *w)
 {
 	const struct fields *trailers = &q->request->trailers;
 	struct head h = head_of(q, w);
@@ -591,7 +591,7 @@ upstream_request_end(struct chunks *out, const struct subrequest *q)
 	if (!b)
 		return ERR_MEMORY;
 	w = writer_over(b->at, b->cap);
-	write_trailers(q, &w);
+	upstream_request_write_trailers(q, &w);
 	b->len = (uint32_t)w.len;
 	err = chunks_add_static(out, SLICE("0\r\n"));
 	if (!err && w.len > 0)

@@ -81,9 +81,8 @@ copy_fields(struct subrequest *q, const struct response *r, size_t head_bytes)
 	return 0;
 }
 
-/* How the reader above learns of the length. */
-static void
-tell_framing(struct subrequest *q, const struct response *r, enum method method)
+void
+upstream_response_tell(struct subrequest *q, const struct response *r, enum method method)
 {
 	struct response *to = &q->response;
 
@@ -145,7 +144,7 @@ take_final(struct upstream_conn *c, const struct response *r, size_t head_bytes)
 	if (is_retried(c, r))
 		return;
 	q->response.status = r->status;
-	tell_framing(q, r, c->method);
+	upstream_response_tell(q, r, c->method);
 	if (copy_fields(q, r, head_bytes) != 0) {
 		upstream_conn_fail(c, ERR_MEMORY);
 		return;
@@ -181,8 +180,8 @@ is_interim(int status)
 
 /* RFC 8297: what a client may fetch early. Other fields are no news before the head, where they
  * would come past all that changes one. */
-static void
-keep_hints(struct fields *f)
+void
+upstream_response_keep_hints(struct fields *f)
 {
 	unsigned kept = 0;
 
@@ -210,7 +209,7 @@ take_interim(struct upstream_conn *c, const struct response *r, size_t head_byte
 	if (r->status == 103 && copy_fields(q, r, head_bytes) != 0) {
 		upstream_conn_fail(c, ERR_MEMORY);
 	} else {
-		keep_hints(&q->response.fields);
+		upstream_response_keep_hints(&q->response.fields);
 		subrequest_inform(q);
 	}
 	q->response = (struct response){ 0 };

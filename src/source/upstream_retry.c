@@ -19,6 +19,7 @@ enum {
 	SAVED_MAX = 10 * COST,
 	BACK_OFF_MIN_MS = 10,
 	BACK_OFF_MAX_MS = 320,
+	KEPT_BYTES = 64 << 10, /* of a body */
 };
 
 /* --- the budget -------------------------------------------------------------------- */
@@ -156,4 +157,53 @@ upstream_retry_go(struct upstream_errand *e)
 	if (wait == 0 ||
 	    loop_set_timer(&env->loop, &e->timer, clock_after(loop_now(&env->loop), wait)) != 0)
 		upstream_share_return(e);
+}
+
+/* --- bodies of what begins anew ------------------------------------------------------ */
+
+static struct chunks *
+kept(struct upstream_errand *e)
+{
+	if (!e->kept.store)
+		chunks_init(&e->kept, &e->share->env->store);
+	return &e->kept;
+}
+
+void
+upstream_retry_forget(struct upstream_errand *e)
+{
+	if (e->kept.store)
+		chunks_clear(&e->kept);
+	e->is_spent = true;
+}
+
+void
+upstream_retry_keep(struct upstream_errand *e, const struct chunks *body, bool is_last)
+{
+	if (e->is_spent)
+		return;
+	e->is_kept_whole = is_last;
+	if (kept(e)->bytes + body->bytes > KEPT_BYTES || chunks_share(&e->kept, body) != 0)
+		upstream_retry_forget(e);
+}
+
+void
+upstream_retry_hold(struct upstream_errand *e, struct chunks *body, bool is_last)
+{
+	e->is_wanted = false;
+	e->is_kept_whole = is_last;
+	chunks_move(kept(e), body);
+}
+
+void
+upstream_retry_replay(struct upstream_errand *e)
+{
+	struct chunks body;
+
+	if (!e->is_begun_anew || !e->kept.store || (e->kept.bytes == 0 && !e->is_kept_whole))
+		return;
+	chunks_init(&body, &e->share->env->store);
+	chunks_move(&body, &e->kept);
+	e->is_spent = true;
+	e->channel->ops->feed(e->channel, &body, e->is_kept_whole);
 }

@@ -51,6 +51,10 @@ upstream_send_begin(struct upstream_conn *c)
 	c->interims = 0;
 	c->fault = err;
 	upstream_conn_touch(c);
+	if (!err && c->errand->is_begun_anew && s.is_fed) {
+		upstream_retry_replay(c->errand);
+		c->is_wanted = c->errand->is_wanted;
+	}
 	return err;
 }
 

@@ -89,6 +89,29 @@ usable_idle(struct upstream_share *share)
 	return c;
 }
 
+/* Of those that are busy, too. */
+static struct upstream_conn *
+usable_shared(struct upstream_share *share)
+{
+	struct upstream_conn *c = NULL;
+
+	for (unsigned i = 0; i < share->count && !c; i++) {
+		if (!share->peers[i]->is_out)
+			c = upstream_h2_find(share->peers[i]);
+	}
+	return c;
+}
+
+static bool
+has_shared(const struct upstream_share *share)
+{
+	for (unsigned i = 0; i < share->count; i++) {
+		if (upstream_h2_find(share->peers[i]))
+			return true;
+	}
+	return false;
+}
+
 static struct upstream_conn *
 any_idle(struct upstream_share *share)
 {
@@ -104,9 +127,9 @@ begin(struct upstream_errand *e)
 {
 	list_remove(&e->link);
 	loop_clear_timer(&e->share->env->loop, &e->timer);
-	e->begun_ns = loop_now(&e->share->env->loop);
-	if (e->retries == 0)
+	if (e->begun_ns == 0)
 		upstream_retry_earn(e->share);
+	e->begun_ns = loop_now(&e->share->env->loop);
 }
 
 static void
@@ -124,6 +147,37 @@ open_for(struct upstream_peer *p, struct upstream_errand *e)
 	    e, p, err == ERR_CONNECT ? UPSTREAM_FAULT_CONNECT : UPSTREAM_FAULT_NONE, err);
 }
 
+/* Few connections that are busy are better than many that are not. */
+static struct upstream_conn *
+at_hand(const struct upstream_peer *p)
+{
+	struct upstream_conn *c = NULL;
+
+	if (!list_is_empty(&p->shared))
+		c = upstream_h2_find(p);
+	return c ? c : newest_idle(p);
+}
+
+static struct upstream_conn *
+elsewhere(struct upstream_share *share)
+{
+	struct upstream_conn *c = usable_shared(share);
+
+	return c ? c : usable_idle(share);
+}
+
+/* A dead one made room: the errand is looked at again. */
+static void
+use(struct upstream_conn *c, struct upstream_errand *e)
+{
+	int err = upstream_conn_use(c, e);
+
+	if (!err || err == ERR_MEMORY)
+		begin(e);
+	if (err == ERR_MEMORY)
+		upstream_errand_end(e, err);
+}
+
 static bool
 is_served(struct upstream_share *share, struct upstream_errand *e)
 {
@@ -131,14 +185,16 @@ is_served(struct upstream_share *share, struct upstream_errand *e)
 	struct upstream_conn *spare = has_room ? NULL : any_idle(share), *c;
 	struct upstream_peer *p;
 
-	if (!has_room && !spare)
+	if (!has_room && !spare && !has_shared(share))
 		return false;
 	p = upstream_balance_pick(share, e);
-	c = newest_idle(p);
-	if (!c && spare) {
-		/* No room to connect where the turn is: what is idle elsewhere will do, or
-		 * makes room. */
-		c = upstream_balance_is_strict(e) ? NULL : usable_idle(share);
+	c = at_hand(p);
+	if (!c && !has_room) {
+		/* No room to connect where the turn is: what is open elsewhere will do, or an
+		 * idle one makes room. */
+		c = upstream_balance_is_strict(e) ? NULL : elsewhere(share);
+		if (!c && !spare)
+			return false;
 		if (!c)
 			upstream_conn_close(spare);
 	}
@@ -147,9 +203,8 @@ is_served(struct upstream_share *share, struct upstream_errand *e)
 		open_for(p, e);
 		return true;
 	}
-	if (upstream_conn_use(c, e) == 0)
-		begin(e);
-	return true; /* a dead one made room: the errand is looked at again */
+	use(c, e);
+	return true;
 }
 
 void
@@ -188,12 +243,19 @@ upstream_share_replace(struct upstream_errand *e)
 
 /* --- admission --------------------------------------------------------------- */
 
+/* How many errands all its connections carry. */
+static size_t
+capacity(const struct upstream_share *share)
+{
+	return (size_t)share->max_connections * share->streams;
+}
+
 /* Seconds until what is admitted has drained, with jitter so that refused
  * clients do not come back together. */
 static unsigned
 retry_after(struct upstream_share *share)
 {
-	uint64_t drain_ns = share->mean_ns * (share->admitted / share->max_connections + 1);
+	uint64_t drain_ns = share->mean_ns * (share->admitted / capacity(share) + 1);
 	uint64_t open_ns = upstream_breaker_wait(share, loop_now(&share->env->loop));
 	uint64_t seconds = (drain_ns > open_ns ? drain_ns : open_ns) / CLOCK_SEC + 1;
 
@@ -220,9 +282,8 @@ refuse(struct upstream_share *share, struct subrequest *q[], size_t n, const cha
 int
 upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_t n)
 {
-	size_t room = (size_t)share->max_connections + share->max_pending - share->admitted;
-
-	if (n > room)
+	/* Connections may take less than was hoped for when the others were let in. */
+	if (share->admitted + n > capacity(share) + share->max_pending)
 		return refuse(share, q, n, share->upstream->limit);
 	if (!upstream_breaker_admits(share, n))
 		return refuse(share, q, n, share->upstream->breaker);
@@ -261,6 +322,8 @@ upstream_errand_drop(struct upstream_errand *e)
 
 	ASSERT(share->admitted > 0);
 	share->admitted--;
+	if (e->kept.store)
+		upstream_retry_forget(e);
 	upstream_breaker_drop(share, e);
 	list_remove(&e->link);
 	loop_clear_timer(&share->env->loop, &e->timer);
@@ -276,6 +339,16 @@ upstream_errand_end(struct upstream_errand *e, int err)
 		observe(e->share, loop_now(&e->share->env->loop) - e->begun_ns);
 	upstream_errand_drop(e);
 	subrequest_done(q, err);
+}
+
+void
+upstream_share_learn(struct upstream_share *share)
+{
+	share->streams = share->count > 0 ? share->peers[0]->streams : 1;
+	for (unsigned i = 1; i < share->count; i++) {
+		if (share->peers[i]->streams < share->streams)
+			share->streams = share->peers[i]->streams;
+	}
 }
 
 void
@@ -339,6 +412,31 @@ upstream_share_new(const struct upstream *u, struct lease *lease)
 	return share;
 }
 
+/* One whose errands have all gone, before it could be idle. */
+static struct upstream_conn *
+first_shared(const struct upstream_peer *p)
+{
+	if (list_is_empty(&p->shared))
+		return NULL;
+	return CONTAINER_OF(p->shared.next, struct upstream_conn, link);
+}
+
+/* Of those that have left the set, too. */
+static struct upstream_conn *
+any_shared(struct upstream_share *share)
+{
+	struct upstream_conn *c = NULL;
+	struct list *item, *keep;
+
+	for (unsigned i = 0; i < share->count && !c; i++)
+		c = first_shared(share->peers[i]);
+	LIST_EACH(item, keep, &share->gone) {
+		if (!c)
+			c = first_shared(CONTAINER_OF(item, struct upstream_peer, link));
+	}
+	return c;
+}
+
 void
 upstream_share_free(struct upstream_share **share)
 {
@@ -349,7 +447,7 @@ upstream_share_free(struct upstream_share **share)
 	if (!s)
 		return;
 	ASSERT(s->admitted == 0);
-	while ((c = any_idle(s)) != NULL)
+	while ((c = any_idle(s)) != NULL || (c = any_shared(s)) != NULL)
 		upstream_conn_close(c);
 	while ((item = list_take(&s->closed)) != NULL)
 		upstream_conn_free(CONTAINER_OF(item, struct upstream_conn, link));
