@@ -42,6 +42,9 @@ options_print_help(void)
 #ifndef CMARK_BUILT_WITH
 #define CMARK_BUILT_WITH "no"
 #endif
+#ifndef VIPS_BUILT_WITH
+#define VIPS_BUILT_WITH "no"
+#endif
 #ifndef SQLITE_BUILT_WITH
 #define SQLITE_BUILT_WITH "no"
 #endif
@@ -64,6 +67,7 @@ options_print_version(void)
 	printf("  modules    ABI %d, in %s\n", FOREBAY_MODULE_ABI, FOREBAY_MODULEDIR);
 	printf("  compress   %s\n", COMPRESS_BUILT_WITH);
 	printf("  markdown   %s\n", CMARK_BUILT_WITH);
+	printf("  image      %s\n", VIPS_BUILT_WITH);
 	printf("  seccomp    %s\n", sandbox_library_version());
 }
 

@@ -1,0 +1,204 @@
+"""The module image: what it makes of pictures, what it refuses before it decodes, what a crash costs."""
+import os
+import re
+import struct
+import subprocess
+import zlib
+
+import pytest
+
+from bed import FOREBAYD, free_port
+from client import Client, ask, metrics
+
+MODULES = os.environ.get("MODULES") or os.path.join(os.path.dirname(os.path.abspath(FOREBAYD)), "modules")
+SO = os.path.join(MODULES, "image", "image.so")
+CONF = """
+[server]
+workers = 2
+module_path = %s
+[admin]
+listen = 127.0.0.1:%d
+[limits]
+max_body = 32m
+[pool compute]
+threads = 2
+[module image]
+path = image.so
+[route image]
+match = POST /image
+deadline = 2m
+source = compute image
+width = {query.w}
+height = {query.h}
+crop = {query.crop}
+[route cover]
+match = POST /cover
+deadline = 2m
+source = compute image
+width = {query.w}
+height = {query.h}
+fit = cover
+format = webp
+enlarge = yes
+[route fill]
+match = POST /fill
+deadline = 2m
+source = compute image
+width = {query.w}
+height = {query.h}
+fit = fill
+format = png
+[route jpeg]
+match = POST /jpeg
+deadline = 2m
+source = compute image
+format = jpeg
+quality = 30
+[route hello]
+match = GET /hello
+source = fixed
+body = hello
+"""
+pytestmark = pytest.mark.skipif(not os.path.exists(SO), reason="this build has no module image")
+
+
+def run(*words):
+    return subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder with the same picture, 600 by 400, in three formats, one with transparency and one that lies on its side."""
+    folder = tmp_path_factory.mktemp("pictures")
+    at = str(folder) + "/"
+    run("vips", "gaussnoise", at + "noise.v", "600", "400", "--mean", "128", "--sigma", "30")
+    run("vips", "sines", at + "sines.v", "600", "400", "--uchar")
+    run("vips", "bandjoin", "%snoise.v %ssines.v %snoise.v" % (at, at, at), at + "bands.v")
+    run("vips", "cast", at + "bands.v", at + "bytes.v", "uchar")
+    run("vips", "copy", at + "bytes.v", at + "rgb.v", "--interpretation", "srgb")
+    run("vips", "jpegsave", at + "rgb.v", at + "a.jpg")
+    run("vips", "pngsave", at + "rgb.v", at + "a.png")
+    run("vips", "webpsave", at + "rgb.v", at + "a.webp")
+    run("vips", "webpsave", at + "rgb.v", at + "lossless.webp", "--lossless")
+    run("vips", "bandjoin", "%srgb.v %ssines.v" % (at, at), at + "alpha.png")
+    turned = (folder / "a.jpg").read_bytes()
+    # EXIF with the one entry Orientation = 6: what is seen is turned by 90 degrees.
+    exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, 6, 0, 0)
+    (folder / "turned.jpg").write_bytes(turned[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + turned[2:])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def admin():
+    return ("127.0.0.1", free_port())
+
+
+@pytest.fixture(scope="module")
+def daemon(start, admin):
+    return start(CONF % (os.path.dirname(SO), admin[1]))
+
+
+def post(daemon, path, body):
+    with Client(daemon.address, timeout=240) as c:
+        return c.ask(path, method="POST", body=body)
+
+
+def size_of(tmp_path, r):
+    """(width, height, loader, whole header) of a response that is a picture."""
+    assert r.status == 200, r
+    path = tmp_path / "result"
+    path.write_bytes(r.body)
+    said = run("vipsheader", "-a", str(path))
+    loader = re.search(r"vips-loader: (\w+)", said).group(1)
+    return int(re.search(r"(?m)^width: (\d+)", said).group(1)), int(re.search(r"(?m)^height: (\d+)", said).group(1)), loader, said
+
+
+@pytest.mark.parametrize("name, query, size, kind", [
+    ("a.jpg", "?w=150", (150, 100), "jpeg"), ("a.png", "?w=150", (150, 100), "png"), ("a.webp", "?w=150", (150, 100), "webp"),
+    ("lossless.webp", "?h=50", (75, 50), "webp"), ("a.jpg", "?w=100&h=100", (100, 67), "jpeg"), ("a.jpg", "", (600, 400), "jpeg"),
+    ("a.jpg", "?w=1200", (600, 400), "jpeg"), ("turned.jpg", "?w=100", (100, 150), "jpeg"), ("turned.jpg", "", (400, 600), "jpeg"),
+    ("a.png", "?crop=10,20,300,200", (300, 200), "png"), ("a.png", "?crop=0,0,300,200&w=30", (30, 20), "png"),
+    ("turned.jpg", "?crop=0,0,400,600", (400, 600), "jpeg"), ("alpha.png", "?w=60", (60, 40), "png")])
+def test_a_picture_becomes_as_large_as_is_asked_for(daemon, pictures, tmp_path, name, query, size, kind):
+    r = post(daemon, "/image" + query, (pictures / name).read_bytes())
+    width, height, loader, said = size_of(tmp_path, r)
+    assert (width, height) == size and loader.startswith(kind) and r.field("content-type") == "image/" + kind
+    assert "exif" not in said and "orientation" not in said.replace("orientation: 1", "")
+
+
+@pytest.mark.parametrize("path, size, kind", [
+    ("/cover?w=100&h=100", (100, 100), "webp"), ("/cover?w=1200&h=1200", (1200, 1200), "webp"), ("/fill?w=50&h=200", (50, 200), "png"),
+    ("/fill?w=50", (50, 33), "png"), ("/jpeg", (600, 400), "jpeg")])
+def test_shapes_and_formats(daemon, pictures, tmp_path, path, size, kind):
+    for name in "a.jpg", "alpha.png", "a.webp":
+        width, height, loader, _ = size_of(tmp_path, post(daemon, path, (pictures / name).read_bytes()))
+        assert (width, height) == size and loader.startswith(kind)
+
+
+def png(width, height, data=b""):
+    """A PNG whose head says that size."""
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)) + \
+        chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(daemon):
+    """20 KiB that would be 1.25 GB."""
+    bomb = png(100000, 100000, bytes(12501 * 1600))
+    before = daemon.cpu_seconds()
+    r = post(daemon, "/image?w=10", bomb)
+    assert r.status == 413 and b"too many pixels" in r.body
+    assert daemon.cpu_seconds() - before < 1
+
+
+@pytest.mark.parametrize("body, status", [
+    (b"", 415), (b"GIF89a", 415), (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415), (b"\xff\xd8\xff", 415),
+    (b"\xff\xd8\xff" + b"\xff\xe1\x00\x00" * 1000, 415), (b"\x89PNG\r\n\x1a\n" + bytes(100), 415), (png(0, 5), 415), 
+    (b"RIFF\x10\0\0\0WEBPVP8 " + bytes(20), 415), (b"RIFF\xff\xff\xff\xffWEBPVP8X" + b"\xff" * 40, 413)])
+def test_what_is_no_picture_is_refused(daemon, body, status):
+    assert post(daemon, "/image?w=10", body).status == status
+
+
+def test_pictures_that_are_cut_short_or_spoilt_are_refused_and_nothing_crashes(daemon, pictures, admin):
+    for name in "a.jpg", "a.png", "a.webp", "alpha.png":
+        whole = (pictures / name).read_bytes()
+        for cut in range(20, len(whole), max(1, len(whole) // 8)):
+            assert post(daemon, "/image?w=20", whole[:cut]).status in (200, 415, 422)
+        for place in range(16, 200, 9):
+            spoilt = whole[:place] + bytes([whole[place] ^ 0xff]) + whole[place + 1:]
+            assert post(daemon, "/image?w=20", spoilt).status in (200, 413, 415, 422)
+    crashes = [value for (name, _), value in metrics(admin).items() if name == "forebay_module_crashes_total"]
+    assert sum(crashes) == 0
+
+
+@pytest.mark.parametrize("query", ["?w=0", "?w=x", "?w=99999", "?w=1e3", "?w=10px", "?crop=1", "?crop=1,2,3", "?crop=0,0,0,5", "?crop=1,2,3,4,5",
+                                   "?w=99999999999999999999"])
+def test_a_wish_that_makes_no_sense_is_refused(daemon, pictures, query):
+    assert post(daemon, "/image" + query, (pictures / "a.png").read_bytes()).status == 400
+
+
+def test_a_crop_outside_is_refused(daemon, pictures):
+    for crop in "600,0,1,1", "0,0,601,1", "4000000000,0,10,10":
+        assert post(daemon, "/image?crop=" + crop, (pictures / "a.png").read_bytes()).status in (400, 422)
+
+
+def test_the_server_itself_never_has_the_library(daemon):
+    with open("/proc/%d/maps" % daemon.pid, encoding="utf-8") as file:
+        assert "libvips" not in file.read()
+
+
+def test_a_photograph_of_24_megapixels(daemon, tmp_path):
+    at = str(tmp_path) + "/"
+    run("vips", "gaussnoise", at + "noise.v", "6000", "4000", "--mean", "128", "--sigma", "12")
+    run("vips", "cast", at + "noise.v", at + "bytes.v", "uchar")
+    run("vips", "bandjoin", "%sbytes.v %sbytes.v %sbytes.v" % (at, at, at), at + "bands.v")
+    run("vips", "copy", at + "bands.v", at + "rgb.v", "--interpretation", "srgb")
+    run("vips", "jpegsave", at + "rgb.v", at + "photo.jpg")
+    photo = (tmp_path / "photo.jpg").read_bytes()
+    assert size_of(tmp_path, post(daemon, "/image?w=800", photo))[:2] == (800, 533)
+    # Light ones are answered meanwhile.
+    with Client(daemon.address, timeout=240) as c:
+        c.get("/image?w=1600", method="POST", body=photo)
+        assert ask(daemon.address, "/hello").body == b"hello"
+        assert size_of(tmp_path, c.response())[:2] == (1600, 1067)
