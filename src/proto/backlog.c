@@ -152,7 +152,8 @@ static uint64_t
 serve_one(struct backlog *b, uint64_t now, backlog_clock_fn clock)
 {
 	struct backlog_entry e = *entry_at(b, b->first);
-	bool may_refuse = b->refusing_ns < b->worked_ns / REFUSING_SHARE;
+	bool may_refuse =
+	    b->end - b->first >= BACKLOG_CROWD && b->refusing_ns < b->worked_ns / REFUSING_SHARE;
 	unsigned refused = b->refused;
 	uint64_t then;
 

@@ -12,6 +12,9 @@
  * answer: so refusals get a tenth of the worker's time. What that does not
  * reach is served late, as without a limit, instead of nothing being served.
  *
+ * Where only a few wait it is the processor that is missing, which no refusal
+ * brings: they are served.
+ *
  * It goes on when turns have been long for an interval (net/lag.h), and off
  * when for an interval nobody had to wait long, and nobody does. In shadow mode
  * it never goes on; what it would refuse then is counted. One thread: the
@@ -25,6 +28,8 @@
 #include "thread/gate.h"
 
 struct conn;
+
+enum { BACKLOG_CROWD = 8 }; /* conns: where fewer wait nobody is refused */
 
 struct backlog_entry {
 	struct conn *conn; /* borrowed; NULL: it has closed */

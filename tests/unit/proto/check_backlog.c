@@ -214,18 +214,32 @@ START_TEST(who_waited_too_long_is_refused_by_priority)
 		{ CLASS_CRITICAL, 100 * LIMIT_MS, false },
 	};
 
-	add_crowd(1);
+	add_crowd(BACKLOG_CROWD);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		turn_on();
-		all_ask(1);
+		all_ask(BACKLOG_CROWD);
 		backlog->worked_ns = CLOCK_SEC;
 		refused = 0;
 		priority = rows[i].priority;
 		now += rows[i].waited_ms * CLOCK_MS;
 		serve_turn();
-		ck_assert_uint_eq(refused, rows[i].is_refused);
-		ck_assert(has_answer(fds[0]));
+		ck_assert_uint_eq(refused, rows[i].is_refused); /* of those behind, fewer wait */
+		for (unsigned k = 0; k < BACKLOG_CROWD; k++)
+			ck_assert(has_answer(fds[k]));
 	}
+}
+END_TEST
+
+START_TEST(where_few_wait_nobody_is_refused)
+{
+	add_crowd(BACKLOG_CROWD - 1);
+	turn_on();
+	all_ask(BACKLOG_CROWD - 1);
+	backlog->worked_ns = CLOCK_SEC;
+	now += 100 * LIMIT_MS * CLOCK_MS;
+	serve_turn();
+	ck_assert_uint_eq(refused, 0);
+	ck_assert_uint_eq(served, BACKLOG_CROWD - 1);
 }
 END_TEST
 
@@ -348,6 +362,7 @@ suite_proto_backlog(void)
 	tcase_add_test(t, all_wait_their_turn_and_the_ring_grows);
 	tcase_add_test(t, a_turn_is_short_and_the_oldest_come_first);
 	tcase_add_test(t, who_waited_too_long_is_refused_by_priority);
+	tcase_add_test(t, where_few_wait_nobody_is_refused);
 	tcase_add_test(t, refusals_get_a_tenth_of_the_time);
 	tcase_add_test(t, it_goes_off_when_nobody_has_waited_long_for_a_while);
 	tcase_add_test(t, one_that_closes_meanwhile_leaves_its_place);
