@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* bytes must not be 0. Memory is not cleared. */
 void *mem_alloc(size_t bytes) __attribute__((malloc, warn_unused_result));
@@ -22,6 +23,16 @@ void *mem_grow(void *old, size_t bytes) __attribute__((warn_unused_result));
 char *mem_copy_text(const char *text) __attribute__((malloc, warn_unused_result));
 /* NULL is allowed. Prefer mem_free(), which also clears the pointer. */
 void mem_release(void *block);
+
+/*
+ * What is of the size of requests: all blocks of MEM_LARGE bytes and more that
+ * are in use. Each thread tells the others in steps, so that it is short of up
+ * to MEM_STEP for each; one that ends settles. Smaller blocks are bounded by the
+ * number of connections and cost a comparison.
+ */
+enum { MEM_LARGE = 16384, MEM_STEP = 256 << 10 };
+uint64_t mem_large_bytes(void);
+void mem_settle(void);
 
 /* Frees what *pointer owns and leaves no way back to it. */
 #define mem_free(pointer) (mem_release(*(pointer)), (void)(*(pointer) = NULL))

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/store.h"
 #include "metrics/counters.h"
+#include "net/bytes.h"
 #include "net/loop.h"
 
 struct env {
@@ -17,6 +18,7 @@ struct env {
 	struct random random;
 	struct counters *counters; /* owned by the worker, read by the monitor */
 	unsigned worker; /* its number */
+	struct bytes bytes; /* of all threads, as this one sees them */
 };
 
 #endif

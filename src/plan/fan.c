@@ -174,7 +174,7 @@ on_body(struct subrequest *q, struct chunks *list)
 		chunks_clear(list);
 		return 0;
 	}
-	err = intake_add(&p->body, list);
+	err = run_gather(p->run, &p->body, list, &q->refusal);
 	if (err)
 		drop(p, cause_outcome(err), err);
 	return 0;

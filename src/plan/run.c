@@ -106,6 +106,8 @@ run_leave(struct run *r)
 	if (timer_is_set(&r->timer))
 		loop_clear_timer(&r->env->loop, &r->timer);
 	loop_forget(&r->env->loop, &r->later);
+	if (r->waiter.link.next)
+		bytes_forget(&r->waiter);
 	if (r->spool)
 		spool_close(r->spool);
 	r->x->run = NULL;
@@ -166,11 +168,44 @@ run_has_body(const struct run *r)
 	return q->framing == BODY_CHUNKED || (q->framing == BODY_LENGTH && q->content_length > 0);
 }
 
+static void
+ask_body(struct bytes_waiter *w)
+{
+	struct run *r = CONTAINER_OF(w, struct run, waiter);
+
+	stop_clock(r);
+	exchange_want_body(r->x);
+}
+
+/* Who waits for memory, and not for the client, does so on his own time. */
 void
 run_ask_body(struct run *r)
 {
-	stop_clock(r);
-	exchange_want_body(r->x);
+	r->waiter.go_on = ask_body;
+	if (!bytes_wait(&r->env->bytes, &r->waiter))
+		ask_body(&r->waiter);
+	else
+		count_add(r->env->counters, COUNTER_BYTES_PAUSED, 1);
+}
+
+int
+run_gather(struct run *r, struct intake *in, struct chunks *list, struct pool_refusal *refusal)
+{
+	struct bytes *b = &r->env->bytes;
+
+	if (in->text.len + in->piece.bytes + list->bytes <= BYTES_LARGE ||
+	    bytes_level(b) < BYTES_GONE)
+		return intake_add(in, list);
+	if (b->is_shadow) {
+		count_add(r->env->counters, COUNTER_SPARED_BYTES, 1);
+		return intake_add(in, list);
+	}
+	count_add(r->env->counters, COUNTER_CUT_BYTES, 1);
+	chunks_clear(list);
+	*refusal = (struct pool_refusal){ .limit = "bytes",
+					  .retry_after_s =
+					      1 + (unsigned)random_next(&r->env->random) % 4 };
+	return ERR_SHED;
 }
 
 /* Requests that lack what the key is made of share one place. */
@@ -215,11 +250,12 @@ take_whole_body(struct run *r)
 static void
 collect(struct run *r, struct chunks *body, bool is_last)
 {
-	int err = intake_add(&r->scope->body, body);
+	struct pool_refusal refusal = { 0 };
+	int err = run_gather(r, &r->scope->body, body, &refusal);
 
 	if (err) {
 		count_all_skipped(r);
-		run_refuse(r, err == ERR_TOO_LARGE ? 413 : 503, NULL);
+		run_refuse(r, err == ERR_TOO_LARGE ? 413 : 503, &refusal);
 	} else if (is_last) {
 		take_whole_body(r);
 	} else {

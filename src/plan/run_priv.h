@@ -72,6 +72,7 @@ struct run {
 	uint64_t
 	    asked_ns; /* since when the client's body is waited for: the clock stands; 0: it runs */
 	struct timer timer; /* fires at deadline_ns or before */
+	struct bytes_waiter waiter; /* to ask for more of the body */
 	struct deferred later; /* of the way: what must not run inside a source's call */
 	uint64_t ready, running, ended, succeeded, reserved;
 	const struct run_part *failed; /* the required part that decides the answer */
@@ -129,6 +130,10 @@ int run_identify(struct run_part *p) MUST_CHECK;
 int run_arm(struct run *r) MUST_CHECK;
 /* Asks the client for (more of) its body; the clock stands until it comes. */
 void run_ask_body(struct run *r);
+/* Takes the list, as intake_add() does; or ERR_SHED, which the refusal explains: the bytes in
+ * flight are used up, and this is large. */
+int run_gather(struct run *r, struct intake *in, struct chunks *list,
+	       struct pool_refusal *refusal) MUST_CHECK;
 /* The part has ended: counted here and nowhere else. */
 void run_count(struct run_part *p, enum outcome outcome);
 /* Lets go of the exchange and of the loop. Nothing may happen to the run after it but its answer.

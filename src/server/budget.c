@@ -119,6 +119,16 @@ budget_find(struct budget *b, const char *root, uint64_t declared_milli)
 	share_out(b);
 }
 
+uint64_t
+budget_memory(const char *root)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	uint64_t all = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : 0;
+	uint64_t groups = cgroup_memory_bytes(root);
+
+	return groups && (groups < all || all == 0) ? groups : all;
+}
+
 /* 2.0, 1.5, 0.125 */
 static void
 write_milli(struct writer *w, uint64_t milli)

@@ -28,6 +28,9 @@ struct budget {
  * not bound.
  */
 void budget_find(struct budget *b, const char *root, uint64_t declared_milli);
+/* Bytes that this process may use: of all memory and the limits of its control groups the least;
+ * 0 if nobody knows. */
+uint64_t budget_memory(const char *root);
 /* One line for the log: the numbers and why. */
 void budget_explain(const struct budget *b, struct writer *w);
 

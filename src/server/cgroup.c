@@ -1,5 +1,5 @@
 /*
- * The CPU quota of control groups; see cgroup.h.
+ * The limits of control groups; see cgroup.h.
  *
  *   /proc/self/cgroup     which group: "0::/a/b" (version 2), "4:cpu,cpuacct:/a/b" (version 1)
  *   /proc/self/mountinfo  where its hierarchy is mounted, and from which group on
@@ -20,11 +20,13 @@ enum {
 	DEFAULT_PERIOD_US = 100000,
 };
 
+#define MEMORY_MOST (UINT64_C(1) << 60)
+
 /* One of the two ways to have the cpu controller. */
 struct version {
 	const char *type; /* of the file system */
 	struct slice controller; /* empty for version 2, where all share one hierarchy */
-	uint64_t (*read_quota)(const char *root, struct writer *folder);
+	uint64_t (*read)(const char *root, struct writer *folder);
 };
 
 /* --- one group --------------------------------------------------------------------- */
@@ -91,9 +93,39 @@ read_version_1(const char *root, struct writer *folder)
 	return milli(quota, period);
 }
 
-static const struct version versions[] = {
+/* "max", or bytes. */
+static uint64_t
+read_memory(const char *root, struct writer *folder, const char *name)
+{
+	char memory[VALUE_BYTES];
+	uint64_t bytes;
+
+	if (slice_to_u64(read_value(root, folder, name, memory), &bytes) != 0)
+		return 0;
+	return bytes < MEMORY_MOST ? bytes : 0;
+}
+
+static uint64_t
+read_memory_2(const char *root, struct writer *folder)
+{
+	return read_memory(root, folder, "memory.max");
+}
+
+/* No limit is a number of pages that nobody has. */
+static uint64_t
+read_memory_1(const char *root, struct writer *folder)
+{
+	return read_memory(root, folder, "memory.limit_in_bytes");
+}
+
+enum { VERSIONS = 2 };
+static const struct version cpu[VERSIONS] = {
 	{ "cgroup2", { 0 }, read_version_2 },
 	{ "cgroup", SLICE_INIT("cpu"), read_version_1 },
+};
+static const struct version memory[VERSIONS] = {
+	{ "cgroup2", { 0 }, read_memory_2 },
+	{ "cgroup", SLICE_INIT("memory"), read_memory_1 },
 };
 
 /* --- where it is ------------------------------------------------------------------- */
@@ -220,9 +252,9 @@ smaller(uint64_t a, uint64_t b)
 static uint64_t
 walk_up(const char *root, const struct version *v, const struct mount *m, struct slice below)
 {
-	char memory[PATH_MAX];
-	struct writer folder = writer_over(memory, sizeof(memory));
-	uint64_t quota = 0;
+	char path[PATH_MAX];
+	struct writer folder = writer_over(path, sizeof(path));
+	uint64_t least = 0;
 	size_t top;
 
 	write_unescaped(&folder, m->point);
@@ -231,9 +263,9 @@ walk_up(const char *root, const struct version *v, const struct mount *m, struct
 	if (folder.is_full)
 		return 0;
 	for (;;) {
-		quota = smaller(quota, v->read_quota(root, &folder));
+		least = smaller(least, v->read(root, &folder));
 		if (folder.len <= top)
-			return quota;
+			return least;
 		while (folder.len > top && folder.at[folder.len - 1] != '/')
 			folder.len--;
 		if (folder.len > top)
@@ -242,7 +274,7 @@ walk_up(const char *root, const struct version *v, const struct mount *m, struct
 }
 
 static uint64_t
-quota_of(const char *root, const struct version *v, struct slice groups, struct slice mounts)
+limit_of(const char *root, const struct version *v, struct slice groups, struct slice mounts)
 {
 	struct slice path, below;
 	struct mount m;
@@ -252,21 +284,33 @@ quota_of(const char *root, const struct version *v, struct slice groups, struct 
 	return walk_up(root, v, &m, below);
 }
 
-uint64_t
-cgroup_quota_milli(const char *root)
+static uint64_t
+find_least(const char *root, const struct version *versions)
 {
 	struct buffer groups, mounts;
-	uint64_t quota = 0;
+	uint64_t least = 0;
 
 	buffer_init(&groups, FILE_BYTES);
 	buffer_init(&mounts, FILE_BYTES);
 	if (text_file_read(&groups, root, "/proc/self/cgroup") == 0 &&
 	    text_file_read(&mounts, root, "/proc/self/mountinfo") == 0) {
-		for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
-			quota = smaller(quota, quota_of(root, &versions[i], buffer_slice(&groups),
+		for (unsigned i = 0; i < VERSIONS; i++)
+			least = smaller(least, limit_of(root, &versions[i], buffer_slice(&groups),
 							buffer_slice(&mounts)));
 	}
 	buffer_fini(&groups);
 	buffer_fini(&mounts);
-	return quota;
+	return least;
+}
+
+uint64_t
+cgroup_quota_milli(const char *root)
+{
+	return find_least(root, cpu);
+}
+
+uint64_t
+cgroup_memory_bytes(const char *root)
+{
+	return find_least(root, memory);
 }

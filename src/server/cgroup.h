@@ -1,6 +1,6 @@
 /*
- * What control groups grant this process: the CPU quota, of versions 1 and 2
- * and of both at once. Reads /proc and /sys; for start-up.
+ * What control groups grant this process: the CPU quota and memory, of versions
+ * 1 and 2 and of both at once. Reads /proc and /sys; for start-up.
  */
 #ifndef FOREBAY_SERVER_CGROUP_H
 #define FOREBAY_SERVER_CGROUP_H
@@ -13,5 +13,7 @@
  * that can be seen. root is "" but in tests: where /proc and /sys are.
  */
 uint64_t cgroup_quota_milli(const char *root);
+/* The smallest memory limit of them, in bytes; 0 as above. */
+uint64_t cgroup_memory_bytes(const char *root);
 
 #endif

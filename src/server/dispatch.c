@@ -86,6 +86,33 @@ refuse_late(struct exchange *x)
 	exchange_respond(x, 503, SLICE("text/plain"), SLICE(LATE_BODY));
 }
 
+/* Whether it may not come in, for the bytes in flight are short and its body is large. */
+static bool
+is_too_much(struct worker *w, const struct request *q)
+{
+	if (q->framing == BODY_LENGTH && q->content_length <= BYTES_LARGE)
+		return false;
+	if (bytes_level(&w->env.bytes) < BYTES_SHORT)
+		return false;
+	if (w->env.bytes.is_shadow)
+		count_add(w->env.counters, COUNTER_SPARED_BYTES, 1);
+	return !w->env.bytes.is_shadow;
+}
+
+static void
+refuse_bytes(struct exchange *x)
+{
+	struct worker *w = x->host;
+	const struct late_answer *a = &late_answers[random_next(&w->env.random) % LATE_ANSWERS];
+
+	x->is_closing = true;
+	if (exchange_add_field(x, FIELD_RETRY_AFTER, a->retry_after) != 0 ||
+	    exchange_add_field(x, FIELD_FOREBAY_SHED, SLICE("bytes")) != 0)
+		exchange_abort(x, ERR_MEMORY);
+	else
+		refuse(x, 503, COUNTER_REFUSED_BYTES);
+}
+
 /* The server as a whole is asked, not one of its routes (RFC 9110 9.3.7). */
 static bool
 is_about_server(const struct exchange *x)
@@ -197,6 +224,10 @@ begin(struct exchange *x)
 	x->max_body = m.route->max_body;
 	if (backlog_refuses(&w->host.backlog, m.route->plan->conf.priority)) {
 		refuse_late(x);
+		return;
+	}
+	if (q->framing != BODY_NONE && is_too_much(w, q)) {
+		refuse_bytes(x);
 		return;
 	}
 	/* The run refuses it, with the report of its parts. */

@@ -171,8 +171,13 @@ const struct conf_key limits_keys[] = {
 	  .max = DAY,
 	  .help = "how long requests may stand between their arrival and their worker; then those "
 		  "that waited longer are refused, by the priority of their routes; 0: any time" },
+	{ "inflight_bytes", CONF_SHARE, CONF_FIELD(struct limits_conf, inflight_bytes),
+	  .def = "60%", .max = INT64_C(1) << 50,
+	  .help = "memory for what is of the size of requests: bodies, results, scratch of jobs; "
+		  "a size, or a share of the memory that this process may use; 503 above it" },
 	{ "mode", CONF_WORD, CONF_FIELD(struct limits_conf, mode), .def = "enforce", .words = modes,
-	  .help = "shadow: what pools and workers would refuse is counted and let in, up to "
+	  .help = "shadow: what pools, workers and inflight_bytes would refuse is counted and let "
+		  "in, up to "
 		  "max_queue" },
 	CONF_KEYS_END
 };

@@ -3,6 +3,7 @@
  */
 #include "server/metrics.h"
 
+#include "base/mem.h"
 #include "config.h"
 #include "http/status.h"
 #include "metrics/export.h"
@@ -276,15 +277,15 @@ put_refusals(struct buffer *b, const struct pool_sample *p, const char *kind, co
 
 /* Of workers; as above, but counted by each of them. */
 static void
-put_worker_refusals(struct buffer *b, const struct sample *s, const char *mode, enum counter id)
+put_worker_refusals(struct buffer *b, const char *limit, const char *mode, uint64_t count)
 {
 	const struct export_label labels[] = {
 		{ "route", { 0 } },
-		{ "limit", SLICE("worker.wait") },
+		{ "limit", slice_of(limit) },
 		{ "mode", slice_of(mode) },
 	};
 
-	export_u64(b, "forebay_shed_total", labels, 3, sample_counter(s, id));
+	export_u64(b, "forebay_shed_total", labels, 3, count);
 }
 
 static void
@@ -292,8 +293,12 @@ put_shed(struct buffer *b, const struct sample *s)
 {
 	export_family(b, "forebay_shed_total", EXPORT_COUNTER,
 		      "Work refused by a limit, a fan-out counted once.");
-	put_worker_refusals(b, s, "enforce", COUNTER_REFUSED_WAIT);
-	put_worker_refusals(b, s, "shadow", COUNTER_SPARED_WAIT);
+	put_worker_refusals(b, "worker.wait", "enforce", sample_counter(s, COUNTER_REFUSED_WAIT));
+	put_worker_refusals(b, "worker.wait", "shadow", sample_counter(s, COUNTER_SPARED_WAIT));
+	put_worker_refusals(b, "bytes", "enforce",
+			    sample_counter(s, COUNTER_REFUSED_BYTES) +
+				sample_counter(s, COUNTER_CUT_BYTES));
+	put_worker_refusals(b, "bytes", "shadow", sample_counter(s, COUNTER_SPARED_BYTES));
 	for (unsigned k = 0; k < s->pool_count; k++) {
 		const struct pool_sample *p = &s->pools[k];
 
@@ -335,6 +340,11 @@ put_server(struct buffer *b, const struct sample *s)
 		      "How full the fullest pool is: jobs running and waiting, of as many as there "
 		      "can be; 1 while requests wait for a worker longer than worker_wait.");
 	export_milli(b, "forebay_saturation", NULL, 0, sample_saturation_milli(s));
+	export_family(b, "forebay_inflight_bytes", EXPORT_GAUGE,
+		      "Memory in blocks of 16 KiB and more: bodies, results, scratch of jobs.");
+	export_u64(b, "forebay_inflight_bytes", NULL, 0, mem_large_bytes());
+	export_family(b, "forebay_inflight_limit_bytes", EXPORT_GAUGE, "What of it there may be.");
+	export_u64(b, "forebay_inflight_limit_bytes", NULL, 0, s->server->shown->inflight_bytes);
 	export_family(b, "forebay_config_last_reload_successful", EXPORT_GAUGE,
 		      "Whether the configuration that was read last is the one that serves.");
 	export_u64(b, "forebay_config_last_reload_successful", NULL, 0,

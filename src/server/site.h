@@ -63,6 +63,7 @@ struct site {
 	struct site_listener *listeners;
 	unsigned listener_count;
 	struct spool_conf spool;
+	uint64_t inflight_bytes; /* of the whole process */
 	struct slice module_path; /* folder of modules; empty: as installed */
 	struct module **modules; /* in the order of their sections */
 	unsigned module_count;

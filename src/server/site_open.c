@@ -107,6 +107,9 @@ read_limits(struct site *s, struct conf_errors *e)
 		return;
 	fill(section, limits_keys, &c, e);
 	s->limits_mode = c.mode;
+	s->inflight_bytes = c.inflight_bytes.is_percent
+				? budget_memory("") / 100 * c.inflight_bytes.amount
+				: c.inflight_bytes.amount;
 	s->spool.buffer = c.body_buffer;
 	s->limits = (struct conn_limits){
 		.h1 = { .max_head_bytes = c.max_header_bytes,

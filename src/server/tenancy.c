@@ -72,6 +72,8 @@ become_current(struct tenancy *t)
 	t->is_undecided = false;
 	w->lease = &t->lease;
 	conn_host_set_limits(&w->host, &t->lease.site->limits);
+	bytes_set_limit(&w->env.bytes, t->lease.site->inflight_bytes,
+			t->lease.site->limits_mode == LIMITS_SHADOW);
 	if (old)
 		end(old);
 }

@@ -264,6 +264,7 @@ worker_init(struct worker *w, struct server *server, unsigned number, struct sit
 	if (err)
 		return err;
 	w->has_loop = true;
+	bytes_init(&w->env.bytes, &w->env.loop);
 	err = conn_host_init(&w->host, &w->env, &site->limits, &dispatch_app, w);
 	if (err)
 		return err;
@@ -293,8 +294,10 @@ worker_fini(struct worker *w)
 	if (w->has_host)
 		conn_host_fini(&w->host);
 	access_log_fini(&w->access);
-	if (w->has_loop)
+	if (w->has_loop) {
+		bytes_fini(&w->env.bytes);
 		loop_fini(&w->env.loop);
+	}
 	w->has_host = w->has_loop = false;
 	store_fini(&w->env.store);
 	latch_fini(&w->closed);

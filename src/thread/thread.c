@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -37,6 +38,7 @@ enter(void *argument)
 	log_set_thread(t->name);
 	set_priority(t);
 	t->run(t->argument);
+	mem_settle();
 	return NULL;
 }
 

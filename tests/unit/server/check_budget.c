@@ -369,6 +369,33 @@ START_TEST(a_declared_budget_stands)
 }
 END_TEST
 
+START_TEST(the_smallest_memory_limit_on_the_path_counts)
+{
+	put("/proc/self/cgroup", "4:memory:/a/b\n0::/\n");
+	put("/proc/self/mountinfo",
+	    "32 31 0:29 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n");
+	ck_assert_uint_eq(cgroup_memory_bytes(root), 0);
+	put("/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "9223372036854771712\n");
+	ck_assert_uint_eq(cgroup_memory_bytes(root), 0);
+	put("/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "2000000\n");
+	put("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1000000\n");
+	ck_assert_uint_eq(cgroup_memory_bytes(root), 1000000);
+	ck_assert_uint_eq(budget_memory(root), 1000000);
+}
+END_TEST
+
+START_TEST(memory_of_version_2_has_its_own_file)
+{
+	put("/proc/self/cgroup", "0::/a\n");
+	put("/proc/self/mountinfo", HEAD_2);
+	put("/sys/fs/cgroup/a/memory.max", "max\n");
+	ck_assert_uint_eq(cgroup_memory_bytes(root), 0);
+	ck_assert_uint_gt(budget_memory(root), 1 << 20);
+	put("/sys/fs/cgroup/a/memory.max", "3000000\n");
+	ck_assert_uint_eq(cgroup_memory_bytes(root), 3000000);
+}
+END_TEST
+
 Suite *
 suite_server_budget(void)
 {
@@ -400,6 +427,8 @@ suite_server_budget(void)
 	tcase_add_test(t, less_than_one_processor_is_one_worker_and_one_thread);
 	tcase_add_test(t, a_quota_above_the_processors_does_not_bound);
 	tcase_add_test(t, a_declared_budget_stands);
+	tcase_add_test(t, the_smallest_memory_limit_on_the_path_counts);
+	tcase_add_test(t, memory_of_version_2_has_its_own_file);
 	suite_add_tcase(s, t);
 	return s;
 }
