@@ -297,29 +297,43 @@ is_one_of(struct slice verb, const char *const *words)
 
 /* A connection serves many requests, so none may leave a transaction or a setting behind. */
 static int
-read_text(struct sql_statement *s, struct arena *a, struct writer *why)
+check_step(struct sql_statement *s, const struct postgres_step *step, struct writer *why)
 {
-	struct postgres_text t;
-	int err = postgres_text_read(&t, s->text, a, why);
-
-	if (err)
-		return err;
-	if (!is_one_of(t.verb, verbs)) {
+	if (!is_one_of(step->verb, verbs)) {
 		writer_format(why,
 			      "a part runs SELECT, INSERT, UPDATE, DELETE, MERGE, VALUES, TABLE, "
 			      "WITH or CALL, not %s: its connection serves other requests too",
-			      conf_quote(t.verb).text);
+			      conf_quote(step->verb).text);
 		return ERR_SYNTAX;
 	}
-	s->writes = is_one_of(t.verb, writing);
-	if (s->writes && s->database->mode == SQL_READ_ONLY) {
-		writer_text(why, "the statement writes, and the database has mode = ro");
+	if (!is_one_of(step->verb, writing))
+		return 0;
+	s->writes = true;
+	if (s->database->mode != SQL_READ_ONLY)
+		return 0;
+	writer_text(why, "the statement writes, and the database has mode = ro");
+	return ERR_SYNTAX;
+}
+
+static int
+read_script(struct postgres_script *t, struct sql_statement *s, struct database *d, struct arena *a,
+	    struct writer *why)
+{
+	int err = postgres_text_read(t, s->text, a, why);
+
+	if (err)
+		return err;
+	if (t->steps == 0) {
+		writer_text(why, "there is no statement in it");
 		return ERR_SYNTAX;
 	}
-	s->text = t.text;
-	s->param = t.param;
-	s->params = t.params;
-	return 0;
+	s->param = t->param;
+	s->params = t->params;
+	for (unsigned i = 0; i < t->steps && !err; i++) {
+		t->step[i].index = d->postgres->steps++;
+		err = check_step(s, &t->step[i], why);
+	}
+	return err;
 }
 
 /* Of two columns with one name, JSON readers see the last. */
@@ -375,9 +389,9 @@ list_columns(struct sql_statement *s, const PGresult *r, struct arena *a)
 }
 
 static int
-prepare(PGconn *db, struct sql_statement *s, struct arena *a, struct writer *why)
+prepare(PGconn *db, const struct postgres_step *step, struct writer *why)
 {
-	PGresult *r = PQprepare(db, "", s->text.at, 0, NULL);
+	PGresult *r = PQprepare(db, "", step->text.at, 0, NULL);
 	int err = 0;
 
 	if (PQresultStatus(r) != PGRES_COMMAND_OK) {
@@ -385,29 +399,51 @@ prepare(PGconn *db, struct sql_statement *s, struct arena *a, struct writer *why
 		err = ERR_SYNTAX;
 	}
 	PQclear(r);
-	if (err)
-		return err;
-	r = PQdescribePrepared(db, "");
-	if (PQresultStatus(r) == PGRES_COMMAND_OK)
+	return err;
+}
+
+/* Of the one that was prepared last. */
+static int
+describe(PGconn *db, struct sql_statement *s, struct arena *a, struct writer *why)
+{
+	PGresult *r = PQdescribePrepared(db, "");
+	int err = 0;
+
+	if (PQresultStatus(r) == PGRES_COMMAND_OK) {
 		err = check_columns(s, r, why);
-	if (!err)
-		err = list_columns(s, r, a);
+		if (!err)
+			err = list_columns(s, r, a);
+	}
 	PQclear(r);
 	return err;
 }
 
 static int
+ask_server(PGconn *db, const struct postgres_script *t, struct sql_statement *s, struct arena *a,
+	   struct writer *why)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < t->steps && !err; i++)
+		err = prepare(db, &t->step[i], why);
+	return err ? err : describe(db, s, a, why);
+}
+
+static int
 check_statement(struct part *p, struct source_build *b, struct database *d, struct sql_statement *s)
 {
+	struct postgres_script *script = arena_zalloc(b->arena, 1, sizeof(*script));
+	struct sql_part *conf = p->conf;
 	char text[POSTGRES_WHY_BYTES];
 	struct writer why = writer_over(text, sizeof(text));
-	int err = read_text(s, b->arena, &why);
+	int err = script ? read_script(script, s, d, b->arena, &why) : ERR_MEMORY;
 
 	if (!err && d->postgres->builders)
-		err = prepare(d->postgres->builders, s, b->arena, &why);
+		err = ask_server(d->postgres->builders, script, s, b->arena, &why);
 	if (err && err != ERR_MEMORY)
 		conf_error_at(b->errors, p->section, "query", "%.*s",
 			      SLICE_PRINT(writer_slice(&why)));
+	conf->script = script;
 	return err;
 }
 

@@ -6,13 +6,19 @@
  *   state      what runs                            ends with
  *   IDLE       nothing                              begin()
  *   PREPARING  the statement is made known          RUNNING, or its error
- *   RUNNING    rows come, one result each           the errand's answer; once more at most
+ *   RUNNING    rows come, one result each           the next statement, or the errand's answer
+ *   UNDOING    a failed transaction's ROLLBACK      the errand's error; or all of it once more
  *   DRAINING   what nobody waits for, discarded     SETTLING or IDLE
  *   SETTLING   nothing; a cancelling is out         its home: IDLE, or closed when in doubt
  *
  * The server ends statements at statement_timeout; the timer here is for a
  * server that does not answer. All happens in work(), on top of the stack; after
  * a call upwards it returns, because the errand is gone and others may have come.
+ *
+ * A query of one statement is sent as it is, and is a transaction of its own. One of
+ * several is BEGIN, the statements, COMMIT, each sent when the one before has
+ * ended; rows are the last one's. When its errand leaves in the middle, the
+ * connection is closed and so the transaction undone.
  *
  * What counts is the end of the command, when the server says that it is ready
  * for the next: an error may still come behind the last row.
@@ -28,12 +34,8 @@ enum {
 	ROWS_TURN = 256, /* results in one go */
 	READS_TURN = 32, /* of the socket */
 	TLS_READS = 2, /* a record may be more than libpq reads at a time */
-	NAME_BYTES = 16,
-	CACHE_FIRST = 16,
 	NAMES_MAX = 4096, /* statements that a connection has been told of */
 };
-
-#define MARGIN_NS (2 * CLOCK_SEC) /* behind the server's own time-out */
 
 /* --- life ------------------------------------------------------------------------ */
 
@@ -204,100 +206,7 @@ on_timer(struct timer *t)
 	fail(c, ERR_TIMEOUT);
 }
 
-/* --- sending --------------------------------------------------------------------- */
-
-static struct slice
-write_name(const struct postgres_prepared *p, char memory[NAME_BYTES])
-{
-	struct writer w = writer_over(memory, NAME_BYTES - 1);
-
-	writer_char(&w, 'f');
-	writer_u64(&w, p->number);
-	memory[w.len] = '\0';
-	return writer_slice(&w);
-}
-
-static int
-make_room(struct postgres_conn *c, unsigned index)
-{
-	unsigned count = c->prepared_count ? c->prepared_count : CACHE_FIRST;
-	struct postgres_prepared *list;
-
-	if (index < c->prepared_count)
-		return 0;
-	while (count <= index)
-		count *= 2;
-	list = mem_grow(c->prepared, count * sizeof(*list));
-	if (!list)
-		return ERR_MEMORY;
-	while (c->prepared_count < count)
-		list[c->prepared_count++] = (struct postgres_prepared){ .text = NULL };
-	c->prepared = list;
-	return 0;
-}
-
-/* A command goes out: nothing is known of it yet. */
-static int
-expect(struct postgres_conn *c, enum postgres_state state)
-{
-	const struct database *d = c->share->postgres->database;
-	uint64_t ns = clock_after(d->conf->statement_timeout_ns, MARGIN_NS);
-	struct loop *l = loop_of(c);
-
-	c->state = state;
-	c->sqlstate[0] = '\0';
-	if (loop_set_timer(l, &c->timer, clock_after(loop_now(l), ns)) != 0)
-		log_debug("postgresql: no memory for a timer"); /* the run has its own */
-	/* What the socket does not take now, it asks for when it is ready. */
-	return PQflush(c->db) < 0 ? ERR_CLOSED : 0;
-}
-
-static int
-send_statement(struct postgres_conn *c)
-{
-	const struct postgres_errand *e = c->errand;
-	const struct sql_statement *s = &e->part->statement;
-	char name[NAME_BYTES];
-
-	write_name(&c->prepared[s->index], name);
-	if (!PQsendQueryPrepared(c->db, name, (int)s->params, e->value, NULL, NULL, 0) ||
-	    !PQsetSingleRowMode(c->db))
-		return ERR_CLOSED;
-	return expect(c, POSTGRES_RUNNING);
-}
-
-/* The name of a statement is never used for another, so the old one is only forgotten. */
-static int
-send_text(struct postgres_conn *c, struct postgres_prepared *p)
-{
-	char name[NAME_BYTES];
-
-	mem_free(&p->text);
-	p->text = mem_copy_text(c->errand->part->statement.text.at);
-	if (!p->text)
-		return ERR_MEMORY;
-	p->number = c->names++;
-	write_name(p, name);
-	count_add(c->share->env->counters, COUNTER_POSTGRES_PREPARED, 1);
-	if (!PQsendPrepare(c->db, name, p->text, 0, NULL))
-		return ERR_CLOSED;
-	return expect(c, POSTGRES_PREPARING);
-}
-
-static int
-send_what_is_next(struct postgres_conn *c)
-{
-	const struct sql_statement *s = &c->errand->part->statement;
-	int err = make_room(c, s->index);
-	struct postgres_prepared *p;
-
-	if (err)
-		return err;
-	p = &c->prepared[s->index];
-	if (p->text && strcmp(p->text, s->text.at) == 0)
-		return send_statement(c);
-	return send_text(c, p);
-}
+/* --- an attempt ------------------------------------------------------------------ */
 
 static void
 begin_attempt(struct postgres_conn *c)
@@ -310,9 +219,10 @@ begin_attempt(struct postgres_conn *c)
 	sql_rows_begin(&e->rows, e->part->shape, &e->output);
 	sql_rows_splice(&e->rows, e->part->json.at, (unsigned)e->part->json.count);
 	e->err = 0;
+	e->at = 0;
 	e->has_columns = false;
 	e->changed = 0;
-	err = send_what_is_next(c);
+	err = postgres_send_next(c);
 	if (err)
 		fail(c, err);
 }
@@ -356,23 +266,19 @@ has_state(const struct postgres_conn *c, const char *begin)
 	return slice_has_prefix(slice_of(c->sqlstate), slice_of(begin));
 }
 
-/* One more attempt may do: what the error says has not happened. */
+/* What the error says has not happened. */
 static bool
-may_repeat(const struct postgres_conn *c)
+is_repeatable(const struct postgres_conn *c)
 {
 	bool is_forgotten = has_state(c, "26000") || has_state(c, "0A000");
 
-	return !c->errand->is_again && PQtransactionStatus(c->db) == PQTRANS_IDLE &&
-	       (has_state(c, "40001") || has_state(c, "40P01") ||
-		(is_forgotten && c->state == POSTGRES_RUNNING));
+	return !c->errand->is_again && (has_state(c, "40001") || has_state(c, "40P01") ||
+					(is_forgotten && c->state == POSTGRES_RUNNING));
 }
 
 static void
 repeat(struct postgres_conn *c)
 {
-	/* The server has forgotten the statement, or what it selects from has changed. */
-	if (!has_state(c, "40"))
-		mem_free(&c->prepared[c->errand->part->statement.index].text);
 	c->errand->is_again = true;
 	count_add(c->share->env->counters, COUNTER_POSTGRES_REPEATED, 1);
 	begin_attempt(c);
@@ -419,25 +325,51 @@ postgres_conn_cancelled(struct postgres_conn *c, bool is_sure)
 		end_draining(c);
 }
 
+/* A command has failed: what it leaves is taken back first. */
+static void
+end_failed(struct postgres_conn *c)
+{
+	struct postgres_errand *e = c->errand;
+
+	if (c->state != POSTGRES_UNDOING) {
+		e->is_repeatable = is_repeatable(c);
+		/* The server has forgotten it, does not take it, or what it selects from has
+		 * changed. */
+		if (c->state == POSTGRES_PREPARING || !has_state(c, "40"))
+			postgres_send_forget(c);
+		if (PQtransactionStatus(c->db) != PQTRANS_IDLE) {
+			if (postgres_send_rollback(c) != 0)
+				fail(c, ERR_CLOSED);
+			return;
+		}
+	}
+	if (e->is_repeatable && PQtransactionStatus(c->db) == PQTRANS_IDLE)
+		repeat(c);
+	else
+		finish(c);
+}
+
 static void
 end_command(struct postgres_conn *c)
 {
+	struct postgres_errand *e = c->errand;
+	int err;
+
 	if (c->state == POSTGRES_DRAINING) {
 		end_draining(c);
 		return;
 	}
-	if (c->errand->err && may_repeat(c)) {
-		repeat(c);
+	if (e->err) {
+		end_failed(c);
 		return;
 	}
-	if (c->state == POSTGRES_PREPARING && !c->errand->err) {
-		if (send_statement(c) != 0)
-			fail(c, ERR_CLOSED);
+	if (c->state == POSTGRES_RUNNING && ++e->at == postgres_send_count(e)) {
+		finish(c);
 		return;
 	}
-	if (c->state == POSTGRES_PREPARING)
-		mem_free(&c->prepared[c->errand->part->statement.index].text);
-	finish(c);
+	err = c->state == POSTGRES_PREPARING ? postgres_send_statement(c) : postgres_send_next(c);
+	if (err)
+		fail(c, err);
 }
 
 /* --- results --------------------------------------------------------------------- */
@@ -487,12 +419,12 @@ take_result(struct postgres_conn *c, PGresult *r)
 	if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) {
 		note_error(c, r);
 	} else if (status == PGRES_SINGLE_TUPLE || status == PGRES_TUPLES_OK) {
-		if (e)
+		if (e && postgres_send_is_last(e)) {
 			postgres_rows_put(&e->rows, r);
-		if (e)
 			e->has_columns = true;
+		}
 	} else if (status == PGRES_COMMAND_OK) {
-		if (e && c->state == POSTGRES_RUNNING)
+		if (e && c->state == POSTGRES_RUNNING && postgres_send_is_last(e))
 			take_changed(e, r);
 	} else {
 		return false;

@@ -15,6 +15,7 @@
  *   sql_postgres_open.c    connections opened, by a thread that may block
  *   sql_postgres_share.c   a worker's share: waiting, which conn is next, opening more
  *   sql_postgres_conn.c    one connection on the loop: a statement, its results, its end
+ *   sql_postgres_send.c    what it sends: statements prepared once, transactions
  *   sql_postgres_cancel.c  a statement that nobody waits for is cancelled
  *   sql_postgres_rows.c    rows and errors of libpq as ours
  *
@@ -56,6 +57,7 @@ struct postgres {
 	struct quota
 	    *quota; /* counted: shared with the site before, when the options are the same */
 	struct pool *pool; /* borrowed: of what blocks */
+	unsigned steps; /* of all parts so far */
 	const char *limit; /* "database.NAME.max_queue" */
 	const char *serialization; /* "database.NAME.serialization" */
 	struct pg_conn
@@ -94,15 +96,19 @@ struct postgres_errand {
 	uint64_t begun_ns;
 	uint64_t changed;
 	const char *conflict;
+	unsigned at; /* in the sequence of what it sends: see sql_postgres_conn.c */
 	int err; /* of the statement, or of a stillborn one */
 	bool has_columns;
 	bool is_again; /* the second and last attempt */
+	bool is_repeatable; /* of err: one more attempt may do */
 };
 
 enum postgres_state {
 	POSTGRES_IDLE,
 	POSTGRES_PREPARING, /* then RUNNING */
-	POSTGRES_RUNNING, /* then IDLE, or RUNNING once more */
+	POSTGRES_RUNNING, /* then the next of its statements, UNDOING or IDLE */
+	POSTGRES_UNDOING, /* a transaction that has failed is rolled back; then IDLE, or once more
+			   */
 	POSTGRES_DRAINING, /* nobody waits for what comes any more; then SETTLING or IDLE */
 	POSTGRES_SETTLING, /* its cancelling is not home yet; then IDLE */
 	POSTGRES_CLOSED, /* from any; freed at the end of the turn */
@@ -140,15 +146,25 @@ bool postgres_url_has_secret(struct slice raw);
 
 /* --- sql_postgres_text.c --------------------------------------------------------- */
 
-struct postgres_text {
+/* A statement of a query. */
+struct postgres_step {
 	struct slice text; /* NUL-terminated */
-	const struct slice *param; /* without colons; $1 first */
+	struct slice verb; /* its first word */
+	const unsigned *param; /* which of the query's parameters $1, $2, ... are */
 	unsigned params;
-	struct slice verb; /* the first word */
+	unsigned index; /* within the database of its site: place in the caches of connections */
+};
+
+/* part->conf->script: all that a query says. Several statements are one transaction. */
+struct postgres_script {
+	struct postgres_step *step;
+	unsigned steps;
+	const struct slice *param; /* names without colons */
+	unsigned params;
 };
 
 /* Of the arena. ERR_MEMORY; ERR_SYNTAX: `why` holds the reason. */
-int postgres_text_read(struct postgres_text *t, struct slice query, struct arena *a,
+int postgres_text_read(struct postgres_script *t, struct slice query, struct arena *a,
 		       struct writer *why) MUST_CHECK;
 
 /* --- sql_postgres_open.c --------------------------------------------------------- */
@@ -208,6 +224,21 @@ void postgres_conn_close(struct postgres_conn *c);
 void postgres_conn_free(struct postgres_conn *c);
 /* Its cancelling has come home. */
 void postgres_conn_cancelled(struct postgres_conn *c, bool is_sure);
+
+/* --- sql_postgres_send.c --------------------------------------------------------- */
+
+/* For sql_postgres_conn.c, of a conn with an errand: ERR_MEMORY, or ERR_CLOSED: the connection is
+ * lost. What the errand->at-th command is; its statement perhaps has to be made known first. */
+int postgres_send_next(struct postgres_conn *c) MUST_CHECK;
+/* After that: the statement, with its values. */
+int postgres_send_statement(struct postgres_conn *c) MUST_CHECK;
+int postgres_send_rollback(struct postgres_conn *c) MUST_CHECK;
+/* The statement is not known to the server any more. */
+void postgres_send_forget(struct postgres_conn *c);
+/* Of how many commands the query is. */
+unsigned postgres_send_count(const struct postgres_errand *e);
+/* It is its last statement that runs. */
+bool postgres_send_is_last(const struct postgres_errand *e);
 
 /* --- sql_postgres_cancel.c ------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /*
- * The text of a statement for PostgreSQL: :name becomes $n, the same name the
- * same n. Quotes, dollar quotes, comments and :: are passed over as the server
- * reads them (its documentation, "Lexical Structure"); what never ends runs to
+ * The text of a query for PostgreSQL, cut into its statements: :name becomes $n,
+ * in each statement the same name the same n. Quotes, dollar quotes, comments and :: are passed
+ * over as the server reads them (its documentation, "Lexical Structure"); what never ends runs to
  * the end of the text, and the server says so. Pure functions; builder thread.
  */
 #include "source/sql_postgres_priv.h"
@@ -10,9 +10,14 @@ struct reading {
 	struct slice in;
 	size_t at; /* what was not read yet begins there */
 	struct writer out;
-	struct slice *param;
+	struct slice *param; /* names, of all statements */
 	unsigned params;
-	struct slice verb;
+	unsigned *number; /* of the names, by $n; of one statement behind those of the other */
+	size_t numbers, first_number;
+	size_t begin; /* of the statement, in out */
+	struct slice verb; /* its first word */
+	struct postgres_step *step;
+	unsigned steps;
 };
 
 static char
@@ -120,7 +125,7 @@ copy_word(struct reading *r)
 }
 
 static unsigned
-number_of(struct reading *r, struct slice name)
+index_of(struct reading *r, struct slice name)
 {
 	unsigned i = 0;
 
@@ -128,7 +133,40 @@ number_of(struct reading *r, struct slice name)
 		i++;
 	if (i == r->params)
 		r->param[r->params++] = name;
-	return i + 1;
+	return i;
+}
+
+/* In the statement that is being read. */
+static size_t
+number_of(struct reading *r, struct slice name)
+{
+	unsigned index = index_of(r, name);
+	size_t i = r->first_number;
+
+	while (i < r->numbers && r->number[i] != index)
+		i++;
+	if (i == r->numbers)
+		r->number[r->numbers++] = index;
+	return i - r->first_number + 1;
+}
+
+/* What has no word in it is no statement. */
+static void
+end_step(struct reading *r)
+{
+	r->at++; /* past the semicolon, or the end */
+	if (r->verb.len > 0) {
+		r->step[r->steps++] = (struct postgres_step){
+			.text = slice_make(r->out.at + r->begin, r->out.len - r->begin),
+			.verb = r->verb,
+			.param = r->number + r->first_number,
+			.params = (unsigned)(r->numbers - r->first_number),
+		};
+		writer_char(&r->out, '\0');
+	}
+	r->verb = SLICE("");
+	r->begin = r->out.len;
+	r->first_number = r->numbers;
 }
 
 static void
@@ -178,46 +216,49 @@ read_some(struct reading *r, struct writer *why)
 		read_param(r);
 	else if (is_word_byte(c))
 		copy_word(r);
+	else if (c == ';')
+		end_step(r);
 	else
 		copy(r, 1);
 	return 0;
 }
 
 static size_t
-count_colons(struct slice s)
+count_bytes(struct slice s, char c)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < s.len; i++)
-		count += s.at[i] == ':';
+		count += s.at[i] == c;
 	return count;
 }
 
 int
-postgres_text_read(struct postgres_text *t, struct slice query, struct arena *a, struct writer *why)
+postgres_text_read(struct postgres_script *t, struct slice query, struct arena *a,
+		   struct writer *why)
 {
 	/* A parameter is two bytes at least, and its number has fewer digits than there are
 	 * parameters before it. */
-	size_t bytes = query.len * 2 + count_colons(query) + 1;
+	size_t colons = count_bytes(query, ':'), bytes = query.len * 2 + colons + 1;
 	struct reading r = { .in = query };
 	char *memory = arena_alloc(a, bytes);
 
-	r.param = arena_zalloc(a, count_colons(query) + 1, sizeof(*r.param));
-	if (!memory || !r.param)
+	r.param = arena_zalloc(a, colons + 1, sizeof(*r.param));
+	r.number = arena_zalloc(a, colons + 1, sizeof(*r.number));
+	r.step = arena_zalloc(a, count_bytes(query, ';') + 1, sizeof(*r.step));
+	if (!memory || !r.param || !r.number || !r.step)
 		return ERR_MEMORY;
-	r.out = writer_over(memory, bytes - 1);
+	r.out = writer_over(memory, bytes);
 	while (r.at < query.len) {
 		if (read_some(&r, why) != 0)
 			return ERR_SYNTAX;
 	}
-	if (r.out.is_full)
-		return ERR_MEMORY;
-	memory[r.out.len] = '\0';
-	*t = (struct postgres_text){
-		.text = writer_slice(&r.out),
+	end_step(&r);
+	*t = (struct postgres_script){
+		.step = r.step,
+		.steps = r.steps,
 		.param = r.param,
 		.params = r.params,
-		.verb = r.verb,
 	};
-	return 0;
+	return r.out.is_full ? ERR_MEMORY : 0;
 }

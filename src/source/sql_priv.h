@@ -28,6 +28,7 @@ struct database_conf {
 };
 
 struct postgres;
+struct postgres_script;
 
 /* source->state. */
 struct database {
@@ -50,6 +51,7 @@ struct sql_part {
 	struct conf_list json; /* names of columns */
 	struct sql_statement statement;
 	struct cost *cost; /* of sql_pool.c; borrowed from the pool; or NULL */
+	const struct postgres_script *script; /* of sql_postgres.c */
 	unsigned first_value; /* of statement.params in a row, in q->value[] */
 };
 

@@ -110,6 +110,32 @@ match = POST /order/{user}
 source = sql shop
 query = INSERT INTO orders (user_id, total) VALUES (:user, 1)
 rows = count
+[route both]
+match = POST /both/{user}
+source = sql shop
+query = INSERT INTO orders (user_id, total) VALUES (:user, :total);
+	UPDATE users SET age = age + :years WHERE id = :user;
+	SELECT u.id, u.age, o.total FROM users u JOIN orders o ON o.user_id = u.id AND o.total = :total WHERE u.id = :user
+bind.total = {body.total}
+bind.years = {body.years}
+rows = object
+[route torn]
+match = POST /torn
+[subrequest torn.a]
+source = sql shop
+query = INSERT INTO changing VALUES (7); SELECT pg_sleep(50)
+optional = yes
+timeout = 200ms
+[subrequest torn.b]
+source = sql shop
+query = INSERT INTO changing VALUES (8); SELECT repeat('x', 1000) FROM generate_series(1, 10000)
+optional = yes
+max_result = 10k
+[route twice]
+match = POST /twice
+source = sql shop
+query = INSERT INTO changing VALUES (9); SELECT flaky()
+rows = value
 [route json]
 match = POST /json
 source = sql shop
@@ -292,6 +318,48 @@ def test_a_rule_that_holds_a_change_is_a_conflict(shop, path, body, word):
 def test_a_database_for_reading_is_not_written(shop, server):
     assert shop.ask("/write", method="POST", body=b"").status == 502
     assert server.sql("SELECT count(*) FROM changing") == "1"
+
+
+# --- several statements -------------------------------------------------------------------------
+
+
+def test_several_statements_are_one_transaction(shop, server):
+    age = int(server.sql("SELECT age FROM users WHERE id = 3"))
+    body = json.dumps({"total": 7.25, "years": 2}).encode()
+    assert shop.json("/both/3", method="POST", body=body) == {"id": 3, "age": age + 2, "total": 7.25}
+    assert server.sql("SELECT age FROM users WHERE id = 3") == str(age + 2)
+
+
+@pytest.mark.parametrize("user, body, status", [
+    ("3", {"total": 1, "years": "x"}, 422),
+    ("99", {"total": 1, "years": 1}, 409),
+    ("3", {"total": 1, "years": 2147483647}, 422),
+    ("3", {"total": 1e20, "years": 1}, 422),
+])
+def test_what_fails_one_of_them_takes_all_back(shop, server, user, body, status):
+    before = server.sql("SELECT count(*), (SELECT sum(age) FROM users) FROM orders")
+    told = shop.counted("connections_opened_total")
+    for _ in range(4):
+        assert shop.ask("/both/" + user, method="POST", body=json.dumps(body).encode()).status == status
+    assert server.sql("SELECT count(*), (SELECT sum(age) FROM users) FROM orders") == before
+    # Their connections have been brought in order, and go on.
+    assert shop.counted("connections_opened_total") <= told + 2
+    assert server.connections("AND state LIKE 'idle in transaction%'") == 0
+
+
+def test_who_leaves_in_the_middle_takes_all_back(shop, server):
+    r = shop.json("/torn", method="POST", body=b"")
+    assert r == {"a": None, "b": None}
+    wait_until(lambda: server.connections("AND (state = 'active' OR state LIKE '%transaction%')") == 0,
+               what="the end of the statements")
+    assert server.sql("SELECT count(*) FROM changing WHERE a IN (7, 8)") == "0"
+
+
+def test_a_transaction_that_is_repeated_is_done_once(shop, server):
+    server.sql("SELECT setval('tries', 100)")
+    assert shop.json("/twice", method="POST", body=b"") == 5
+    assert server.sql("SELECT count(*) FROM changing WHERE a = 9") == "1"
+    server.sql("DELETE FROM changing WHERE a = 9")
 
 
 # --- statements -----------------------------------------------------------------------------------
@@ -529,7 +597,10 @@ QUERIES = [
      "connection serves other requests too"),
     ("BEGIN", 'not "BEGIN": its connection serves'),
     ("/* x */ set search_path = a", 'not "set": its connection serves'),
-    ("SELECT 1; SELECT 2", "cannot insert multiple commands into a prepared statement"),
+    ("SELECT 1; SELECT nothing", 'column "nothing" does not exist'),
+    ("SELECT nothing; SELECT 1", 'column "nothing" does not exist'),
+    ("SELECT 1; COMMIT", 'not "COMMIT": its connection serves'),
+    ("-- nothing", "there is no statement in it"),
     ("SELECT 1 AS a, 2 AS a", 'two columns bear the name "a"; rename one with AS'),
     ("SELECT $1::int", "parameters are written as :name, not as $1"),
     ("SELECT 'a", "unterminated quoted string"),

@@ -31,16 +31,27 @@ tear_down(void)
 	store_fini(&store);
 }
 
-static struct postgres_text
-read_text(const char *query)
+static struct postgres_script
+read_script(const char *query)
 {
 	struct writer why = writer_over(why_text, sizeof(why_text) - 1);
-	struct postgres_text t;
+	struct postgres_script t;
 	int err = postgres_text_read(&t, slice_of(query), &arena, &why);
 
 	why_text[why.len] = '\0';
 	ck_assert_msg(err == 0, "%s: %s", query, why_text);
 	return t;
+}
+
+/* Of one statement. */
+static struct postgres_step
+read_step(const char *query)
+{
+	struct postgres_script t = read_script(query);
+
+	ck_assert_uint_eq(t.steps, 1);
+	ck_assert_uint_eq(t.step[0].params, t.params);
+	return t.step[0];
 }
 
 /* query, what becomes of it, how many parameters. */
@@ -77,7 +88,7 @@ static const struct {
 
 START_TEST(names_are_parameters_where_the_server_reads_one)
 {
-	struct postgres_text t = read_text(texts[_i].query);
+	struct postgres_step t = read_step(texts[_i].query);
 
 	ck_assert_str_eq(t.text.at, texts[_i].text);
 	ck_assert_uint_eq(t.text.len, strlen(texts[_i].text));
@@ -87,7 +98,7 @@ END_TEST
 
 START_TEST(names_stand_in_the_order_of_their_numbers)
 {
-	struct postgres_text t = read_text("SELECT :b + :a * :b - :c9");
+	struct postgres_script t = read_script("SELECT :b + :a * :b - :c9");
 
 	ck_assert_uint_eq(t.params, 3);
 	ck_assert(slice_eq(t.param[0], SLICE("b")));
@@ -100,7 +111,7 @@ START_TEST(many_parameters_fit)
 {
 	char query[12000];
 	struct writer w = writer_over(query, sizeof(query) - 1);
-	struct postgres_text t;
+	struct postgres_step t;
 
 	writer_text(&w, "SELECT 0");
 	for (char a = 'a'; a <= 'z'; a++) {
@@ -110,7 +121,7 @@ START_TEST(many_parameters_fit)
 	for (unsigned i = 0; i < 500; i++)
 		writer_text(&w, "+:zz");
 	query[w.len] = '\0';
-	t = read_text(query);
+	t = read_step(query);
 	ck_assert_uint_eq(t.params, 26 * 26);
 	ck_assert_str_eq(t.text.at + t.text.len - 9, "$676+$676");
 }
@@ -119,7 +130,7 @@ END_TEST
 START_TEST(numbered_parameters_are_refused)
 {
 	struct writer why = writer_over(why_text, sizeof(why_text) - 1);
-	struct postgres_text t;
+	struct postgres_script t;
 
 	ck_assert_int_eq(postgres_text_read(&t, SLICE("SELECT $1"), &arena, &why), ERR_SYNTAX);
 	why_text[why.len] = '\0';
@@ -129,8 +140,30 @@ END_TEST
 
 START_TEST(the_first_word_is_found_behind_comments_and_parentheses)
 {
-	ck_assert(slice_eq(read_text("-- x\n /* begin */ ((Select 1))").verb, SLICE("Select")));
-	ck_assert(slice_eq(read_text("\n").verb, SLICE("")));
+	ck_assert(slice_eq(read_step("-- x\n /* begin */ ((Select 1))").verb, SLICE("Select")));
+	ck_assert_uint_eq(read_script("\n").steps, 0);
+}
+END_TEST
+
+START_TEST(statements_are_cut_apart_and_number_their_own_parameters)
+{
+	struct postgres_script t =
+	    read_script("INSERT INTO a VALUES (:x, ';'); -- ;\n UPDATE b SET c = :y, d = :x;\n"
+			"; SELECT $$;$$, :y -- the end\n ; ");
+
+	ck_assert_uint_eq(t.steps, 3);
+	ck_assert_uint_eq(t.params, 2);
+	ck_assert(slice_eq(t.param[0], SLICE("x")));
+	ck_assert_str_eq(t.step[0].text.at, "INSERT INTO a VALUES ($1, ';')");
+	ck_assert_uint_eq(t.step[0].params, 1);
+	ck_assert(slice_eq(t.step[1].verb, SLICE("UPDATE")));
+	ck_assert_str_eq(t.step[1].text.at, " -- ;\n UPDATE b SET c = $1, d = $2");
+	ck_assert_uint_eq(t.step[1].params, 2);
+	ck_assert_uint_eq(t.step[1].param[0], 1);
+	ck_assert_uint_eq(t.step[1].param[1], 0);
+	ck_assert_uint_eq(t.step[2].params, 1);
+	ck_assert_uint_eq(t.step[2].param[0], 1);
+	ck_assert_uint_eq(read_script(" ; ;-- x\n").steps, 0);
 }
 END_TEST
 
@@ -179,6 +212,7 @@ suite_source_sql_postgres(void)
 	tcase_add_test(t, many_parameters_fit);
 	tcase_add_test(t, numbered_parameters_are_refused);
 	tcase_add_test(t, the_first_word_is_found_behind_comments_and_parentheses);
+	tcase_add_test(t, statements_are_cut_apart_and_number_their_own_parameters);
 	tcase_add_loop_test(t, a_secret_in_a_url_is_seen, 0, (int)(sizeof(urls) / sizeof(urls[0])));
 	suite_add_tcase(s, t);
 	return s;
