@@ -1,5 +1,5 @@
 /*
- * Compute jobs of your own for forebayd, as a shared object: a module. It
+ * Compute jobs and flows of your own for forebayd, as a shared object: a module. It
  * includes this header alone and links to nothing of the server's; what it asks
  * of the server goes through a table of functions that every call brings along.
  * forebay-module(7) has the whole contract, an example and how to build it.
@@ -136,6 +136,50 @@ struct forebay_host {
 	void (*refuse)(struct forebay_setup *s, const char *format, va_list list);
 };
 
+/* --- flows ---------------------------------------------------------------------------
+ *
+ * A flow answers the requests of a route in place of a join: straight-line code that calls the
+ * route's parts and waits for them. It runs on a thread that serves other requests meanwhile, on
+ * a stack of 64 KiB of its own, and gives the thread away only where it waits: what computes
+ * for milliseconds belongs into a job, what blocks into neither. */
+
+struct forebay_flow_host;
+
+/* One run of a flow. All of it ends when run() returns. */
+struct forebay_flow {
+	size_t size; /* bytes of this struct in the server that runs */
+	const struct forebay_flow_host *host;
+	const void *params; /* the flow's struct, from the [route] section; read-only */
+	void *module; /* what init() set; shared by all threads */
+	uint64_t deadline_ns; /* of CLOCK_MONOTONIC, in nanoseconds; UINT64_MAX: none */
+};
+
+enum forebay_wait { FOREBAY_ALL = 0, FOREBAY_ANY = 1 };
+
+/* Use the functions below instead. */
+struct forebay_flow_host {
+	size_t size; /* bytes of this struct in the server that runs */
+	const char *version; /* of the server */
+	struct forebay_bytes (*get)(struct forebay_flow *f, const char *name);
+	int (*set)(struct forebay_flow *f, const char *name, struct forebay_bytes value);
+	int (*wait)(struct forebay_flow *f, const char *const *parts, size_t count, int how);
+	int (*sleep)(struct forebay_flow *f, uint64_t ns);
+	int (*part_status)(struct forebay_flow *f, const char *part);
+	struct forebay_bytes (*part_body)(struct forebay_flow *f, const char *part);
+	struct forebay_bytes (*find)(struct forebay_flow *f, struct forebay_bytes json,
+				     const char *path);
+	struct forebay_bytes (*text)(struct forebay_flow *f, struct forebay_bytes json);
+	int (*answer)(struct forebay_flow *f, int status, const char *type);
+	int (*set_field)(struct forebay_flow *f, const char *name, const char *value);
+	int (*put)(struct forebay_flow *f, const void *at, size_t len);
+	int (*format)(struct forebay_flow *f, const char *format, va_list list);
+	int (*put_string)(struct forebay_flow *f, struct forebay_bytes text);
+	int (*put_part)(struct forebay_flow *f, const char *part);
+	void *(*alloc)(struct forebay_flow *f, size_t bytes);
+	uint64_t (*time_left)(struct forebay_flow *f);
+	void (*fail)(struct forebay_flow *f, const char *format, va_list list);
+};
+
 /* --- what a module exports ---------------------------------------------------------- */
 
 /* What is known of a run before it is let in. */
@@ -177,6 +221,27 @@ enum forebay_flag {
 		.name = NULL                                                                       \
 	}
 
+struct forebay_flow_type {
+	const char *name; /* flow = NAME; of one module alone */
+	const char *help; /* half a sentence: what it does */
+	const struct forebay_param
+	    *params; /* keys of the [route] section; no templates; NULL: none */
+	size_t params_size; /* bytes of the struct that they fill; at most 4096 */
+	/* What forebay_get() may ask for: names of variables as in templates, such as "query.page"
+	 * or "user.email", at most 64. Ends with NULL; or NULL. */
+	const char *const *reads;
+	/* The parts that it calls, all of which the route must declare; at most 64. Ends with
+	 * NULL; or NULL: it calls what it likes. */
+	const char *const *calls;
+	/* On a thread that serves requests. Returns 0 or enum forebay_result. */
+	int (*run)(struct forebay_flow *f);
+};
+
+#define FOREBAY_FLOWS_END                                                                          \
+	{                                                                                          \
+		.name = NULL                                                                       \
+	}
+
 struct forebay_module {
 	uint32_t abi, size, job_size, param_size; /* FOREBAY_MODULE_HEAD */
 	const char *name; /* for messages: a-z, then a-z 0-9 _ - */
@@ -188,9 +253,14 @@ struct forebay_module {
 	int (*init)(struct forebay_setup *s);
 	/* Once after an init() that returned 0, when no job runs or will run. */
 	void (*fini)(void *module);
-	const struct forebay_job *jobs; /* ends with FOREBAY_JOBS_END */
+	const struct forebay_job *jobs; /* ends with FOREBAY_JOBS_END; NULL: none */
 	uint32_t flags; /* enum forebay_flag */
+	const struct forebay_flow_type *flows; /* FOREBAY_FLOWS */
+	uint32_t flow_size;
 };
+
+/* In the table, behind jobs: FOREBAY_FLOWS(flows), of a list that ends with FOREBAY_FLOWS_END. */
+#define FOREBAY_FLOWS(list) .flows = (list), .flow_size = sizeof(struct forebay_flow_type)
 
 #define FOREBAY_MODULE_HEAD                                                                        \
 	.abi = FOREBAY_MODULE_ABI, .size = sizeof(struct forebay_module),                          \
@@ -308,6 +378,185 @@ forebay_refuse(struct forebay_setup *s, const char *format, ...)
 
 	va_start(list, format);
 	s->host->refuse(s, format, list);
+	va_end(list);
+	return FOREBAY_FAILED;
+}
+
+/* --- for a flow's run() ---------------------------------------------------------------
+ *
+ * When the client has gone or the deadline has passed, what waits returns FOREBAY_CANCELLED, at
+ * once and from then on: free what is yours, and return. */
+
+/* A value of the request or of a part that has ended, by a name of the flow's `reads`; at is NULL
+ * when there is none. */
+static inline struct forebay_bytes
+forebay_get(struct forebay_flow *f, const char *name)
+{
+	return f->host->get(f, name);
+}
+
+/* {flow.NAME} in the parts that are called from now on; copied. FOREBAY_ARGUMENT: none uses it. */
+static inline int
+forebay_set(struct forebay_flow *f, const char *name, struct forebay_bytes value)
+{
+	return f->host->set(f, name, value);
+}
+
+/* Starts a part and waits for its end. 0: it has a result, its own or its fallback, or may do
+ * without; FOREBAY_FAILED: the part has failed: return that, and the client is answered as when a
+ * part of a join fails, or go on without it; FOREBAY_CANCELLED; FOREBAY_ARGUMENT: the route has no
+ * such part, or it was called before. */
+static inline int
+forebay_call(struct forebay_flow *f, const char *part)
+{
+	return f->host->wait(f, &part, 1, FOREBAY_ALL);
+}
+
+/* The same of several at once, which are admitted as one: forebay_all(f, "user", "orders", NULL).
+ * When one has failed that is not optional, the others are cancelled. At most 64. */
+__attribute__((sentinel)) static inline int
+forebay_all(struct forebay_flow *f, const char *part, ...)
+{
+	const char *parts[65];
+	size_t count = 0;
+	va_list list;
+
+	va_start(list, part);
+	for (; part && count < 65; part = va_arg(list, const char *))
+		parts[count++] = part;
+	va_end(list);
+	return f->host->wait(f, parts, count, FOREBAY_ALL);
+}
+
+/* Until the first of them has succeeded; the others are cancelled. Its place among them, from 0;
+ * FOREBAY_FAILED: none did. */
+__attribute__((sentinel)) static inline int
+forebay_any(struct forebay_flow *f, const char *part, ...)
+{
+	const char *parts[65];
+	size_t count = 0;
+	va_list list;
+
+	va_start(list, part);
+	for (; part && count < 65; part = va_arg(list, const char *))
+		parts[count++] = part;
+	va_end(list);
+	return f->host->wait(f, parts, count, FOREBAY_ANY);
+}
+
+/* The same, of a list that is made at run time; `how` is FOREBAY_ALL or FOREBAY_ANY. */
+static inline int
+forebay_wait(struct forebay_flow *f, const char *const *parts, size_t count, int how)
+{
+	return f->host->wait(f, parts, count, how);
+}
+
+/* 0, or FOREBAY_CANCELLED. The deadline may come first. */
+static inline int
+forebay_sleep(struct forebay_flow *f, uint64_t ns)
+{
+	return f->host->sleep(f, ns);
+}
+
+/* Of a part that has ended: its status; 0 when none came. */
+static inline int
+forebay_part_status(struct forebay_flow *f, const char *part)
+{
+	return f->host->part_status(f, part);
+}
+
+/* Its result, or its fallback; at is NULL when there is neither. */
+static inline struct forebay_bytes
+forebay_part_body(struct forebay_flow *f, const char *part)
+{
+	return f->host->part_body(f, part);
+}
+
+/* What a path such as "items.0.price" leads to in a JSON text, as it stands there; at is NULL when
+ * there is no such value. */
+static inline struct forebay_bytes
+forebay_find(struct forebay_flow *f, struct forebay_bytes json, const char *path)
+{
+	return f->host->find(f, json, path);
+}
+
+/* A value that forebay_find() found, as text: a string without quotes and escapes, any other as it
+ * stands; at is NULL for null. */
+static inline struct forebay_bytes
+forebay_text(struct forebay_flow *f, struct forebay_bytes json)
+{
+	return f->host->text(f, json);
+}
+
+/* Status and media type of the answer; else 200 and application/json. type may be NULL. */
+static inline int
+forebay_answer(struct forebay_flow *f, int status, const char *type)
+{
+	return f->host->answer(f, status, type);
+}
+
+/* As forebay_set_field(). */
+static inline int
+forebay_answer_field(struct forebay_flow *f, const char *name, const char *value)
+{
+	return f->host->set_field(f, name, value);
+}
+
+/* These append to the answer's body. 0, FOREBAY_TOO_LARGE or FOREBAY_NO_MEMORY; after an error
+ * nothing more is taken and the flow has failed, so that one need not look. */
+static inline int
+forebay_put(struct forebay_flow *f, const void *at, size_t len)
+{
+	return f->host->put(f, at, len);
+}
+
+__attribute__((format(printf, 2, 3))) static inline int
+forebay_putf(struct forebay_flow *f, const char *format, ...)
+{
+	va_list list;
+	int err;
+
+	va_start(list, format);
+	err = f->host->format(f, format, list);
+	va_end(list);
+	return err;
+}
+
+/* A text as a JSON string, in quotes. */
+static inline int
+forebay_put_string(struct forebay_flow *f, struct forebay_bytes text)
+{
+	return f->host->put_string(f, text);
+}
+
+/* The result of a part as JSON, which is not copied; its fallback, or null, when it has none. */
+static inline int
+forebay_put_part(struct forebay_flow *f, const char *part)
+{
+	return f->host->put_part(f, part);
+}
+
+/* Memory that is gone after the run: as forebay_alloc(). */
+static inline void *
+forebay_flow_alloc(struct forebay_flow *f, size_t bytes)
+{
+	return f->host->alloc(f, bytes);
+}
+
+static inline uint64_t
+forebay_flow_time_left(struct forebay_flow *f)
+{
+	return f->host->time_left(f);
+}
+
+/* return forebay_flow_fail(f, "..."): as forebay_fail(). The answer is 500. */
+__attribute__((format(printf, 2, 3))) static inline int
+forebay_flow_fail(struct forebay_flow *f, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	f->host->fail(f, format, list);
 	va_end(list);
 	return FOREBAY_FAILED;
 }

@@ -36,8 +36,8 @@ host_call_of(struct forebay_call *c)
 
 /* --- results ---------------------------------------------------------------------- */
 
-static int
-result_of(int err)
+int
+host_result(int err)
 {
 	switch (err) {
 	case 0:
@@ -49,6 +49,8 @@ result_of(int err)
 		return FOREBAY_NO_MEMORY;
 	case ERR_ARGUMENT:
 		return FOREBAY_ARGUMENT;
+	case ERR_CANCELLED:
+		return FOREBAY_CANCELLED;
 	default:
 		return FOREBAY_FAILED;
 	}
@@ -89,7 +91,7 @@ write_bytes(struct forebay_call *c, const void *at, size_t len)
 
 	h->room = 0; /* it may have moved */
 	buffer_put(b, slice_make(at, len));
-	return result_of(b->err);
+	return host_result(b->err);
 }
 
 /* As the output's own errors: it stays, and fails the run. */
@@ -100,7 +102,7 @@ fail_output(struct forebay_call *c, int err)
 
 	if (!b->err)
 		b->err = err;
-	return result_of(b->err);
+	return host_result(b->err);
 }
 
 static void *
@@ -127,7 +129,7 @@ take_room(struct forebay_call *c, size_t bytes)
 	w.is_full = bytes > h->room;
 	h->room = 0;
 	buffer_wrote(h->job_call->output, &w);
-	return result_of(h->job_call->output->err);
+	return host_result(h->job_call->output->err);
 }
 
 /* What does not fit into a line is formatted again, into memory that is large enough. */
@@ -170,7 +172,7 @@ set_field(struct forebay_call *c, const char *name, const char *value)
 {
 	struct heading **heading = &host_call_of(c)->job_call->heading;
 
-	return name && value ? result_of(heading_set(heading, slice_of(name), slice_of(value)))
+	return name && value ? host_result(heading_set(heading, slice_of(name), slice_of(value)))
 			     : FOREBAY_ARGUMENT;
 }
 
@@ -193,8 +195,8 @@ time_left(struct forebay_call *c)
 }
 
 /* The last one counts. */
-__attribute__((format(printf, 2, 0))) static void
-write_why(struct writer *why, const char *format, va_list list)
+void
+host_write_why(struct writer *why, const char *format, va_list list)
 {
 	int len = vsnprintf(why->at, why->cap, format, list);
 
@@ -204,13 +206,13 @@ write_why(struct writer *why, const char *format, va_list list)
 __attribute__((format(printf, 2, 0))) static void
 fail_call(struct forebay_call *c, const char *format, va_list list)
 {
-	write_why(&host_call_of(c)->why, format, list);
+	host_write_why(&host_call_of(c)->why, format, list);
 }
 
 __attribute__((format(printf, 2, 0))) static void
 refuse_setup(struct forebay_setup *s, const char *format, va_list list)
 {
-	write_why(CONTAINER_OF(s, struct host_setup, setup)->why, format, list);
+	host_write_why(CONTAINER_OF(s, struct host_setup, setup)->why, format, list);
 }
 
 const struct forebay_host host_table = {

@@ -19,7 +19,8 @@ const struct conf_key module_keys[] = {
 	{ "path", CONF_TEXT, CONF_FIELD(struct module_conf, path), .flags = CONF_REQUIRED,
 	  .help = "the shared object; a relative one is in the folder of modules" },
 	{ "scratch", CONF_SIZE, CONF_FIELD(struct module_conf, scratch), .def = "16m",
-	  .max = INT64_C(1) << 40, .help = "scratch memory that one run of a job may take" },
+	  .max = INT64_C(1) << 40,
+	  .help = "scratch memory that one run of a job or a flow may take" },
 	{ "isolate", CONF_WORD, CONF_FIELD(struct module_conf, isolation), .def = "module",
 	  .words = isolations,
 	  .help =
@@ -141,7 +142,7 @@ count_texts(const struct conf_key *keys)
 int
 module_make_jobs(struct module *m, struct arena *a)
 {
-	m->jobs = arena_zalloc(a, m->table.job_count, sizeof(*m->jobs));
+	m->jobs = arena_zalloc(a, m->table.job_count + 1, sizeof(*m->jobs));
 	if (!m->jobs)
 		return ERR_MEMORY;
 	for (unsigned i = 0; i < m->table.job_count; i++) {
@@ -180,6 +181,30 @@ isolate(struct module *m, const struct module_options *o, struct arena *a)
 	for (unsigned i = 0; i < m->table.job_count; i++)
 		m->jobs[i].type.run = cell_run;
 	spawner_want(m->spawner);
+	return 0;
+}
+
+static int
+make_flows(struct module *m, struct arena *a)
+{
+	m->flows = arena_zalloc(a, m->table.flow_count + 1, sizeof(*m->flows));
+	if (!m->flows)
+		return ERR_MEMORY;
+	for (unsigned i = 0; i < m->table.flow_count; i++) {
+		struct table_flow *from = &m->table.flows[i];
+
+		m->flows[i] = (struct module_flow){
+			.type = { .name = from->flow.name,
+				  .keys = from->keys,
+				  .conf_size = from->flow.params_size,
+				  .reads = from->flow.reads,
+				  .calls = from->flow.calls,
+				  .scratch = m->conf.scratch,
+				  .run = flow_host_run },
+			.flow = &from->flow,
+			.module = m,
+		};
+	}
 	return 0;
 }
 
@@ -238,7 +263,15 @@ open_module(struct module *m, const struct module_options *o, struct arena *a,
 	if (!err)
 		err = module_make_jobs(m, a);
 	if (!err)
+		err = make_flows(m, a);
+	if (!err)
 		err = isolate(m, o, a);
+	if (!err && m->is_isolated && m->table.flow_count > 0) {
+		conf_error_at(e, m->section, "isolate",
+			      "it has flows, which run in the server: say isolate = thread, or put "
+			      "its jobs into a module of their own");
+		err = ERR_SYNTAX;
+	}
 	if (!err && !m->is_isolated) {
 		err = module_start(m, false, &why);
 		if (err)
@@ -316,6 +349,18 @@ const struct job_type *
 module_job(const struct module *m, unsigned i)
 {
 	return &m->jobs[i].type;
+}
+
+unsigned
+module_flow_count(const struct module *m)
+{
+	return m->table.flow_count;
+}
+
+const struct flow_type *
+module_flow(const struct module *m, unsigned i)
+{
+	return &m->flows[i].type;
 }
 
 const void *

@@ -1,9 +1,10 @@
 /*
- * Modules: compute jobs from shared objects. A `[module NAME]` section becomes
+ * Modules: compute jobs and flows from shared objects. A `[module NAME]` section becomes
  * one module, and its jobs become job_types as the built-in ones are.
  *
  *   module_open   copy the file > try it in a process of its own > load > check > init
  *   job_type.run  on threads of pools
+ *   flow_type.run on workers
  *   module_close  fini > unload
  *
  * A module belongs to the site that loaded it and is closed with it, when none
@@ -27,6 +28,7 @@ struct module_options {
 	const struct conf_key *const *taken;
 };
 
+struct flow_type;
 struct module;
 
 /* The keys that every [module] section has. */
@@ -47,6 +49,8 @@ struct slice module_version(const struct module *m);
 const struct conf_key *module_own_keys(const struct module *m);
 unsigned module_job_count(const struct module *m);
 const struct job_type *module_job(const struct module *m, unsigned i);
+unsigned module_flow_count(const struct module *m);
+const struct flow_type *module_flow(const struct module *m, unsigned i);
 /* The key under which threads keep what the job's thread_init made (pool_forget_local), before
  * module_close; NULL: they keep nothing. */
 const void *module_job_local(const struct module *m, unsigned i);

@@ -4,6 +4,7 @@
 #ifndef FOREBAY_MODULE_MODULE_PRIV_H
 #define FOREBAY_MODULE_MODULE_PRIV_H
 
+#include "flow/flow.h"
 #include "module/image.h"
 #include "module/module.h"
 #include "module/quarantine.h"
@@ -28,6 +29,18 @@ module_job_of(const struct job_type *type)
 }
 
 enum module_isolation { MODULE_AS_IT_ASKS, MODULE_IN_THREADS, MODULE_IN_PROCESSES };
+struct module_flow {
+	struct flow_type type; /* what plans see */
+	const struct forebay_flow_type *flow;
+	const struct module *module; /* up */
+};
+
+static inline const struct module_flow *
+module_flow_of(const struct flow_type *type)
+{
+	return (const struct module_flow *)((const char *)type -
+					    offsetof(struct module_flow, type));
+}
 
 struct module_conf {
 	struct slice path;
@@ -43,6 +56,7 @@ struct module {
 	struct table table;
 	struct module_conf conf;
 	struct module_job *jobs; /* table.job_count of them */
+	struct module_flow *flows; /* table.flow_count of them */
 	void *params; /* of its own struct, filled */
 	void *state; /* of init */
 	bool is_up; /* init was done */
@@ -73,8 +87,15 @@ int host_run(struct job_call *c);
 uint64_t host_units(const struct job_call *c, struct arena *a);
 /* The same; what is to be logged is written to `why`. */
 int host_run_quietly(struct job_call *c, struct writer *why);
+/* flow_host.c: the same of flows. */
+int flow_host_run(struct flow *f);
 /* enum forebay_result, or whatever a module returned, as enum err. */
 int host_err(int result);
+/* The other way round. */
+int host_result(int err);
+/* One line, instead of what was there. */
+__attribute__((format(printf, 2, 0))) void host_write_why(struct writer *why, const char *format,
+							  va_list list);
 /* A setup whose forebay_refuse() writes to `why`. */
 struct host_setup {
 	struct forebay_setup setup;

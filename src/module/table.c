@@ -3,6 +3,7 @@
  */
 #include "module/table.h"
 
+#include "flow/flow.h"
 #include "source/jobs.h"
 
 #include <stdio.h>
@@ -45,7 +46,8 @@ struct reading {
 	const struct table_reader *reader;
 	const char *owner; /* "job resize", "module image" */
 	size_t size; /* of the struct */
-	bool is_of_job;
+	bool is_of_job; /* has templates */
+	bool is_of_flow;
 	struct writer *why;
 };
 
@@ -193,10 +195,12 @@ check_name(const struct reading *r, const struct forebay_param *p)
 			      quote(p->name, &q));
 		return ERR_SYNTAX;
 	}
-	if (!r->is_of_job && is_in(reader->taken, p->name))
-		return refuse(r, p, "every [module] section has a key of that name");
-	for (unsigned i = 0; r->is_of_job && reader->taken_by_parts && reader->taken_by_parts[i];
-	     i++) {
+	if (!r->is_of_job && !r->is_of_flow) {
+		return is_in(reader->taken, p->name)
+			   ? refuse(r, p, "every [module] section has a key of that name")
+			   : 0;
+	}
+	for (unsigned i = 0; reader->taken_by_parts && reader->taken_by_parts[i]; i++) {
 		if (is_in(reader->taken_by_parts[i], p->name))
 			return refuse(r, p, "routes or parts have a key of that name");
 	}
@@ -385,9 +389,95 @@ read_jobs(const struct table_reader *reader, struct table *t, struct writer *why
 		}
 		err = take_job(reader, t, &job, why);
 	}
-	if (!err && t->job_count == 0) {
-		writer_text(why, "it has no jobs");
-		err = ERR_SYNTAX;
+	return err;
+}
+
+/* --- flows ------------------------------------------------------------------------ */
+
+/* Of what, and how many, is for messages. */
+static int
+check_names(const struct reading *r, const char *what, const char *const *names, unsigned most)
+{
+	for (unsigned i = 0; names && names[i]; i++) {
+		if (i == most || strnlen(names[i], FLOW_READ_BYTES) > FLOW_READ_BYTES - 3) {
+			writer_format(r->why,
+				      "%s: its %s are more than %u, or without NULL at their end, "
+				      "or one of them is too long",
+				      r->owner, what, most);
+			return ERR_SYNTAX;
+		}
+	}
+	return 0;
+}
+
+static int
+take_flow(const struct table_reader *reader, struct table *t, const struct forebay_flow_type *flow,
+	  struct writer *why)
+{
+	char owner[NAME_BYTES + 8];
+	struct reading r = {
+		.reader = reader,
+		.owner = owner,
+		.size = flow->params_size,
+		.is_of_flow = true,
+		.why = why,
+	};
+	struct table_flow *row = &t->flows[t->flow_count];
+	struct conf_quoted q;
+	int err;
+
+	if (!is_name(flow->name, "_-")) {
+		writer_format(why, "%s is no name for a flow", quote(flow->name, &q));
+		return ERR_SYNTAX;
+	}
+	snprintf(owner, sizeof(owner), "flow %s", flow->name);
+	for (unsigned i = 0; i < t->flow_count; i++) {
+		if (strcmp(t->flows[i].flow.name, flow->name) == 0) {
+			writer_format(why, "%s: it is there twice", owner);
+			return ERR_CONFLICT;
+		}
+	}
+	if (!flow->run) {
+		writer_format(why, "%s: it has no run", owner);
+		return ERR_SYNTAX;
+	}
+	row->flow = *flow;
+	err = check_struct(&r, flow->params);
+	if (!err)
+		err = check_names(&r, "reads", flow->reads, FLOW_READS_MAX);
+	if (!err)
+		err = check_names(&r, "calls", flow->calls, FLOW_CALLS_MAX);
+	if (!err)
+		err = read_params(&r, flow->params, t->module.param_size, &row->keys);
+	t->flow_count += err == 0;
+	return err;
+}
+
+static int
+read_flows(const struct table_reader *reader, struct table *t, struct writer *why)
+{
+	const char *row = (const char *)t->module.flows;
+	int err = 0;
+
+	t->flows = arena_zalloc(reader->arena, TABLE_FLOWS_MAX, sizeof(*t->flows));
+	if (!t->flows)
+		return ERR_MEMORY;
+	if (row && t->module.flow_size < sizeof(struct forebay_flow_type)) {
+		writer_text(why, "its flows are without their size: say FOREBAY_FLOWS(list)");
+		return ERR_SYNTAX;
+	}
+	for (; row && !err; row += t->module.flow_size) {
+		struct forebay_flow_type flow;
+
+		copy_row(&flow, sizeof(flow), row, t->module.flow_size);
+		if (!flow.name)
+			break;
+		if (t->flow_count == TABLE_FLOWS_MAX) {
+			writer_format(why, "more than %d flows (is there no FOREBAY_FLOWS_END?)",
+				      TABLE_FLOWS_MAX);
+			return ERR_SYNTAX;
+		}
+		err = take_flow(reader, t, &flow, why);
 	}
 	return err;
 }
@@ -444,5 +534,13 @@ table_read(const struct table_reader *reader, const void *symbol, struct table *
 	err = check_struct(&r, t->module.params);
 	if (!err)
 		err = read_params(&r, t->module.params, t->module.param_size, &t->keys);
-	return err ? err : read_jobs(reader, t, why);
+	if (!err)
+		err = read_jobs(reader, t, why);
+	if (!err)
+		err = read_flows(reader, t, why);
+	if (!err && t->job_count + t->flow_count == 0) {
+		writer_text(why, "it has no jobs and no flows");
+		err = ERR_SYNTAX;
+	}
+	return err;
 }

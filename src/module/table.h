@@ -10,7 +10,7 @@
 
 #include <forebay_module.h>
 
-enum { TABLE_JOBS_MAX = 64, TABLE_PARAMS_MAX = 64, TABLE_CONF_BYTES = 4096 };
+enum { TABLE_JOBS_MAX = 64, TABLE_FLOWS_MAX = 64, TABLE_PARAMS_MAX = 64, TABLE_CONF_BYTES = 4096 };
 
 /* In the arena; the texts are the module's. */
 struct table_job {
@@ -18,11 +18,17 @@ struct table_job {
 	struct conf_key *keys;
 };
 
+struct table_flow {
+	struct forebay_flow_type flow;
+	struct conf_key *keys;
+};
+
 struct table {
 	struct forebay_module module;
 	struct conf_key *keys; /* of its section */
 	struct table_job *jobs;
-	unsigned job_count;
+	struct table_flow *flows;
+	unsigned job_count, flow_count;
 };
 
 /* Where memory comes from, and which keys are not free. */

@@ -12,11 +12,14 @@
 #include "net/bytes.h"
 #include "net/loop.h"
 
+struct stacks;
+
 struct env {
 	struct loop loop;
 	struct store store;
 	struct random random;
 	struct counters *counters; /* owned by the worker, read by the monitor */
+	struct stacks *stacks; /* of flows; owned by the worker; NULL where none run */
 	unsigned worker; /* its number */
 	struct bytes bytes; /* of all threads, as this one sees them */
 };

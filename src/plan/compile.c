@@ -5,6 +5,7 @@
  */
 #include "base/json.h"
 #include "config/suggest.h"
+#include "flow/flow.h"
 #include "plan/part_key.h"
 #include "plan/plan_priv.h"
 
@@ -17,6 +18,7 @@ struct compiling {
 	struct conf_errors *errors;
 	struct slice names[PLAN_PARTS_MAX]; /* of the parts */
 	struct template_names scope;
+	struct template_flow flow; /* values that parts use */
 };
 
 static int
@@ -547,6 +549,28 @@ compile_own_texts(struct compiling *c)
 	return err;
 }
 
+/* What the flow may read, which its own code has named. */
+static int
+compile_reads(struct compiling *c)
+{
+	struct plan_flow *flow = c->plan->flow;
+	struct template_names names = c->scope;
+	char text[FLOW_READ_BYTES];
+	int err = 0;
+
+	names.flow = NULL;
+	for (unsigned i = 0; i < flow->reads && !err; i++) {
+		struct writer w = writer_over(text, sizeof(text));
+
+		writer_char(&w, '{');
+		writer_text(&w, flow->type->reads[i]);
+		writer_char(&w, '}');
+		flow->read[i] = compile_text(c, c->plan->section, "flow", writer_slice(&w),
+					     VALUE_RAW, &names, &err);
+	}
+	return err;
+}
+
 /* When the templates are known. */
 static void
 compile_spool(struct compiling *c)
@@ -592,7 +616,11 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 		.part_count = p->is_joined ? p->count : 0,
 		.lacks_user = !conf_is_set(p->section, "auth"),
 	};
-	if (compile_own_texts(&c) != 0)
+	if (p->flow) {
+		c.scope.flow = &c.flow;
+		flow_check(p, c.errors);
+	}
+	if (compile_own_texts(&c) != 0 || (p->flow && compile_reads(&c) != 0))
 		return ERR_MEMORY;
 	for (unsigned i = 0; i < p->count; i++) {
 		if (p->is_joined && read_part_keys(&c, &p->part[i]) != 0)
@@ -605,7 +633,10 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 	if (order_parts(p, c.errors) == 0 && make_batches(&c) != 0)
 		return ERR_MEMORY;
 	compile_spool(&c);
-	for (unsigned i = 0; i < p->batches; i++)
+	if (p->flow && flow_finish(p, &c.flow, c.arena) != 0)
+		return ERR_MEMORY;
+	/* A flow need not call all of them at once. */
+	for (unsigned i = 0; i < p->batches && !p->flow; i++)
 		check_room(&c, &p->batch[i]);
 	for (unsigned i = 0; i < p->count; i++)
 		check_each_room(&c, &p->part[i]);

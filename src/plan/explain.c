@@ -9,6 +9,7 @@
  *   Time      300ms at most: the deadline. ...
  */
 #include "config/value.h"
+#include "flow/flow.h"
 #include "plan/explain_priv.h"
 
 enum {
@@ -283,7 +284,7 @@ write_time(const struct explaining *e)
 	if (waits_for_body(p))
 		writer_text(e->w, "; the clock stands while the client sends its body");
 	writer_char(e->w, '\n');
-	if (p->is_joined && e->outlook.worst_ns)
+	if (p->is_joined && !p->flow && e->outlook.worst_ns)
 		write_chain(e);
 }
 
@@ -320,7 +321,9 @@ write_memory(const struct explaining *e)
 	writer_text(e->w, " at most");
 	write_share(e, &before, o->result_bytes,
 		    e->plan->is_joined ? " of results (max_result)" : " of the job's result");
-	write_share(e, &before, o->join_bytes, " to write as JSON what is none");
+	write_share(e, &before, o->join_bytes,
+		    e->plan->flow ? " of the flow's answer (max_answer)"
+				  : " to write as JSON what is none");
 	write_share(e, &before, o->body_bytes, " of the request's body (max_body)");
 	writer_char(e->w, '\n');
 }
@@ -333,6 +336,11 @@ write_width(const struct explaining *e)
 	if (!e->plan->is_joined)
 		return;
 	begin_line(e, "Fan-out");
+	if (e->plan->flow) {
+		writer_format(e->w, "%u part%s, called as the flow decides\n", n,
+			      n == 1 ? "" : "s");
+		return;
+	}
 	writer_format(e->w, "%u part%s in %u step%s, at most %u at once\n", n, n == 1 ? "" : "s",
 		      e->outlook.steps, e->outlook.steps == 1 ? "" : "s", e->outlook.width);
 }
@@ -356,6 +364,13 @@ count_places(const struct plan *p, unsigned first)
 	return count;
 }
 
+/* For places in queues. */
+static const char *
+when_asked(const struct plan *p)
+{
+	return p->flow ? "when they are called" : "at the start";
+}
+
 static void
 write_places(const struct explaining *e, unsigned first)
 {
@@ -367,8 +382,8 @@ write_places(const struct explaining *e, unsigned first)
 		return;
 	l = pool_limits(pool);
 	begin_line(e, "Pool");
-	writer_format(e->w, "%s: %u place%s at the start, of %u (%u thread%s, %u waiting)",
-		      pool_name(pool), count, count == 1 ? "" : "s", l.threads + l.max_queue,
+	writer_format(e->w, "%s: %u place%s %s, of %u (%u thread%s, %u waiting)", pool_name(pool),
+		      count, count == 1 ? "" : "s", when_asked(e->plan), l.threads + l.max_queue,
 		      l.threads, l.threads == 1 ? "" : "s", l.max_queue);
 	if (l.max_wait_ns) {
 		writer_text(e->w, "; refused when the wait would be over ");
@@ -430,9 +445,9 @@ write_bounds(const struct explaining *e, unsigned first)
 	explain_source(pp, e->w);
 	writer_text(e->w, ": ");
 	if (b.at_once)
-		writer_format(e->w, "%u at the start, of %u (%u connection%s, %u waiting)", count,
-			      b.at_once + b.waiting, b.at_once, b.at_once == 1 ? "" : "s",
-			      b.waiting);
+		writer_format(e->w, "%u %s, of %u (%u connection%s, %u waiting)", count,
+			      when_asked(e->plan), b.at_once + b.waiting, b.at_once,
+			      b.at_once == 1 ? "" : "s", b.waiting);
 	if (b.answer_ns) {
 		writer_format(e->w, "; at most %u attempt%s, each ", b.attempts,
 			      b.attempts == 1 ? "" : "s");
@@ -471,7 +486,10 @@ write_heading(const struct explaining *e)
 	writer_text(e->w, match.len > 0 ? ": " : "");
 	writer_put(e->w, match);
 	writer_char(e->w, '\n');
-	writer_text(e->w, p->is_joined ? joins[p->conf.join] : "one part, passed through");
+	if (p->flow)
+		writer_format(e->w, "answered by flow %s", p->flow->type->name);
+	else
+		writer_text(e->w, p->is_joined ? joins[p->conf.join] : "one part, passed through");
 	if (p->is_joined && p->conf.failure != PLAN_PARTIAL)
 		writer_text(e->w, ", all or nothing");
 	if (p->quorum && p->conf.join != PLAN_JOIN_FIRST)

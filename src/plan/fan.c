@@ -15,6 +15,7 @@
  */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "http/status.h"
 #include "plan/each.h"
 #include "plan/flight.h"
 #include "plan/part_key.h"
@@ -359,8 +360,8 @@ start_each(struct run *r, struct run_part *p)
 	each_start(p);
 }
 
-static void
-start_part(struct run *r, struct run_part *p)
+void
+fan_start_part(struct run *r, struct run_part *p)
 {
 	struct slice key;
 	int err;
@@ -398,15 +399,16 @@ start_part(struct run *r, struct run_part *p)
 /* --- the answer --------------------------------------------------------------------------------
  */
 
-/* Whatever has not ended will not: running parts are cancelled, the others never start. */
-static void
-stop_all(struct run *r, enum outcome running, int err)
+void
+fan_stop(struct run *r, uint64_t parts, enum outcome running, int err)
 {
-	for (unsigned i = 0; i < r->plan->count; i++) {
+	uint64_t keep;
+	unsigned i;
+
+	PLAN_EACH(i, keep, parts & ~r->ended)
+	{
 		struct run_part *p = &r->part[i];
 
-		if (r->ended & PLAN_BIT(i))
-			continue;
 		p->err = err;
 		if (r->running & PLAN_BIT(i)) {
 			cancel_part(p);
@@ -415,11 +417,18 @@ stop_all(struct run *r, enum outcome running, int err)
 			end_part(r, p, OUTCOME_SKIPPED);
 		}
 	}
+}
+
+/* Whatever has not ended will not. */
+static void
+stop_all(struct run *r, enum outcome running, int err)
+{
+	fan_stop(r, run_all_parts(r), running, err);
 	r->ready = 0;
 }
 
-static void
-answer_failure(struct run *r)
+void
+fan_answer_failure(struct run *r)
 {
 	const struct run_part *p = r->failed;
 
@@ -431,26 +440,26 @@ answer_failure(struct run *r)
 	run_refuse_for(r, p);
 }
 
-/* Head, body and end. Returns an error when the exchange is failing: cancel follows. */
-static int
-send_join(struct run *r, struct chunks *body)
+void
+fan_send(struct exchange *x, int status, struct chunks *body)
 {
-	struct exchange *x = r->x;
+	bool has_body = status_has_body(status);
 	int err;
 
-	x->response.status = 200;
-	x->response.framing = BODY_LENGTH;
+	x->response.status = status;
+	x->response.framing = has_body ? BODY_LENGTH : BODY_NONE;
 	x->response.content_length = body->bytes;
 	err = exchange_head(x);
-	if (!err)
+	if (!err && has_body)
 		err = exchange_body(x, body);
-	return err < 0 ? err : 0;
+	if (err >= 0)
+		exchange_end(x);
+	chunks_clear(body);
 }
 
 static void
 answer_join(struct run *r)
 {
-	struct exchange *x = r->x;
 	struct slice type;
 	struct chunks body;
 
@@ -468,14 +477,11 @@ answer_join(struct run *r)
 	if (r->is_degraded)
 		run_add_field(r, FIELD_CACHE_CONTROL, SLICE("no-store"));
 	run_leave(r);
-	if (send_join(r, &body) == 0)
-		exchange_end(x);
-	chunks_clear(&body);
+	fan_send(r->x, 200, &body);
 }
 
-/* A required part whose status is not what it should be need not be waited for. */
-static void
-drop_refused(struct run *r)
+void
+fan_drop_refused(struct run *r)
 {
 	uint64_t keep;
 	unsigned i;
@@ -496,26 +502,28 @@ drop_refused(struct run *r)
 static bool
 is_over(const struct run *r)
 {
-	uint64_t all = PLAN_BIT(r->plan->count - 1);
-
-	return r->failed || is_met(r) || r->ended == (all | (all - 1));
+	return r->failed || is_met(r) || r->ended == run_all_parts(r);
 }
 
 static void
 settle(struct run *r)
 {
+	if (r->flow) {
+		flow_settle(r);
+		return;
+	}
 	if (r->is_settling)
 		return;
 	r->is_settling = true;
 	do {
 		while (r->ready && !is_over(r))
-			start_part(r, &r->part[__builtin_ctzll(r->ready)]);
+			fan_start_part(r, &r->part[__builtin_ctzll(r->ready)]);
 		if (!is_over(r))
-			drop_refused(r);
+			fan_drop_refused(r);
 	} while (r->ready && !is_over(r));
 	r->is_settling = false;
 	if (r->failed)
-		answer_failure(r);
+		fan_answer_failure(r);
 	else if (is_over(r))
 		answer_join(r);
 }
@@ -528,56 +536,69 @@ fan_settle(struct run *r)
 
 /* --- admission ------------------------------------------------------------------------------ */
 
-/*
- * Places for every part of the plan, those included that start later, so that
- * none is refused after its predecessors have worked for nothing. Required
- * parts first. A batch that is refused ends its parts here.
- */
+/* One that is refused ends its parts here. */
 static void
-reserve_batch(struct run *r, const struct plan_batch *b)
+reserve_batch(struct run *r, const struct plan_batch *b, uint64_t parts)
 {
 	struct subrequest *q[PLAN_PARTS_MAX];
 	uint64_t keep;
 	unsigned i, n = 0;
 	int err;
 
-	PLAN_EACH(i, keep, b->parts)
+	PLAN_EACH(i, keep, parts)
 	q[n++] = &r->part[i].q;
 	err = b->source->ops->reserve(q, n);
 	if (!err && b->source->ops->release)
-		r->reserved |= b->parts;
+		r->reserved |= parts;
 	if (!err)
 		return;
-	PLAN_EACH(i, keep, b->parts)
+	PLAN_EACH(i, keep, parts)
 	fail_part(r, &r->part[i], err);
 }
 
 /* What is wrong with a value is told when the part's turn comes. */
-static void
-foresee(struct run *r, struct run_part *p)
+void
+fan_foresee(struct run *r, struct run_part *p)
 {
 	set_deadline(r, p);
 	if (p->q.part->is_weighed && !p->plan->when && !p->plan->each && run_evaluate(p) != 0)
 		p->q.value = NULL;
 }
 
-static void
-start(struct run *r)
+void
+fan_reserve(struct run *r, uint64_t parts)
 {
 	const struct plan *plan = r->plan;
-	uint64_t keep;
-	unsigned i;
 
-	for (i = 0; i < plan->count; i++) {
+	for (unsigned i = 0; i < plan->batches && !r->failed; i++) {
+		if (plan->batch[i].parts & parts)
+			reserve_batch(r, &plan->batch[i], plan->batch[i].parts & parts);
+	}
+}
+
+void
+fan_prepare(struct run *r)
+{
+	for (unsigned i = 0; i < r->plan->count; i++) {
 		r->part[i].q.up = &fan_ops;
 		intake_init(&r->part[i].body, &r->env->store, r->part[i].plan->conf.max_result);
 	}
+}
+
+/* Places for every part of the plan, those included that start later, so that none is refused
+ * after its predecessors have worked for nothing. */
+static void
+start(struct run *r)
+{
+	uint64_t keep;
+	unsigned i;
+
+	fan_prepare(r);
 	/* Sources may admit by deadline, and by values: those that start now know theirs. */
-	r->ready = plan->first;
+	r->ready = r->plan->first;
 	PLAN_EACH(i, keep, r->ready)
-	foresee(r, &r->part[i]);
-	for (i = 0; i < plan->batches && !r->failed; i++)
-		reserve_batch(r, &plan->batch[i]);
+	fan_foresee(r, &r->part[i]);
+	fan_reserve(r, run_all_parts(r));
 	settle(r);
 }
 

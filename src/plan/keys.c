@@ -44,11 +44,27 @@ const struct conf_key plan_join_keys[] = {
 	  .help = "media type of concatenated results; else application/octet-stream" },
 	{ "failure", CONF_WORD, CONF_FIELD(struct plan_conf, failure), .def = "partial",
 	  .words = failures, .help = "whether optional parts may fail" },
+	CONF_KEYS_END
+};
+
+const struct conf_key plan_report_keys[] = {
 	{ "report", CONF_WORD, CONF_FIELD(struct plan_conf, report), .def = "header",
 	  .words = reports,
 	  .help =
 	      "where to tell how each part ended: Forebay-Parts, a member _parts of the object, "
 	      "or nowhere" },
+	CONF_KEYS_END
+};
+
+const struct conf_key plan_flow_keys[] = {
+	{ "flow", CONF_KNOWN,
+	  .help = "a flow of a module: its code calls the parts, and answers in place of a join" },
+	{ "max_turn", CONF_DURATION, CONF_FIELD(struct plan_flow_conf, max_turn), .def = "10ms",
+	  .min = (int64_t)CLOCK_US,
+	  .help = "longest that the flow should run between two waits; what is longer holds up "
+		  "the worker, and counts as a stall" },
+	{ "max_answer", CONF_SIZE, CONF_FIELD(struct plan_flow_conf, max_answer), .def = "8m",
+	  .min = 1, .max = 1 << 30, .help = "largest answer that the flow may write" },
 	CONF_KEYS_END
 };
 

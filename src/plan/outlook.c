@@ -66,6 +66,8 @@ find_chain(struct outlook *o, const struct plan *p)
 	uint64_t end[PLAN_PARTS_MAX] = { 0 };
 	unsigned before[PLAN_PARTS_MAX], last = p->order[0];
 
+	if (p->count == 0)
+		return;
 	for (unsigned k = 0; k < p->count; k++) {
 		unsigned i = p->order[k], need;
 		uint64_t keep, begin = 0;
@@ -192,6 +194,8 @@ add_memory(struct outlook *o, const struct plan *p, uint64_t max_body)
 			o->result_bytes += pp->part.max_result;
 		}
 	}
+	if (p->flow)
+		o->join_bytes = p->flow_conf.max_answer;
 	o->body_bytes = p->needs_body ? max_body : 0;
 	o->memory_bytes = o->result_bytes + o->join_bytes + o->body_bytes;
 }
@@ -204,6 +208,9 @@ outlook_of(struct outlook *o, const struct plan *p, uint64_t max_body)
 		o->limit_ns[i] = limit_of(p, &p->part[i]);
 	find_steps(o, p);
 	find_chain(o, p);
+	/* A flow may call one part after the other, and sleep. */
+	if (p->flow)
+		o->chain_ns = p->conf.deadline;
 	o->worst_ns = o->chain_ns < p->conf.deadline ? o->chain_ns : p->conf.deadline;
 	o->width = find_width(p);
 	add_memory(o, p, max_body);

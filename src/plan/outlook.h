@@ -19,13 +19,13 @@ struct outlook {
 					    never waits */
 	unsigned char chain[PLAN_PARTS_MAX]; /* the parts that take longest one after the other */
 	unsigned chained;
-	uint64_t chain_ns; /* their limits together */
+	uint64_t chain_ns; /* their limits together; of a flow the deadline */
 	uint64_t worst_ns; /* of the whole: never above the deadline */
 	unsigned width; /* most parts that can be under way at the same time */
 	uint64_t result_bytes; /* most that the results can be together */
 	uint64_t body_bytes; /* of the request's body, where it is kept */
 	uint64_t join_bytes; /* most that is written anew to make JSON of results; not the
-				punctuation between them */
+				punctuation between them; of a flow, all that it answers */
 	uint64_t memory_bytes; /* all three */
 };
 

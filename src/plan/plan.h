@@ -16,6 +16,7 @@
 
 #include "source/source.h"
 
+struct flow_type;
 struct pick;
 struct spool_conf;
 struct template;
@@ -68,6 +69,21 @@ struct plan_conf {
 	bool buffer_body;
 };
 
+/* The keys of a route with a flow, as written. */
+struct plan_flow_conf {
+	uint64_t max_turn, max_answer;
+};
+
+/* The flow that answers in place of a join, and what it is given. */
+struct plan_flow {
+	const struct flow_type *type;
+	void *conf; /* filled from type->keys */
+	struct template **read; /* by type->reads */
+	struct slice *value; /* names of {flow.NAME} that parts use */
+	unsigned reads, values;
+	unsigned max_live; /* flows of a worker, of all routes together */
+};
+
 /* One part. Parts are known by their place in the plan: bit i of a mask is part[i]. */
 struct plan_part {
 	struct part part; /* what its source sees */
@@ -108,6 +124,8 @@ struct plan {
 	struct plan_part *part; /* in the order of declaration */
 	unsigned count;
 	bool is_joined; /* else part[0] is passed through */
+	struct plan_flow *flow; /* decides what is called when, and what is answered; NULL: none */
+	struct plan_flow_conf flow_conf;
 	bool is_faulty; /* plan_read found errors */
 	bool needs_body; /* a template uses the request's body, which is collected first */
 	bool needs_body_json; /* as JSON */
@@ -131,7 +149,9 @@ struct plan {
 
 /* For the manual, and for whoever dumps a configuration. */
 extern const struct conf_key plan_keys[]; /* of every route */
-extern const struct conf_key plan_join_keys[]; /* of a route with [subrequest] sections */
+extern const struct conf_key plan_report_keys[]; /* of a route with [subrequest] sections */
+extern const struct conf_key plan_join_keys[]; /* beside them, where results are joined */
+extern const struct conf_key plan_flow_keys[]; /* beside them, where a flow answers */
 extern const struct conf_key plan_source_keys[]; /* of a route without, and of a part */
 extern const struct conf_key plan_part_keys[]; /* of a part */
 
@@ -145,6 +165,8 @@ struct plan_build {
 				      struct slice name);
 	void *argument;
 	const struct spool_conf *spool; /* for bodies that are kept; NULL: they are not */
+	const struct flow_type *const *flows; /* that modules bring */
+	unsigned flow_count, max_flows; /* live ones of a worker */
 	unsigned parts; /* index in lease->parts of the next part; counted on */
 };
 

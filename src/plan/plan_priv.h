@@ -33,6 +33,16 @@ plan_errors(const struct plan_build *b)
  */
 int origin_find(struct plan_part *pp, struct plan_build *b) MUST_CHECK;
 
+/* --- compile_flow.c --------------------------------------------------------- */
+
+/* Finds the flow of a route (`flow = NAME`), and adds the table of its keys; plan->flow stays NULL
+ * where there is none. ERR_SYNTAX with errors added, ERR_MEMORY. */
+int flow_find(struct plan *p, struct plan_build *b) MUST_CHECK;
+/* Before other texts of the plan are compiled: what of its keys a flow makes meaningless. */
+void flow_check(const struct plan *p, struct conf_errors *e);
+/* When they have been: nobody waits for anybody but the flow. ERR_MEMORY. */
+int flow_finish(struct plan *p, const struct template_flow *names, struct arena *a) MUST_CHECK;
+
 /* --- compile_join.c --------------------------------------------------------- */
 
 /* Checks the keys of the join, and makes the text between results. ERR_MEMORY, or

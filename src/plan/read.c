@@ -7,7 +7,8 @@
 #include "plan/plan_priv.h"
 
 /* Keys of parts that are joined; of a single part they would mean nothing. */
-static const struct conf_key *const joined_only[] = { plan_join_keys, plan_part_keys };
+static const struct conf_key *const joined_only[] = { plan_report_keys, plan_join_keys,
+						      plan_flow_keys, plan_part_keys };
 /* So that a misspelt `source` is told what it is near to. */
 static const struct conf_key missed_source[] = { { "source", CONF_KNOWN }, CONF_KEYS_END };
 
@@ -164,14 +165,39 @@ read_single(struct plan *p, struct plan_build *b)
 	return conf_fill(p->section, all, n, plan_errors(b));
 }
 
+/* What a join would have is known where a flow answers, and refused with its reason. */
+static int
+read_flow(struct plan *p, struct plan_build *b)
+{
+	struct conf_table all[PLAN_TABLES_MAX + 1];
+	int err;
+
+	add_table(p->table, &p->tables, plan_report_keys, &p->conf);
+	add_table(p->table, &p->tables, plan_flow_keys, &p->flow_conf);
+	err = flow_find(p, b);
+	if (err == ERR_MEMORY)
+		return err;
+	p->is_faulty |= err != 0;
+	memcpy(all, p->table, p->tables * sizeof(all[0]));
+	all[p->tables] = (struct conf_table){ plan_join_keys, NULL };
+	return conf_fill(p->section, all, p->tables + 1, plan_errors(b));
+}
+
+static int
+read_join(struct plan *p, struct plan_build *b)
+{
+	add_table(p->table, &p->tables, plan_join_keys, &p->conf);
+	add_table(p->table, &p->tables, plan_report_keys, &p->conf);
+	return conf_fill(p->section, p->table, p->tables, plan_errors(b));
+}
+
 static int
 read_joined(struct plan *p, struct plan_build *b)
 {
 	int err;
 
 	p->is_joined = true;
-	add_table(p->table, &p->tables, plan_join_keys, &p->conf);
-	err = conf_fill(p->section, p->table, p->tables, plan_errors(b));
+	err = conf_entry(p->section, "flow") ? read_flow(p, b) : read_join(p, b);
 	if (err == ERR_MEMORY)
 		return err;
 	p->is_faulty |= err != 0;
@@ -182,11 +208,13 @@ read_joined(struct plan *p, struct plan_build *b)
 static void
 check_count(const struct plan *p, struct conf_errors *e, unsigned parts, bool has_source)
 {
+	bool has_flow = conf_entry(p->section, "flow") != NULL;
+
 	if (parts > 0 && has_source)
 		conf_error_at(e, p->section, "source",
 			      "a route has either a source or [subrequest %.*s.NAME] sections",
 			      SLICE_PRINT(p->name));
-	else if (parts == 0 && !has_source)
+	else if (parts == 0 && !has_source && !has_flow)
 		conf_error_at(e, p->section, NULL,
 			      "a route needs a source, or [subrequest %.*s.NAME] sections",
 			      SLICE_PRINT(p->name));
@@ -220,7 +248,7 @@ plan_read(struct plan_build *b, struct conf_section *route, const struct conf_ta
 		return NULL;
 	if (parts > 0 && has_source)
 		add_table(p->table, &p->tables, plan_source_keys, NULL);
-	else if (parts == 0 && !has_source)
+	else if (parts == 0 && !has_source && !conf_entry(p->section, "flow"))
 		add_table(p->table, &p->tables, missed_source, NULL);
 	err = parts > 0 || !has_source ? read_joined(p, b) : read_single(p, b);
 	if (err == ERR_MEMORY)

@@ -457,7 +457,7 @@ make_run(struct exchange *x, struct lease *lease, const struct plan *p,
 	r->env = lease->env;
 	r->lease = lease;
 	r->plan = p;
-	r->way = p->is_joined ? &fan_way : &pass_way;
+	r->way = p->flow ? &flow_way : p->is_joined ? &fan_way : &pass_way;
 	r->deadline_ns = clock_after(x->begun_ns, p->conf.deadline);
 	for (unsigned i = 0; i < p->count; i++)
 		init_part(r, &r->part[i], &p->part[i]);

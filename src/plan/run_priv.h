@@ -1,7 +1,8 @@
 /*
  * What the files that execute a plan share: run.c (clock, body, ends), pass.c
  * (one part, passed through), fan.c, each.c (parts that are joined), result.c, join.c,
- * report.c, cause.c. On the worker that owns the exchange.
+ * report.c, cause.c; flow_way.c, flow_answer.c (parts that a flow calls). On the worker that owns
+ * the exchange.
  */
 #ifndef FOREBAY_PLAN_RUN_PRIV_H
 #define FOREBAY_PLAN_RUN_PRIV_H
@@ -56,6 +57,9 @@ struct run_scope {
 	struct intake body; /* of the request, collected; kept until the exchange ends */
 };
 
+struct heading;
+struct run_flow;
+
 /* A part is in at most one of ready, running and ended; in none while it waits for others. */
 struct run {
 	struct exchange *x;
@@ -66,6 +70,7 @@ struct run {
 	struct spool *spool; /* of the request's body; NULL: it is not kept */
 	struct run_scope *scope; /* NULL: not needed so far */
 	const struct template_result **result; /* by part; NULL: it has none, or not yet */
+	struct run_flow *flow; /* that decides in place of the plan's order; NULL: none */
 	const struct slice *captures;
 	struct slice rest;
 	uint64_t deadline_ns; /* absolute */
@@ -97,7 +102,16 @@ run_place(const struct run_part *p)
 	return (unsigned)(p - p->run->part);
 }
 
-/* The two ways to run a plan: pass.c, fan.c. */
+/* All that it has. */
+static inline uint64_t
+run_all_parts(const struct run *r)
+{
+	unsigned n = r->plan->count;
+
+	return n == 64 ? UINT64_MAX : PLAN_BIT(n) - 1;
+}
+
+/* The three ways to run a plan: pass.c, fan.c, flow_way.c. */
 struct run_way {
 	void (*start)(struct run *r);
 	void (*feed)(struct run *r, struct chunks *body, bool is_last);
@@ -106,7 +120,7 @@ struct run_way {
 	void (*cancel)(struct run *r);
 };
 
-extern const struct run_way pass_way, fan_way;
+extern const struct run_way pass_way, fan_way, flow_way;
 
 /* --- run.c ------------------------------------------------------------------ */
 
@@ -156,6 +170,52 @@ int run_fail_value(const struct run_part *p, const struct template *t, unsigned 
 void fan_end_part(struct run_part *p, enum outcome outcome);
 /* Decides what comes next; nothing from inside itself. */
 void fan_settle(struct run *r);
+
+/* What flows do with parts, too. */
+
+/* Before anything else. */
+void fan_prepare(struct run *r);
+/* Before it is admitted: when it has to be done, from now on, and how much there is to do. */
+void fan_foresee(struct run *r, struct run_part *p);
+/* Places for these parts, required ones first; those that are refused end. */
+void fan_reserve(struct run *r, uint64_t parts);
+/* Of a part that is ready. It may end before this returns. */
+void fan_start_part(struct run *r, struct run_part *p);
+/* Of these, those that run are cancelled, the others never start. */
+void fan_stop(struct run *r, uint64_t parts, enum outcome running, int err);
+/* A required part whose status is not what it should be need not be waited for. */
+void fan_drop_refused(struct run *r);
+/* By the part that failed (r->failed). */
+void fan_answer_failure(struct run *r);
+/* Head, body and end, when the run has left. Takes the body. */
+void fan_send(struct exchange *x, int status, struct chunks *body);
+
+/* --- flow_way.c ----------------------------------------------------------------- */
+
+/* Goes on with a flow's run when something has ended. */
+void flow_settle(struct run *r);
+
+/* --- flow_answer.c --------------------------------------------------------------- */
+
+/* What a flow answers: texts, and results of parts between them. */
+struct flow_answer {
+	struct chunks body;
+	struct writer piece; /* memory of the exchange for small texts */
+	size_t sent; /* bytes of it that are in the body */
+	size_t bytes, limit;
+	int err; /* the first stays */
+	int status;
+	struct heading *heading; /* NULL: no fields */
+};
+
+void flow_answer_init(struct flow_answer *a, struct run *r, size_t limit);
+void flow_answer_fini(struct flow_answer *a);
+/* Both return a->err. */
+int flow_answer_write(struct flow_answer *a, struct arena *arena, struct slice text);
+int flow_answer_splice(struct flow_answer *a, struct run_part *p);
+/* The response, when every part has ended; then a is as after flow_answer_fini. False: it cannot
+ * be made (a->err). */
+bool flow_answer_send(struct flow_answer *a, struct run *r);
 
 /* --- cause.c ------------------------------------------------------------------ */
 

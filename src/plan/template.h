@@ -12,6 +12,7 @@
  *   {request.path}              its path, decoded once
  *   {request.user} {request.claim.NAME}   who asks, and a path into what a token claims
  *   {item} {item.a.0.b}         an element of a list (foreach); a path into it
+ *   {flow.NAME}                 what the route's flow has set
  *   {PART}                      another part's result, in a text that is JSON or alone in a
  *                               typed one
  *   {PART.a.0.b}                a path into the JSON of another part's result
@@ -54,7 +55,18 @@
 
 struct template;
 
-enum { TEMPLATE_PARTS_MAX = 64, TEMPLATE_NO_REST = -1, TEMPLATE_ERROR_BYTES = 256 };
+enum {
+	TEMPLATE_PARTS_MAX = 64,
+	TEMPLATE_FLOW_MAX = 32,
+	TEMPLATE_NO_REST = -1,
+	TEMPLATE_ERROR_BYTES = 256
+};
+
+/* Names of {flow.NAME}, each once: whoever uses one adds it. */
+struct template_flow {
+	struct slice name[TEMPLATE_FLOW_MAX];
+	unsigned count;
+};
 
 /* What variables may name. Borrowed during template_compile only. */
 struct template_names {
@@ -65,6 +77,7 @@ struct template_names {
 	unsigned part_count; /* at most TEMPLATE_PARTS_MAX */
 	bool has_item; /* {item}: an element of a list */
 	bool lacks_user; /* the route asks nobody who they are */
+	struct template_flow *flow; /* NULL: the route has no flow */
 };
 
 struct template_error {
@@ -105,6 +118,7 @@ struct template_scope {
 	struct slice body;
 	struct slice body_json; /* the same, once json_validate passed it; else empty */
 	const struct template_result *const *results; /* by names.parts; NULL: none */
+	const struct slice *flow; /* by names.flow; at NULL: not set */
 	/* In a text that is JSON, what is absent becomes null, and nothing inside a string, instead
 	 * of ERR_MISSING. */
 	bool absent_is_null;

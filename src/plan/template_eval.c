@@ -231,6 +231,13 @@ fetch_item(const struct fetch *f, const struct template_segment *seg, struct sli
 	return find_json(f, seg, f->scope->item, value);
 }
 
+static int
+fetch_flow(const struct fetch *f, const struct template_segment *seg, struct slice *value)
+{
+	*value = f->scope->flow ? f->scope->flow[seg->index] : slice_make(NULL, 0);
+	return value->at ? 0 : ERR_MISSING;
+}
+
 static const struct template_result *
 result_of(const struct fetch *f, const struct template_segment *seg)
 {
@@ -344,6 +351,7 @@ static const fetch_fn fetchers[TEMPLATE_KINDS] = {
 	[TEMPLATE_CLIENT_ADDRESS] = fetch_client_address,
 	[TEMPLATE_CLIENT_SUBJECT] = fetch_client_subject,
 	[TEMPLATE_ITEM] = fetch_item,
+	[TEMPLATE_FLOW] = fetch_flow,
 	[TEMPLATE_PART_WHOLE] = fetch_part_whole,
 	[TEMPLATE_PART_JSON] = fetch_part_json,
 	[TEMPLATE_PART_STATUS] = fetch_part_status,

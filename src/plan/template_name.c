@@ -36,6 +36,9 @@ static const struct slice reserved[] = {
 	SLICE_INIT("request"), SLICE_INIT("client"),
 };
 
+/* Of routes with a flow; elsewhere it may be a part. */
+static const struct slice flow_prefix = SLICE_INIT("flow.");
+
 /* What can be said about a part, behind its name. */
 static const struct row attributes[] = {
 	{ SLICE_INIT("status"), false, TEMPLATE_PART_STATUS },
@@ -314,6 +317,25 @@ resolve_item(struct template_compiler *c, struct template_segment *seg)
 	return rest.len ? set_path(c, seg, slice_after(rest, 1)) : 0;
 }
 
+/* What no text has used before gets a place. */
+static int
+resolve_flow(struct template_compiler *c, struct template_segment *seg, struct slice name)
+{
+	struct template_flow *flow = c->names->flow;
+	int place = find_name(flow->name, flow->count, name);
+
+	if (place < 0 && flow->count == TEMPLATE_FLOW_MAX)
+		return template_fail(c, ERR_TOO_MANY, seg->text,
+				     "there are 32 values of the flow already", NULL);
+	if (place < 0) {
+		place = (int)flow->count++;
+		flow->name[place] = name;
+	}
+	seg->kind = TEMPLATE_FLOW;
+	seg->index = (unsigned)place;
+	return 0;
+}
+
 int
 template_resolve(struct template_compiler *c, struct template_segment *seg)
 {
@@ -321,6 +343,9 @@ template_resolve(struct template_compiler *c, struct template_segment *seg)
 	const struct row *row = find_row(rows, COUNT(rows), seg->text);
 	struct slice rest;
 
+	if (c->names->flow && seg->text.len > flow_prefix.len &&
+	    slice_has_prefix(seg->text, flow_prefix))
+		return resolve_flow(c, seg, slice_after(seg->text, flow_prefix.len));
 	if (slice_eq(word, SLICE("item")) && c->names->has_item)
 		return resolve_item(c, seg);
 	if (!row) {

@@ -145,6 +145,9 @@ const struct conf_key limits_keys[] = {
 	  CONF_FIELD(struct limits_conf, max_client_connections), .min = 1, .max = 65535,
 	  .help = "that one client may have open, of all workers together; of IPv6 a /64 is one "
 		  "client; more are closed at once; not set: any number" },
+	{ "max_flows", CONF_UINT, CONF_FIELD(struct limits_conf, max_flows), .def = "1000",
+	  .min = 1, .max = 1000000,
+	  .help = "flows that may be under way in one worker; 503 above" },
 	{ "body_buffer", CONF_SIZE, CONF_FIELD(struct limits_conf, body_buffer), .def = "64k",
 	  .min = 1 << 10, .max = 16 << 20,
 	  .help = "of a request body that a route keeps until it is complete (buffer_body): in "

@@ -45,6 +45,7 @@ struct log_conf {
 };
 
 struct limits_conf {
+	uint32_t max_flows; /* of a worker */
 	uint32_t max_client_connections; /* 0: any number */
 	uint32_t max_header_bytes, max_headers, max_uri;
 	uint64_t max_body;

@@ -303,6 +303,9 @@ build_routes(struct site *s, const struct site *prior, struct source_build *sour
 		.find_source = find_source,
 		.argument = s,
 		.spool = &s->spool,
+		.flows = s->flows,
+		.flow_count = s->flow_count,
+		.max_flows = s->max_flows,
 	};
 	unsigned count = count_sections(s->conf, "route");
 	struct conf_section *section = NULL;

@@ -68,7 +68,9 @@ struct site {
 	struct module **modules; /* in the order of their sections */
 	unsigned module_count;
 	const struct job_type **jobs; /* of all modules */
-	unsigned job_count;
+	const struct flow_type **flows; /* the same */
+	unsigned job_count, flow_count;
+	unsigned max_flows; /* of a worker */
 	struct pools pools;
 	struct spawner *spawner; /* counted: starts programs; shared with the site before */
 	struct source **sources; /* by their index */

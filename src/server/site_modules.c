@@ -3,10 +3,11 @@
  * their jobs; closed with the site. See module/module.h.
  */
 #include "config/suggest.h"
+#include "flow/flow.h"
 #include "module/module.h"
 #include "server/site_priv.h"
 
-enum { TAKEN_MAX = 8 };
+enum { TAKEN_MAX = 10 };
 
 static const struct module_options options = { .folder = FOREBAY_MODULEDIR };
 
@@ -28,11 +29,35 @@ find_owner(const struct site *s, struct slice name, struct slice *module)
 	return NULL;
 }
 
-/* Whether every job of m has a name of its own. */
+/* The module that a flow of that name is of; NULL: it is new. */
+static const struct module *
+find_flow_owner(const struct site *s, const char *name)
+{
+	for (unsigned i = 0; i < s->module_count; i++) {
+		for (unsigned k = 0; k < module_flow_count(s->modules[i]); k++) {
+			if (strcmp(module_flow(s->modules[i], k)->name, name) == 0)
+				return s->modules[i];
+		}
+	}
+	return NULL;
+}
+
+/* Whether every job and flow of m has a name of its own. */
 static bool
 is_alone(const struct site *s, const struct module *m, struct conf_errors *e)
 {
 	unsigned before = e->errors;
+
+	for (unsigned i = 0; i < module_flow_count(m); i++) {
+		const struct module *owner = find_flow_owner(s, module_flow(m, i)->name);
+
+		if (owner)
+			conf_error_at(e, module_section(m), "path",
+				      "its flow %s has the name of another, which is of [module "
+				      "%.*s]",
+				      module_flow(m, i)->name,
+				      SLICE_PRINT(module_section(owner)->name));
+	}
 
 	for (unsigned i = 0; i < module_job_count(m); i++) {
 		const char *name = module_job(m, i)->name;
@@ -52,7 +77,8 @@ static int
 add_jobs(struct site *s, const struct module *m)
 {
 	unsigned count = s->job_count + module_job_count(m);
-	const struct job_type **jobs = arena_zalloc(&s->arena, count, sizeof(struct job_type *));
+	const struct job_type **jobs =
+	    arena_zalloc(&s->arena, count + 1, sizeof(struct job_type *));
 
 	if (!jobs)
 		return ERR_MEMORY;
@@ -63,7 +89,23 @@ add_jobs(struct site *s, const struct module *m)
 	return 0;
 }
 
-/* False when its jobs cannot be known. */
+static int
+add_flows(struct site *s, const struct module *m)
+{
+	unsigned count = s->flow_count + module_flow_count(m);
+	const struct flow_type **flows =
+	    arena_zalloc(&s->arena, count + 1, sizeof(struct flow_type *));
+
+	if (!flows)
+		return ERR_MEMORY;
+	for (unsigned i = 0; i < count; i++)
+		flows[i] = i < s->flow_count ? s->flows[i] : module_flow(m, i - s->flow_count);
+	s->flows = flows;
+	s->flow_count = count;
+	return 0;
+}
+
+/* False when its jobs and flows cannot be known. */
 static bool
 build_module(struct site *s, struct conf_section *section, const struct module_options *o,
 	     struct conf_errors *e)
@@ -72,7 +114,7 @@ build_module(struct site *s, struct conf_section *section, const struct module_o
 
 	if (!m)
 		return false;
-	if (is_alone(s, m, e) && add_jobs(s, m) == 0) {
+	if (is_alone(s, m, e) && add_jobs(s, m) == 0 && add_flows(s, m) == 0) {
 		s->modules[s->module_count++] = m;
 		return true;
 	}
@@ -95,8 +137,10 @@ void
 site_build_modules(struct site *s, struct source_build *b)
 {
 	const struct conf_key *const taken[TAKEN_MAX] = {
-		route_keys,       plan_keys,      plan_join_keys,
-		plan_source_keys, plan_part_keys, source_find_ops(SLICE("compute"))->part_keys,
+		route_keys,       plan_keys,
+		plan_report_keys, plan_join_keys,
+		plan_flow_keys,   plan_source_keys,
+		plan_part_keys,   source_find_ops(SLICE("compute"))->part_keys,
 	};
 	struct module_options o = options;
 	struct conf_section *section = NULL;

@@ -110,6 +110,7 @@ read_limits(struct site *s, struct conf_errors *e)
 	s->inflight_bytes = c.inflight_bytes.is_percent
 				? budget_memory("") / 100 * c.inflight_bytes.amount
 				: c.inflight_bytes.amount;
+	s->max_flows = c.max_flows;
 	s->spool.buffer = c.body_buffer;
 	s->limits = (struct conn_limits){
 		.h1 = { .max_head_bytes = c.max_header_bytes,

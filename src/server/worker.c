@@ -240,6 +240,8 @@ reset(struct worker *w, struct server *server, unsigned number)
 	w->server = server;
 	w->env.worker = number;
 	w->env.counters = &w->counters;
+	w->env.stacks = &w->stacks;
+	stacks_init(&w->stacks);
 	w->report.deliver = server_on_empty;
 	w->lease = NULL;
 	w->has_reported = w->is_ending = w->is_empty = w->is_leaving = false;
@@ -299,6 +301,7 @@ worker_fini(struct worker *w)
 		loop_fini(&w->env.loop);
 	}
 	w->has_host = w->has_loop = false;
+	stacks_fini(&w->stacks);
 	store_fini(&w->env.store);
 	latch_fini(&w->closed);
 }

@@ -10,6 +10,7 @@
 #define FOREBAY_SERVER_WORKER_H
 
 #include "base/list.h"
+#include "flow/stack.h"
 #include "proto/conn.h"
 #include "server/access_log.h"
 #include "thread/latch.h"
@@ -50,6 +51,7 @@ struct worker {
 	struct env env;
 	struct conn_host host;
 	struct counters counters; /* read by the monitor */
+	struct stacks stacks; /* of flows */
 	struct access_log access;
 	struct gauge state; /* enum worker_state; main's, read by the monitor */
 	uint64_t given; /* conns; the acceptor's */

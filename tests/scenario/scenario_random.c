@@ -1,5 +1,5 @@
 /*
- * Random plans, failures, time-outs and clients that leave: whatever happens,
+ * Random plans and flows, failures, time-outs and clients that leave: whatever happens,
  * each declared part has one entry in the report and one outcome in the
  * metrics, each subrequest ends once, the response is valid JSON, and nothing
  * is left behind. And a sample plan with every allocation failing in turn.
@@ -8,6 +8,7 @@
  */
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "world.h"
 
@@ -17,7 +18,8 @@
 
 Suite *suite_scenario_random(void);
 
-enum { WORLDS = 10000, CONF_BYTES = 16384, PARTS = 8 };
+/* Worlds of flows are numbered from FLOWS on. */
+enum { WORLDS = 10000, FLOWS = 1000000, CONF_BYTES = 16384, PARTS = 8 };
 
 /* --- writing a plan ------------------------------------------------------------------ */
 
@@ -104,8 +106,19 @@ write_list(struct random *r, struct writer *w, unsigned place)
 		writer_text(w, "foreach_fallback = {\"x\": {\"y\": 1}}\n");
 }
 
+/* What a flow does with the parts is up to its script. */
 static void
-write_part(struct random *r, struct writer *w, unsigned place, bool is_strict)
+write_order(struct random *r, struct writer *w, unsigned place)
+{
+	if (chance(r, 20))
+		writer_format(w, "after = p%u\n", (unsigned)random_below(r, place));
+	if (chance(r, 15))
+		writer_format(w, "when = {p%u:status} == 200 and not {query.x}\n",
+			      (unsigned)random_below(r, place));
+}
+
+static void
+write_part(struct random *r, struct writer *w, unsigned place, bool is_strict, bool has_order)
 {
 	static const char *const types[] = { "text/plain", "image/png", "application/json" };
 	static const char *const forms[] = { "auto", "json", "text", "base64" };
@@ -130,17 +143,14 @@ write_part(struct random *r, struct writer *w, unsigned place, bool is_strict)
 	/* Only whole results are never looked into. */
 	if (chance(r, 10))
 		writer_format(w, "as = %s\n", forms[random_below(r, 2)]);
-	if (place > 0 && chance(r, 20))
-		writer_format(w, "after = p%u\n", (unsigned)random_below(r, place));
 	if (chance(r, 15))
 		write_list(r, w, place);
 	else if (!is_fixed && chance(r, 30))
 		writer_text(w, chance(r, 50) ? "coalesce = same\n" : "coalesce = {query.k}\n");
 	if (place > 0 && chance(r, 15))
 		writer_text(w, "pick = x, z = x.y.0\n");
-	if (place > 0 && chance(r, 15))
-		writer_format(w, "when = {p%u:status} == 200 and not {query.x}\n",
-			      (unsigned)random_below(r, place));
+	if (place > 0 && has_order)
+		write_order(r, w, place);
 }
 
 /* The route's keys about its join. True if no part may be optional. */
@@ -171,7 +181,44 @@ write_plan(struct random *r, struct writer *w)
 	bool is_strict = write_join(r, w, parts);
 
 	for (unsigned i = 0; i < parts; i++)
-		write_part(r, w, i, is_strict);
+		write_part(r, w, i, is_strict, true);
+}
+
+/* One step of a script, of parts that may have been called before. */
+static void
+write_step(struct random *r, struct writer *w, unsigned parts)
+{
+	static const char *const words[] = { "call ", "call! ", "all ", "all! ", "any ", "any! " };
+	const char *word = PICK(r, words);
+
+	if (chance(r, 15)) {
+		writer_format(w, "sleep %u;", (unsigned)random_below(r, 20));
+		return;
+	}
+	writer_text(w, word);
+	writer_format(w, "p%u", (unsigned)random_below(r, parts));
+	while (word[0] == 'a' && chance(r, 60))
+		writer_format(w, ",p%u", (unsigned)random_below(r, parts));
+	writer_char(w, ';');
+	if (chance(r, 50))
+		writer_format(w, "say ,;put p%u;", (unsigned)random_below(r, parts));
+}
+
+static void
+write_flow(struct random *r, struct writer *w)
+{
+	unsigned parts = (unsigned)random_below(r, PARTS) + 1;
+	unsigned steps = (unsigned)random_below(r, 8);
+
+	writer_format(w, "[route r]\nflow = script\ndeadline = %ums\nscript = %ssay [0;",
+		      (unsigned)random_below(r, 60) + 5, chance(r, 10) ? "deaf;" : "");
+	for (unsigned i = 0; i < steps; i++)
+		write_step(r, w, parts);
+	writer_text(w, chance(r, 5) ? "fail\n" : "say ]\n");
+	if (chance(r, 5))
+		writer_text(w, "max_answer = 20\n");
+	for (unsigned i = 0; i < parts; i++)
+		write_part(r, w, i, false, false);
 }
 
 static void
@@ -287,7 +334,9 @@ play_world(uint64_t seed)
 	struct world *w;
 
 	random_init(&r, seed);
-	if (chance(&r, 80))
+	if (seed >= FLOWS)
+		write_flow(&r, &cw);
+	else if (chance(&r, 80))
 		write_plan(&r, &cw);
 	else
 		write_single(&r, &cw);
@@ -313,6 +362,8 @@ tell_seed(void)
 static void
 play_noted(uint64_t seed)
 {
+	/* Scripts call what they may not, and are told. */
+	log_set_level(seed >= FLOWS ? LOG_LEVEL_ERROR : LOG_LEVEL_NOTICE);
 	playing = seed;
 	is_playing = true;
 	play_world(seed);
@@ -328,6 +379,16 @@ START_TEST(every_part_ends_once_whatever_happens)
 	if (only && _i == 0)
 		play_noted(strtoull(only, NULL, 10));
 	for (uint64_t seed = first; !only && seed < first + step; seed++)
+		play_noted(seed);
+}
+END_TEST
+
+START_TEST(so_does_every_part_of_a_flow)
+{
+	uint64_t step = WORLDS / 10, first = FLOWS + (uint64_t)_i * step;
+
+	ck_assert_int_eq(atexit(tell_seed), 0);
+	for (uint64_t seed = first; !getenv("FOREBAY_SEED") && seed < first + step; seed++)
 		play_noted(seed);
 }
 END_TEST
@@ -381,6 +442,12 @@ START_TEST(every_allocation_may_fail)
 		"[route r]\nsource = fixed\nbody = {request.id} {client.address}x\nheader.X-B = "
 		"{request.method}\n",
 		"[route r]\nsource = fixed\nbody = constant\n",
+		"[route r]\nflow = script\nscript = set v=x;call a;say [;get query.x;put a;all b,c;"
+		"say ,;put b;say ,;put c;sleep 1;say ];field x-a=b\n"
+		"[subrequest r.a]\nsource = upstream fake\nbody = {\"x\": {body.n}}\n"
+		"[subrequest r.b]\nsource = upstream fake\nbody = [{a.x}]\ntimeout = 50ms\n"
+		"[subrequest r.c]\nsource = upstream other\nbody = text \"{flow.v}\"\n"
+		"type = text/plain\noptional = yes\nfallback = 0\n",
 	};
 	unsigned long n = 1;
 
@@ -399,7 +466,8 @@ suite_scenario_random(void)
 	TCase *t = tcase_create("random");
 
 	tcase_set_timeout(t, 300);
-	tcase_add_loop_test(t, every_allocation_may_fail, 0, 7);
+	tcase_add_loop_test(t, every_allocation_may_fail, 0, 8);
+	tcase_add_loop_test(t, so_does_every_part_of_a_flow, 0, 10);
 	tcase_add_loop_test(t, every_part_ends_once_whatever_happens, 0, 10);
 	suite_add_tcase(s, t);
 	return s;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "script_flow.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -65,6 +66,9 @@ world_new(const char *text)
 		.conf = w->conf,
 		.find_source = find_source,
 		.argument = w,
+		.flows = script_flows,
+		.flow_count = SCRIPT_FLOWS,
+		.max_flows = WORLD_FLOWS,
 	};
 	list_init(&w->calls);
 	return w;
@@ -316,6 +320,8 @@ world_open_path(const char *conf, const char *const names[], const char *const v
 	random_init(&w->env.random, 1);
 	grow_timers(&w->env.loop);
 	w->env.counters = &w->counters;
+	w->env.stacks = &w->stacks;
+	stacks_init(&w->stacks);
 	for (unsigned i = 0; i < PLAN_PARTS_MAX; i++)
 		w->parts[i] = &w->series[i];
 	w->lease = (struct lease){
@@ -357,6 +363,7 @@ world_close(struct world *w)
 	ck_assert_uint_eq(w->env.store.out, 0);
 	w->env.store.kept_blocks = w->env.store.kept_chunks = w->env.store.kept_pages = 0;
 	store_fini(&w->env.store);
+	stacks_fini(&w->stacks);
 	loop_fini(&w->env.loop);
 	free_calls(w);
 	for (unsigned i = 0; i < w->mores; i++) {

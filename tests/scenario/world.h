@@ -27,11 +27,12 @@
 #define FOREBAY_TESTS_SCENARIO_WORLD_H
 
 #include "base/list.h"
+#include "flow/stack.h"
 #include "net/env.h"
 #include "plan/run.h"
 #include "source/subrequest.h"
 
-enum { WORLD_FIELDS = 16, WORLD_OUT_BYTES = 1 << 21, WORLD_MORE = 6 };
+enum { WORLD_FIELDS = 16, WORLD_FLOWS = 3, WORLD_OUT_BYTES = 1 << 21, WORLD_MORE = 6 };
 
 /* One subrequest of the fake source, and what happened to it. Lives until the world ends. */
 struct call {
@@ -83,6 +84,7 @@ struct client {
 struct world {
 	struct env env;
 	struct counters counters;
+	struct stacks stacks;
 	struct part_series series[PLAN_PARTS_MAX];
 	struct part_series *parts[PLAN_PARTS_MAX];
 	void *attached[4];

@@ -195,7 +195,9 @@ main(void)
 	}
 	print_keys("route", "plan", plan_keys);
 	print_keys("route", "headers", edits_keys);
+	print_keys("route", "report", plan_report_keys);
 	print_keys("route", "join", plan_join_keys);
+	print_keys("route", "flow", plan_flow_keys);
 	print_keys("source", NULL, plan_source_keys);
 	print_keys("subrequest", "ROUTE.NAME", plan_part_keys);
 	print_parts(sources, count);

@@ -126,7 +126,7 @@ static const struct {
 	{ "bad-size.so", AT "its sizes (24, 0, 0) are not those of ABI 1: begin the table with "
 			    "FOREBAY_MODULE_HEAD" },
 	{ "bad-bare.so", AT "it does not export forebay_module" },
-	{ "bad-jobs.so", AT "it has no jobs" },
+	{ "bad-jobs.so", AT "it has no jobs and no flows" },
 	{ "bad-refuse.so", AT "nothing in some text at all" },
 	{ "bad-mute.so", AT "its init failed: out of memory" },
 	{ "bad-abort.so", AT "it crashed in init: Aborted" },
