@@ -1,5 +1,5 @@
 /*
- * The limits of control groups; see cgroup.h.
+ * The limits of control groups, and how they were kept; see cgroup.h.
  *
  *   /proc/self/cgroup     which group: "0::/a/b" (version 2), "4:cpu,cpuacct:/a/b" (version 1)
  *   /proc/self/mountinfo  where its hierarchy is mounted, and from which group on
@@ -17,6 +17,7 @@
 enum {
 	FILE_BYTES = 16 << 20, /* mountinfo of a host with many containers is long */
 	VALUE_BYTES = 256,
+	STAT_BYTES = 4096,
 	DEFAULT_PERIOD_US = 100000,
 };
 
@@ -118,6 +119,42 @@ read_memory_1(const char *root, struct writer *folder)
 	return read_memory(root, folder, "memory.limit_in_bytes");
 }
 
+/* The number behind a name, in lines "NAME NUMBER"; 0 when there is none. */
+static uint64_t
+read_stat(const char *root, struct writer *folder, struct slice name)
+{
+	struct writer path = *folder;
+	struct slice rest, line;
+	uint64_t found = 0;
+	struct buffer b;
+
+	writer_text(&path, "/cpu.stat");
+	writer_char(&path, '\0');
+	buffer_init(&b, STAT_BYTES);
+	if (!path.is_full && text_file_read(&b, root, path.at) == 0) {
+		rest = buffer_slice(&b);
+		while (text_file_line(&rest, &line)) {
+			if (slice_eq(slice_cut(&line, ' '), name) &&
+			    slice_to_u64(line, &found) != 0)
+				found = 0;
+		}
+	}
+	buffer_fini(&b);
+	return found;
+}
+
+static uint64_t
+read_throttled_2(const char *root, struct writer *folder)
+{
+	return read_stat(root, folder, SLICE("throttled_usec")) * 1000;
+}
+
+static uint64_t
+read_throttled_1(const char *root, struct writer *folder)
+{
+	return read_stat(root, folder, SLICE("throttled_time"));
+}
+
 enum { VERSIONS = 2 };
 static const struct version cpu[VERSIONS] = {
 	{ "cgroup2", { 0 }, read_version_2 },
@@ -126,6 +163,11 @@ static const struct version cpu[VERSIONS] = {
 static const struct version memory[VERSIONS] = {
 	{ "cgroup2", { 0 }, read_memory_2 },
 	{ "cgroup", SLICE_INIT("memory"), read_memory_1 },
+};
+
+static const struct version throttled[VERSIONS] = {
+	{ "cgroup2", { 0 }, read_throttled_2 },
+	{ "cgroup", SLICE_INIT("cpu"), read_throttled_1 },
 };
 
 /* --- where it is ------------------------------------------------------------------- */
@@ -240,6 +282,14 @@ write_unescaped(struct writer *w, struct slice s)
 
 /* --- all of them --------------------------------------------------------------------- */
 
+typedef uint64_t (*combine_fn)(uint64_t a, uint64_t b);
+
+static uint64_t
+sum(uint64_t a, uint64_t b)
+{
+	return a + b;
+}
+
 static uint64_t
 smaller(uint64_t a, uint64_t b)
 {
@@ -250,11 +300,12 @@ smaller(uint64_t a, uint64_t b)
 
 /* From the group up to the mount point. */
 static uint64_t
-walk_up(const char *root, const struct version *v, const struct mount *m, struct slice below)
+walk_up(const char *root, const struct version *v, const struct mount *m, struct slice below,
+	combine_fn combine)
 {
 	char path[PATH_MAX];
 	struct writer folder = writer_over(path, sizeof(path));
-	uint64_t least = 0;
+	uint64_t all = 0;
 	size_t top;
 
 	write_unescaped(&folder, m->point);
@@ -263,9 +314,9 @@ walk_up(const char *root, const struct version *v, const struct mount *m, struct
 	if (folder.is_full)
 		return 0;
 	for (;;) {
-		least = smaller(least, v->read(root, &folder));
+		all = combine(all, v->read(root, &folder));
 		if (folder.len <= top)
-			return least;
+			return all;
 		while (folder.len > top && folder.at[folder.len - 1] != '/')
 			folder.len--;
 		if (folder.len > top)
@@ -274,43 +325,51 @@ walk_up(const char *root, const struct version *v, const struct mount *m, struct
 }
 
 static uint64_t
-limit_of(const char *root, const struct version *v, struct slice groups, struct slice mounts)
+value_of(const char *root, const struct version *v, struct slice groups, struct slice mounts,
+	 combine_fn combine)
 {
 	struct slice path, below;
 	struct mount m;
 
 	if (!find_group(groups, v, &path) || !find_mount(mounts, v, path, &m, &below))
 		return 0;
-	return walk_up(root, v, &m, below);
+	return walk_up(root, v, &m, below, combine);
 }
 
+/* Of all groups from the process's own on, of both versions. */
 static uint64_t
-find_least(const char *root, const struct version *versions)
+find(const char *root, const struct version *versions, combine_fn combine)
 {
 	struct buffer groups, mounts;
-	uint64_t least = 0;
+	uint64_t all = 0;
 
 	buffer_init(&groups, FILE_BYTES);
 	buffer_init(&mounts, FILE_BYTES);
 	if (text_file_read(&groups, root, "/proc/self/cgroup") == 0 &&
 	    text_file_read(&mounts, root, "/proc/self/mountinfo") == 0) {
 		for (unsigned i = 0; i < VERSIONS; i++)
-			least = smaller(least, limit_of(root, &versions[i], buffer_slice(&groups),
-							buffer_slice(&mounts)));
+			all = combine(all, value_of(root, &versions[i], buffer_slice(&groups),
+						    buffer_slice(&mounts), combine));
 	}
 	buffer_fini(&groups);
 	buffer_fini(&mounts);
-	return least;
+	return all;
 }
 
 uint64_t
 cgroup_quota_milli(const char *root)
 {
-	return find_least(root, cpu);
+	return find(root, cpu, smaller);
 }
 
 uint64_t
 cgroup_memory_bytes(const char *root)
 {
-	return find_least(root, memory);
+	return find(root, memory, smaller);
+}
+
+uint64_t
+cgroup_throttled_ns(const char *root)
+{
+	return find(root, throttled, sum);
 }

@@ -15,5 +15,7 @@
 uint64_t cgroup_quota_milli(const char *root);
 /* The smallest memory limit of them, in bytes; 0 as above. */
 uint64_t cgroup_memory_bytes(const char *root);
+/* How long these groups have been kept from running because their quotas were used up, added up. */
+uint64_t cgroup_throttled_ns(const char *root);
 
 #endif

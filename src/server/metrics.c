@@ -7,6 +7,7 @@
 #include "config.h"
 #include "http/status.h"
 #include "metrics/export.h"
+#include "server/cgroup.h"
 #include "server/sample.h"
 #include "server/server.h"
 
@@ -340,6 +341,9 @@ put_server(struct buffer *b, const struct sample *s)
 		      "How full the fullest pool is: jobs running and waiting, of as many as there "
 		      "can be; 1 while requests wait for a worker longer than worker_wait.");
 	export_milli(b, "forebay_saturation", NULL, 0, sample_saturation_milli(s));
+	export_family(b, "forebay_cpu_throttled_seconds_total", EXPORT_COUNTER,
+		      "How long the control group was kept from running, its CPU quota used up.");
+	export_seconds(b, "forebay_cpu_throttled_seconds_total", NULL, 0, cgroup_throttled_ns(""));
 	export_family(b, "forebay_inflight_bytes", EXPORT_GAUGE,
 		      "Memory in blocks of 16 KiB and more: bodies, results, scratch of jobs.");
 	export_u64(b, "forebay_inflight_bytes", NULL, 0, mem_large_bytes());

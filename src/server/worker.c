@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+enum { SLICE_US = 500 }; /* shorter turns on a processor than those of pool threads, and sooner */
 enum { LAST_REQUEST_MS = 1000 }; /* how long an idle conn may still send one when draining */
 
 /* --- what the acceptor hands over ------------------------------------------------- */
@@ -281,6 +282,7 @@ int
 worker_start(struct worker *w)
 {
 	w->thread.role = THREAD_WORKER;
+	w->thread.slice_us = SLICE_US;
 	w->thread.run = run;
 	w->thread.argument = w;
 	snprintf(w->thread.name, sizeof(w->thread.name), "worker %u", w->env.worker);

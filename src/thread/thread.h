@@ -25,13 +25,15 @@ struct thread {
 	enum thread_role role;
 	int nice; /* 0: as the process; pool threads 0..19 */
 	bool batch; /* SCHED_BATCH: never preempts a waking worker */
+	unsigned
+	    slice_us; /* how long its turns on a processor are at most; 0: as the kernel has it */
 	char name[THREAD_NAME_BYTES];
 	void (*run)(void *argument);
 	void *argument;
 	bool is_running;
 };
 
-/* t's role, nice, batch, name, run and argument are set; t must outlive the
+/* t's role, nice, batch, slice, name, run and argument are set; t must outlive the
  * thread. ERR_SYSTEM when the kernel gives none. Priorities that cannot be had
  * are no error. */
 int thread_start(struct thread *t) __attribute__((warn_unused_result));

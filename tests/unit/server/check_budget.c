@@ -396,6 +396,30 @@ START_TEST(memory_of_version_2_has_its_own_file)
 }
 END_TEST
 
+START_TEST(throttling_of_all_groups_on_the_path_is_added_up)
+{
+	put("/proc/self/cgroup", "4:cpu,cpuacct:/a/b\n0::/c\n");
+	put("/proc/self/mountinfo", HEAD_1 OTHER_1);
+	ck_assert_uint_eq(cgroup_throttled_ns(root), 0);
+	put("/sys/fs/cgroup/cpu/a/b/cpu.stat",
+	    "nr_periods 10\nnr_throttled 3\nthrottled_time 2500000000\n");
+	put("/sys/fs/cgroup/cpu/a/cpu.stat",
+	    "nr_periods 1\nnr_throttled 1\nthrottled_time 500000000\n");
+	ck_assert_uint_eq(cgroup_throttled_ns(root), 3000000000);
+}
+END_TEST
+
+START_TEST(throttling_of_version_2_is_in_microseconds)
+{
+	put("/proc/self/cgroup", "0::/c\n");
+	put("/proc/self/mountinfo", HEAD_2);
+	put("/sys/fs/cgroup/c/cpu.stat", "usage_usec 5\nnr_throttled 3\nthrottled_usec 1500000\n");
+	ck_assert_uint_eq(cgroup_throttled_ns(root), 1500000000);
+	put("/sys/fs/cgroup/c/cpu.stat", "throttled_usec many\n");
+	ck_assert_uint_eq(cgroup_throttled_ns(root), 0);
+}
+END_TEST
+
 Suite *
 suite_server_budget(void)
 {
@@ -429,6 +453,8 @@ suite_server_budget(void)
 	tcase_add_test(t, a_declared_budget_stands);
 	tcase_add_test(t, the_smallest_memory_limit_on_the_path_counts);
 	tcase_add_test(t, memory_of_version_2_has_its_own_file);
+	tcase_add_test(t, throttling_of_all_groups_on_the_path_is_added_up);
+	tcase_add_test(t, throttling_of_version_2_is_in_microseconds);
 	suite_add_tcase(s, t);
 	return s;
 }
