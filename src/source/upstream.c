@@ -63,6 +63,10 @@ static const struct conf_key section_keys[] = {
 	{ "retry_budget", CONF_PERCENT, FIELD_OF(retry_budget), .def = "20%",
 	  .help = "retries as a share of the requests, in each worker, which saves up 10 at most; "
 		  "with few requests one a second is free" },
+	{ "hedge_after", CONF_DURATION, FIELD_OF(hedge_after), .def = "0",
+	  .help = "an idempotent request without a body that has no answer for so long is sent to "
+		  "another server, too, within retry_budget; whose answer begins first is taken; "
+		  "0: not at all" },
 	{ "eject_after", CONF_UINT, FIELD_OF(eject_after), .def = "5", .max = 1000,
 	  .help =
 	      "failures in a row for which a worker leaves a server out, never the last one: no "
@@ -514,6 +518,7 @@ cancel(struct subrequest *q)
 
 	if (!e)
 		return;
+	upstream_hedge_win(e);
 	if (e->channel)
 		e->channel->ops->cancel(e->channel);
 	upstream_errand_drop(e);

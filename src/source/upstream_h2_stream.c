@@ -304,6 +304,7 @@ take_final(struct upstream_h2_stream *s)
 	upstream_response_tell(q, &s->response, s->method);
 	drop_length(&s->response.fields);
 	q->response.fields = s->response.fields;
+	upstream_hedge_win(s->errand);
 	subrequest_head(q);
 }
 
@@ -316,7 +317,7 @@ take_interim(struct upstream_h2_stream *s)
 		upstream_h2_stream_refuse(s, "too many interim responses");
 		return;
 	}
-	if (s->response.status == 100 || !q->part->passes_through)
+	if (s->response.status == 100 || !q->part->passes_through || s->errand->twin)
 		return;
 	q->response = (struct response){ .status = s->response.status };
 	if (s->response.status == 103) {

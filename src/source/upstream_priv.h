@@ -14,6 +14,7 @@
  *   upstream_share.c     a worker's share: admission, waiting list, idle conns
  *   upstream_balance.c   which server is asked next
  *   upstream_retry.c     whether a failure is worth another server
+ *   upstream_hedge.c     another server is asked when the first is slow
  *   upstream_eject.c     servers that fail again and again are left out for a while
  *   upstream_health.c    servers are asked how they are, by one worker for all
  *   upstream_breaker.c   an upstream that mostly fails is not asked for a while
@@ -119,6 +120,7 @@ struct upstream_conf {
 	unsigned breaker_error_rate; /* percent; 0: no breaker */
 	unsigned breaker_min_requests; /* in the window */
 	uint64_t eject_for, breaker_open_for; /* ns */
+	uint64_t hedge_after; /* ns; 0: nobody is asked twice */
 	uint64_t slow_start; /* ns; 0: servers have all of their weight at once */
 	struct slice health_path;
 	uint64_t health_interval, health_timeout; /* ns */
@@ -242,6 +244,8 @@ struct upstream_errand {
 	struct subrequest *q;
 	struct upstream_share *share;
 	struct upstream_channel *channel; /* NULL while it waits */
+	struct upstream_errand *twin; /* the other one of q that is under way; NULL: none */
+	unsigned peer; /* the number of the one that it asks */
 	struct list link; /* share->waiting */
 	struct timer timer; /* the deadline, while it waits; the end of a back-off */
 	uint64_t begun_ns; /* when it got a connection */
@@ -332,6 +336,11 @@ struct upstream_share *upstream_share_new(const struct upstream *u, struct lease
 void upstream_share_free(struct upstream_share **share);
 /* Makes q->state of each, all or none; else ERR_SHED and each q->refusal. */
 int upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_t n) MUST_CHECK;
+/* An errand that is not counted yet, in q's arena. NULL: no memory. */
+struct upstream_errand *upstream_errand_new(struct upstream_share *share,
+					    struct subrequest *q) MUST_CHECK;
+/* One more may be admitted. */
+bool upstream_share_has_room(const struct upstream_share *share);
 /* Puts an admitted errand on the waiting list; it is served later in this turn. */
 void upstream_share_wait(struct upstream_errand *e);
 /* The same for one that waited before: it is the next. */
@@ -386,6 +395,20 @@ void upstream_retry_hold(struct upstream_errand *e, struct chunks *body, bool is
 void upstream_retry_replay(struct upstream_errand *e);
 /* UPSTREAM_FAULT_NONE for all but 502, 503 and 504. */
 enum upstream_fault upstream_retry_fault(int status);
+
+/* Whether the budget pays for one more attempt. */
+bool upstream_retry_pay(struct upstream_share *share);
+
+/* --- upstream_hedge.c -------------------------------------------------------- */
+
+/* An attempt begins: its timer is that of hedging. */
+void upstream_hedge_watch(struct upstream_errand *e);
+/* That time is over: perhaps another server is asked, too. */
+void upstream_hedge_go(struct upstream_errand *e);
+/* A response's head has come for it, or nobody waits any more: the other one is cancelled. */
+void upstream_hedge_win(struct upstream_errand *e);
+/* It has failed. True: it is gone, and the other one goes on. */
+bool upstream_hedge_leave(struct upstream_errand *e);
 
 /* --- upstream_balance.c ------------------------------------------------------ */
 

@@ -150,6 +150,7 @@ take_final(struct upstream_conn *c, const struct response *r, size_t head_bytes)
 		return;
 	}
 	begin_body(c, r);
+	upstream_hedge_win(c->errand);
 	subrequest_head(q);
 }
 
@@ -203,7 +204,7 @@ take_interim(struct upstream_conn *c, const struct response *r, size_t head_byte
 		fail_protocol(c, "too many interim responses");
 		return;
 	}
-	if (r->status == 100 || !q->part->passes_through)
+	if (r->status == 100 || !q->part->passes_through || c->errand->twin)
 		return;
 	q->response = (struct response){ .status = r->status };
 	if (r->status == 103 && copy_fields(q, r, head_bytes) != 0) {

@@ -56,8 +56,8 @@ top_up(struct upstream_share *share)
 	b->earned = 0;
 }
 
-static bool
-is_paid(struct upstream_share *share)
+bool
+upstream_retry_pay(struct upstream_share *share)
 {
 	top_up(share);
 	if (share->budget.left < COST)
@@ -134,11 +134,14 @@ upstream_retry_may(struct upstream_errand *e, const struct upstream_peer *p,
 
 	if (!is_worth_it(e, why, was_sent))
 		return false;
+	/* The other one is asking another server already. */
+	if (e->twin)
+		return true;
 	if (!upstream_balance_has_other(e, p))
 		return refuse(e, COUNTER_UPSTREAM_RETRY_NO_SERVER);
 	if (clock_after(now, back_off(e->retries + 1u)) >= e->q->deadline_ns)
 		return refuse(e, COUNTER_UPSTREAM_RETRY_NO_TIME);
-	if (!is_paid(e->share))
+	if (!upstream_retry_pay(e->share))
 		return refuse(e, COUNTER_UPSTREAM_RETRY_NO_BUDGET);
 	e->asked[e->retries++] = p->number;
 	count_add(e->share->env->counters, counters[why], 1);
@@ -151,6 +154,8 @@ upstream_retry_go(struct upstream_errand *e)
 	struct env *env = e->share->env;
 	uint64_t longest = back_off(e->retries), wait = longest;
 
+	if (upstream_hedge_leave(e))
+		return;
 	if (wait > 0)
 		wait = longest / 2 + random_below(&env->random, longest / 2);
 	e->is_backing_off = true;

@@ -25,6 +25,10 @@ on_deadline(struct timer *t)
 		upstream_share_return(e);
 		return;
 	}
+	if (e->channel) {
+		upstream_hedge_go(e);
+		return;
+	}
 	/* The run keeps the deadline, and may have moved it since. */
 	if (e->q->deadline_ns > loop_now(l)) {
 		if (e->q->deadline_ns == CLOCK_NEVER ||
@@ -137,8 +141,11 @@ open_for(struct upstream_peer *p, struct upstream_errand *e)
 {
 	int err = upstream_conn_open(p, e);
 
-	if (!err)
+	e->peer = p->number;
+	if (!err) {
+		upstream_hedge_watch(e);
 		return;
+	}
 	count_add(e->share->env->counters, COUNTER_UPSTREAM_CONNECT_FAILED, 1);
 	log_debug("upstream server %.*s: %s", SLICE_PRINT(p->server->label), err_text(err));
 	if (err == ERR_CONNECT)
@@ -170,10 +177,14 @@ elsewhere(struct upstream_share *share)
 static void
 use(struct upstream_conn *c, struct upstream_errand *e)
 {
+	unsigned number = c->peer->number;
 	int err = upstream_conn_use(c, e);
 
 	if (!err || err == ERR_MEMORY)
 		begin(e);
+	e->peer = number;
+	if (!err)
+		upstream_hedge_watch(e);
 	if (err == ERR_MEMORY)
 		upstream_errand_end(e, err);
 }
@@ -181,15 +192,15 @@ use(struct upstream_conn *c, struct upstream_errand *e)
 static bool
 is_served(struct upstream_share *share, struct upstream_errand *e)
 {
-	bool has_room = share->open < share->max_connections;
-	struct upstream_conn *spare = has_room ? NULL : any_idle(share), *c;
+	bool may_open = share->open < share->max_connections;
+	struct upstream_conn *spare = may_open ? NULL : any_idle(share), *c;
 	struct upstream_peer *p;
 
-	if (!has_room && !spare && !has_shared(share))
+	if (!may_open && !spare && !has_shared(share))
 		return false;
 	p = upstream_balance_pick(share, e);
 	c = at_hand(p);
-	if (!c && !has_room) {
+	if (!c && !may_open) {
 		/* No room to connect where the turn is: what is open elsewhere will do, or an
 		 * idle one makes room. */
 		c = upstream_balance_is_strict(e) ? NULL : elsewhere(share);
@@ -279,24 +290,44 @@ refuse(struct upstream_share *share, struct subrequest *q[], size_t n, const cha
 	return ERR_SHED;
 }
 
+/* Connections may take less than was hoped for when the others were let in. */
+static bool
+has_room(const struct upstream_share *share, size_t n)
+{
+	return share->admitted + n <= capacity(share) + share->max_pending;
+}
+
+bool
+upstream_share_has_room(const struct upstream_share *share)
+{
+	return has_room(share, 1);
+}
+
+struct upstream_errand *
+upstream_errand_new(struct upstream_share *share, struct subrequest *q)
+{
+	struct upstream_errand *e = arena_zalloc(q->arena, 1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->q = q;
+	e->share = share;
+	list_init(&e->link);
+	timer_init(&e->timer, on_deadline);
+	return e;
+}
+
 int
 upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_t n)
 {
-	/* Connections may take less than was hoped for when the others were let in. */
-	if (share->admitted + n > capacity(share) + share->max_pending)
+	if (!has_room(share, n))
 		return refuse(share, q, n, share->upstream->limit);
 	if (!upstream_breaker_admits(share, n))
 		return refuse(share, q, n, share->upstream->breaker);
 	for (size_t i = 0; i < n; i++) {
-		struct upstream_errand *e = arena_zalloc(q[i]->arena, 1, sizeof(*e));
-
-		if (!e)
+		q[i]->state = upstream_errand_new(share, q[i]);
+		if (!q[i]->state)
 			return refuse(share, q, n, "memory");
-		e->q = q[i];
-		e->share = share;
-		list_init(&e->link);
-		timer_init(&e->timer, on_deadline);
-		q[i]->state = e;
 	}
 	share->admitted += (unsigned)n;
 	for (size_t i = 0; i < n; i++)
@@ -335,6 +366,8 @@ upstream_errand_end(struct upstream_errand *e, int err)
 {
 	struct subrequest *q = e->q;
 
+	if (err && upstream_hedge_leave(e))
+		return;
 	if (!err)
 		observe(e->share, loop_now(&e->share->env->loop) - e->begun_ns);
 	upstream_errand_drop(e);

@@ -36,6 +36,14 @@ retry_budget = 100%%
 first_byte_timeout = 200ms
 eject_after = 0
 
+[upstream hedged]
+servers = %(servers)s
+retries = 2
+retry_on = connect, closed, 503, timeout
+retry_budget = 100%%
+hedge_after = 30ms
+eject_after = 0
+
 [upstream keys]
 servers = %(servers)s
 balance = hash
@@ -68,6 +76,11 @@ breaker_open_for = 400ms
 [route storm]
 match = GET /storm
 source = upstream three
+path = /moody
+
+[route hedged]
+match = * /hedged
+source = upstream hedged
 path = /moody
 
 [route joined]
@@ -204,6 +217,52 @@ def test_a_server_that_dies_under_load_and_returns(three):
             assert r.status == 200, (number, r)
     three.ask("/joined", 12)
     assert three.servers[2].count()["moody"] > 0
+
+
+# One server that answers after two seconds: who has it as the first asks another after hedge_after. As the
+# budget earns one attempt for each request, every one of them may.
+def test_a_slow_server_is_not_waited_for(three):
+    three.servers[1].mood("delay", "2000")
+    before, asked = three.counted("forebay_upstream_hedges_total"), sum(three.asked())
+    started = time.monotonic()
+    answers = three.ask("/hedged", 30)
+    assert {r.status for r in answers} == {200} and all(b"delay" not in r.body for r in answers)
+    hedged = three.counted("forebay_upstream_hedges_total") - before
+    # A third of them, and others where the machine is busy.
+    assert 10 <= hedged <= 30 and sum(three.asked()) - asked == 30 + hedged
+    assert three.counted("forebay_upstream_hedges_won_total") >= 10
+    # Cancelled are those that lost: their connections are closed long before they would be answered.
+    bed.wait_until(lambda: three.servers[1].count()["cut"] >= 10, what="connections of those that lost")
+    assert time.monotonic() - started < 20 * 2
+
+
+def test_a_second_server_that_fails_leaves_the_first_one_alone(three):
+    three.mood("delay", "150")
+    three.servers[1].mood("reset")
+    assert {r.status for r in three.ask("/hedged", 12)} == {200}
+    three.servers[1].mood("status", "503")
+    assert {r.status for r in three.ask("/hedged", 12)} == {200}
+
+
+def test_where_all_are_slow_the_first_answer_is_taken_and_a_client_that_goes_ends_both(three):
+    three.mood("delay", "200")
+    assert {r.status for r in three.ask("/hedged", 9)} == {200}
+    three.mood("hang")
+    before, cut = three.counted("forebay_upstream_hedges_total"), sum(s.count()["cut"] for s in three.servers)
+    with Client(three.daemon.address) as c:
+        c.get("/hedged")
+        bed.wait_until(lambda: three.counted("forebay_upstream_hedges_total") > before, what="a second attempt")
+        c.close()
+    bed.wait_until(lambda: sum(s.count()["cut"] for s in three.servers) >= cut + 2, what="both to be cut")
+
+
+def test_what_is_not_idempotent_or_has_a_body_is_not_sent_twice(three):
+    three.mood("delay", "150")
+    before = three.counted("forebay_upstream_hedges_total")
+    assert {r.status for r in three.ask("/hedged", 3, "POST")} == {200}
+    with Client(three.daemon.address) as c:
+        assert c.ask("/hedged", method="PUT", body=b"x").status == 200
+    assert three.counted("forebay_upstream_hedges_total") == before
 
 
 def test_a_key_stays_with_its_server(three):
