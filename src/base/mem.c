@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include "base/assert.h"
+#include "base/mem_kept.h"
 
 #include <malloc.h>
 #include <stdatomic.h>
@@ -64,6 +65,18 @@ counted(void *block, size_t bytes)
 	if (bytes >= MEM_LARGE / 2)
 		count_large(block, 1);
 	return block;
+}
+
+void
+mem_set_aside(void *block)
+{
+	count_large(block, -1);
+}
+
+void
+mem_take_back(void *block)
+{
+	count_large(block, 1);
 }
 
 void *

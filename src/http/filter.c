@@ -30,6 +30,18 @@ filter_add(struct exchange *x, struct filter *f, const struct filter_ops *ops)
 		x->filter = f;
 }
 
+void
+filter_add_first(struct exchange *x, struct filter *f, const struct filter_ops *ops)
+{
+	f->ops = ops;
+	f->x = x;
+	f->prior = NULL;
+	f->next = x->filter;
+	if (x->filter)
+		x->filter->prior = f;
+	x->filter = f;
+}
+
 /* --- towards the client: a filter, or the protocol behind the last one -------------- */
 
 static int

@@ -53,6 +53,9 @@ struct filter {
 /* Behind those that are there already, before the head. */
 void filter_add(struct exchange *x, struct filter *f, const struct filter_ops *ops);
 
+/* Before those that are there already: it sees what the application says. */
+void filter_add_first(struct exchange *x, struct filter *f, const struct filter_ops *ops);
+
 /* To the next one, or to the protocol. As the calls of exchange.h with the same name. */
 int filter_pass_head(struct filter *f) __attribute__((warn_unused_result));
 int filter_pass_body(struct filter *f, struct chunks *list) __attribute__((warn_unused_result));

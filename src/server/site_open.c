@@ -9,13 +9,13 @@
 enum { SITE_ARENA_BYTES = 256 << 20 };
 
 const struct conf_kind site_kinds[] = {
-	{ "server", false },     { "admin", false },       { "log", false },
-	{ "access_log", false }, { "listen", true },       { "limits", false },
-	{ "headers", false },    { "error_page", true },   { "pool", true },
-	{ "upstream", true },    { "database", true },     { "module", true },
-	{ "route", true },       { "subrequest", true },   { "auth", true },
-	{ "rate", true },        { "compression", false }, { "program", true },
-	{ NULL, false },
+	{ "server", false },     { "admin", false },     { "log", false },
+	{ "access_log", false }, { "listen", true },     { "limits", false },
+	{ "headers", false },    { "error_page", true }, { "pool", true },
+	{ "upstream", true },    { "database", true },   { "module", true },
+	{ "route", true },       { "subrequest", true }, { "auth", true },
+	{ "rate", true },        { "cache", true },      { "compression", false },
+	{ "program", true },     { NULL, false },
 };
 
 static const struct conf_include includes = { "server", "include" };

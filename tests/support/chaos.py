@@ -14,11 +14,14 @@ import socket
 import ssl
 import struct
 import sys
+import urllib.parse
 
 MODES = {}
 SEEN = {"connections": 0, "requests": 0, "open": 0, "most": 0, "cut": 0, "moody": 0, "held": 0, "late": 0}
 MOOD = ["json"]
 HELD = {}
+KEPT = {}
+FAILING = {}
 PIECE = b"x" * 65536
 
 
@@ -227,6 +230,49 @@ async def do_moody(conn, request):
 async def do_health(conn, request):
     request.words = MOOD
     await MODES[MOOD[0]][1](conn, request)
+
+
+@mode("kept NAME [BYTES]       a numbered answer with the lines f=... of the query; 304 if it asks about etag=...")
+async def do_kept(conn, request):
+    await conn.skip_body(request)
+    name = request.words[1]
+    KEPT[name] = KEPT.get(name, 0) + 1
+    asked = urllib.parse.parse_qs(request.query)
+    lines = asked.get("f", [])
+    tag = '"%s"' % asked["etag"][0] if "etag" in asked else None
+    if tag:
+        lines = lines + ["ETag: " + tag]
+    if name in FAILING:
+        await conn.answer(request, "down", FAILING[name], "text/plain")
+    elif tag and request.field("if-none-match") == tag:
+        await conn.head(304, "X-Again: yes", *lines)
+    else:
+        text = "%s %s %s %s" % (name, KEPT[name], request.field("accept-language") or "-",
+                                request.field("authorization") or "-")
+        body = text.ljust(request.number(2, 0), "x").encode()
+        if "wait" in asked:
+            await asyncio.sleep(float(asked["wait"][0]))
+        await conn.head(int(asked.get("status", ["200"])[0]), "Content-Type: text/plain",
+                        "Content-Length: %d" % len(body), *lines)
+        if request.method != "HEAD":
+            await conn.send(body[:5] if "cut" in asked else body)
+        if "cut" in asked:
+            raise Close
+
+
+@mode("keeping NAME            how often kept NAME was asked")
+async def do_keeping(conn, request):
+    await conn.skip_body(request)
+    await conn.answer(request, json.dumps(KEPT.get(request.words[1], 0)))
+
+
+@mode("failing NAME [STATUS]   from now on kept NAME has that status; none: as before")
+async def do_failing(conn, request):
+    await conn.skip_body(request)
+    FAILING.pop(request.words[1], None)
+    if request.words[2:]:
+        FAILING[request.words[1]] = request.number(2, 503)
+    await conn.answer(request, "{}")
 
 
 @mode("until-close             a body that ends with the connection")

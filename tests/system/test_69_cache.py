@@ -1,4 +1,5 @@
 """Answers that several requests share: parts of equal keys under way, and what is kept."""
+import gzip
 import sqlite3
 
 import pytest
@@ -17,6 +18,58 @@ listen = 127.0.0.1:%(admin)d
 servers = http://127.0.0.1:%(chaos)d
 max_connections = 4
 max_pending = 0
+
+[cache pages]
+size = 4m
+max_entry = 64k
+stale_if_error = 60s
+
+[cache short]
+size = 1m
+max_entry = 64k
+cache_for = 60s
+wait = 100ms
+
+[route pages]
+match = * /kept/{rest...}
+source = upstream chaos
+cache = pages
+
+[route unsaid]
+match = GET /unsaid/{rest...}
+source = upstream chaos
+path = /kept/{rest}
+cache = short
+
+[route mine]
+match = GET /mine/{rest...}
+source = upstream chaos
+path = /kept/{rest}
+cache = pages
+cache_key = {request.path} {header.authorization}
+
+[route edited]
+match = GET /edited/{rest...}
+source = upstream chaos
+path = /kept/{rest}
+cache = pages
+add_header.X-Who = {query.who}
+cache_key = {request.path}
+
+[route coded]
+match = GET /coded/{rest...}
+source = upstream chaos
+path = /kept/{rest}
+cache = pages
+compress = yes
+
+[route joined]
+match = GET /joined/{name}
+cache = short
+[subrequest joined.a]
+source = upstream chaos
+path = /kept/{name}
+as = text
 
 [route shared]
 match = GET /shared/{id}
@@ -115,3 +168,236 @@ coalesce = x
     code, _, said = bed.run_forebayd("-t", "-c", str(tmp_path / "f.conf"))
     assert code == 1
     assert said.count("the part cannot share an execution") == 2
+
+
+# --- what is kept ---------------------------------------------------------------------
+
+def ask(daemon, path, *lines, method="GET", body=b""):
+    """One request on a connection of its own."""
+    with Client(daemon.address) as c:
+        return c.ask(path, *lines, method=method, body=body)
+
+
+def lines(*fields, **more):
+    """A query that lets the upstream say so."""
+    return "?" + "&".join(["f=" + f.replace(" ", "%20") for f in fields] +
+                          ["%s=%s" % item for item in more.items()])
+
+
+FRESH = "Cache-Control: max-age=600"
+STALE = "Cache-Control: max-age=0"
+
+
+def test_what_is_fresh_is_answered_from_the_cache(daemon, chaos):
+    path = "/kept/hit" + lines(FRESH)
+    first, second = ask(daemon, path), ask(daemon, path)
+    assert first.status == second.status == 200
+    assert first.body == second.body == b"hit 1 - -"
+    assert first.field("cache-status") == "forebay; fwd=miss; stored"
+    assert first.field("age") is None
+    assert second.field("cache-status").startswith("forebay; hit; ttl=")
+    assert int(second.field("age")) < 600
+    assert second.field("cache-control") == "max-age=600"
+    assert second.field("date") == first.field("date") or first.field("date")
+    assert chaos.told("/keeping/hit") == 1
+
+
+@pytest.mark.parametrize("said", ["Cache-Control: no-store", "Cache-Control: private, max-age=60",
+                                  "Set-Cookie: a=b", "Vary: *", "X-Nothing: said"])
+def test_what_may_not_be_kept_is_asked_again(daemon, chaos, said):
+    name = "not" + "".join(c for c in said if c.isalnum())
+    fields = [said] if "Control" in said or "Nothing" in said else [said, FRESH]
+    for n in (1, 2):
+        r = ask(daemon, "/kept/" + name + lines(*fields))
+        assert r.body == b"%s %d - -" % (name.encode(), n)
+        assert r.field("cache-status") == "forebay; fwd=miss"
+
+
+def test_a_head_is_answered_from_a_get(daemon, chaos):
+    path = "/kept/head" + lines(FRESH)
+    assert ask(daemon, path, method="HEAD").field("cache-status") == "forebay; fwd=miss"
+    assert ask(daemon, path).body == b"head 2 - -"
+    r = ask(daemon, path, method="HEAD")
+    assert (r.status, r.body, r.field("content-length")) == (200, b"", "10")
+    assert chaos.told("/keeping/head") == 2
+
+
+def test_what_is_stale_is_asked_about_and_goes_on_if_it_holds(daemon, chaos):
+    path = "/kept/again" + lines(STALE, etag="v1")
+    assert ask(daemon, path).body == b"again 1 - -"
+    r = ask(daemon, path)
+    assert (r.status, r.body) == (200, b"again 1 - -")
+    assert r.field("cache-status") == "forebay; fwd=stale; fwd-status=304; stored"
+    assert r.field("x-again") == "yes"
+    assert chaos.told("/keeping/again") == 2
+    # The client's own question is answered when ours is.
+    r = ask(daemon, path, 'If-None-Match: "v1"')
+    assert (r.status, r.body, r.field("etag")) == (304, b"", '"v1"')
+    r = ask(daemon, path, 'If-None-Match: "other"')
+    assert (r.status, r.body) == (200, b"again 1 - -")
+
+
+def test_conditions_and_ranges_are_answered_from_what_is_kept(daemon, chaos):
+    path = "/kept/parts/100" + lines(FRESH, etag="v1")
+    whole = ask(daemon, path).body
+    r = ask(daemon, path, 'If-None-Match: W/"v1"')
+    assert (r.status, r.body) == (304, b"")
+    r = ask(daemon, path, "Range: bytes=10-19")
+    assert (r.status, r.body, r.field("content-range")) == (206, whole[10:20], "bytes 10-19/100")
+    r = ask(daemon, path, "Range: bytes=100-")
+    assert (r.status, r.field("content-range")) == (416, "bytes */100")
+    r = ask(daemon, path, "Range: bytes=0-1", 'If-Range: "old"')
+    assert (r.status, r.body) == (200, whole)
+    assert ask(daemon, path, 'If-Match: "other"').status == 412
+    assert chaos.told("/keeping/parts") == 1
+
+
+def test_a_part_that_was_asked_for_is_not_kept(daemon, chaos):
+    path = "/kept/part" + lines(FRESH, "Content-Range: bytes 0-1/9", status=206)
+    ask(daemon, path, "Range: bytes=0-1")
+    assert ask(daemon, path).field("cache-status") == "forebay; fwd=miss"
+
+
+def test_errors_are_answered_with_what_was_good(daemon, chaos):
+    path = "/kept/down" + lines(STALE)
+    assert ask(daemon, path).body == b"down 1 - -"
+    chaos.told("/failing/down/503")
+    r = ask(daemon, path)
+    assert (r.status, r.body) == (200, b"down 1 - -")
+    assert r.field("cache-status") == "forebay; fwd=stale; fwd-status=503; detail=stale-if-error"
+    chaos.told("/failing/down/404")
+    assert ask(daemon, path).status == 404
+    chaos.told("/failing/down")
+    must = "/kept/must" + lines("Cache-Control: max-age=0, must-revalidate", etag="a")
+    assert ask(daemon, must).status == 200
+    chaos.told("/failing/must/503")
+    assert ask(daemon, must).status == 503
+
+
+def test_vary_tells_answers_apart(daemon, chaos):
+    path = "/kept/vary" + lines(FRESH, "Vary: Accept-Language")
+    assert ask(daemon, path, "Accept-Language: de").body == b"vary 1 de -"
+    assert ask(daemon, path, "Accept-Language: fi").body == b"vary 2 fi -"
+    assert ask(daemon, path, "Accept-Language: de").body == b"vary 1 de -"
+    assert ask(daemon, path).body == b"vary 3 - -"
+    assert ask(daemon, path, "Accept-Language: fi").body == b"vary 2 fi -"
+
+
+def test_credentials_are_not_mixed(daemon, chaos):
+    path = "/kept/secret" + lines(FRESH)
+    assert ask(daemon, path, "Authorization: Basic YTpi").body == b"secret 1 - Basic YTpi"
+    assert ask(daemon, path, "Authorization: Basic YTpj").body == b"secret 2 - Basic YTpj"
+    assert ask(daemon, path).body == b"secret 3 - -"
+    # What may be shared is said (RFC 9111 3.5).
+    path = "/kept/open" + lines("Cache-Control: public, max-age=60")
+    assert ask(daemon, path, "Authorization: Basic YTpi").body == b"open 1 - Basic YTpi"
+    assert ask(daemon, path).body == b"open 1 - Basic YTpi"
+    # Or who asks is of the key.
+    path = "/mine/own" + lines(FRESH)
+    for who in ("a", "b", "a", "b"):
+        assert ask(daemon, path, "Authorization: " + who).body.endswith(b"- " + who.encode())
+    assert chaos.told("/keeping/own") == 2
+
+
+def test_what_says_nothing_is_kept_as_the_operator_says(daemon, chaos):
+    assert ask(daemon, "/unsaid/u1").body == ask(daemon, "/unsaid/u1").body
+    assert ask(daemon, "/unsaid/u2", "Cookie: a=b").body != ask(daemon, "/unsaid/u2", "Cookie: a=b").body
+    first = ask(daemon, "/joined/u3")
+    second = ask(daemon, "/joined/u3")
+    assert first.body == second.body == b'{"a":"u3 1 - -"}'
+    assert second.field("cache-status").startswith("forebay; hit")
+
+
+def test_what_changes_a_resource_takes_it_out(daemon, chaos):
+    path = "/kept/changed" + lines(FRESH)
+    ask(daemon, path)
+    assert ask(daemon, path).body == b"changed 1 - -"
+    chaos.told("/failing/changed/500")
+    ask(daemon, path, method="POST", body=b"x")
+    assert ask(daemon, path).body == b"changed 1 - -"
+    chaos.told("/failing/changed")
+    ask(daemon, path, method="POST", body=b"x")
+    assert ask(daemon, path).body == b"changed 4 - -"
+
+
+def test_only_what_is_kept_may_be_asked_for(daemon, chaos):
+    path = "/kept/only" + lines(FRESH)
+    assert ask(daemon, path, "Cache-Control: only-if-cached").status == 504
+    ask(daemon, path)
+    assert ask(daemon, path, "Cache-Control: only-if-cached").status == 200
+    # Nobody may make us ask again.
+    assert ask(daemon, path, "Cache-Control: no-cache").body == b"only 1 - -"
+
+
+def test_edits_are_made_anew_for_each_client(daemon, chaos):
+    said = [ask(daemon, "/edited/e%s" % lines(FRESH, who=who)) for who in "ab"]
+    assert [r.body for r in said] == [b"e 1 - -", b"e 1 - -"]
+    assert [r.field("x-who") for r in said] == ["a", "b"]
+
+
+def test_each_client_gets_the_coding_it_takes(daemon, chaos):
+    path = "/coded/c/5000" + lines(FRESH)
+    plain = ask(daemon, path)
+    for _ in range(2):
+        r = ask(daemon, path, "Accept-Encoding: gzip")
+        assert r.field("content-encoding") == "gzip"
+        assert gzip.decompress(r.body) == plain.body
+    assert ask(daemon, path).body == plain.body
+    assert chaos.told("/keeping/c") == 1
+
+
+def test_requests_wait_for_one_that_asks_for_the_same(daemon, chaos):
+    path = "/kept/herd" + lines(FRESH, wait="0.3")
+    clients = [Client(daemon.address) for _ in range(12)]  # more than the upstream may be asked at once
+    for c in clients:
+        c.get(path)
+    for c in clients:
+        assert c.response().body == b"herd 1 - -"
+        c.close()
+    # Who cannot have what it waits for asks itself.
+    path = "/kept/alone" + lines("Cache-Control: no-store", wait="0.1")
+    clients = [Client(daemon.address) for _ in range(3)]
+    for c in clients:
+        c.get(path)
+    assert len({c.response().body for c in clients}) == 3
+    for c in clients:
+        c.close()
+
+
+def test_one_who_leaves_hands_on_what_others_wait_for(daemon, chaos):
+    path = "/kept/leader" + lines(FRESH, wait="0.3")
+    clients = [Client(daemon.address) for _ in range(3)]
+    clients[0].get(path)
+    bed.wait_until(lambda: chaos.told("/keeping/leader") == 1, what="the first")
+    for c in clients[1:]:
+        c.get(path)
+    clients[0].close()
+    for c in clients[1:]:
+        assert c.response().body == b"leader 2 - -"
+        c.close()
+
+
+def test_an_answer_that_broke_off_is_not_kept(daemon, chaos):
+    path = "/kept/cut" + lines(FRESH, cut="1")
+    for n in (1, 2):
+        with Client(daemon.address) as c:
+            c.get(path)
+            assert c.head().status == 200
+            assert c.exactly(5) == b"cut %d" % n
+            with pytest.raises((AssertionError, ConnectionError)):
+                c.exactly(1)
+
+
+def test_a_flood_of_keys_stays_within_the_size(daemon, chaos):
+    keep = "/kept/keep" + lines(FRESH)
+    for _ in range(4):
+        ask(daemon, keep)
+    with Client(daemon.address) as c:
+        for n in range(200):
+            assert c.ask("/kept/flood%d/60000%s" % (n, lines(FRESH))).status == 200
+    assert ask(daemon, keep).body == b"keep 1 - -"  # it is in use
+    assert ask(daemon, "/kept/flood0/60000" + lines(FRESH)).body.startswith(b"flood0 2 ")
+    seen = metrics(daemon.admin)
+    assert seen["forebay_cache_evicted_total", ()] > 100
+    big = "/kept/big/70000" + lines(FRESH)
+    assert ask(daemon, big).body != ask(daemon, big).body

@@ -1,0 +1,17 @@
+/*
+ * The guard kind `cache`, for who is no guard: the caches of a site by their names.
+ */
+#ifndef FOREBAY_GUARD_CACHE_H
+#define FOREBAY_GUARD_CACHE_H
+
+#include "guard/guard.h"
+
+struct cache;
+
+extern const struct guard_kind guard_cache;
+
+/* The first of the caches of a site; each leads to the next. NULL: there is none. `guards` is what
+ * open() left of each kind. */
+const struct cache *guard_caches(void *const *guards);
+
+#endif

@@ -1,0 +1,452 @@
+/*
+ * A response on its way through: what may be kept is copied as it passes, and kept when it is
+ * whole; and what is kept takes the place of a 304, or of an error. See cache_priv.h.
+ *
+ * Its head is looked at before any edits of the operator's, which are applied anew each time that
+ * it is sent, and its body before any filter.
+ */
+#include "guard/cache_priv.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/siphash.h"
+
+#include <time.h>
+
+enum { FIELDS_OURS = 2 };
+
+/* --- who fills what ----------------------------------------------------------------------- */
+
+static struct cache_visit **
+bucket_of(const struct cache_visit *v)
+{
+	const struct siphash_key seed = { { (uintptr_t)v->desk, (uintptr_t)v->guard->cache } };
+
+	return &v->desk->fill[siphash(&seed, v->key) % CACHE_FILLS];
+}
+
+struct cache_visit *
+cache_find_fill(const struct cache_visit *v)
+{
+	struct cache_visit *f = *bucket_of(v);
+
+	while (f && (f->guard->cache != v->guard->cache || !slice_eq(f->key, v->key)))
+		f = f->next;
+	return f;
+}
+
+void
+cache_end_fill(struct cache_visit *v, bool is_vain)
+{
+	struct cache_visit **at = bucket_of(v);
+	struct list *seat;
+
+	if (!v->is_filling)
+		return;
+	while (*at != v)
+		at = &(*at)->next;
+	*at = v->next;
+	v->is_filling = false;
+	while ((seat = list_take(&v->waiters)) != NULL) {
+		struct cache_visit *waiter = CONTAINER_OF(seat, struct cache_visit, seat);
+
+		waiter->goes_alone |= is_vain;
+		loop_soon(&v->env->loop, &waiter->later);
+	}
+}
+
+/* --- what is kept instead of what came ------------------------------------------------------ */
+
+static int
+swap(struct cache_visit *v, struct cache_entry *e, const char *words)
+{
+	int err;
+
+	ref_take(&e->item.ref);
+	v->used = e;
+	v->is_swapped = true;
+	err = cache_shape(v->x, e, loop_now(&v->env->loop), &v->text);
+	cache_end_fill(v, false);
+	return err ? err : cache_tell(v, words);
+}
+
+/* RFC 9111 3.2: the head that is kept, brought up to date; what describes the body stays. */
+static int
+merge(struct cache_visit *v, struct response *merged)
+{
+	const struct fields *old = &v->old->fields, *new = &v->x->response.fields;
+	struct fields *f = &merged->fields;
+
+	*merged = (struct response){ .status = v->old->status };
+	f->cap = old->count + new->count;
+	f->at = arena_zalloc(&v->x->arena, f->cap + 1u, sizeof(*f->at));
+	if (!f->at)
+		return ERR_MEMORY;
+	for (unsigned i = 0; i < new->count; i++) {
+		enum field_id id = new->at[i].id;
+
+		if (id != FIELD_CONTENT_LENGTH && id != FIELD_CONTENT_ENCODING &&
+		    id != FIELD_CONTENT_TYPE && id != FIELD_CONTENT_RANGE)
+			f->at[f->count++] = new->at[i];
+	}
+	for (unsigned i = 0, told = f->count; i < old->count; i++) {
+		const struct fields sent = { .at = f->at, .count = told, .cap = told };
+
+		if (!fields_find_name(&sent, old->at[i].name))
+			f->at[f->count++] = old->at[i];
+	}
+	return 0;
+}
+
+static struct freshness_question
+question(const struct cache_visit *v, const struct response *r)
+{
+	const struct exchange *x = v->x;
+	const struct cache_guard *g = v->guard;
+	int64_t now = (int64_t)time(NULL);
+	bool is_authorized =
+	    x->user.len > 0 || fields_find(&x->request.fields, FIELD_AUTHORIZATION) != NULL;
+
+	return (struct freshness_question){
+		.request = &x->request,
+		.response = r,
+		.is_authorized = is_authorized && !g->knows_user,
+		.now_s = now,
+		.delay_s = now > v->asked_s ? now - v->asked_s : 0,
+		.unsaid_s = (int64_t)(g->cache->conf.cache_for / CLOCK_SEC),
+		.stale_if_error_s = (int64_t)(g->cache->conf.stale_if_error / CLOCK_SEC),
+	};
+}
+
+static int
+open_place(struct cache_visit *v, const struct response *r)
+{
+	const struct freshness_question q = question(v, r);
+
+	return cache_open(v->guard->cache, v->key, &q, loop_now(&v->env->loop),
+			  random_next(&v->env->random), &v->x->arena, &v->place);
+}
+
+static void
+keep(struct cache_visit *v)
+{
+	unsigned evicted = cache_keep(v->guard->cache, &v->place);
+
+	count_add(v->env->counters, COUNTER_CACHE_STORED, 1);
+	count_add(v->env->counters, COUNTER_CACHE_EVICTED, evicted);
+}
+
+static int
+revalidate(struct cache_visit *v)
+{
+	struct cache_entry *e = v->old;
+	struct response merged;
+	int err = merge(v, &merged);
+
+	if (!err)
+		err = open_place(v, &merged);
+	if (err)
+		return err;
+	count_add(v->env->counters, COUNTER_CACHE_REVALIDATED, 1);
+	if (!v->place.entry) {
+		vault_remove(v->guard->cache->vault, v->key);
+		return swap(v, e, "fwd=stale; fwd-status=304");
+	}
+	cache_entry_share(v->place.entry, e);
+	e = v->place.entry;
+	ref_take(&e->item.ref);
+	keep(v);
+	err = swap(v, e, "fwd=stale; fwd-status=304; stored");
+	cache_entry_unref(&e);
+	return err;
+}
+
+/* RFC 5861 4. */
+static bool
+may_stand_in(const struct cache_visit *v, int status)
+{
+	const struct cache_entry *e = v->old;
+	bool is_error = status == 500 || status == 502 || status == 503 || status == 504;
+
+	return is_error && e && !e->freshness.is_always_asked &&
+	       cache_entry_ttl(e, loop_now(&v->env->loop)) + e->freshness.stale_if_error_s > 0;
+}
+
+static int
+stand_in(struct cache_visit *v)
+{
+	char words[] = "fwd=stale; fwd-status=500; detail=stale-if-error";
+
+	words[24] = (char)('0' + v->x->response.status % 10);
+	count_add(v->env->counters, COUNTER_CACHE_STALE, 1);
+	return swap(v, v->old, words);
+}
+
+/* --- what came ----------------------------------------------------------------------------------
+ */
+
+static int
+take_head(struct cache_visit *v)
+{
+	const struct response *r = &v->x->response;
+	char words[64];
+	struct writer w = writer_over(words, sizeof(words) - 1);
+	int err = v->x->request.method == METHOD_GET ? open_place(v, r) : 0;
+
+	if (err)
+		return err;
+	v->stores = v->place.entry != NULL;
+	v->has_length = r->framing == BODY_LENGTH;
+	v->length = r->content_length;
+	buffer_init(&v->body, v->guard->cache->conf.max_entry);
+	if (!v->stores)
+		cache_end_fill(v, true);
+	count_add(v->env->counters, v->old ? COUNTER_CACHE_EXPIRED : COUNTER_CACHE_MISS, 1);
+	writer_text(&w, "fwd=");
+	writer_text(&w, v->why);
+	if (v->stores)
+		writer_text(&w, "; stored");
+	words[w.len] = '\0';
+	return cache_tell(v, words);
+}
+
+/* RFC 9111 4.4. */
+static void
+invalidate(const struct cache_visit *v)
+{
+	int status = v->x->response.status;
+
+	if (status >= 200 && status < 400 && vault_remove(v->guard->cache->vault, v->key))
+		count_add(v->env->counters, COUNTER_CACHE_INVALIDATED, 1);
+}
+
+static int
+apply(const struct exchange_edits *of, struct exchange *x)
+{
+	struct cache_visit *v =
+	    CONTAINER_OF((struct exchange_edits *)(uintptr_t)of, struct cache_visit, edits);
+
+	if (v->is_unsafe) {
+		invalidate(v);
+		return 0;
+	}
+	x->request.fields = v->fields;
+	if (v->is_conditional && x->response.status == 304)
+		return revalidate(v);
+	if (may_stand_in(v, x->response.status))
+		return stand_in(v);
+	return take_head(v);
+}
+
+/* --- the filter ----------------------------------------------------------------------------------
+ */
+
+static struct cache_visit *
+visit_of(struct filter *f)
+{
+	return CONTAINER_OF(f, struct cache_visit, filter);
+}
+
+static void
+give_up(struct cache_visit *v)
+{
+	v->stores = false;
+	cache_drop(&v->place);
+	buffer_fini(&v->body);
+	cache_end_fill(v, true);
+}
+
+/* What is charged is what is held. */
+static char *
+take_exactly(struct buffer *b, size_t *bytes)
+{
+	char *memory = buffer_take(b, bytes), *exact = NULL;
+
+	if (memory && *bytes > 0)
+		exact = mem_grow(memory, *bytes);
+	return exact ? exact : memory;
+}
+
+/* It is whole. */
+static void
+finish(struct cache_visit *v)
+{
+	size_t bytes = v->body.len;
+	char *memory;
+
+	if (!v->stores)
+		return;
+	if (v->body.err || (v->has_length && v->length != bytes) ||
+	    v->x->response.trailers.count > 0) {
+		give_up(v);
+		return;
+	}
+	memory = take_exactly(&v->body, &bytes);
+	v->stores = false;
+	if (cache_entry_complete(v->place.entry, memory, bytes) == 0)
+		keep(v);
+	else
+		cache_drop(&v->place);
+	cache_end_fill(v, false);
+}
+
+/* All of it at once: what still comes of the other is dropped. */
+static int
+on_head(struct filter *f)
+{
+	struct cache_visit *v = visit_of(f);
+	int err = filter_pass_head(f);
+	struct chunks list;
+
+	if (err || !v->is_swapped || v->text.len == 0)
+		return err;
+	chunks_init(&list, v->x->store);
+	err = chunks_add_arena(&list, v->text);
+	if (!err)
+		err = filter_pass_body(f, &list);
+	chunks_clear(&list);
+	return err < 0 ? err : 0;
+}
+
+static int
+on_body(struct filter *f, struct chunks *list)
+{
+	struct cache_visit *v = visit_of(f);
+
+	if (v->is_swapped) {
+		chunks_clear(list);
+		return 0;
+	}
+	for (const struct chunk *c = list->head; c && v->stores; c = c->next) {
+		if (c->kind != CHUNK_FILE)
+			buffer_put(&v->body, slice_make(c->at, c->len));
+		if (c->kind == CHUNK_FILE || v->body.err)
+			give_up(v);
+	}
+	return filter_pass_body(f, list);
+}
+
+static void
+on_end(struct filter *f)
+{
+	finish(visit_of(f));
+	filter_pass_end(f);
+}
+
+static void
+on_whole(struct filter *f, struct slice body)
+{
+	struct cache_visit *v = visit_of(f);
+
+	if (v->is_swapped) {
+		body = v->text;
+	} else if (v->stores) {
+		buffer_put(&v->body, body);
+		finish(v);
+	}
+	filter_pass_whole(f, body);
+}
+
+static void
+on_abort(struct filter *f, int err)
+{
+	struct cache_visit *v = visit_of(f);
+
+	if (v->is_swapped) {
+		filter_pass_end(f);
+		return;
+	}
+	give_up(v);
+	filter_pass_abort(f, err);
+}
+
+/* What is swapped in came at once: nobody above was told to pause. */
+static void
+on_resume(struct filter *f)
+{
+	if (!visit_of(f)->is_swapped)
+		filter_pass_resume(f);
+}
+
+static void
+on_cancel(struct filter *f)
+{
+	struct cache_visit *v = visit_of(f);
+
+	v->stores = false;
+	cache_end_fill(v, false);
+}
+
+static const struct filter_ops filter_ops = {
+	.head = on_head,
+	.body = on_body,
+	.end = on_end,
+	.whole = on_whole,
+	.abort = on_abort,
+	.resume = on_resume,
+	.cancel = on_cancel,
+};
+
+/* --- the request
+ * ------------------------------------------------------------------------------------ */
+
+static bool
+is_condition(enum field_id id)
+{
+	return id == FIELD_IF_MATCH || id == FIELD_IF_NONE_MATCH || id == FIELD_IF_MODIFIED_SINCE ||
+	       id == FIELD_IF_UNMODIFIED_SINCE || id == FIELD_IF_RANGE || id == FIELD_RANGE;
+}
+
+/* RFC 9111 4.3.1: our own validators, in the place of the client's, whose question is answered when
+ * ours is. Without memory nothing is asked. */
+static void
+ask_condition(struct cache_visit *v)
+{
+	const struct fields *from = &v->fields;
+	const struct field *modified = fields_find(&v->old->fields, FIELD_LAST_MODIFIED);
+	struct fields to = { .cap = from->count + FIELDS_OURS };
+	int err = 0;
+
+	to.at = arena_zalloc(&v->x->arena, to.cap, sizeof(*to.at));
+	if (!to.at)
+		return;
+	for (unsigned i = 0; i < from->count; i++) {
+		if (!is_condition(from->at[i].id))
+			to.at[to.count++] = from->at[i];
+	}
+	if (v->old->validators.etag.len > 0)
+		err = fields_add(&to, FIELD_IF_NONE_MATCH, v->old->validators.etag);
+	if (!err && modified && v->old->validators.has_modified)
+		err = fields_add(&to, FIELD_IF_MODIFIED_SINCE, modified->value);
+	if (err)
+		return;
+	v->x->request.fields = to;
+	v->is_conditional = true;
+}
+
+void
+cache_fill(struct cache_visit *v)
+{
+	struct exchange *x = v->x;
+	bool is_get = x->request.method == METHOD_GET && !v->is_unsafe;
+	/* A part of it, or that it has not changed, is of no use to others. */
+	bool is_partial = !v->old && condition_is_asked(&x->request);
+
+	v->fields = x->request.fields;
+	v->asked_s = (int64_t)time(NULL);
+	v->edits = (struct exchange_edits){ .apply = apply, .next = x->edits };
+	x->edits = &v->edits;
+	if (v->is_unsafe)
+		return;
+	filter_add_first(x, &v->filter, &filter_ops);
+	if (is_get && !is_partial && !cache_find_fill(v)) {
+		struct cache_visit **bucket = bucket_of(v);
+
+		v->next = *bucket;
+		*bucket = v;
+		v->is_filling = true;
+	}
+	if (is_get && v->old &&
+	    (v->old->validators.etag.len > 0 || v->old->validators.has_modified))
+		ask_condition(v);
+}
