@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/purge.h"
 #include "server/server.h"
 
 #include <stdarg.h>
@@ -41,8 +42,16 @@ set(struct server *s, struct command *c)
 
 static const struct command_kind kinds[COMMAND_KINDS] = {
 	{ .name = SLICE_INIT("drain"), .run = drain, .is_for_draining = true },
+	{ .name = SLICE_INIT("purge"),
+	  .run = purge_run,
+	  .is_setting = true,
+	  .may_lack_value = true,
+	  .usage = "say of which cache, and which key: ?name=NAME&value=KEY" },
 	{ .name = SLICE_INIT("reload"), .run = reload },
-	{ .name = SLICE_INIT("set"), .run = set, .is_setting = true },
+	{ .name = SLICE_INIT("set"),
+	  .run = set,
+	  .is_setting = true,
+	  .usage = "say what to set, and to what: ?name=pool.NAME.threads&value=N" },
 };
 
 const struct command_kind *

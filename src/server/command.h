@@ -1,6 +1,6 @@
 /*
  * Commands: what an operator may tell a running server to do (reload, drain,
- * set). A command comes in at the desk on the monitor's thread, goes to main by
+ * set, purge). A command comes in at the desk on the monitor's thread, goes to main by
  * mail, is carried out there, at once or over many turns, and goes home by
  * mail with its reply:
  *
@@ -20,13 +20,15 @@ struct server;
 struct exchange;
 struct command;
 
-enum { COMMAND_KINDS = 3 };
+enum { COMMAND_KINDS = 4 };
 
 /* A row of the table: one command. */
 struct command_kind {
 	struct slice name;
 	void (*run)(struct server *s, struct command *c); /* main; must see to a command_answer */
 	bool is_setting; /* takes name and value */
+	bool may_lack_value;
+	const char *usage; /* of a setting without them */
 	bool is_for_draining; /* also while the server drains; others are refused then */
 };
 

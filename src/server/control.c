@@ -22,7 +22,7 @@ enum {
 
 struct errand {
 	const char *name, *words, *help; /* words: its arguments, as --help names them */
-	unsigned arguments;
+	unsigned arguments, optional; /* how many, and of these how many may lack */
 	const char *method, *path;
 	unsigned seconds; /* it may take, unless --timeout says otherwise */
 	bool has_json;
@@ -64,6 +64,15 @@ static const struct errand errands[] = {
 	  .path = "/set",
 	  .seconds = 60,
 	  .has_json = true },
+	{ .name = "purge",
+	  .words = "CACHE [KEY]",
+	  .help = "takes out of a cache what has that key, or with KEY* begins so; or all",
+	  .arguments = 2,
+	  .optional = 1,
+	  .method = "POST",
+	  .path = "/purge",
+	  .seconds = 60,
+	  .has_json = true },
 	{ .name = "drain",
 	  .help = "finishes what is in flight, then ends the server, as SIGTERM",
 	  .method = "POST",
@@ -98,16 +107,17 @@ print_help(void)
 
 		printf("  %s %-*s%s\n", errands[i].name, width, words, errands[i].help);
 	}
-	printf("\n"
-	       "  -s, --socket PATH        default " CONTROL_SOCKET "\n"
-	       "  -a, --address HOST:PORT  [admin] listen instead, which takes questions only\n"
-	       "  -j, --json               the answer as JSON: of status, reload, set, drain\n"
-	       "  -t, --timeout DURATION   for the answer; default 5s, of reload and set 60s\n"
-	       "  -w, --wait               of drain: until the server has gone; default 10m\n"
-	       "      --version            the version\n"
-	       "  -h, --help               this text\n"
-	       "\n"
-	       "Exit: 0 done; 1 the server said no; 2 wrong usage; 3 no answer.\n");
+	printf(
+	    "\n"
+	    "  -s, --socket PATH        default " CONTROL_SOCKET "\n"
+	    "  -a, --address HOST:PORT  [admin] listen instead, which takes questions only\n"
+	    "  -j, --json               the answer as JSON: of status, reload, set, purge, drain\n"
+	    "  -t, --timeout DURATION   for the answer; default 5s, of reload, set, purge 60s\n"
+	    "  -w, --wait               of drain: until the server has gone; default 10m\n"
+	    "      --version            the version\n"
+	    "  -h, --help               this text\n"
+	    "\n"
+	    "Exit: 0 done; 1 the server said no; 2 wrong usage; 3 no answer.\n");
 }
 
 enum control_exit
@@ -149,7 +159,7 @@ check_words(const struct control *c, const struct errand *e, unsigned count, cha
 		return control_complain("there is no JSON of", e->name, NULL);
 	if (c->waits && !e->can_wait)
 		return control_complain("--wait is for drain, not for", e->name, NULL);
-	if (count == e->arguments)
+	if (count <= e->arguments && count >= e->arguments - e->optional)
 		return CONTROL_OK;
 	if (count > e->arguments) {
 		snprintf(what, sizeof(what), "%s takes %s%s", e->name,
@@ -200,7 +210,7 @@ write_target(char *memory, const struct errand *e, char **arguments)
 	struct writer w = writer_over(memory, TARGET_BYTES - 1);
 
 	writer_text(&w, e->path);
-	for (unsigned i = 0; i < e->arguments; i++) {
+	for (unsigned i = 0; i < e->arguments && arguments[i]; i++) {
 		writer_text(&w, names[i]);
 		uri_encode(&w, slice_of(arguments[i]));
 	}

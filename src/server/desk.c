@@ -195,8 +195,8 @@ make_command(struct server *s, const struct command_kind *kind, struct exchange 
 		name = argument(&x->request, SLICE("name"), name_memory);
 		value = argument(&x->request, SLICE("value"), value_memory);
 	}
-	if (kind->is_setting && (name.len == 0 || value.len == 0)) {
-		refuse(x, 400, "say what to set, and to what: ?name=pool.NAME.threads&value=N");
+	if (kind->is_setting && (name.len == 0 || (value.len == 0 && !kind->may_lack_value))) {
+		refuse(x, 400, "%s", kind->usage);
 		return NULL;
 	}
 	c = command_new(s, kind, name, value);

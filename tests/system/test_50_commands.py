@@ -13,7 +13,7 @@ import bed
 from client import Client, ask, metrics
 from test_50_admin import FOREBAYCTL, Admin, control
 
-COMMANDS = ["drain", "reload", "set"]
+COMMANDS = ["drain", "purge", "reload", "set"]
 NOBODY = 65534
 
 # Sends a command as another user, with nothing but what every machine has.
@@ -59,7 +59,7 @@ def test_nobody_commands_over_tcp(admin, command):
     assert r.status == 403 and r.field("content-type") == "application/json"
     assert json.loads(r.body)["ok"] is False
     code, said, wrong = control("-a", "127.0.0.1:%d" % admin.address[1], *(
-        ["set", "pool.compute.threads", "1"] if command == "set" else [command]))
+        [command, *{"set": ["pool.compute.threads", "1"], "purge": ["pages"]}.get(command, [])]))
     assert (code, said) == (1, "") and "(403): commands are taken on the admin socket only" in wrong
     assert metrics(admin.address)[key] == before + 3
     assert admin.ask("/readyz").status == 200

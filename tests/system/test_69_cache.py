@@ -1,5 +1,7 @@
 """Answers that several requests share: parts of equal keys under way, and what is kept."""
 import gzip
+import os
+import subprocess
 import sqlite3
 
 import pytest
@@ -12,6 +14,7 @@ CONF = """
 workers = 1
 
 [admin]
+socket = admin.sock
 listen = 127.0.0.1:%(admin)d
 
 [upstream chaos]
@@ -95,6 +98,7 @@ def daemon(tmp_path_factory, chaos):
     admin = bed.free_port()
     d = bed.Daemon(tmp_path_factory.mktemp("cache"), CONF % {"admin": admin, "chaos": chaos.port})
     d.admin = ("127.0.0.1", admin)
+    d.socket = os.path.join(d.folder, "admin.sock")
     yield d
     d.stop()
 
@@ -401,3 +405,33 @@ def test_a_flood_of_keys_stays_within_the_size(daemon, chaos):
     assert seen["forebay_cache_evicted_total", ()] > 100
     big = "/kept/big/70000" + lines(FRESH)
     assert ask(daemon, big).body != ask(daemon, big).body
+
+
+def purge(daemon, *words):
+    """What forebayctl says, and its code."""
+    done = subprocess.run([os.environ["FOREBAYCTL"], "-s", daemon.socket, "purge", *words],
+                          capture_output=True, text=True, timeout=60 * bed.FACTOR, check=False)
+    return done.returncode, (done.stdout or done.stderr).strip()
+
+
+def test_an_operator_takes_out_what_is_kept(daemon, chaos):
+    fresh = lines(FRESH, "Vary: Accept-Language")
+    one = "/kept/purged1" + fresh
+    ask(daemon, one, "Accept-Language: de")
+    ask(daemon, one, "Accept-Language: fi")
+    assert purge(daemon, "pages", "GET test" + one) == (0, '1 taken out of "pages"')
+    assert ask(daemon, one, "Accept-Language: de").body == b"purged1 3 de -"
+    assert ask(daemon, one, "Accept-Language: fi").body == b"purged1 4 fi -"
+    assert purge(daemon, "pages", "GET test/none") == (0, '0 taken out of "pages"')
+    before = metrics(daemon.admin)["forebay_cache_invalidated_total", (("reason", "purge"),)]
+    code, said = purge(daemon, "pages", "GET test/kept/purged*")
+    count = int(said.split()[0])
+    assert code == 0 and count >= 2
+    after = metrics(daemon.admin)["forebay_cache_invalidated_total", (("reason", "purge"),)]
+    assert after == before + count
+    assert ask(daemon, one, "Accept-Language: de").body == b"purged1 5 de -"
+    assert purge(daemon, "pages")[0] == 0
+    assert ask(daemon, "/kept/hit" + lines(FRESH)).field("cache-status") == "forebay; fwd=miss; stored"
+    assert purge(daemon, "page") == (1, 'forebayctl: purge: the server says no (422): there is no cache "page"; '
+                                        'did you mean "pages"?')
+    assert purge(daemon)[0] == 2

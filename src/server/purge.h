@@ -1,0 +1,14 @@
+/*
+ * Purging: what a cache keeps is taken out of a running server, by command.
+ */
+#ifndef FOREBAY_SERVER_PURGE_H
+#define FOREBAY_SERVER_PURGE_H
+
+struct command;
+struct server;
+
+/* c->name is a cache; c->value a key, the beginning of some with a * behind it, or empty: all. Main
+ * thread; answers c at once. A key takes all its variants along. */
+void purge_run(struct server *s, struct command *c);
+
+#endif
