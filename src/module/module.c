@@ -139,17 +139,33 @@ count_texts(const struct conf_key *keys)
 	return count;
 }
 
+/* "module NAME", as its section is called. */
+static const char *
+make_owner(const struct module *m, struct arena *a)
+{
+	size_t bytes = m->section->name.len + sizeof("module ");
+	char *text = arena_zalloc(a, 1, bytes);
+	struct writer w = writer_over(text, text ? bytes - 1 : 0);
+
+	writer_text(&w, "module ");
+	writer_put(&w, m->section->name);
+	return text;
+}
+
 int
 module_make_jobs(struct module *m, struct arena *a)
 {
+	const char *owner = make_owner(m, a);
+
 	m->jobs = arena_zalloc(a, m->table.job_count + 1, sizeof(*m->jobs));
-	if (!m->jobs)
+	if (!m->jobs || !owner)
 		return ERR_MEMORY;
 	for (unsigned i = 0; i < m->table.job_count; i++) {
 		struct table_job *from = &m->table.jobs[i];
 
 		m->jobs[i] = (struct module_job){
 			.type = { .name = from->job.name,
+				  .owner = owner,
 				  .keys = from->keys,
 				  .conf_size = from->job.params_size,
 				  .run = host_run,

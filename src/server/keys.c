@@ -197,5 +197,11 @@ const struct conf_key pool_keys[] = {
 	  .help = "who comes next and who is refused: by arrival, or by priority and deadline" },
 	{ "nice", CONF_INT, CONF_FIELD(struct pool_conf, nice), .def = "10", .min = 0, .max = 19,
 	  .help = "workers come first on a busy machine" },
+	{ "lost_after", CONF_DURATION, CONF_FIELD(struct pool_conf, lost_after), .def = "5s",
+	  .max = DAY,
+	  .help = "a thread whose job goes on so long after its deadline is lost, and named in the "
+		  "log; 0: none is" },
+	{ "max_lost", CONF_UINT, CONF_FIELD(struct pool_conf, max_lost), .def = "1", .max = 64,
+	  .help = "lost threads in whose stead others are started; they may use a processor each" },
 	CONF_KEYS_END
 };

@@ -63,6 +63,8 @@ struct pool_conf {
 	uint64_t max_wait;
 	unsigned order;
 	int nice;
+	uint64_t lost_after;
+	unsigned max_lost;
 };
 
 extern const struct conf_key server_keys[];

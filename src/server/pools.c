@@ -67,7 +67,8 @@ static bool
 is_equal(const struct pool_limits *a, const struct pool_limits *b)
 {
 	return a->threads == b->threads && a->max_queue == b->max_queue &&
-	       a->max_wait_ns == b->max_wait_ns && a->is_shadow == b->is_shadow;
+	       a->max_wait_ns == b->max_wait_ns && a->is_shadow == b->is_shadow &&
+	       a->lost_after_ns == b->lost_after_ns && a->max_lost == b->max_lost;
 }
 
 /* The entry takes the limits that the pool had: to put back. */

@@ -343,6 +343,18 @@ stop_watchdog(struct server *s)
 	watchdog_stop(&s->watchdog);
 }
 
+static int
+start_lost_watch(struct start_up *u)
+{
+	return lost_watch_start(&u->server->lost_watch, u->server);
+}
+
+static void
+stop_lost_watch(struct server *s)
+{
+	lost_watch_stop(&s->lost_watch);
+}
+
 static void
 stop_accepting(struct server *s)
 {
@@ -365,6 +377,7 @@ static const struct phase {
 	{ "monitor", start_monitor, stop_monitor },
 	{ "accepting", start_accepting, stop_accepting },
 	{ "watchdog", start_watchdog, stop_watchdog },
+	{ "watch for lost threads", start_lost_watch, stop_lost_watch },
 };
 
 enum { PHASES = sizeof(phases) / sizeof(phases[0]) };

@@ -8,6 +8,7 @@
 
 #include "server/acceptor.h"
 #include "server/logs.h"
+#include "server/lost_watch.h"
 #include "server/monitor.h"
 #include "server/reaper.h"
 #include "server/reload.h"
@@ -33,6 +34,7 @@ struct server {
 	unsigned busy_workers; /* still have conns while draining */
 	struct monitor monitor;
 	struct watchdog watchdog;
+	struct lost_watch lost_watch;
 	struct logs logs;
 	struct gauge state; /* enum server_state; read by the monitor */
 	uint64_t started_ns;

@@ -78,6 +78,8 @@ build_pool(struct building *b, struct conf_section *section, struct conf_errors 
 		.limits.threads = c.threads ? c.threads : b->site->budget.threads,
 		.limits.max_queue = c.max_queue,
 		.limits.max_wait_ns = c.max_wait,
+		.limits.lost_after_ns = c.lost_after,
+		.limits.max_lost = c.max_lost,
 		.order = c.order,
 		.nice = c.nice,
 	};

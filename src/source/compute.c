@@ -14,6 +14,8 @@
 /* An hour: what is longer is a mistake in the unit. */
 #define COST_MAX INT64_C(3600000000000)
 
+enum { REQUEST_BYTES = 48 };
+
 struct compute_conf {
 	struct slice pool_name;
 	struct slice input;
@@ -39,6 +41,8 @@ static const struct conf_key part_keys[] = {
 struct compute {
 	struct offload offload;
 	struct job_call call; /* its slices are in memory[] */
+	const struct part *part; /* of the site, which the offload's lease keeps */
+	char request[REQUEST_BYTES]; /* its id, for the log */
 	char memory[];
 };
 
@@ -204,6 +208,7 @@ make(const struct subrequest *q)
 	const struct compute_conf *conf = q->part->conf;
 	size_t bytes = sizeof(struct compute);
 	struct compute *c;
+	struct writer id;
 	char *end;
 
 	if (!mem_add(bytes, q->value[conf->input_value].len, &bytes))
@@ -216,12 +221,29 @@ make(const struct subrequest *q)
 	if (!c)
 		return NULL;
 	*c = (struct compute){ .call.type = q->part->choice };
+	c->part = q->part;
+	id = writer_over(c->request, sizeof(c->request) - 1);
+	writer_put(&id, q->request_id);
 	end = c->memory;
 	c->call.conf = q->part->choice_conf;
 	c->call.input = keep(&end, q->value[conf->input_value]);
 	for (unsigned i = 0; i < conf->texts; i++)
 		c->call.text[i] = keep(&end, q->value[conf->text_value[i]]);
 	return &c->offload;
+}
+
+static void
+describe(const struct compute *c, struct pool_thread *t)
+{
+	const struct pool_task task = {
+		.what = c->call.type->name,
+		.owner = c->call.type->owner,
+		.kind = c->part->section->kind,
+		.name = c->part->section->name,
+		.request = c->request,
+	};
+
+	pool_describe(t, &task);
 }
 
 static int
@@ -235,6 +257,7 @@ run(struct offload *o, struct pool_thread *t)
 	c->call.thread = t;
 	c->call.status = o->status;
 	c->call.media = o->type;
+	describe(c, t);
 	err = c->call.type->run(&c->call);
 	o->status = c->call.status;
 	o->type = c->call.media;

@@ -38,6 +38,7 @@ struct job_call {
 
 struct job_type {
 	const char *name; /* source = compute NAME */
+	const char *owner; /* "module image"; NULL: it is built in */
 	const struct conf_key *keys;
 	size_t conf_size;
 	/* Pool thread. 0, or enum err; ERR_CANCELLED when it gave up because nobody waits. Errors

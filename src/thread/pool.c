@@ -135,6 +135,8 @@ set_limits(struct pool *p, const struct pool_limits *l)
 	atomic_store_explicit(&p->gate.max_queue, l->max_queue, memory_order_relaxed);
 	atomic_store_explicit(&p->gate.max_wait_ns, l->max_wait_ns, memory_order_relaxed);
 	atomic_store_explicit(&p->is_shadow, l->is_shadow, memory_order_relaxed);
+	atomic_store_explicit(&p->lost_after_ns, l->lost_after_ns, memory_order_relaxed);
+	atomic_store_explicit(&p->max_lost, l->max_lost, memory_order_relaxed);
 	return 0;
 }
 
@@ -190,6 +192,8 @@ pool_limits(const struct pool *p)
 		.max_queue = atomic_load_explicit(&p->gate.max_queue, memory_order_relaxed),
 		.max_wait_ns = atomic_load_explicit(&p->gate.max_wait_ns, memory_order_relaxed),
 		.is_shadow = atomic_load_explicit(&p->is_shadow, memory_order_relaxed),
+		.lost_after_ns = atomic_load_explicit(&p->lost_after_ns, memory_order_relaxed),
+		.max_lost = atomic_load_explicit(&p->max_lost, memory_order_relaxed),
 	};
 }
 

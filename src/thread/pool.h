@@ -77,6 +77,10 @@ struct pool_limits {
 	unsigned max_queue; /* jobs waiting; there is no "unlimited" */
 	uint64_t max_wait_ns; /* longest predicted wait that is admitted; 0: no such limit */
 	bool is_shadow; /* refusals are counted, but only max_queue refuses */
+	/* A thread whose job goes on so long after its deadline is lost; 0: none is. Instead of so
+	 * many, others are started. */
+	uint64_t lost_after_ns;
+	unsigned max_lost;
 };
 
 /* What is fixed for the life of a pool, but for the limits. Texts are copied. */
@@ -98,6 +102,13 @@ struct pool_options {
 	void (*argument_free)(void *argument); /* or NULL; on the thread of the last pool_unref */
 };
 
+/* What a thread runs, in words; borrowed until the run ends. */
+struct pool_task {
+	const char *what, *owner; /* "compute resize", "module image"; or NULL */
+	struct slice kind, name; /* of the section of its part */
+	const char *request; /* its id, or "" */
+};
+
 /* Sources may read pool and index and use state; the rest is private to thread/. */
 struct pool_thread {
 	struct pool *pool; /* borrowed */
@@ -113,6 +124,11 @@ struct pool_thread {
 	bool is_dismissed; /* it is not: ends at once */
 	atomic_bool is_gone; /* has left, or never came: its place can be joined and taken */
 	atomic_bool is_busy; /* runs a job: will look by itself for what is to be forgotten */
+	pthread_mutex_t look; /* over the next three; taken before the pool's lock */
+	const struct job *job; /* that it runs, or NULL */
+	struct pool_task task;
+	bool is_told; /* that it is lost in this job */
+	bool is_lost, is_replaced; /* under the lock */
 	bool is_called; /* under the lock: woken to forget, and has not come yet */
 	unsigned forgets; /* the last pool_forget_local that it has heard of */
 };
@@ -233,6 +249,11 @@ struct pool_sample {
 	struct histogram_sum wait, run;
 };
 void pool_sample(struct pool *p, struct pool_sample *s);
+/* From run(): what the thread runs, for who looks after threads that do not come back. */
+void pool_describe(struct pool_thread *t, const struct pool_task *task);
+/* Looks for threads that are lost now, tells of them in the log, and starts others in their stead.
+ * How many are new. Any thread that may start others; does not wait for who resizes the pool. */
+unsigned pool_watch(struct pool *p, uint64_t now_ns);
 /* The word of a limit, as "queue". */
 const char *pool_shed_word(enum pool_shed limit);
 

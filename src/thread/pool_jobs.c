@@ -191,7 +191,9 @@ run_timed(struct pool_thread *t, struct job *j)
 
 	gate_start(g, &j->gate);
 	atomic_fetch_add_explicit(&t->pool->running, 1, memory_order_relaxed);
+	pool_show_job(t, j);
 	outcome = j->run(j, t);
+	pool_hide_job(t);
 	atomic_fetch_sub_explicit(&t->pool->running, 1, memory_order_relaxed);
 	j->ended_ns = clock_monotonic();
 	took = j->ended_ns - j->started_ns;

@@ -33,6 +33,8 @@ struct pool {
 	atomic_uint running;
 	_Atomic(struct mail *) inbox; /* submitted, newest first */
 	atomic_bool is_shadow;
+	_Atomic uint64_t lost_after_ns;
+	atomic_uint max_lost;
 	_Atomic uint64_t expired, abandoned, shed[POOL_SHEDS], shadowed[POOL_SHEDS];
 
 	pthread_mutex_t control; /* one at a time resizes, forgets or stops; taken before lock */
@@ -41,6 +43,7 @@ struct pool {
 	atomic_uint places;
 
 	pthread_mutex_t lock; /* workers only ever try it. All below is under it. */
+	unsigned replaced; /* threads that are lost, and have another in their stead: not alive */
 	unsigned alive; /* threads that serve; above `threads`: so many are to leave */
 	atomic_uint forgets; /* how often pool_forget_local was called; read without the lock too */
 	const void *forgotten; /* its key */
@@ -72,8 +75,14 @@ void pool_send_rest_home(struct pool *p);
 
 /* pool_threads.c. With `control`. */
 int pool_set_threads(struct pool *p, unsigned wanted) __attribute__((warn_unused_result));
+int pool_add_thread(struct pool *p) __attribute__((warn_unused_result)); /* one of those wanted */
 void pool_stop_threads(struct pool *p);
 void pool_free_threads(struct pool *p); /* after they have stopped */
+
+/* pool_lost.c. On the thread. */
+void pool_show_job(struct pool_thread *t, const struct job *j);
+void pool_hide_job(struct pool_thread *t);
+void pool_return(struct pool_thread *t); /* it was lost */
 
 /* pool_locals.c. On the thread; stepping aside under the lock. */
 bool pool_has_to_forget(const struct pool_thread *t);

@@ -75,7 +75,15 @@ await_task(struct pool_thread *t, struct job **j)
 static void
 run(struct pool_thread *t, struct job *j)
 {
+	bool was_lost;
+
 	pool_run_job(t, j);
+	pthread_mutex_lock(&t->look);
+	was_lost = t->is_told;
+	t->is_told = false;
+	pthread_mutex_unlock(&t->look);
+	if (was_lost)
+		pool_return(t);
 	atomic_store_explicit(&t->is_busy, false, memory_order_seq_cst);
 	if (pool_has_to_forget(t))
 		pool_forget(t);
@@ -128,6 +136,7 @@ add_place(struct pool *p)
 	t->pool = p;
 	t->index = places;
 	sem_init(&t->go, 0, 0);
+	pthread_mutex_init(&t->look, NULL);
 	atomic_init(&t->is_gone, true);
 	atomic_store_explicit(&p->place[places], t, memory_order_relaxed);
 	atomic_store_explicit(&p->places, places + 1, memory_order_release);
@@ -238,6 +247,12 @@ add_threads(struct pool *p, unsigned count, unsigned wanted)
 	return err;
 }
 
+int
+pool_add_thread(struct pool *p)
+{
+	return add_threads(p, 1, pool_threads(p));
+}
+
 /* Those that were to leave and have not yet may stay, up to `wanted`. How many are missing then. */
 static unsigned
 keep_leavers(struct pool *p, unsigned wanted)
@@ -297,6 +312,7 @@ pool_free_threads(struct pool *p)
 	for (unsigned i = 0; i < places; i++) {
 		struct pool_thread *t = pool_thread_at(p, i);
 		sem_destroy(&t->go);
+		pthread_mutex_destroy(&t->look);
 		mem_free(&t);
 	}
 }

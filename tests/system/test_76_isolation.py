@@ -24,6 +24,7 @@ threads = %%d
 max_wait = 0ms
 order = fifo
 nice = 0
+%%s
 [module wild]
 path = wild.so
 %%s
@@ -42,10 +43,10 @@ QUIET = {name: os.environ.get(name, "") + ":handle_segv=0:handle_abort=0"
          for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")}
 
 
-def serve(start, keys="", threads=2):
+def serve(start, keys="", threads=2, pool=""):
     """A daemon with the module, and a port for its metrics."""
     port = free_port()
-    daemon = start(CONF % (port, threads, keys), environ=QUIET)
+    daemon = start(CONF % (port, threads, pool, keys), environ=QUIET)
     daemon.admin = ("127.0.0.1", port)
     return daemon
 
@@ -279,3 +280,46 @@ def test_jobs_of_several_threads_do_not_meet(daemon):
     for t in threads:
         t.join()
     assert not wrong
+
+
+# --- in threads ----------------------------------------------------------------------------
+
+
+def threads(daemon):
+    """The threads of the pool compute."""
+    folder = "/proc/%d/task" % daemon.pid
+    names = []
+    for task in os.listdir(folder):
+        try:
+            with open("%s/%s/comm" % (folder, task), encoding="utf-8") as file:
+                names.append(file.read().strip())
+        except OSError:
+            continue
+    return sorted(name for name in names if name.startswith("compute/"))
+
+
+def test_an_endless_loop_in_a_thread_costs_one_thread_and_is_named(start):
+    daemon = serve(start, "isolate = thread", threads=1, pool="lost_after = 200ms")
+    with Client(daemon.address, timeout=60) as c:
+        r = c.ask("/slow", "X-Request-Id: the-one-that-loops", method="POST", body=b"loop")
+    assert r.status == 504
+    wait_until(lambda: "another thread serves instead of compute/0" in daemon.stderr(), what="another thread")
+    assert re.search(r"pool compute: thread compute/0 is lost: it has run wild of module wild of \[route slow\] "
+                     r"for \d+ ms, \d+ ms past the deadline \(request \S+\)", daemon.stderr()), daemon.stderr()
+    assert post(daemon, b"hello").status == 201
+    assert count(daemon, 'forebay_stalls_total{kind="job"}') == 1
+    assert threads(daemon) == ["compute/0", "compute/1"]
+    # It never ends, so that it cannot be drained.
+    daemon.signal(signal.SIGKILL)
+    daemon.process.wait()
+    daemon.running.remove(daemon)
+
+
+def test_a_thread_that_comes_back_leaves_as_many_as_there_should_be(start):
+    daemon = serve(start, "isolate = thread", threads=1, pool="lost_after = 200ms")
+    assert post(daemon, b"doze", "/slow").status == 504
+    wait_until(lambda: "another thread serves instead of compute/0" in daemon.stderr(), what="another thread")
+    assert post(daemon, b"hello").status == 201
+    wait_until(lambda: "has come back" in daemon.stderr(), what="its return")
+    wait_until(lambda: len(threads(daemon)) == 1, what="the end of one of both")
+    assert post(daemon, b"hello").status == 201

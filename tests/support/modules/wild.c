@@ -90,6 +90,8 @@ run(struct forebay_call *c)
 		_exit(0);
 	while (is(p, "loop"))
 		(void)*(volatile const char *)p->act.at;
+	if (is(p, "doze"))
+		sleep(3);
 	while (is(p, "patient") && !forebay_is_cancelled(c))
 		usleep(1000);
 	if (is(p, "patient"))
