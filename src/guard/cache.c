@@ -143,6 +143,7 @@ knows_user(const struct template *t)
 		struct slice name = template_variable_name(t, i);
 
 		if (slice_eq(name, SLICE("request.user")) ||
+		    slice_eq(name, SLICE("client.subject")) ||
 		    slice_eq_nocase(name, SLICE("header.authorization")))
 			return true;
 	}

@@ -98,19 +98,28 @@ merge(struct cache_visit *v, struct response *merged)
 	return 0;
 }
 
+/* Whoever asks has said who that is: by a field, to a guard, or by a certificate, which the plan
+ * may hand on. */
+static bool
+is_authorized(const struct exchange *x)
+{
+	struct writer nowhere = writer_over(NULL, 0);
+
+	return x->user.len > 0 || fields_find(&x->request.fields, FIELD_AUTHORIZATION) ||
+	       exchange_write_subject(x, &nowhere) != ERR_MISSING;
+}
+
 static struct freshness_question
 question(const struct cache_visit *v, const struct response *r)
 {
 	const struct exchange *x = v->x;
 	const struct cache_guard *g = v->guard;
 	int64_t now = (int64_t)time(NULL);
-	bool is_authorized =
-	    x->user.len > 0 || fields_find(&x->request.fields, FIELD_AUTHORIZATION) != NULL;
 
 	return (struct freshness_question){
 		.request = &x->request,
 		.response = r,
-		.is_authorized = is_authorized && !g->knows_user,
+		.is_authorized = !g->knows_user && is_authorized(x),
 		.now_s = now,
 		.delay_s = now > v->asked_s ? now - v->asked_s : 0,
 		.unsaid_s = (int64_t)(g->cache->conf.cache_for / CLOCK_SEC),

@@ -1,12 +1,14 @@
 """Answers that several requests share: parts of equal keys under way, and what is kept."""
 import gzip
 import os
-import subprocess
 import sqlite3
+import ssl
+import subprocess
 
 import pytest
 
 import bed
+from authority import Authority
 from client import Client, metrics
 
 CONF = """
@@ -435,3 +437,35 @@ def test_an_operator_takes_out_what_is_kept(daemon, chaos):
     assert purge(daemon, "page") == (1, 'forebayctl: purge: the server says no (422): there is no cache "page"; '
                                         'did you mean "pages"?')
     assert purge(daemon)[0] == 2
+
+
+def test_answers_to_certificates_are_not_mixed(tmp_path):
+    a = Authority(tmp_path)
+    a.issue("one", ["one.example"])
+    a.issue("me", [], subject="/CN=me")
+    a.issue("you", [], subject="/CN=you")
+    d = bed.Daemon(tmp_path, """
+[cache c]
+[route who]
+match = GET /who
+source = fixed
+body = <{client.subject}>
+header.Cache-Control = {query.said}
+cache = c
+""", listen="tls = yes\ncertificate = %s\nkey = %s\nclient_ca = %s" % (
+        a.path("one.pem"), a.path("one.key"), a.path("ca.pem")))
+    try:
+        for said, seen in (("max-age=60", ["<CN=me>", "<CN=you>"]),
+                           ("public,max-age=60", ["<CN=me>", "<CN=me>"])):
+            bodies = []
+            for who in ("me", "you"):
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+                context.load_cert_chain(a.path(who + ".pem"), a.path(who + ".key"))
+                with Client(d.address) as c:
+                    c.socket = context.wrap_socket(c.socket, server_hostname="one.example")
+                    bodies.append(c.ask("/who?said=" + said).body.decode())
+            assert bodies == seen
+    finally:
+        d.stop()
