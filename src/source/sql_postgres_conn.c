@@ -8,7 +8,7 @@
  *   PREPARING  the statement is made known          RUNNING, or its error
  *   RUNNING    rows come, one result each           the next statement, or the errand's answer
  *   UNDOING    a failed transaction's ROLLBACK      the errand's error; or all of it once more
- *   DRAINING   what nobody waits for, discarded     SETTLING or IDLE
+ *   DRAINING   what nobody waits for, discarded     SETTLING or IDLE; cancelled again and again
  *   SETTLING   nothing; a cancelling is out         its home: IDLE, or closed when in doubt
  *
  * The server ends statements at statement_timeout; the timer here is for a
@@ -33,6 +33,8 @@
 enum {
 	ROWS_TURN = 256, /* results in one go */
 	READS_TURN = 32, /* of the socket */
+	AGAIN_MIN_MS = 10,
+	AGAIN_MAX_MS = 1000, /* between two attempts to cancel the same */
 	TLS_READS = 2, /* a record may be more than libpq reads at a time */
 	NAMES_MAX = 4096, /* statements that a connection has been told of */
 };
@@ -42,6 +44,7 @@ enum {
 static void on_work(struct deferred *d);
 static void on_end(struct deferred *d);
 static void on_timer(struct timer *t);
+static void on_again(struct timer *t);
 
 struct postgres_conn *
 postgres_conn_new(PGconn *db)
@@ -59,6 +62,7 @@ postgres_conn_new(PGconn *db)
 	c->io.event.ev_fd = -1;
 	list_init(&c->link);
 	timer_init(&c->timer, on_timer);
+	timer_init(&c->again, on_again);
 	return c;
 }
 
@@ -123,6 +127,7 @@ postgres_conn_leave(struct postgres_conn *c)
 	io_release(&c->io);
 	loop_forget(l, &c->work);
 	loop_clear_timer(l, &c->timer);
+	loop_clear_timer(l, &c->again);
 	list_remove(&c->link);
 	c->share = NULL;
 }
@@ -303,11 +308,37 @@ finish(struct postgres_conn *c)
 		postgres_errand_answer(e);
 }
 
+/* The server may have heard of it before the statement, which then runs on; and the pool may have
+ * had no place for it. */
+static void
+cancel_again_later(struct postgres_conn *c)
+{
+	struct loop *l = loop_of(c);
+
+	if (loop_set_timer(l, &c->again, clock_after(loop_now(l), c->again_ns)) != 0)
+		log_debug("postgresql: no memory for a timer"); /* statement_timeout ends it */
+	if (c->again_ns < AGAIN_MAX_MS * CLOCK_MS)
+		c->again_ns *= 2;
+}
+
+static void
+on_again(struct timer *t)
+{
+	struct postgres_conn *c = CONTAINER_OF(t, struct postgres_conn, again);
+
+	if (c->state != POSTGRES_DRAINING || c->cancelling)
+		return;
+	postgres_cancel(c);
+	if (!c->cancelling)
+		cancel_again_later(c);
+}
+
 /* A cancelled one goes on only if it is known what was cancelled. */
 static void
 end_draining(struct postgres_conn *c)
 {
 	c->state = POSTGRES_SETTLING;
+	loop_clear_timer(loop_of(c), &c->again);
 	if (c->cancelling)
 		return;
 	if (c->was_cancelled && !has_state(c, "57014"))
@@ -323,6 +354,8 @@ postgres_conn_cancelled(struct postgres_conn *c, bool is_sure)
 		c->is_doubtful = true;
 	if (c->state == POSTGRES_SETTLING)
 		end_draining(c);
+	else if (c->state == POSTGRES_DRAINING)
+		cancel_again_later(c);
 }
 
 /* A command has failed: what it leaves is taken back first. */
@@ -526,6 +559,9 @@ postgres_conn_abandon(struct postgres_conn *c)
 {
 	let_go(c);
 	c->state = POSTGRES_DRAINING;
+	c->again_ns = AGAIN_MIN_MS * CLOCK_MS;
 	postgres_cancel(c);
+	if (!c->cancelling)
+		cancel_again_later(c);
 	loop_soon(loop_of(c), &c->work);
 }

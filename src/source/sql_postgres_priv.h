@@ -130,6 +130,8 @@ struct postgres_conn {
 	struct io io;
 	struct deferred work, end;
 	struct timer timer;
+	struct timer again; /* DRAINING: when to cancel once more */
+	uint64_t again_ns; /* and how long to wait then */
 	struct postgres_prepared *prepared; /* owned; by index of the statement */
 	unsigned prepared_count, names;
 	uint64_t here_ns; /* when the share got it */
