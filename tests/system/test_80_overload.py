@@ -28,6 +28,7 @@ listen = 127.0.0.1:%(admin)d
 
 [limits]
 idle_timeout = 60s
+worker_wait = 0s
 
 [pool compute]
 threads = 2
