@@ -16,7 +16,7 @@
 enum {
 	TARGET_BYTES = 2048, /* of a request, arguments encoded */
 	ARGUMENTS_MAX = 2,
-	WORDS_WIDTH = 16, /* of a command and its arguments in --help */
+	WORDS_WIDTH = 18, /* of a command and its arguments in --help */
 	WAIT_SECONDS = 600, /* of --wait: longer than anybody's grace */
 };
 
@@ -66,7 +66,7 @@ static const struct errand errands[] = {
 	  .has_json = true },
 	{ .name = "purge",
 	  .words = "CACHE [KEY]",
-	  .help = "takes out of a cache what has that key, or with KEY* begins so; or all",
+	  .help = "takes out of a cache what has that key (KEY*: begins so), or all",
 	  .arguments = 2,
 	  .optional = 1,
 	  .method = "POST",
@@ -111,7 +111,7 @@ print_help(void)
 	    "\n"
 	    "  -s, --socket PATH        default " CONTROL_SOCKET "\n"
 	    "  -a, --address HOST:PORT  [admin] listen instead, which takes questions only\n"
-	    "  -j, --json               the answer as JSON: of status, reload, set, purge, drain\n"
+	    "  -j, --json               the answer as JSON: status, reload, set, purge, drain\n"
 	    "  -t, --timeout DURATION   for the answer; default 5s, of reload, set, purge 60s\n"
 	    "  -w, --wait               of drain: until the server has gone; default 10m\n"
 	    "      --version            the version\n"
