@@ -205,3 +205,19 @@ const struct conf_key pool_keys[] = {
 	  .help = "lost threads in whose stead others are started; they may use a processor each" },
 	CONF_KEYS_END
 };
+
+const struct conf_key resolver_keys[] = {
+	{ "servers", CONF_LIST, CONF_FIELD(struct resolver_conf, servers),
+	  .help = "DNS servers that names of upstreams are looked up at, each as ADDRESS or "
+		  "ADDRESS:PORT; not set: those of the system" },
+	{ "timeout", CONF_DURATION, CONF_FIELD(struct resolver_conf, timeout), .def = "2s",
+	  .min = MS, .max = 60000 * MS, .help = "for one attempt at a DNS server" },
+	{ "attempts", CONF_UINT, CONF_FIELD(struct resolver_conf, attempts), .def = "2", .min = 1,
+	  .max = 10, .help = "at each DNS server, before a name has no answer" },
+	{ "min_ttl", CONF_DURATION, CONF_FIELD(struct resolver_conf, min_ttl), .def = "1s",
+	  .min = 10 * MS, .max = DAY,
+	  .help = "answers hold at least so long, whatever they say themselves" },
+	{ "max_ttl", CONF_DURATION, CONF_FIELD(struct resolver_conf, max_ttl), .def = "5m",
+	  .min = 10 * MS, .max = DAY, .help = "and at most so long" },
+	CONF_KEYS_END
+};

@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "config/key.h"
+#include "net/resolver.h"
 #include "net/tls_context.h"
 
 struct server_conf {
@@ -73,5 +74,6 @@ extern const struct conf_key listen_keys[];
 extern const struct conf_key log_keys[];
 extern const struct conf_key limits_keys[];
 extern const struct conf_key pool_keys[];
+extern const struct conf_key resolver_keys[];
 
 #endif

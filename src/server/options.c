@@ -7,6 +7,7 @@
 #include "config.h"
 #include "module/sandbox.h"
 #include "net/loop.h"
+#include "net/resolver.h"
 #include "proto/conn.h"
 #include "server/notify.h"
 
@@ -62,6 +63,7 @@ options_print_version(void)
 	printf("  sqlite     %s\n", SQLITE_BUILT_WITH);
 	printf("  libpq      %s\n", LIBPQ_BUILT_WITH);
 	printf("  nghttp2    %s\n", conn_h2_version());
+	printf("  c-ares     %s\n", resolver_library_version() ? resolver_library_version() : "no");
 	printf("  passwords  %s\n", password_kinds());
 	printf("  systemd    %s\n", notify_library_version());
 	printf("  modules    ABI %d, in %s\n", FOREBAY_MODULE_ABI, FOREBAY_MODULEDIR);

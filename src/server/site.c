@@ -103,6 +103,27 @@ build_pools(struct building *b, struct conf_errors *e)
 		build_pool(b, section, e);
 }
 
+/* --- names ------------------------------------------------------------------------------ */
+
+static void
+open_resolver(struct site *s, struct conf_errors *e)
+{
+	const struct conf_section *section = conf_find(s->conf, SLICE("resolver"), SLICE(""));
+	unsigned before = e->errors;
+
+	if (!section || !conf_next(s->conf, "upstream", NULL))
+		return;
+	if (!resolver_library_version()) {
+		if (conf_is_set(section, "servers"))
+			conf_warning_at(e, section, "servers",
+					"has no effect: this program was built without c-ares");
+		return;
+	}
+	s->resolver = resolver_new(&s->dns, section, e);
+	if (!s->resolver && e->errors == before)
+		conf_error(e, "", 0, "out of memory");
+}
+
 /* --- sources -------------------------------------------------------------------------- */
 
 /* A source in its place, loaded. NULL: errors say why. */
@@ -472,6 +493,8 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	build_tls(s, prior, e);
 	build_pools(&building, e);
 	check_budget(s, e);
+	open_resolver(s, e);
+	b.resolver = s->resolver;
 	build_sources(s, &b);
 	site_build_modules(s, &b);
 	site_read_pages(s, e);
@@ -502,6 +525,7 @@ site_free(struct site **site)
 		if (s->sources[i]->ops->unload)
 			s->sources[i]->ops->unload(s->sources[i]);
 	}
+	resolver_free(&s->resolver);
 	for (unsigned i = 0; i < s->listener_count; i++) {
 		tls_context_unref(&s->listeners[i].tls);
 		networks_unref(&s->listeners[i].access);

@@ -64,6 +64,8 @@ struct site {
 	unsigned listener_count;
 	struct spool_conf spool;
 	uint64_t inflight_bytes; /* of the whole process */
+	struct resolver_conf dns;
+	struct resolver *resolver; /* NULL: no upstream, or built without */
 	struct slice module_path; /* folder of modules; empty: as installed */
 	struct module **modules; /* in the order of their sections */
 	unsigned module_count;

@@ -15,7 +15,7 @@ const struct conf_kind site_kinds[] = {
 	{ "upstream", true },    { "database", true },   { "module", true },
 	{ "route", true },       { "subrequest", true }, { "auth", true },
 	{ "rate", true },        { "cache", true },      { "compression", false },
-	{ "program", true },     { NULL, false },
+	{ "program", true },     { "resolver", false },  { NULL, false },
 };
 
 static const struct conf_include includes = { "server", "include" };
@@ -133,6 +133,18 @@ read_limits(struct site *s, struct conf_errors *e)
 }
 
 static void
+read_resolver(struct site *s, struct conf_errors *e)
+{
+	struct conf_section *section = conf_need(s->conf, "resolver", "");
+
+	if (!section)
+		return;
+	fill(section, resolver_keys, &s->dns, e);
+	if (s->dns.min_ttl > s->dns.max_ttl)
+		conf_error_at(e, section, "min_ttl", "min_ttl is more than max_ttl");
+}
+
+static void
 check_address(const struct site *s, const struct site_listener *l, struct conf_section *section,
 	      struct conf_errors *e)
 {
@@ -223,6 +235,7 @@ site_open(const char *path, struct conf_errors *e)
 	read_log(s, e);
 	read_access_log(s, e);
 	read_limits(s, e);
+	read_resolver(s, e);
 	read_listeners(s, e);
 	if (site_is_short(s))
 		conf_error(e, path, 0, "out of memory");

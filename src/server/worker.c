@@ -293,6 +293,9 @@ void
 worker_fini(struct worker *w)
 {
 	tenancy_end_all(w);
+	/* Of one that never ran: what it has been told of sites. */
+	if (w->has_loop)
+		mailbox_drain(&w->env.loop.mailbox, w);
 	tenancy_free_all(w);
 	w->lease = NULL;
 	if (w->has_host)

@@ -29,6 +29,7 @@ struct spawner;
 struct source;
 struct source_ops;
 struct part;
+struct resolver;
 struct subrequest;
 
 /* What load() and load_part() may use. Lives as long as the site. */
@@ -52,6 +53,7 @@ struct source_build {
 	 * with the new one is counted. NULL: there is no such site. */
 	const struct source *(*find_prior)(void *argument, const struct source_ops *ops,
 					   struct slice name);
+	struct resolver *resolver; /* of the site; NULL: names are looked up by the system's */
 	void *argument;
 };
 

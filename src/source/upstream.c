@@ -8,12 +8,18 @@
 
 #include "base/assert.h"
 
+#include <limits.h>
+
 /* --- keys -------------------------------------------------------------------- */
 
 #define FIELD_OF(field) CONF_FIELD(struct upstream_conf, field)
 
 /* By the bits of enum upstream_protocol. */
 static const char *const protocols[] = { "http/1.1", "h2", NULL };
+
+/* By enum upstream_resolve. */
+static const char *const resolves[] = { "auto", "dns", "start", NULL };
+
 static const char *const balances[] = { "round-robin", "least-requests", "p2c", "hash", NULL };
 
 /* By enum upstream_fault. */
@@ -23,7 +29,14 @@ static const struct conf_key section_keys[] = {
 	{ "servers", CONF_LIST, FIELD_OF(servers), .flags = CONF_REQUIRED,
 	  .help = "each as http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH, and weight=N "
 		  "behind it where shares "
-		  "differ (1 to 256); names are resolved at start" },
+		  "differ (1 to 256); each address of a name is a server, and names are looked up "
+		  "again when DNS says so; http://_SERVICE._PROTOCOL.NAME takes servers, ports, "
+		  "weights and priorities from SRV records" },
+	{ "resolve", CONF_WORD, FIELD_OF(resolve), .def = "auto", .words = resolves,
+	  .help = "when names that are not in the hosts file are looked up: dns, again and again, "
+		  "while one that is not found gets no requests; start, once, by the system's "
+		  "functions, and one that is not found is an error; auto: dns, where c-ares is "
+		  "built in" },
 	{ "protocols", CONF_WORDS, FIELD_OF(protocols), .def = "http/1.1", .words = protocols,
 	  .help = "versions of HTTP that the servers speak: with both, https servers choose, by "
 		  "ALPN, and others are spoken to in HTTP/1.1; with h2 alone they must know it" },
@@ -200,7 +213,8 @@ load(struct source *s, struct source_build *b)
 	u->name = s->name;
 	u->limit = limit_name(s->name, ".max_pending", b->arena);
 	u->breaker = limit_name(s->name, ".breaker", b->arena);
-	if (!u->limit || !u->breaker)
+	u->unresolved = limit_name(s->name, ".servers", b->arena);
+	if (!u->limit || !u->breaker || !u->unresolved)
 		return ERR_MEMORY;
 	s->state = u;
 	if (u->conf->health_path.len > 0 && !is_target(u->conf->health_path)) {
@@ -218,7 +232,7 @@ unload(struct source *s)
 {
 	struct upstream *u = s->state;
 
-	upstream_set_unref(&u->set);
+	upstream_names_unload(u);
 	tls_client_free(&u->tls);
 }
 
@@ -422,13 +436,14 @@ bounds(const struct part *p, struct source_bounds *b)
 {
 	const struct upstream *u = p->source->state;
 	const struct upstream_conf *conf = u->conf;
+	unsigned servers = u->board ? UINT_MAX : u->count;
 
 	b->at_once =
 	    conf->max_connections * (conf->protocols & UPSTREAM_H2 ? conf->max_streams : 1);
 	b->waiting = conf->max_pending;
 	b->at_once_key = "max_connections";
 	/* Each attempt is at a server that was not asked yet. */
-	b->attempts = 1 + (conf->retries < u->count - 1 ? conf->retries : u->count - 1);
+	b->attempts = 1 + (conf->retries < servers - 1 ? conf->retries : servers - 1);
 	b->answer_ns = clock_after(conf->connect_timeout, conf->first_byte_timeout);
 	b->descriptors = 1;
 }

@@ -10,6 +10,7 @@
  *   upstream.c           the source: keys, loading, one errand per subrequest
  *   upstream_servers.c   the list of servers: parsed and resolved by the builder
  *   upstream_set.c       who they are at a time: found by names, merged, counted
+ *   upstream_names.c     names are looked up again, by one worker for all
  *   upstream_peers.c     a worker's view of each, while they come and go
  *   upstream_share.c     a worker's share: admission, waiting list, idle conns
  *   upstream_balance.c   which server is asked next
@@ -35,8 +36,10 @@
 #include "base/log.h"
 #include "base/ref.h"
 #include "net/io.h"
+#include "net/resolver.h"
 #include "net/tls_client.h"
 #include "source/subrequest.h"
+#include "thread/board.h"
 #include "wire/chunked.h"
 #include "wire/trailers.h"
 
@@ -64,8 +67,15 @@ struct upstream_server {
 	 * the worker that asks, read by all; all else stays as it is. */
 	struct gauge down, up_ns;
 	uint64_t identity; /* hash of its text, without the weight: the same in every process */
-	const struct upstream_server *name; /* of one that was found by its name: as declared */
-	struct ref users; /* of such a one */
+	/* Of one that is declared by a name: what DNS is asked for; NULL: it has addresses. Not in
+	 * any set itself. */
+	const char *lookup;
+	enum resolver_kind kind;
+	uint16_t port;
+	uint64_t known_until_ns; /* of what it was found to be when the site was built */
+	/* Of one that was found by its name: as declared; how many sets and peers hold it. */
+	const struct upstream_server *name;
+	struct ref users;
 };
 
 /* A server's place in a set. */
@@ -84,6 +94,13 @@ struct upstream_set {
 
 /* Bits: the words of `protocols`. */
 enum upstream_protocol { UPSTREAM_H1 = 1, UPSTREAM_H2 = 2 };
+
+/* When names are looked up. */
+enum upstream_resolve {
+	UPSTREAM_RESOLVE_AUTO, /* as dns where there is a resolver, else as start */
+	UPSTREAM_RESOLVE_DNS,
+	UPSTREAM_RESOLVE_START, /* once, by the system's functions */
+};
 
 enum upstream_balance {
 	UPSTREAM_ROUND_ROBIN,
@@ -109,6 +126,7 @@ struct upstream_conf {
 	unsigned protocols; /* bits of enum upstream_protocol */
 	unsigned max_streams; /* of one connection, at a time */
 	uint64_t ping_interval, ping_timeout; /* ns */
+	enum upstream_resolve resolve;
 	enum upstream_balance balance;
 	uint64_t connect_timeout, first_byte_timeout, read_idle_timeout, send_idle_timeout;
 	uint64_t keepalive_timeout; /* ns; 0: connections are not kept */
@@ -132,11 +150,14 @@ struct upstream {
 	const struct upstream_conf *conf;
 	struct upstream_server *servers; /* as declared */
 	unsigned count;
-	struct upstream_set *set; /* counted: of those that need no looking for */
+	struct upstream_set *set; /* counted: who they were when the site was built */
+	struct resolver *resolver; /* borrowed, of the site */
+	struct board *board; /* who they are now: an upstream_set; NULL: there are no names */
 	struct tls_client *tls; /* owned; NULL: no server speaks TLS */
 	struct slice name;
 	const char *limit; /* "upstream.NAME.max_pending" */
 	const char *breaker; /* "upstream.NAME.breaker" */
+	const char *unresolved; /* "upstream.NAME.servers" */
 };
 
 enum upstream_host { UPSTREAM_HOST_UPSTREAM, UPSTREAM_HOST_CLIENT };
@@ -205,6 +226,7 @@ struct upstream_breaker {
 };
 
 struct upstream_check;
+struct upstream_names;
 
 struct upstream_share {
 	const struct upstream *upstream; /* borrowed */
@@ -221,6 +243,8 @@ struct upstream_share {
 	struct list closed; /* of upstream_conn.link: freed at the end of the turn */
 	struct deferred serve, sweep;
 	bool checks_health; /* this worker, for all */
+	struct upstream_names *names; /* owned; NULL: another worker's, or none */
+	struct board_reader *reader; /* owned; NULL without a board */
 	struct list gone; /* of upstream_peer.link: the last connections of some end */
 	unsigned numbers; /* of peers, given so far */
 	unsigned count;
@@ -314,9 +338,30 @@ void upstream_set_unref(struct upstream_set **set);
 struct upstream_set *upstream_set_new(unsigned cap) MUST_CHECK;
 /* Takes another user of the server, if it is counted. */
 void upstream_set_add(struct upstream_set *set, struct upstream_entry entry);
+struct upstream_change {
+	unsigned added, removed; /* servers */
+	bool is_any; /* or weights, or ranks */
+};
+/* The old set with what a name was found to be in the place of what it was: servers with the same
+ * address are the same ones. A new set; NULL: no memory. */
+struct upstream_set *upstream_set_merge(const struct upstream_set *old,
+					const struct upstream_server *name,
+					const struct resolver_answer *answer,
+					struct upstream_change *change) MUST_CHECK;
 /* Of a server, which is not touched when it is declared. */
 struct upstream_server *upstream_server_ref(struct upstream_server *server);
 void upstream_server_unref(struct upstream_server **server);
+
+/* --- upstream_names.c -------------------------------------------------------- */
+
+/* Makes u->set of the declared servers, with what their names are found to be: in the site before,
+ * or else by asking, for a while. One that is not found is a warning. ERR_MEMORY, said. */
+int upstream_names_load(struct upstream *u, struct source *s, struct source_build *b) MUST_CHECK;
+void upstream_names_unload(struct upstream *u);
+/* From now on looks up all names when what is known of them has had its time. NULL: no memory. */
+struct upstream_names *upstream_names_start(struct upstream_share *share) MUST_CHECK;
+/* NULL is allowed. */
+void upstream_names_stop(struct upstream_names **names);
 
 /* --- upstream_peers.c -------------------------------------------------------- */
 

@@ -1,9 +1,11 @@
 /*
  * The servers of an upstream, as they stand in `servers`:
  *
- *   http://10.0.0.1:9001, https://users.internal, http://[::1]:9001, unix:/run/users.sock weight=2
+ *   http://10.0.0.1:9001, https://users.internal, http://[::1]:9001, unix:/run/users.sock weight=2,
+ *   http://_web._tcp.example.internal
  *
- * Names are resolved here, once, on the builder thread.
+ * Addresses, and names that need no DNS, are final here, on the builder thread.
+ * Other names are only noted: upstream_names.c looks them up.
  */
 #include "http/uri.h"
 #include "net/resolve.h"
@@ -84,17 +86,15 @@ expect_name(const struct upstream *u, struct upstream_server *server, struct are
 	return server->tls_name ? 0 : ERR_MEMORY;
 }
 
-/* Literal addresses take the same way: the resolver knows them. */
+/* By the system's functions, once. */
 static int
-resolve(struct upstream_server *server, struct slice text, struct source *s, struct source_build *b)
+resolve_now(struct upstream_server *server, struct slice text, struct source *s,
+	    struct source_build *b)
 {
-	struct slice host = host_of(server);
-	uint16_t port = port_of(server->authority, server->tls_name ? HTTPS_PORT : HTTP_PORT);
-	const char *why = "port 0";
-	int count = ERR_NOT_FOUND;
+	const char *why = NULL;
+	int count = resolve_host(host_of(server), server->port, server->addresses,
+				 UPSTREAM_ADDRESSES, &why);
 
-	if (port != 0)
-		count = resolve_host(host, port, server->addresses, UPSTREAM_ADDRESSES, &why);
 	if (count < 0) {
 		conf_error_at(b->errors, s->section, "servers", "%s has no address: %s",
 			      conf_quote(text).text, why);
@@ -102,6 +102,102 @@ resolve(struct upstream_server *server, struct slice text, struct source *s, str
 	}
 	server->address_count = (unsigned)count;
 	return 0;
+}
+
+/* RFC 6761 6.3: never asked of DNS. */
+static bool
+is_local(struct slice host)
+{
+	struct slice name = SLICE("localhost");
+
+	if (host.len < name.len)
+		return false;
+	if (!slice_eq_lower(slice_after(host, host.len - name.len), name))
+		return false;
+	return host.len == name.len || host.at[host.len - name.len - 1] == '.';
+}
+
+/* _SERVICE._PROTOCOL.NAME: servers, ports and weights are in SRV records (RFC 2782). Requests, and
+ * certificates, bear the name behind (RFC 6125 6.5.1): what is found by DNS is not trusted so far.
+ */
+static int
+load_service(const struct upstream *u, struct upstream_server *server, struct slice text,
+	     bool has_weight, struct source *s, struct source_build *b)
+{
+	struct slice rest = server->authority, service = slice_cut(&rest, '.');
+	struct slice protocol = slice_cut(&rest, '.');
+	const char *wrong = NULL;
+
+	if (service.len < 2 || protocol.len < 2 || protocol.at[0] != '_' || rest.len == 0)
+		wrong = "the name of a service is _SERVICE._PROTOCOL.NAME";
+	else if (uri_host(server->authority).len < server->authority.len)
+		wrong = "a service brings its ports";
+	else if (has_weight)
+		wrong = "a service brings its weights";
+	else if (!u->resolver)
+		wrong = "services are found by `resolve = dns` alone";
+	if (wrong) {
+		conf_error_at(b->errors, s->section, "servers", "%s: %s", conf_quote(text).text,
+			      wrong);
+		return ERR_SYNTAX;
+	}
+	server->kind = RESOLVER_SERVICE;
+	server->authority = rest;
+	return 0;
+}
+
+/* Whether it needs no DNS. */
+static bool
+is_known(struct upstream *u, struct upstream_server *server, const char *name)
+{
+	struct slice host = host_of(server);
+
+	server->address_count = 1;
+	if (address_parse_host(server->addresses, host, server->port) == 0)
+		return true;
+	server->address_count = u->resolver
+				    ? resolver_find_in_hosts(u->resolver, name, server->port,
+							     server->addresses, UPSTREAM_ADDRESSES)
+				    : 0;
+	return server->address_count > 0;
+}
+
+static int
+find_host(struct upstream *u, struct upstream_server *server, struct slice text, struct source *s,
+	  struct source_build *b)
+{
+	const char *name = arena_copy(b->arena, host_of(server)).at; /* a NUL follows */
+
+	if (!name)
+		return ERR_MEMORY;
+	if (is_known(u, server, name))
+		return 0;
+	if (!u->resolver || is_local(host_of(server)))
+		return resolve_now(server, text, s, b);
+	server->lookup = name;
+	return 0;
+}
+
+static int
+resolve(struct upstream *u, struct upstream_server *server, struct slice text, bool is_tls,
+	bool has_weight, struct source *s, struct source_build *b)
+{
+	struct slice whole = server->authority;
+	int err;
+
+	server->port = port_of(whole, is_tls ? HTTPS_PORT : HTTP_PORT);
+	if (server->port == 0) {
+		conf_error_at(b->errors, s->section, "servers", "%s has no address: port 0",
+			      conf_quote(text).text);
+		return ERR_SYNTAX;
+	}
+	if (whole.at[0] != '_')
+		return find_host(u, server, text, s, b);
+	err = load_service(u, server, text, has_weight, s, b);
+	if (err)
+		return err;
+	server->lookup = arena_copy(b->arena, whole).at;
+	return server->lookup ? 0 : ERR_MEMORY;
 }
 
 static int
@@ -119,12 +215,15 @@ load_unix(struct upstream_server *server, struct slice text, struct source *s,
 }
 
 static int
-load_address(const struct upstream *u, struct upstream_server *server, struct slice text,
+load_address(struct upstream *u, struct upstream_server *server, struct slice text,
 	     struct source *s, struct source_build *b)
 {
-	bool is_tls = false;
+	bool is_tls = false, has_weight;
+	int err;
 	struct slice rest = text, url = slice_cut(&rest, ' ');
 	const char *wrong = read_weight(slice_trim(rest), &server->weight);
+
+	has_weight = !slice_is_empty(slice_trim(rest));
 
 	server->identity = upstream_balance_hash(url);
 	server->label = url;
@@ -142,14 +241,13 @@ load_address(const struct upstream *u, struct upstream_server *server, struct sl
 			      wrong);
 		return ERR_SYNTAX;
 	}
-	if (is_tls && expect_name(u, server, b->arena) != 0)
-		return ERR_MEMORY;
-	return resolve(server, url, s, b);
+	err = resolve(u, server, url, is_tls, has_weight, s, b);
+	return !err && is_tls ? expect_name(u, server, b->arena) : err;
 }
 
 static int
-load_server(const struct upstream *u, struct upstream_server *server, struct slice text,
-	    struct source *s, struct source_build *b)
+load_server(struct upstream *u, struct upstream_server *server, struct slice text, struct source *s,
+	    struct source_build *b)
 {
 	int err = load_address(u, server, text, s, b);
 
@@ -209,20 +307,6 @@ load_tls(struct upstream *u, struct source *s, struct source_build *b)
 	return b->errors->errors > before ? ERR_SYNTAX : ERR_MEMORY;
 }
 
-static int
-make_set(struct upstream *u, struct source *s, struct source_build *b)
-{
-	u->set = upstream_set_new(u->count);
-	if (!u->set) {
-		conf_error_at(b->errors, s->section, "servers", "out of memory");
-		return ERR_MEMORY;
-	}
-	for (unsigned i = 0; i < u->count; i++)
-		upstream_set_add(u->set, (struct upstream_entry){ .server = &u->servers[i],
-								  .weight = u->servers[i].weight });
-	return 0;
-}
-
 int
 upstream_servers_load(struct upstream *u, struct source *s, struct source_build *b)
 {
@@ -231,6 +315,10 @@ upstream_servers_load(struct upstream *u, struct source *s, struct source_build 
 
 	if (list->count > UINT_MAX)
 		return ERR_SYNTAX;
+	u->resolver = u->conf->resolve == UPSTREAM_RESOLVE_START ? NULL : b->resolver;
+	if (u->conf->resolve == UPSTREAM_RESOLVE_DNS && !resolver_library_version())
+		conf_error_at(b->errors, s->section, "resolve",
+			      "this program was built without c-ares");
 	u->count = (unsigned)list->count;
 	u->servers = arena_zalloc(b->arena, u->count, sizeof(*u->servers));
 	if (!u->servers)
@@ -242,10 +330,10 @@ upstream_servers_load(struct upstream *u, struct source *s, struct source_build 
 			result = err;
 	}
 	if (!result)
-		result = make_set(u, s, b);
+		result = upstream_names_load(u, s, b);
 	if (!result)
 		result = load_tls(u, s, b);
 	if (result)
-		upstream_set_unref(&u->set);
+		upstream_names_unload(u);
 	return result;
 }

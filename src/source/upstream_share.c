@@ -275,6 +275,14 @@ retry_after(struct upstream_share *share)
 	return (unsigned)(seconds + random_below(&share->env->random, seconds + 1));
 }
 
+static enum counter
+counter_of(const struct upstream *u, const char *limit)
+{
+	if (limit == u->breaker)
+		return COUNTER_UPSTREAM_BREAKER_REFUSED;
+	return limit == u->unresolved ? COUNTER_UPSTREAM_NO_SERVERS : COUNTER_UPSTREAM_REFUSED;
+}
+
 static int
 refuse(struct upstream_share *share, struct subrequest *q[], size_t n, const char *limit)
 {
@@ -283,10 +291,7 @@ refuse(struct upstream_share *share, struct subrequest *q[], size_t n, const cha
 		q[i]->refusal.limit = limit;
 		q[i]->refusal.retry_after_s = retry_after(share);
 	}
-	count_add(share->env->counters,
-		  limit == share->upstream->breaker ? COUNTER_UPSTREAM_BREAKER_REFUSED
-						    : COUNTER_UPSTREAM_REFUSED,
-		  n);
+	count_add(share->env->counters, counter_of(share->upstream, limit), n);
 	return ERR_SHED;
 }
 
@@ -320,6 +325,8 @@ upstream_errand_new(struct upstream_share *share, struct subrequest *q)
 int
 upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_t n)
 {
+	if (share->count == 0)
+		return refuse(share, q, n, share->upstream->unresolved);
 	if (!has_room(share, n))
 		return refuse(share, q, n, share->upstream->limit);
 	if (!upstream_breaker_admits(share, n))
@@ -421,6 +428,37 @@ part_of(unsigned total, const struct lease *l)
 	return part == 0 && total > 0 ? 1 : part;
 }
 
+/* The servers are others than before. */
+static void
+on_post(void *argument)
+{
+	struct upstream_share *share = argument;
+	struct upstream_set *set = board_take(share->upstream->board);
+
+	if (upstream_peers_set(share, set) != 0)
+		log_error("upstream %.*s: no memory for its new servers; the old ones stay",
+			  SLICE_PRINT(share->upstream->name));
+	upstream_set_unref(&set);
+}
+
+static int
+follow_names(struct upstream_share *share, bool is_first)
+{
+	const struct upstream *u = share->upstream;
+	struct upstream_set *set;
+	int err;
+
+	if (!u->board)
+		return upstream_peers_set(share, u->set);
+	share->reader = board_join(u->board, &share->env->loop.mailbox, on_post, share);
+	set = board_take(u->board);
+	err = upstream_peers_set(share, set);
+	upstream_set_unref(&set);
+	if (!err && is_first)
+		share->names = upstream_names_start(share);
+	return err || !share->reader || (is_first && !share->names) ? ERR_MEMORY : 0;
+}
+
 struct upstream_share *
 upstream_share_new(const struct upstream *u, struct lease *lease)
 {
@@ -440,7 +478,7 @@ upstream_share_new(const struct upstream *u, struct lease *lease)
 	list_init(&share->waiting);
 	list_init(&share->closed);
 	list_init(&share->gone);
-	if (upstream_peers_set(share, u->set) != 0)
+	if (follow_names(share, lease->worker == 0) != 0)
 		upstream_share_free(&share);
 	return share;
 }
@@ -480,6 +518,8 @@ upstream_share_free(struct upstream_share **share)
 	if (!s)
 		return;
 	ASSERT(s->admitted == 0);
+	upstream_names_stop(&s->names);
+	board_leave(&s->reader);
 	while ((c = any_idle(s)) != NULL || (c = any_shared(s)) != NULL)
 		upstream_conn_close(c);
 	while ((item = list_take(&s->closed)) != NULL)

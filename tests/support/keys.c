@@ -178,6 +178,7 @@ main(void)
 	print_fields();
 	print_keys("limits", NULL, limits_keys);
 	print_keys("pool", "NAME", pool_keys);
+	print_keys("resolver", NULL, resolver_keys);
 	print_keys("module", "NAME", module_keys);
 	print_keys("headers", NULL, edits_keys);
 	print_keys("error_page", "STATUS", error_page_keys);
