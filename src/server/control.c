@@ -107,17 +107,16 @@ print_help(void)
 
 		printf("  %s %-*s%s\n", errands[i].name, width, words, errands[i].help);
 	}
-	printf(
-	    "\n"
-	    "  -s, --socket PATH        default " CONTROL_SOCKET "\n"
-	    "  -a, --address HOST:PORT  [admin] listen instead, which takes questions only\n"
-	    "  -j, --json               the answer as JSON: status, reload, set, purge, drain\n"
-	    "  -t, --timeout DURATION   for the answer; default 5s, of reload, set, purge 60s\n"
-	    "  -w, --wait               of drain: until the server has gone; default 10m\n"
-	    "      --version            the version\n"
-	    "  -h, --help               this text\n"
-	    "\n"
-	    "Exit: 0 done; 1 the server said no; 2 wrong usage; 3 no answer.\n");
+	printf("\n"
+	       "  -s, --socket PATH        default " CONTROL_SOCKET "\n"
+	       "  -a, --address HOST:PORT  [admin] listen instead, which takes questions only\n"
+	       "  -j, --json               the answer as JSON: status, reload, set, purge, drain\n"
+	       "  -t, --timeout DURATION   for the answer; default 5s, of reload, set, purge 60s\n"
+	       "  -w, --wait               of drain: until the server has gone; default 10m\n"
+	       "      --version            the version\n"
+	       "  -h, --help               this text\n"
+	       "\n"
+	       "Exit: 0 done; 1 the server said no; 2 wrong usage; 3 no answer.\n");
 }
 
 enum control_exit
