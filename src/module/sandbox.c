@@ -16,6 +16,7 @@
 #if defined(HAVE_SECCOMP) && !defined(IS_SANITIZED)
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
@@ -34,9 +35,8 @@ static const int allowed[] = {
 	SCMP_SYS(mremap),
 	SCMP_SYS(munlock),
 	SCMP_SYS(munmap),
-	/* descriptors that are there */
+	/* descriptors that are there; fcntl is below */
 	SCMP_SYS(close),
-	SCMP_SYS(fcntl),
 	SCMP_SYS(fstat),
 	SCMP_SYS(lseek),
 	SCMP_SYS(newfstatat),
@@ -96,12 +96,21 @@ static const int allowed[] = {
 	SCMP_SYS(uname),
 };
 
+/* Not those that choose who gets a signal, and which, when a descriptor is ready. */
+static const int fcntl_commands[] = {
+	F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_ADD_SEALS, F_GET_SEALS,
+};
+
 static int
 allow_some(scmp_filter_ctx filter)
 {
 	pid_t self = getpid();
 	int failed = 0;
 
+	for (size_t i = 0; i < sizeof(fcntl_commands) / sizeof(fcntl_commands[0]); i++)
+		failed |= seccomp_rule_add(
+		    filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)fcntl_commands[i]));
 	/* Nothing becomes code. */
 	failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -134,6 +143,8 @@ sandbox_enter(void)
 	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		failed |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	failed |= allow_some(filter);
+	/* Threads that the module's init has started, too. */
+	failed |= seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (!failed)
 		failed = seccomp_load(filter);
 	seccomp_release(filter);
