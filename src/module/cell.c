@@ -45,7 +45,8 @@ struct talk {
 	const struct job *job; /* NULL: nobody waits */
 	uint64_t until_ns; /* for the whole */
 	uint64_t cancelled_ns; /* when it was seen that nobody waits; 0: somebody does */
-	bool is_running; /* it can be told to stop */
+	bool is_running; /* it gets the run, or has it */
+	bool is_given; /* all of it: it can be told to stop */
 	bool is_overrun; /* it did not */
 	bool has_answered;
 };
@@ -138,8 +139,9 @@ tell_to_stop(struct talk *t)
 {
 	const struct cell_frame cancel = { .kind = CELL_CANCEL };
 
-	/* A socket that is full of what it has not read is one of a cell that does not listen. */
-	if (t->is_running)
+	/* Between frames alone. A socket that is full of what it has not read is one of a cell that
+	 * does not listen. */
+	if (t->is_given)
 		(void)!send(t->cell->child.input, &cancel, sizeof(cancel),
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -417,7 +419,7 @@ replace(struct talk *t)
 		return;
 	t->job = NULL;
 	t->cancelled_ns = 0;
-	t->is_running = false;
+	t->is_running = t->is_given = false;
 	if (send_section(t) != 0)
 		child_close(&c->child);
 }
@@ -496,6 +498,10 @@ cell_run(struct job_call *call)
 		t.is_running = true;
 		err = send_run(&t, call);
 	}
+	t.is_given = !err;
+	/* Who waited has left meanwhile. */
+	if (!err && t.cancelled_ns)
+		tell_to_stop(&t);
 	if (!err)
 		err = receive_result(&t, call);
 	return judge(&t, call, err);

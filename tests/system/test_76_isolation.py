@@ -3,7 +3,9 @@ import json
 import os
 import re
 import signal
+import struct
 import threading
+import time
 
 import pytest
 
@@ -210,6 +212,21 @@ def test_a_job_that_heeds_its_cancellation_keeps_its_process(start):
     wait_until(lambda: keeps("/slow", False), what="a process that outlives a deadline")
     wait_until(lambda: keeps("/wild", True), what="a process that outlives a client")
     assert count(daemon, "forebay_module_crashes_total") == 0
+
+
+def test_a_run_that_is_cancelled_while_it_is_handed_over_leaves_nothing_behind(start):
+    # Longer than a socket holds, and given up at many times, so that some are in the middle; its
+    # last bytes would be a frame that takes in the runs after it.
+    daemon = serve(start, "[route brief]\nmatch = POST /brief\nsource = compute wild\nmax_body = 64m\n", threads=1)
+    body = bytes(24 << 20) + struct.pack("=IIQ", 2, 0, 1 << 20)
+    for turn in range(12):
+        with Client(daemon.address, timeout=60) as c:
+            c.get("/brief", method="POST", body=body)
+            wait_until(lambda: running(daemon), what="the job")
+            time.sleep(0.002 * turn)
+            c.reset()
+        assert post(daemon, b"hello").body == b"hello", daemon.stderr()
+    assert count(daemon, "forebay_module_crashes_total") == 0, daemon.stderr()
 
 
 def test_an_input_that_crashed_twice_is_not_run_again(start):
