@@ -256,6 +256,9 @@ give_order(struct spawner *s, const struct order *o, const int fds[ORDER_FDS])
 		err = start_process(s);
 		if (!err)
 			err = send_order(s->socket, o, fds);
+		/* That of a program is another one's end. */
+		if (err == ERR_CLOSED)
+			err = ERR_SYSTEM;
 	}
 	lock_give(&s->lock);
 	if (err)

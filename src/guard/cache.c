@@ -223,7 +223,7 @@ static int
 make_plain_key(struct cache_visit *v)
 {
 	const struct request *q = &v->x->request;
-	struct slice host = uri_host(q->authority);
+	struct slice host = q->authority; /* with the port: an upstream may be told of it */
 	size_t cap = host.len + q->raw_path.len + q->query.len + 8;
 	char *memory = arena_alloc(&v->x->arena, cap);
 	struct writer w = writer_over(memory, memory ? cap : 0);

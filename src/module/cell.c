@@ -24,7 +24,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TICK_MS = 10, FILES = 64, NAME_BYTES = 160, FIELD_BYTES_MAX = 2 * HEADING_BYTES };
+enum {
+	REST_TURNS = 64,
+	TICK_MS = 10,
+	FILES = 64,
+	NAME_BYTES = 160,
+	FIELD_BYTES_MAX = 2 * HEADING_BYTES
+};
 
 /* For a job to notice that nobody waits; for a cell to be ready, and to end. */
 #define CANCEL_NS (250 * CLOCK_MS)
@@ -276,6 +282,9 @@ make_ready(struct talk *t)
 		err = start(c);
 		if (!err)
 			err = send_section(t);
+		/* Half a section is of no use to whoever comes next. */
+		if (err)
+			child_close(&c->child);
 	}
 	if (!err)
 		err = receive_all(t, &frame, sizeof(frame));
@@ -420,6 +429,7 @@ replace(struct talk *t)
 	t->job = NULL;
 	t->cancelled_ns = 0;
 	t->is_running = t->is_given = false;
+	t->until_ns = clock_after(clock_monotonic(), READY_NS);
 	if (send_section(t) != 0)
 		child_close(&c->child);
 }
@@ -438,8 +448,12 @@ on_crash(struct talk *t, struct job_call *call)
 		poll(&p, 1, TICK_MS);
 		child_hear(&c->child);
 	}
-	while (c->child.errors >= 0 && stderr_log_read(&c->log, &c->child.errors))
-		;
+	/* One that closed its socket and writes on has no last words. */
+	child_stop(&c->child, false);
+	for (unsigned turns = 0; c->child.errors >= 0 && turns < REST_TURNS; turns++) {
+		if (!stderr_log_read(&c->log, &c->child.errors))
+			break;
+	}
 	child_explain(&c->child, &why);
 	log_warning("%s: job %s crashed: %.*s", c->name, call->type->name,
 		    SLICE_PRINT(writer_slice(&why)));

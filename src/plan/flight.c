@@ -389,10 +389,10 @@ flight_leave(struct run_part *p)
 	struct flight *f = p->flight;
 
 	p->q.state_now = SUBREQUEST_CANCELLED;
-	/* While the answer is given out it has no seat any more. */
+	/* While the answer is given out, too: giving it to one may end another. */
+	list_remove(&p->seat);
 	if (f->is_over)
 		return;
-	list_remove(&p->seat);
 	if (!list_is_empty(&f->waiters))
 		return;
 	subrequest_cancel(&f->q);

@@ -106,6 +106,8 @@ put_more(const struct run_part *p, struct writer *w)
 	const struct conf_list *forwarded = ops->forwards ? ops->forwards(part) : NULL;
 	size_t bytes = 0;
 
+	if (ops->sends_host && ops->sends_host(part))
+		put_value(w, &bytes, p->q.request->authority);
 	for (unsigned i = 0; i < part->values; i++) {
 		if (p->plan->key_values >> i & 1)
 			put_value(w, &bytes, p->q.value[i]);

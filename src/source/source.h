@@ -119,6 +119,8 @@ struct source_ops {
 	const struct conf_list *(*forwards)(const struct part *p);
 	/* Optional: why one subrequest cannot stand for several: it has effects. NULL: it can. */
 	const char *(*effects)(const struct part *p);
+	/* Optional: an answer may depend on the host that the client has asked. */
+	bool (*sends_host)(const struct part *p);
 	bool takes_body; /* feed() is there: the request body can be streamed into it */
 };
 

@@ -539,6 +539,14 @@ cancel(struct subrequest *q)
 	upstream_errand_drop(e);
 }
 
+static bool
+sends_host(const struct part *p)
+{
+	const struct upstream_part *u = p->conf;
+
+	return u->host == UPSTREAM_HOST_CLIENT;
+}
+
 const struct source_ops source_upstream = {
 	.name = "upstream",
 	.section = "upstream",
@@ -561,5 +569,6 @@ const struct source_ops source_upstream = {
 	.feed = feed,
 	.resume = resume,
 	.cancel = cancel,
+	.sends_host = sends_host,
 	.takes_body = true,
 };

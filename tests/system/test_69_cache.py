@@ -76,6 +76,14 @@ source = upstream chaos
 path = /kept/{name}
 as = text
 
+[route virtual]
+match = GET /virtual/{id}
+[subrequest virtual.a]
+source = upstream chaos
+path = /hold/{id}
+host = client
+coalesce = {id}
+
 [route shared]
 match = GET /shared/{id}
 [subrequest shared.a]
@@ -152,6 +160,20 @@ def test_work_nobody_waits_for_ends(daemon, chaos):
     bed.wait_until(lambda: chaos.count()["held"] == 0, what="the end of the work")
 
 
+def test_what_the_client_calls_us_is_shared_only_where_nobody_is_told(daemon, chaos):
+    for path, shares in ("/virtual/hosts", False), ("/shared/hosts2", True):
+        before = coalesced(daemon)
+        clients = [Client(daemon.address) for _ in range(2)]
+        for c, host in zip(clients, ("a.example", "a.example:1337")):
+            c.get(path, host=host)
+        chaos.await_held(1 if shares else 2)
+        bed.wait_until(lambda: coalesced(daemon) == before + shares, what="the equal one")
+        chaos.let_go(path.rsplit("/", 1)[1])
+        for c in clients:
+            assert c.response().status == 200
+            c.close()
+
+
 def test_what_has_effects_is_not_shared(tmp_path):
     with sqlite3.connect(tmp_path / "d.db") as db:
         db.execute("CREATE TABLE t (x)")
@@ -192,6 +214,15 @@ def lines(*fields, **more):
 
 FRESH = "Cache-Control: max-age=600"
 STALE = "Cache-Control: max-age=0"
+
+
+def test_another_port_in_the_host_is_another_answer(daemon):
+    path = "/kept/ports" + lines(FRESH)
+    for host in "a.example", "a.example:1337", "a.example", "A.EXAMPLE":
+        with Client(daemon.address) as c:
+            c.get(path, host=host)
+            said = c.response().body
+            assert said.startswith(b"ports %d " % (2 if host.endswith("7") else 1)), (host, said)
 
 
 def test_what_is_fresh_is_answered_from_the_cache(daemon, chaos):
