@@ -80,6 +80,14 @@ exchange_end(struct exchange *x)
 }
 
 void
+exchange_shut(struct exchange *x)
+{
+	ASSERT(x->is_head_sent);
+	if (x->ops->shut)
+		x->ops->shut(x);
+}
+
+void
 exchange_want_body(struct exchange *x)
 {
 	x->ops->want_body(x);

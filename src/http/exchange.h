@@ -56,6 +56,8 @@ struct exchange_ops {
 	void (*abort)(struct exchange *x, int err);
 	/* The head cannot be sent: as a head() that failed. Returns err. */
 	int (*fail)(struct exchange *x, int err);
+	/* Optional: as exchange_shut(). */
+	void (*shut)(struct exchange *x);
 	void (*want_body)(struct exchange *x);
 	/* Optional: head, body and end at once, for a body in memory. */
 	void (*whole)(struct exchange *x, struct slice body);
@@ -136,6 +138,14 @@ struct exchange {
  * would lose. They are the exchange's own. */
 int exchange_inform(struct exchange *x, int status) __attribute__((warn_unused_result));
 int exchange_head(struct exchange *x) __attribute__((warn_unused_result));
+/*
+ * A head with status 101 and the field Upgrade, to a client of HTTP/1.1 that has asked for it,
+ * makes the connection a tunnel: from then on the request's body, by want_body and feed as ever, is
+ * what the client sends until its end, and the response's body is what it gets, as it stands. Each
+ * direction ends for itself: the client's with the last feed; the other one with exchange_shut(),
+ * after which no body() follows. exchange_end() when both have ended.
+ */
+void exchange_shut(struct exchange *x);
 /* Takes the list. 0, EXCHANGE_PAUSE or an error. */
 int exchange_body(struct exchange *x, struct chunks *list) __attribute__((warn_unused_result));
 void exchange_end(struct exchange *x);

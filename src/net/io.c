@@ -291,6 +291,15 @@ io_shut(struct io *io)
 	shutdown(io_fd(io), SHUT_WR);
 }
 
+int
+io_finish(struct io *io)
+{
+	if (io->tls)
+		return tls_end(io->tls); /* RFC 8446 6.1: its reading side stays open */
+	shutdown(io_fd(io), SHUT_WR);
+	return 0;
+}
+
 void
 io_bound_unsent(struct io *io)
 {

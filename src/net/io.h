@@ -105,6 +105,9 @@ int io_end(struct io *io) MUST_CHECK;
 void io_shut(struct io *io);
 /* Who is at the other end of the socket, as the kernel has it. ERR_SYSTEM: it knows no more. */
 int io_peer(const struct io *io, struct address *peer) MUST_CHECK;
+/* No more will be written, and the peer is told; what it still says can be read. 0; ERR_BUSY: the
+ * socket is full, ask again when it is not. */
+int io_finish(struct io *io) MUST_CHECK;
 /* From now on the kernel takes little that the peer has no room for: the rest waits with us. */
 void io_bound_unsent(struct io *io);
 /* Makes close send a reset instead of waiting for unread data to drain; the stream is cut. */

@@ -75,6 +75,15 @@ on_body(struct subrequest *q, struct chunks *list)
 }
 
 static void
+on_shut(struct subrequest *q)
+{
+	struct run *r = run_part_of(q)->run;
+
+	if (!r->is_broken)
+		exchange_shut(r->x);
+}
+
+static void
 on_done(struct subrequest *q, int err)
 {
 	struct run_part *p = run_part_of(q);
@@ -196,6 +205,7 @@ static const struct subrequest_ops pass_ops = {
 	.head = on_head,
 	.body = on_body,
 	.inform = on_inform,
+	.shut = on_shut,
 	.done = on_done,
 	.want_body = on_want_body,
 	.whole = on_whole,

@@ -187,6 +187,8 @@ write_and_resume(struct h1 *h, unsigned *resumes)
 	bool was_stopped = is_held(h) || h1_is_clogged(h);
 
 	h1_flush(h);
+	if (h->flags & H1_SHUT_DUE)
+		h1_tunnel_finish(h);
 	if (was_stopped)
 		return is_held(h) || h1_is_clogged(h) ? H1_STARVED : H1_PROGRESS;
 	if (h->state != H1_RUNNING || !(h->flags & H1_OUT_PAUSED) || h1_queued(h) > OUT_LOW ||
@@ -233,8 +235,11 @@ what_it_waits_for(const struct h1 *h)
 		return H1_WAIT_SEND;
 	if (h->state == H1_HEAD)
 		return H1_WAIT_HEAD;
-	if (h->state == H1_DRAINING ||
-	    (h->state == H1_RUNNING && (h->flags & H1_WANTED) && !(h->flags & H1_BODY_DONE)))
+	if (h->state == H1_DRAINING)
+		return H1_WAIT_BODY;
+	/* A tunnel's time-out is that of its other end. */
+	if (h->state == H1_RUNNING && (h->flags & H1_WANTED) &&
+	    !(h->flags & (H1_BODY_DONE | H1_TUNNEL)))
 		return H1_WAIT_BODY;
 	return H1_WAIT_NONE;
 }
@@ -302,11 +307,13 @@ is_gone(const struct h1 *h)
 		return false;
 	if (flags & CONN_LOST)
 		return true;
-	if ((flags & CONN_EOF) && !(h->flags & H1_BODY_DONE))
+	if ((flags & CONN_EOF) && !(h->flags & (H1_BODY_DONE | H1_TUNNEL)))
 		return true; /* its request will never be complete */
 	/* libevent tells a reset as "readable": look behind what is not being read. */
 	if ((flags & CONN_READABLE) && !wants_input(h) && io_is_reset(&h->conn->io))
 		return true;
+	if (h->flags & H1_TUNNEL)
+		return false; /* its FIN is passed on */
 	return (flags & (CONN_PEER_CLOSED | CONN_EOF)) && !(flags & CONN_HALF_CLOSE);
 }
 

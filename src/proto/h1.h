@@ -42,6 +42,8 @@ enum h1_flag {
 	H1_OUT_UNTIL_CLOSE = 32768, /* the response's body ends with the connection */
 	H1_OTHER = 65536, /* the client has begun with the preface of HTTP/2 */
 	H1_SLOW = 131072, /* the conn's time-out is that of its pace */
+	H1_TUNNEL = 262144, /* behind a 101: bytes, both ways, and no HTTP any more */
+	H1_SHUT_DUE = 524288, /* of a tunnel: our FIN, when the queue is written */
 };
 
 /* What the machine waits for from the client: which time-out applies. */

@@ -80,6 +80,8 @@ h1_read(struct h1 *h)
 	c->flags &= ~(unsigned)CONN_READABLE;
 	if (n == 0) {
 		c->flags |= CONN_EOF;
+		if (h->flags & H1_TUNNEL)
+			return H1_PROGRESS; /* which is a word of its own there */
 	} else if (n != ERR_BUSY) {
 		c->flags |= CONN_LOST;
 		h->flags |= H1_BROKEN;
@@ -412,7 +414,11 @@ h1_take_body(struct h1 *h)
 	size_t bytes;
 	int err;
 
-	if (!(h->flags & H1_WANTED) || (h->flags & H1_BODY_DONE) || h1_pending(h).len == 0)
+	if (!(h->flags & H1_WANTED) || (h->flags & H1_BODY_DONE))
+		return H1_STARVED;
+	if (h->flags & H1_TUNNEL)
+		return h1_tunnel_take(h);
+	if (h1_pending(h).len == 0)
 		return H1_STARVED;
 	chunks_init(&list, x->store);
 	err = decode_body(h, &list, &bytes);

@@ -124,10 +124,14 @@ write_framing(struct h1 *h, struct writer *w)
 static void
 write_connection(struct h1 *h, struct writer *w)
 {
-	if (!(h->flags & H1_KEEP))
+	if (h->flags & H1_KEEP) {
+		if (h->x.request.version == HTTP_1_0)
+			writer_put(w, SLICE("Connection: keep-alive\r\n"));
+	} else if (h->flags & H1_TUNNEL) {
+		h1_tunnel_write(h, w);
+	} else {
 		writer_put(w, SLICE("Connection: close\r\n"));
-	else if (h->x.request.version == HTTP_1_0)
-		writer_put(w, SLICE("Connection: keep-alive\r\n"));
+	}
 }
 
 static void
@@ -170,9 +174,13 @@ choose_framing(struct h1 *h)
 	bool has_body = status_has_body(r->status);
 	bool is_counted;
 
-	if (!has_body)
+	if (!has_body) {
 		r->framing = BODY_NONE;
-	else if (r->framing == BODY_NONE && q->method != METHOD_HEAD) {
+		if (r->status == 101) {
+			h1_tunnel_begin(h);
+			return;
+		}
+	} else if (r->framing == BODY_NONE && q->method != METHOD_HEAD) {
 		/* Silence would be waited for. */
 		r->framing = BODY_LENGTH;
 		r->content_length = 0;
@@ -454,6 +462,7 @@ const struct exchange_ops h1_ops = {
 	.end = end,
 	.abort = abort_response,
 	.fail = fail,
+	.shut = h1_tunnel_shut,
 	.want_body = want_body,
 	.whole = whole,
 	.peer_user = peer_user,

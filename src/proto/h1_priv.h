@@ -64,6 +64,19 @@ extern const struct exchange_ops h1_ops;
 /* Writes what is queued, as far as the socket takes it. Sets H1_BROKEN. */
 void h1_flush(struct h1 *h);
 
+/* --- h1_tunnel.c: the connection after a 101 ------------------------------------- */
+
+/* The head that is being written makes it a tunnel. */
+void h1_tunnel_begin(struct h1 *h);
+/* Connection and Upgrade of that head. */
+void h1_tunnel_write(const struct h1 *h, struct writer *w);
+/* Hands what the client sent to the application, which wants it. */
+enum h1_progress h1_tunnel_take(struct h1 *h);
+/* exchange_ops.shut. */
+void h1_tunnel_shut(struct exchange *x);
+/* With H1_SHUT_DUE: our FIN, if nothing stands before it. */
+void h1_tunnel_finish(struct h1 *h);
+
 /* --- h1.c ------------------------------------------------------------------------ */
 
 /* Asks for a turn of the machine at the end of the loop's turn. */

@@ -256,7 +256,8 @@ ended(struct exchange *x)
 		access_log_take(&w->access, x->lease->site, x);
 	if (x->is_head_sent) { /* else the client went before there was an answer */
 		count_word(&series->by_status[status_index(x->response.status)], 1);
-		histogram_add(&series->duration, loop_now(&w->env.loop) - x->begun_ns);
+		if (x->response.status != 101) /* how long a tunnel stood is no news of us */
+			histogram_add(&series->duration, loop_now(&w->env.loop) - x->begun_ns);
 	}
 	lease_give(x->lease);
 }

@@ -30,6 +30,14 @@ subrequest_body(struct subrequest *q, struct chunks *list)
 }
 
 void
+subrequest_shut(struct subrequest *q)
+{
+	ASSERT(q->state_now == SUBREQUEST_HEAD);
+	if (q->up->shut)
+		q->up->shut(q);
+}
+
+void
 subrequest_done(struct subrequest *q, int err)
 {
 	ASSERT(q->state_now == SUBREQUEST_HEAD || (q->state_now == SUBREQUEST_STARTED && err));

@@ -14,6 +14,8 @@ struct subrequest_ops {
 	int (*body)(struct subrequest *q, struct chunks *list);
 	/* Optional: an interim response (1xx), in q->response; before head. */
 	void (*inform)(struct subrequest *q);
+	/* Optional: of a response with status 101; no body() follows, but done may be far. */
+	void (*shut)(struct subrequest *q);
 	void (*done)(struct subrequest *q, int err);
 	void (*want_body)(struct subrequest *q);
 	/* Optional: head, body and done(0) at once, for a body in memory. */
@@ -69,6 +71,8 @@ void subrequest_head(struct subrequest *q);
 /* An interim response that came before the head, in q->response; who has no use for it drops it. */
 void subrequest_inform(struct subrequest *q);
 int subrequest_body(struct subrequest *q, struct chunks *list) __attribute__((warn_unused_result));
+/* After a head with status 101, as exchange_shut(): this direction of the tunnel has ended. */
+void subrequest_shut(struct subrequest *q);
 void subrequest_done(struct subrequest *q, int err);
 /* Head, body and done(0) in one call; q->response is filled, the body static or in the arena. */
 void subrequest_whole(struct subrequest *q, struct slice body);

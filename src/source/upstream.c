@@ -155,6 +155,15 @@ static const struct conf_key part_keys[] = {
 		  "as '_' or not" },
 	{ "host", CONF_WORD, FIELD_OF(host), .def = "upstream", .words = hosts,
 	  .help = "whose name Host bears" },
+	{ "upgrade", CONF_LIST, FIELD_OF(upgrade),
+	  .help =
+	      "protocols, such as websocket, that a client may change to by a GET with Upgrade: "
+	      "when the server agrees (101), bytes go both ways as they come, on a connection "
+	      "of max_connections; not set: Upgrade is not sent on" },
+	{ "tunnel_idle_timeout", CONF_DURATION, FIELD_OF(tunnel_idle_timeout), .def = "10m",
+	  .min = 1,
+	  .help = "when neither side of such a connection has sent anything for so long, "
+		  "it is closed" },
 	{ "hash_key", CONF_TEMPLATE, FIELD_OF(hash_key), .flags = CONF_MAY_LACK,
 	  .help = "for upstreams with balance = hash: equal keys go to the same server; without a "
 		  "value at run time, servers take turns" },
@@ -404,6 +413,8 @@ load_part(struct part *p, struct source_build *b)
 	failed = load_headers(p, b, u);
 	if (failed)
 		err = failed;
+	if (upstream_tunnel_check(p, b) != 0)
+		err = ERR_SYNTAX;
 	if (check_hash(p, b, u) != 0)
 		err = ERR_SYNTAX;
 	if (err == ERR_TOO_MANY)

@@ -10,6 +10,7 @@
  *               the first byte of the response           first_byte_timeout
  *               the rest of its head                     read_idle_timeout
  *   BODY        more of the response, unless paused      read_idle_timeout
+ *               of a tunnel: anything, either way        tunnel_idle_timeout
  *   IDLE        the next errand                          keepalive_timeout
  *
  * Everything happens in work(), on top of the stack: what comes from above
@@ -75,6 +76,8 @@ upstream_conn_close(struct upstream_conn *c)
 		return;
 	if (c->h2)
 		upstream_h2_bid_farewell(c);
+	if (c->is_tunnel)
+		upstream_tunnel_close(c);
 	c->state = UPSTREAM_CLOSED;
 	upstream_tls_keep_session(&c->io, c->peer);
 	io_close(&c->io);
@@ -184,6 +187,8 @@ expiry(const struct upstream_conn *c)
 		return clock_after(c->last_ns,
 				   has_begun ? conf->read_idle_timeout : conf->first_byte_timeout);
 	case UPSTREAM_BODY:
+		if (c->is_tunnel)
+			return upstream_tunnel_expiry(c);
 		return c->is_paused ? CLOCK_NEVER
 				    : clock_after(c->last_ns, conf->read_idle_timeout);
 	case UPSTREAM_CLOSED:
@@ -227,7 +232,8 @@ on_overdue(struct upstream_conn *c)
 			fail_counted(c, COUNTER_UPSTREAM_FIRST_BYTE_TIMEOUT, ERR_TIMEOUT);
 		break;
 	case UPSTREAM_BODY:
-		fail_counted(c, COUNTER_UPSTREAM_READ_TIMEOUT, ERR_TIMEOUT);
+		fail_counted(c, c->is_tunnel ? COUNTER_TUNNEL_IDLE : COUNTER_UPSTREAM_READ_TIMEOUT,
+			     ERR_TIMEOUT);
 		break;
 	case UPSTREAM_CLOSED:
 		break;
@@ -386,6 +392,10 @@ exchange_bytes(struct upstream_conn *c)
 {
 	if (c->fault) {
 		upstream_conn_fail(c, c->fault);
+		return;
+	}
+	if (c->is_tunnel && upstream_tunnel_is_reset(c)) {
+		fail_counted(c, COUNTER_UPSTREAM_CLOSED, ERR_CLOSED);
 		return;
 	}
 	upstream_send(c);

@@ -25,6 +25,7 @@
  *   upstream_send.c      the request's way out: head and body
  *   upstream_response.c  the response: head and body, read strictly
  *   upstream_h2*.c       the same over HTTP/2, of which a connection carries many
+ *   upstream_tunnel.c    a client's Upgrade, and the connection after a 101
  *
  * All but loading runs on the worker that owns the share.
  */
@@ -170,6 +171,8 @@ struct upstream_part {
 	struct conf_list forward;
 	struct conf_family headers, set, add;
 	struct conf_list remove;
+	struct conf_list upgrade; /* protocols that a client may ask for */
+	uint64_t tunnel_idle_timeout; /* ns */
 	enum upstream_host host;
 	int path_value, query_value, body_value, hash_value; /* or UPSTREAM_NO_VALUE */
 	int header_value, set_value, add_value; /* the first of as many in a row */
@@ -321,6 +324,8 @@ struct upstream_conn {
 	uint8_t tried; /* addresses */
 	bool is_readable; /* an edge was seen and not read to its end */
 	bool is_peer_done; /* the peer sent FIN or reset */
+	bool is_tunnel; /* a 101 was taken: sending and receiving end each for itself */
+	bool is_ended; /* of a tunnel: the peer has sent its FIN */
 	bool is_reused, is_fed, is_wanted, is_sent, is_broken, is_paused, is_complete, keeps_alive;
 };
 
@@ -607,5 +612,29 @@ void upstream_h2_break(struct upstream_conn *c, int err);
 void upstream_h2_bid_farewell(struct upstream_conn *c);
 /* No errand may be left. NULL is allowed; sets *h to NULL. */
 void upstream_h2_free(struct upstream_h2 **h);
+
+/* --- upstream_tunnel.c ------------------------------------------------------- */
+
+/* Of the keys `upgrade`. ERR_SYNTAX: told. */
+int upstream_tunnel_check(struct part *p, struct source_build *b) MUST_CHECK;
+/* The client asks for another protocol that the part lets it have. */
+bool upstream_tunnel_is_asked(const struct subrequest *q);
+/* The protocols that it asks for and may have, as a list. */
+void upstream_tunnel_write(const struct subrequest *q, struct writer *w);
+/* What is wrong with a 101, or NULL. */
+const char *upstream_tunnel_refusal(const struct upstream_conn *c,
+				    const struct response *r) MUST_CHECK;
+/* After a right one, whose fields are in q->response: the conn is a tunnel. ERR_MEMORY. */
+int upstream_tunnel_begin(struct upstream_conn *c, const struct response *r) MUST_CHECK;
+/* All that the client sends is written: so says our FIN. */
+void upstream_tunnel_finish_sending(struct upstream_conn *c);
+/* The server's FIN. */
+void upstream_tunnel_finish_reading(struct upstream_conn *c);
+/* A reset that nobody reads: the tunnel is paused, or its other direction has ended. */
+bool upstream_tunnel_is_reset(const struct upstream_conn *c);
+/* When nothing has moved for too long. */
+uint64_t upstream_tunnel_expiry(const struct upstream_conn *c);
+/* It is about to be closed. */
+void upstream_tunnel_close(struct upstream_conn *c);
 
 #endif

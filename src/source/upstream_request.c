@@ -390,15 +390,21 @@ static void
 put_connection(struct head *h)
 {
 	const struct upstream *u = h->q->part->source->state;
-	bool is_last = u->conf->keepalive_timeout == 0;
+	bool is_switching = upstream_tunnel_is_asked(h->q);
+	bool is_last = u->conf->keepalive_timeout == 0 && !is_switching;
 	bool takes_trailers = h->q->part->passes_through &&
 			      fields_has_token(&h->q->request->fields, FIELD_TE, SLICE("trailers"));
 
-	if (is_last || takes_trailers) {
+	if (is_last || is_switching || takes_trailers) {
 		open_line(h, "Connection");
-		writer_text(h->w, is_last ? "close" : "");
-		writer_text(h->w, is_last && takes_trailers ? ", " : "");
+		writer_text(h->w, is_last ? "close" : is_switching ? "Upgrade" : "");
+		writer_text(h->w, (is_last || is_switching) && takes_trailers ? ", " : "");
 		writer_text(h->w, takes_trailers ? "TE" : "");
+		close_line(h);
+	}
+	if (is_switching) {
+		open_line(h, "Upgrade");
+		upstream_tunnel_write(h->q, h->w);
 		close_line(h);
 	}
 	if (takes_trailers)

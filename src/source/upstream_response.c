@@ -132,12 +132,33 @@ is_retried(struct upstream_conn *c, const struct response *r)
 }
 
 static void
+take_switch(struct upstream_conn *c, const struct response *r, size_t head_bytes)
+{
+	struct subrequest *q = c->errand->q;
+	const char *wrong = upstream_tunnel_refusal(c, r);
+
+	if (wrong) {
+		fail_protocol(c, wrong);
+		return;
+	}
+	upstream_share_note(c->share, c->peer, false);
+	q->response.status = r->status;
+	q->response.framing = BODY_NONE;
+	if (copy_fields(q, r, head_bytes) != 0 || upstream_tunnel_begin(c, r) != 0) {
+		upstream_conn_fail(c, ERR_MEMORY);
+		return;
+	}
+	upstream_hedge_win(c->errand);
+	subrequest_head(q);
+}
+
+static void
 take_final(struct upstream_conn *c, const struct response *r, size_t head_bytes)
 {
 	struct subrequest *q = c->errand->q;
 
 	if (r->status == 101) {
-		fail_protocol(c, "101 without having been asked for");
+		take_switch(c, r, head_bytes);
 		return;
 	}
 	upstream_share_note(c->share, c->peer, r->status >= 500);
@@ -356,6 +377,8 @@ take_end(struct upstream_conn *c, long err)
 		upstream_conn_let_go(c);
 		upstream_conn_close(c);
 		upstream_share_replace(e);
+	} else if (c->is_tunnel && err == 0) {
+		upstream_tunnel_finish_reading(c);
 	} else if (c->state == UPSTREAM_BODY && c->receiving == BODY_UNTIL_CLOSE && err == 0) {
 		upstream_conn_finish(c);
 	} else {
@@ -409,7 +432,7 @@ static bool
 wants_more(const struct upstream_conn *c)
 {
 	return (c->state == UPSTREAM_HEAD || c->state == UPSTREAM_BODY) && c->is_readable &&
-	       !c->is_paused;
+	       !c->is_paused && !c->is_ended;
 }
 
 void

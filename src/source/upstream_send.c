@@ -121,6 +121,8 @@ upstream_send_feed(struct upstream_conn *c, struct chunks *body, bool is_last)
 		upstream_conn_touch(c);
 	if (c->sending == BODY_CHUNKED)
 		err = queue_chunked(c, body, is_last);
+	else if (c->is_tunnel)
+		chunks_move(&c->out, body);
 	else
 		err = queue_counted(c, body, is_last);
 	chunks_clear(body);
@@ -134,6 +136,11 @@ upstream_send_feed(struct upstream_conn *c, struct chunks *body, bool is_last)
 static void
 break_sending(struct upstream_conn *c)
 {
+	if (c->is_tunnel) {
+		count_add(upstream_env(c)->counters, COUNTER_UPSTREAM_CLOSED, 1);
+		upstream_conn_fail(c, ERR_CLOSED);
+		return;
+	}
 	chunks_clear(&c->out);
 	c->is_broken = c->is_sent = c->is_fed = true;
 	c->is_readable = c->is_peer_done = true;
@@ -159,7 +166,11 @@ send_request(struct upstream_conn *c)
 		upstream_conn_touch(c);
 	if (!err && !chunks_is_empty(&c->out))
 		upstream_conn_yield(c);
-	if (chunks_is_empty(&c->out) && c->is_fed) {
+	if (!chunks_is_empty(&c->out) || !c->is_fed)
+		return;
+	if (c->is_tunnel) {
+		upstream_tunnel_finish_sending(c);
+	} else {
 		c->is_sent = true;
 		block_unref(c->text); /* while the answer comes, and that may be long */
 		c->text = NULL;
@@ -180,5 +191,6 @@ void
 upstream_send(struct upstream_conn *c)
 {
 	send_request(c);
-	ask_for_body(c);
+	if (c->state != UPSTREAM_CLOSED)
+		ask_for_body(c);
 }

@@ -9,6 +9,7 @@ tests/support/chaos.py --list names the modes.
 """
 import argparse
 import asyncio
+import hashlib
 import json
 import socket
 import ssl
@@ -17,7 +18,7 @@ import sys
 import urllib.parse
 
 MODES = {}
-SEEN = {"connections": 0, "requests": 0, "open": 0, "most": 0, "cut": 0, "moody": 0, "held": 0, "late": 0}
+SEEN = {"tunnels": 0, "tunnel_bytes": 0, "tunnel_digest": "", "connections": 0, "requests": 0, "open": 0, "most": 0, "cut": 0, "moody": 0, "held": 0, "late": 0}
 MOOD = ["json"]
 HELD = {}
 KEPT = {}
@@ -467,6 +468,56 @@ async def do_upgrade(conn, request):
     await conn.skip_body(request)
     await conn.head(101, "Connection: upgrade", "Upgrade: chaos")
     await conn.reader.read(1)
+    raise Close
+
+
+async def take(conn, seen=lambda piece: None):
+    """Reads what comes through a tunnel to its end; SEEN says how much it was."""
+    digest = hashlib.sha256()
+    SEEN["tunnel_bytes"], SEEN["tunnel_digest"] = 0, ""
+    while (piece := await conn.reader.read(65536)):
+        SEEN["tunnel_bytes"] += len(piece)
+        digest.update(piece)
+        await asyncio.sleep(0)
+        if (answer := seen(piece)):
+            await conn.send(answer)
+    SEEN["tunnel_digest"] = digest.hexdigest()
+
+
+async def give(conn, left):
+    """So many bytes, and a FIN."""
+    while left:
+        piece = PIECE[:left]
+        await conn.send(piece)
+        left -= len(piece)
+    conn.writer.write_eof()
+
+
+@mode("switch HOW [N]          101 to what is asked for, then HOW: echo (back, and 'end.' after the end), "
+      "both N (give N bytes and a FIN, take all), take, reset (at the first byte), deaf, close (in peace)")
+async def do_switch(conn, request):
+    how = request.words[1]
+    await conn.head(101, "Connection: Upgrade", "Upgrade: " + request.field("upgrade"),
+                    "Sec-WebSocket-Accept: " + request.field("sec-websocket-key"))
+    SEEN["tunnels"] += 1
+    try:
+        if how == "echo":
+            await take(conn, lambda piece: piece)
+            await conn.send("end.")
+        elif how == "both":
+            await asyncio.gather(give(conn, request.number(2, 0)), take(conn))
+        elif how == "take":
+            await take(conn)
+        elif how == "deaf":
+            conn.writer.transport.pause_reading()
+            await HELD.setdefault("deaf", asyncio.Event()).wait()
+            conn.writer.transport.resume_reading()
+            await take(conn)
+        elif how == "reset":
+            await conn.reader.read(1)
+            conn.reset()
+    finally:
+        SEEN["tunnels"] -= 1
     raise Close
 
 

@@ -79,6 +79,12 @@ on_done(struct subrequest *q, int err)
 }
 
 static void
+on_shut(struct subrequest *q)
+{
+	CONTAINER_OF(q, struct ask, q)->shuts++;
+}
+
+static void
 on_want_body(struct subrequest *q)
 {
 	CONTAINER_OF(q, struct ask, q)->wants++;
@@ -87,6 +93,7 @@ on_want_body(struct subrequest *q)
 static const struct subrequest_ops ups = {
 	.head = on_head,
 	.body = on_body,
+	.shut = on_shut,
 	.done = on_done,
 	.want_body = on_want_body,
 };

@@ -34,7 +34,7 @@ struct ask {
 	struct bed *bed;
 	char *body; /* what came, of body_len bytes */
 	size_t body_len;
-	unsigned heads, dones, wants, bodies, fed;
+	unsigned heads, shuts, dones, wants, bodies, fed;
 	int err; /* of done */
 	bool is_ended; /* done or cancelled */
 	bool pauses; /* body() answers SUBREQUEST_PAUSE */
