@@ -436,9 +436,11 @@ check(const struct guard *g, struct guard_asked *a)
 	const struct request *q = &a->x->request;
 	bool is_read = q->method == METHOD_GET || q->method == METHOD_HEAD;
 	bool is_safe = (method_flags(q->method) & METHOD_SAFE) != 0;
+	/* Who would go on in another protocol is not answered by what another was told. */
+	bool is_plain = is_about_us(q) && !fields_find(&q->fields, FIELD_UPGRADE);
 	struct cache_visit *v;
 
-	if ((is_read && !is_about_us(q)) || (!is_read && is_safe))
+	if ((is_read && !is_plain) || (!is_read && is_safe))
 		return GUARD_PASS;
 	v = make_visit(g, a);
 	if (!v)

@@ -216,6 +216,12 @@ FRESH = "Cache-Control: max-age=600"
 STALE = "Cache-Control: max-age=0"
 
 
+def test_who_would_change_the_protocol_is_not_answered_from_the_cache(daemon):
+    path = "/kept/switch" + lines(FRESH)
+    bodies = [ask(daemon, path, *more).body for more in ((), ("Connection: Upgrade", "Upgrade: websocket"), ())]
+    assert bodies[0] == bodies[2] != bodies[1] and bodies[1].startswith(b"switch 2")
+
+
 def test_another_port_in_the_host_is_another_answer(daemon):
     path = "/kept/ports" + lines(FRESH)
     for host in "a.example", "a.example:1337", "a.example", "A.EXAMPLE":
