@@ -30,7 +30,7 @@ struct each {
 
 static void go_on(struct each *e);
 
-/* --- the end --------------------------------------------------------------------------------- */
+/* --- the end --------------------------------------------------------------------- */
 
 static void
 let_go(struct each_child *c)
@@ -104,8 +104,7 @@ end_whole(struct each *e)
 	end(e, err ? cause_outcome(err) : OUTCOME_OK);
 }
 
-/* --- the end of an element ----------------------------------------------------------------------
- */
+/* --- the end of an element ------------------------------------------------------- */
 
 /* The part is told of the first one. */
 static void
@@ -158,8 +157,7 @@ end_element(struct each_child *c, enum outcome outcome, int err)
 	intake_clear(&c->part.body);
 }
 
-/* --- call-backs of sources
- * ------------------------------------------------------------------------ */
+/* --- call-backs of sources ------------------------------------------------------- */
 
 static struct each_child *
 child_of(struct subrequest *q)
@@ -241,8 +239,7 @@ static const struct subrequest_ops each_ops = {
 	.want_body = on_want_body,
 };
 
-/* --- the start of an element
- * ----------------------------------------------------------------------- */
+/* --- the start of an element ----------------------------------------------------- */
 
 /* As new, for one more element. */
 static void
@@ -362,8 +359,7 @@ go_on(struct each *e)
 		end_whole(e);
 }
 
-/* --- the start
- * ------------------------------------------------------------------------------------ */
+/* --- the start ------------------------------------------------------------------- */
 
 /* The elements, counted. ERR_TOO_LARGE: more than may be; ERR_SYNTAX: it is no list. */
 static int

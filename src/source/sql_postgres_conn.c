@@ -8,7 +8,8 @@
  *   PREPARING  the statement is made known          RUNNING, or its error
  *   RUNNING    rows come, one result each           the next statement, or the errand's answer
  *   UNDOING    a failed transaction's ROLLBACK      the errand's error; or all of it once more
- *   DRAINING   what nobody waits for, discarded     SETTLING or IDLE; cancelled again and again
+ *   DRAINING   what nobody waits for, discarded;    SETTLING or IDLE
+ *              cancelled again and again
  *   SETTLING   nothing; a cancelling is out         its home: IDLE, or closed when in doubt
  *
  * The server ends statements at statement_timeout; the timer here is for a
