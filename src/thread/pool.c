@@ -351,7 +351,7 @@ pool_sample(struct pool *p, struct pool_sample *s)
 		.threads = limits.threads,
 		.max_queue = limits.max_queue,
 		.queued = atomic_load_explicit(&p->gate.waiting, memory_order_relaxed),
-		.running = atomic_load_explicit(&p->running, memory_order_relaxed),
+		.running = atomic_load_explicit(&p->running, memory_order_acquire),
 		.mean_run_ns = cost_mean(&p->gate.mix),
 		.drain_ns = gate_drain_ns(&p->gate),
 		.expired = atomic_load_explicit(&p->expired, memory_order_relaxed),

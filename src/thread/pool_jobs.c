@@ -194,7 +194,6 @@ run_timed(struct pool_thread *t, struct job *j)
 	pool_show_job(t, j);
 	outcome = j->run(j, t);
 	pool_hide_job(t);
-	atomic_fetch_sub_explicit(&t->pool->running, 1, memory_order_relaxed);
 	j->ended_ns = clock_monotonic();
 	took = j->ended_ns - j->started_ns;
 	histogram_add(&t->run, took);
@@ -218,7 +217,10 @@ pool_run_job(struct pool_thread *t, struct job *j)
 	}
 	j->started_ns = now;
 	outcome = run_timed(t, j);
-	send_home(t->pool, j, outcome);
+	gate_leave(&t->pool->gate);
+	/* Who sees that nothing runs finds a place that is free. */
+	atomic_fetch_sub_explicit(&t->pool->running, 1, memory_order_release);
+	mail_home(j, outcome);
 }
 
 /* Submitters may abandon meanwhile: each job is taken by one of both. */
