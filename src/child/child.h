@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/writer.h"
 
+#include <spawn.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -35,6 +36,9 @@ struct child {
 	int code, status;
 };
 
+/* For posix_spawn: no signal blocked or ignored, and a process group of its own, so that Ctrl-C is
+ * not its end and it can be ended as a whole. */
+void child_init_attributes(posix_spawnattr_t *a);
 /* Takes in what the spawner says, without waiting. */
 void child_hear(struct child *c);
 static inline bool

@@ -109,22 +109,6 @@ make_sockets(int ends[2])
 	return ERR_SYSTEM;
 }
 
-/* A group of its own, so that Ctrl-C is not its end: it goes when the server does. */
-static void
-init_attributes(posix_spawnattr_t *a)
-{
-	sigset_t none, all;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_init(a);
-	posix_spawnattr_setsigmask(a, &none);
-	posix_spawnattr_setsigdefault(a, &all);
-	posix_spawnattr_setpgroup(a, 0);
-	posix_spawnattr_setflags(a, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-					POSIX_SPAWN_SETPGROUP);
-}
-
 /* posix_spawn shares the memory until the new program runs: nothing is copied, and no thread
  * but this one stands still. */
 static int
@@ -136,7 +120,7 @@ execute(struct spawner *s, int orders)
 	posix_spawnattr_t attributes;
 	int code;
 
-	init_attributes(&attributes);
+	child_init_attributes(&attributes);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);

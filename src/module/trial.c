@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "child/child.h"
 #include "module/section_text.h"
 
 #include <errno.h>
@@ -80,22 +81,6 @@ open_verdict(struct trial *t)
 	return move_up(&t->input);
 }
 
-/* A process group of its own, so that Ctrl-C is not its end and it can be ended as a whole. */
-static void
-init_attributes(posix_spawnattr_t *a)
-{
-	sigset_t none, all;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_init(a);
-	posix_spawnattr_setsigmask(a, &none);
-	posix_spawnattr_setsigdefault(a, &all);
-	posix_spawnattr_setpgroup(a, 0);
-	posix_spawnattr_setflags(a, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-					POSIX_SPAWN_SETPGROUP);
-}
-
 static int
 spawn(struct trial *t, const struct image *i, const char *conf)
 {
@@ -107,7 +92,7 @@ spawn(struct trial *t, const struct image *i, const char *conf)
 	int code;
 
 	snprintf(file, sizeof(file), "/proc/self/fd/%d", i->fd);
-	init_attributes(&attributes);
+	child_init_attributes(&attributes);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, t->input, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, t->verdict_out, STDOUT_FILENO);
