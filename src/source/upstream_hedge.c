@@ -27,9 +27,12 @@ upstream_hedge_watch(struct upstream_errand *e)
 {
 	struct loop *l = &e->share->env->loop;
 	uint64_t after = e->share->upstream->conf->hedge_after;
-	uint64_t at = clock_after(loop_now(l), after);
+	uint64_t at;
 
-	if (after == 0 || e->twin || e->share->count == 1 || at >= e->q->deadline_ns)
+	if (after == 0)
+		return;
+	at = clock_after(loop_now(l), after);
+	if (e->twin || e->share->count == 1 || at >= e->q->deadline_ns)
 		return;
 	/* Without memory for it nothing is hedged. */
 	if (is_worth_it(e) && loop_set_timer(l, &e->timer, at) != 0)
@@ -101,7 +104,8 @@ upstream_hedge_win(struct upstream_errand *e)
 {
 	struct upstream_errand *loser;
 
-	loop_clear_timer(&e->share->env->loop, &e->timer);
+	if (timer_is_set(&e->timer))
+		loop_clear_timer(&e->share->env->loop, &e->timer);
 	if (!e->twin)
 		return;
 	/* The twin is the one that has asked another server before it began. */
