@@ -44,7 +44,7 @@ VARIANTS = (
     Variant("go", "go-%d" % QUEUE, {"queue": QUEUE}, "a semaphore of %d, a queue of %d" % (THREADS, QUEUE)),
     Variant("go", "go-unbounded", {"queue": 0}, "a semaphore of %d, any queue" % THREADS),
 )
-RATE = re.compile(r"\d+\.\d\d$")  # follows from the capacity
+RATE = re.compile(r"\d+\.\d\d(?=$|@)")  # follows from the capacity
 
 
 def lead(each):
