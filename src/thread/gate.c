@@ -285,8 +285,9 @@ gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint6
 }
 
 void
-gate_submitted(struct pool_gate *g)
+gate_submitted(struct pool_gate *g, struct gate_job *j)
 {
+	j->has_thread = atomic_load_explicit(&g->admitted, memory_order_relaxed) <= threads_of(g);
 	atomic_fetch_add_explicit(&g->waiting, 1, memory_order_relaxed);
 }
 
@@ -341,7 +342,8 @@ gate_is_hopeless(const struct pool_gate *g, const struct gate_job *j, uint64_t n
 {
 	uint64_t expected = gate_expect(g, j->cost, j->units);
 
-	return g->order == ORDER_ADAPTIVE && clock_after(now_ns, expected) > j->deadline_ns &&
+	return g->order == ORDER_ADAPTIVE && !j->has_thread &&
+	       clock_after(now_ns, expected) > j->deadline_ns &&
 	       clock_after(j->submitted_ns, expected) <= j->deadline_ns;
 }
 

@@ -63,6 +63,7 @@ struct gate_job {
 	struct cost *cost; /* of its kind, beside that of all jobs; or NULL */
 	uint64_t units; /* how much there is to do; 0: it does not say */
 	uint64_t deadline_ns, submitted_ns;
+	bool has_thread; /* nobody was before it: set when it was submitted */
 };
 
 /* Jobs of one class: reserved, submitted or filed. */
@@ -103,8 +104,8 @@ enum gate_verdict gate_reserve(struct pool_gate *g, const struct gate_ask *a, bo
 bool gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *excess);
 /* Gives reserved places back. */
 void gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
-/* A reserved job is handed over. */
-void gate_submitted(struct pool_gate *g);
+/* A reserved job is handed over, and not filed yet. */
+void gate_submitted(struct pool_gate *g, struct gate_job *j);
 /* It takes its place in the queue. */
 void gate_file(struct pool_gate *g, struct gate_job *j);
 /* The next one; NULL when none is filed. */
@@ -115,7 +116,9 @@ void gate_remove(struct pool_gate *g, struct gate_job *j);
  * latest deadline; NULL: none. It stays in the queue. */
 struct gate_job *gate_spare(const struct pool_gate *g, enum gate_class priority);
 /* Whether a job that was taken waited so long that it cannot be expected to end in time. One that
- * never could be was let in by an idle thread: it runs, or its cost would never be known better. */
+ * never could be was let in by an idle thread: it runs, or its cost would never be known better.
+ * So does one that found a thread for each admitted job: it waited for that to wake, not for
+ * others. */
 bool gate_is_hopeless(const struct pool_gate *g, const struct gate_job *j, uint64_t now_ns);
 void gate_start(struct pool_gate *g, const struct gate_job *j);
 /* One that was started has ended. */

@@ -262,7 +262,7 @@ pool_submit(struct pool *p, struct job *j)
 	};
 	atomic_init(&j->is_abandoned, false);
 	atomic_init(&j->is_waiting, true);
-	gate_submitted(&p->gate);
+	gate_submitted(&p->gate, &j->gate);
 	do {
 		j->mail.next = newest;
 	} while (!atomic_compare_exchange_weak_explicit(

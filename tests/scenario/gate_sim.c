@@ -181,7 +181,7 @@ admit(struct sim *s, struct sim_stream *t, const struct gate_ask *ask, uint64_t 
 		j->job.node.work_ns = expected;
 		j->job.deadline_ns = t->hides_deadline ? CLOCK_NEVER : a->deadline_ns;
 		j->job.submitted_ns = s->now_ns;
-		gate_submitted(&s->gate);
+		gate_submitted(&s->gate, &j->job);
 		gate_file(&s->gate, &j->job);
 	}
 	if (s->gate.waiting > s->longest)

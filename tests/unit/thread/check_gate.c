@@ -60,7 +60,7 @@ ask(struct bench *b, enum gate_class priority, uint64_t left)
 	j->submitted_ns = start;
 	j->deadline_ns = clock_after(start, left);
 	b->jobs++;
-	gate_submitted(&b->gate);
+	gate_submitted(&b->gate, j);
 	gate_file(&b->gate, j);
 	return verdict;
 }
@@ -407,6 +407,19 @@ START_TEST(one_that_waiting_made_hopeless_is_known)
 }
 END_TEST
 
+START_TEST(one_that_only_waited_for_its_thread_to_wake_is_run)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 2, 64);
+	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 1, CLOCK_NEVER), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 10 * ms), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 30 * ms), GATE_OPEN);
+	ck_assert(!gate_is_hopeless(&b.gate, take(&b), start + 9 * ms));
+	ck_assert(gate_is_hopeless(&b.gate, take(&b), start + 29 * ms));
+}
+END_TEST
+
 START_TEST(fifo_knows_neither_classes_nor_deadlines_in_its_order)
 {
 	struct bench b;
@@ -486,6 +499,7 @@ suite_thread_gate(void)
 	tcase_add_test(t, a_standing_queue_may_take_a_quarter_of_the_time_or_four_jobs);
 	tcase_add_test(t, the_end_of_a_job_with_none_waiting_is_idleness);
 	tcase_add_test(t, one_that_waiting_made_hopeless_is_known);
+	tcase_add_test(t, one_that_only_waited_for_its_thread_to_wake_is_run);
 	tcase_add_test(t, fifo_knows_neither_classes_nor_deadlines_in_its_order);
 	tcase_add_test(t, the_lowest_class_and_latest_deadline_is_spared_first);
 	tcase_add_test(t, the_drain_time_is_all_work_over_the_threads);
