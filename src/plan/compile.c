@@ -440,95 +440,7 @@ make_batches(struct compiling *c)
 	return 0;
 }
 
-/* --- what could never be admitted --------------------------------------------------- */
-
-static struct pool *
-pool_of(const struct plan_part *pp)
-{
-	const struct source_ops *ops = pp->part.source->ops;
-
-	return ops->pool ? ops->pool(&pp->part) : NULL;
-}
-
-/* The parts of a batch that need a place in this pool; *first: the first of them. */
-static unsigned
-count_places(const struct plan *p, uint64_t parts, const struct pool *pool, unsigned *first)
-{
-	unsigned i, count = 0;
-	uint64_t keep;
-
-	PLAN_EACH(i, keep, parts)
-	{
-		if (pool_of(&p->part[i]) != pool)
-			continue;
-		if (count++ == 0)
-			*first = i;
-	}
-	return count;
-}
-
-static unsigned
-room_of(const struct compiling *c, const struct pool *pool)
-{
-	const struct source_build *b = c->build->source;
-
-	return b->pool_room ? b->pool_room(b->argument, pool) : pool_capacity(pool);
-}
-
-/* Where its max_queue is said: in its own section, or in that of its database. */
-static struct conf_placed
-place_of_queue(const struct compiling *c, const struct pool *pool)
-{
-	struct slice name = slice_of(pool_name(pool)), rest = name;
-	const struct conf_section *s = conf_find(c->build->conf, SLICE("pool"), name);
-
-	if (!s) {
-		slice_cut(&rest, '.');
-		if (slice_has_suffix(rest, SLICE(".writer")))
-			rest.len -= strlen(".writer");
-		s = conf_find(c->build->conf, SLICE("database"), rest);
-	}
-	return s ? conf_place(s, "max_queue") : (struct conf_placed){ "its section" };
-}
-
-/* A batch is admitted as one, so that all of it must find room in an empty pool. */
-static void
-check_room(const struct compiling *c, const struct plan_batch *b)
-{
-	unsigned i, count, room, first = 0;
-	uint64_t keep;
-
-	PLAN_EACH(i, keep, b->parts)
-	{
-		const struct pool *pool = pool_of(&c->plan->part[i]);
-
-		if (!pool)
-			continue;
-		count = count_places(c->plan, b->parts, pool, &first);
-		room = room_of(c, pool);
-		if (i == first && count > room)
-			conf_error_at(
-			    c->errors, c->plan->section, NULL,
-			    "%u %s parts need pool %s at once, which has room for %u jobs: "
-			    "they would always be refused; give it more max_queue (%s)",
-			    count, b->is_optional ? "optional" : "required", pool_name(pool), room,
-			    place_of_queue(c, pool).text);
-	}
-}
-
-/* The first of a list's elements are admitted as one, too. */
-static void
-check_each_room(const struct compiling *c, const struct plan_part *pp)
-{
-	const struct pool *pool = pp->each && pp->part.source ? pool_of(pp) : NULL;
-
-	if (pool && pp->conf.each_at_once > room_of(c, pool))
-		conf_error_at(c->errors, pp->part.section, "foreach_at_once",
-			      "%u elements need pool %s at once, which has room for %u jobs: they "
-			      "would always be refused; give it more max_queue (%s)",
-			      pp->conf.each_at_once, pool_name(pool), room_of(c, pool),
-			      place_of_queue(c, pool).text);
-}
+/* --- texts of the route, and of its flow ----------------------------------------------- */
 
 /* Templates of the route's own section. */
 static int
@@ -635,10 +547,6 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 	compile_spool(&c);
 	if (p->flow && flow_finish(p, &c.flow, c.arena) != 0)
 		return ERR_MEMORY;
-	/* A flow need not call all of them at once. */
-	for (unsigned i = 0; i < p->batches && !p->flow; i++)
-		check_room(&c, &p->batch[i]);
-	for (unsigned i = 0; i < p->count; i++)
-		check_each_room(&c, &p->part[i]);
+	room_check(p, b);
 	return p->is_faulty || c.errors->errors > before ? ERR_SYNTAX : 0;
 }

@@ -334,16 +334,6 @@ start_alone(struct run *r, struct run_part *p)
 	start_later(r, p);
 }
 
-/* The part's timeout counts from its start, within the plan's deadline. */
-static void
-set_deadline(struct run *r, struct run_part *p)
-{
-	uint64_t timeout = p->plan->conf.timeout;
-	uint64_t own = clock_after(loop_now(&r->env->loop), timeout);
-
-	p->q.deadline_ns = timeout && own < r->deadline_ns ? own : r->deadline_ns;
-}
-
 /* Places are asked for when it is known how many. */
 static void
 start_each(struct run *r, struct run_part *p)
@@ -378,7 +368,7 @@ fan_start_part(struct run *r, struct run_part *p)
 		return;
 	}
 	p->began_ns = loop_now(&r->env->loop);
-	set_deadline(r, p);
+	fan_set_deadline(r, p);
 	if (p->plan->each) {
 		start_each(r, p);
 		return;
@@ -534,47 +524,7 @@ fan_settle(struct run *r)
 	settle(r);
 }
 
-/* --- admission ------------------------------------------------------------------------------ */
-
-/* One that is refused ends its parts here. */
-static void
-reserve_batch(struct run *r, const struct plan_batch *b, uint64_t parts)
-{
-	struct subrequest *q[PLAN_PARTS_MAX];
-	uint64_t keep;
-	unsigned i, n = 0;
-	int err;
-
-	PLAN_EACH(i, keep, parts)
-	q[n++] = &r->part[i].q;
-	err = b->source->ops->reserve(q, n);
-	if (!err && b->source->ops->release)
-		r->reserved |= parts;
-	if (!err)
-		return;
-	PLAN_EACH(i, keep, parts)
-	fail_part(r, &r->part[i], err);
-}
-
-/* What is wrong with a value is told when the part's turn comes. */
-void
-fan_foresee(struct run *r, struct run_part *p)
-{
-	set_deadline(r, p);
-	if (p->q.part->is_weighed && !p->plan->when && !p->plan->each && run_evaluate(p) != 0)
-		p->q.value = NULL;
-}
-
-void
-fan_reserve(struct run *r, uint64_t parts)
-{
-	const struct plan *plan = r->plan;
-
-	for (unsigned i = 0; i < plan->batches && !r->failed; i++) {
-		if (plan->batch[i].parts & parts)
-			reserve_batch(r, &plan->batch[i], plan->batch[i].parts & parts);
-	}
-}
+/* --- the run's start ------------------------------------------------------------------------- */
 
 void
 fan_prepare(struct run *r)

@@ -49,6 +49,11 @@ int flow_finish(struct plan *p, const struct template_flow *names, struct arena 
  * 0 with what is wrong added to the errors. */
 int join_compile(struct plan *p, struct plan_build *b) MUST_CHECK;
 
+/* --- compile_room.c ---------------------------------------------------------- */
+
+/* Adds an error for what no pool could ever admit. The batches are known. */
+void room_check(const struct plan *p, const struct plan_build *b);
+
 /* --- order.c ---------------------------------------------------------------- */
 
 /* Fills followers, first and order; tells every circle. ERR_SYNTAX: there is one. */

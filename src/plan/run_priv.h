@@ -175,10 +175,6 @@ void fan_settle(struct run *r);
 
 /* Before anything else. */
 void fan_prepare(struct run *r);
-/* Before it is admitted: when it has to be done, from now on, and how much there is to do. */
-void fan_foresee(struct run *r, struct run_part *p);
-/* Places for these parts, required ones first; those that are refused end. */
-void fan_reserve(struct run *r, uint64_t parts);
 /* Of a part that is ready. It may end before this returns. */
 void fan_start_part(struct run *r, struct run_part *p);
 /* Of these, those that run are cancelled, the others never start. */
@@ -189,6 +185,15 @@ void fan_drop_refused(struct run *r);
 void fan_answer_failure(struct run *r);
 /* Head, body and end, when the run has left. Takes the body. */
 void fan_send(struct exchange *x, int status, struct chunks *body);
+
+/* --- fan_admit.c ---------------------------------------------------------------- */
+
+/* When it has to be done, from now on: its timeout counts from its start. */
+void fan_set_deadline(struct run *r, struct run_part *p);
+/* Before it is admitted: when it has to be done, from now on, and how much there is to do. */
+void fan_foresee(struct run *r, struct run_part *p);
+/* Places for these parts, required ones first; those that are refused end. */
+void fan_reserve(struct run *r, uint64_t parts);
 
 /* --- flow_way.c ----------------------------------------------------------------- */
 
