@@ -115,12 +115,16 @@ static const struct conf_key section_keys[] = {
 	  .help = "our own certificate, for servers that ask for one" },
 	{ "tls_key", CONF_PATH, FIELD_OF(tls.key), .help = "its key" },
 	{ "breaker_error_rate", CONF_PERCENT, FIELD_OF(breaker_error_rate), .min = 0,
+	  .help = "share of failed attempts in breaker_window from which a worker does not ask the "
+		  "upstream at all; not set: it always does" },
+	{ "breaker_window", CONF_DURATION, FIELD_OF(breaker_window), .def = "10s",
+	  .min = INT64_C(100000000), .max = INT64_C(600000000000),
 	  .help =
-	      "share of failed attempts in the last 10 seconds from which a worker does not ask "
-	      "the upstream at all; not set: it always does" },
+	      "of which attempts are counted; a shorter one notices sooner that all of them fail, "
+	      "and takes a shorter disturbance for that" },
 	{ "breaker_min_requests", CONF_UINT, FIELD_OF(breaker_min_requests), .def = "20", .min = 1,
 	  .max = 1000000,
-	  .help = "attempts of a worker in the last 10 seconds below which no rate counts" },
+	  .help = "attempts of a worker in breaker_window below which no rate counts" },
 	{ "breaker_open_for", CONF_DURATION, FIELD_OF(breaker_open_for), .def = "10s", .min = 1,
 	  .help =
 	      "for how long requests get 503; then a few try, and all are let in when 3 of them "

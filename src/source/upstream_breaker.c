@@ -1,14 +1,15 @@
 /*
- * A breaker: when most attempts of the last seconds have failed, the upstream
- * is not asked for a while. Clients get their 503 at once, and the upstream
- * gets room to recover.
+ * A breaker: when most attempts of its window have failed, the upstream is not
+ * asked for a while. Clients get their 503 at once, and the upstream gets room to
+ * recover.
  *
  *   closed --- rate and volume reached ---> open --- breaker_open_for ---> half open
  *     ^                                      ^ '------- one fails ----------' |
  *     '------------------------ TRIALS answered ------------------------------'
  *
- * Half open, TRIALS errands may be on their way. Each worker has its own
- * breaker, which sees the worker's own attempts.
+ * Half open, TRIALS errands may be on their way, and what becomes of them is all
+ * that counts: others may be under way still, of a time when the upstream did not
+ * answer. Each worker has its own breaker, which sees the worker's own attempts.
  */
 #include "source/upstream_priv.h"
 
@@ -47,39 +48,66 @@ open_it(struct upstream_share *share)
 static void
 close_it(struct upstream_share *share)
 {
-	memset(share->breaker.seconds, 0, sizeof(share->breaker.seconds));
+	memset(share->breaker.slots, 0, sizeof(share->breaker.slots));
+	share->breaker.closed_ns = loop_now(&share->env->loop);
 	turn_to(share, UPSTREAM_CLOSED_BREAKER);
+}
+
+static void
+half_open_it(struct upstream_share *share)
+{
+	share->breaker.round++;
+	share->breaker.trying = 0;
+	turn_to(share, UPSTREAM_HALF_OPEN);
 }
 
 /* --- the window ----------------------------------------------------------------------- */
 
-static void
-count_attempt(struct upstream_breaker *b, uint64_t second, bool has_failed)
+static uint64_t
+slot_now(const struct upstream_share *share)
 {
-	struct upstream_second *s = &b->seconds[second % UPSTREAM_WINDOW_S];
+	/* The clock has run for longer than any window: no number is that of an empty slot. */
+	return loop_now(&share->env->loop) /
+	       (share->upstream->conf->breaker_window / UPSTREAM_SLOTS);
+}
 
-	if (s->number != second)
-		*s = (struct upstream_second){ .number = second };
+static void
+count_attempt(struct upstream_breaker *b, uint64_t slot, bool has_failed)
+{
+	struct upstream_slot *s = &b->slots[slot % UPSTREAM_SLOTS];
+
+	if (s->number != slot)
+		*s = (struct upstream_slot){ .number = slot };
 	s->attempts++;
 	s->failures += has_failed;
 }
 
 static bool
-is_bad(const struct upstream_share *share, uint64_t second)
+is_bad(const struct upstream_share *share, uint64_t slot)
 {
 	const struct upstream_conf *conf = share->upstream->conf;
 	uint64_t attempts = 0, failures = 0;
 
-	for (unsigned i = 0; i < UPSTREAM_WINDOW_S; i++) {
-		const struct upstream_second *s = &share->breaker.seconds[i];
+	for (unsigned i = 0; i < UPSTREAM_SLOTS; i++) {
+		const struct upstream_slot *s = &share->breaker.slots[i];
 
-		if (second - s->number >= UPSTREAM_WINDOW_S)
+		if (slot - s->number >= UPSTREAM_SLOTS)
 			continue;
 		attempts += s->attempts;
 		failures += s->failures;
 	}
 	return attempts >= conf->breaker_min_requests &&
 	       failures * 100 >= attempts * conf->breaker_error_rate;
+}
+
+static void
+note_attempt(struct upstream_share *share, bool has_failed)
+{
+	uint64_t slot = slot_now(share);
+
+	count_attempt(&share->breaker, slot, has_failed);
+	if (has_failed && is_bad(share, slot))
+		open_it(share);
 }
 
 static void
@@ -92,22 +120,23 @@ note_trial(struct upstream_share *share, bool has_failed)
 }
 
 void
-upstream_breaker_note(struct upstream_share *share, bool has_failed)
+upstream_breaker_note(const struct upstream_errand *e, bool has_failed)
 {
-	uint64_t second = loop_now(&share->env->loop) / CLOCK_SEC;
+	struct upstream_share *share = e->share;
+	struct upstream_breaker *b = &share->breaker;
 
 	if (share->upstream->conf->breaker_error_rate == 0)
 		return;
-	switch (share->breaker.state) {
+	switch (b->state) {
 	case UPSTREAM_CLOSED_BREAKER:
-		count_attempt(&share->breaker, second, has_failed);
-		if (has_failed && is_bad(share, second))
-			open_it(share);
+		if (e->begun_ns >= b->closed_ns)
+			note_attempt(share, has_failed);
 		break;
 	case UPSTREAM_OPEN:
 		break; /* of an errand that began before */
 	case UPSTREAM_HALF_OPEN:
-		note_trial(share, has_failed);
+		if (e->trial == b->round)
+			note_trial(share, has_failed);
 		break;
 	}
 }
@@ -124,23 +153,35 @@ upstream_breaker_admits(struct upstream_share *share, size_t n)
 	if (b->state == UPSTREAM_OPEN && loop_now(&share->env->loop) < b->until_ns)
 		return false;
 	if (b->state == UPSTREAM_OPEN)
-		turn_to(share, UPSTREAM_HALF_OPEN);
+		half_open_it(share);
 	/* A fan-out that is wider goes as one. */
 	return b->trying == 0 || b->trying + n <= TRIALS;
 }
 
 void
-upstream_breaker_mark(struct upstream_share *share, struct upstream_errand *e)
+upstream_breaker_mark(struct upstream_errand *e)
 {
-	e->is_trying = share->breaker.state == UPSTREAM_HALF_OPEN;
-	share->breaker.trying += e->is_trying;
+	struct upstream_breaker *b = &e->share->breaker;
+
+	if (b->state != UPSTREAM_HALF_OPEN)
+		return;
+	e->trial = b->round;
+	b->trying++;
 }
 
 void
-upstream_breaker_drop(struct upstream_share *share, struct upstream_errand *e)
+upstream_breaker_follow(struct upstream_errand *twin, const struct upstream_errand *e)
 {
-	share->breaker.trying -= e->is_trying;
-	e->is_trying = false;
+	twin->trial = e->trial;
+	twin->share->breaker.trying +=
+	    twin->trial != 0 && twin->trial == twin->share->breaker.round;
+}
+
+void
+upstream_breaker_drop(struct upstream_errand *e)
+{
+	e->share->breaker.trying -= e->trial != 0 && e->trial == e->share->breaker.round;
+	e->trial = 0;
 }
 
 uint64_t

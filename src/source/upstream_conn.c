@@ -134,7 +134,7 @@ note_failure(const struct upstream_conn *c, int err)
 	if (!c->errand || (c->state != UPSTREAM_CONNECTING && c->state != UPSTREAM_HEAD))
 		return;
 	if (err == ERR_CONNECT || err == ERR_CLOSED || err == ERR_TIMEOUT || err == ERR_PROTOCOL)
-		upstream_share_note(c->share, c->peer, true);
+		upstream_share_note(c->errand, c->peer, true);
 }
 
 void
@@ -524,7 +524,7 @@ cancel(struct upstream_channel *ch)
 	struct upstream_conn *c = conn_of(ch);
 
 	if (has_failed_deadline(c))
-		upstream_share_note(c->share, c->peer, true);
+		upstream_share_note(c->errand, c->peer, true);
 	upstream_conn_let_go(c);
 	/* After a complete response upstream_conn_finish is to come yet. */
 	if (!c->is_complete)

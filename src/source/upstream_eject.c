@@ -7,7 +7,9 @@
  *                             '--- it fails ---> out
  *
  * On trial, one errand at a time asks it. The last server is never ejected: when
- * it should be, all others are given their trial at once.
+ * it should be, all others are given their trial at once. While all fail, none is
+ * ejected anew: what ails them is not theirs, and whoever answers first is not left
+ * alone with the load of all.
  */
 #include "source/upstream_priv.h"
 
@@ -21,13 +23,15 @@ upstream_eject_is_out(const struct upstream_peer *p, uint64_t now_ns)
 	return p->ejections > 0 && (now_ns < p->out_until_ns || p->active > 0);
 }
 
+/* Each has failed so often in a row, or is down. */
 static bool
-is_last(const struct upstream_share *share, const struct upstream_peer *p)
+do_all_fail(const struct upstream_share *share)
 {
 	for (unsigned i = 0; i < share->count; i++) {
-		const struct upstream_peer *other = share->peers[i];
+		const struct upstream_peer *p = share->peers[i];
 
-		if (other != p && other->ejections == 0 && !gauge_read(&other->server->down))
+		if (p->failures < share->upstream->conf->eject_after &&
+		    !gauge_read(&p->server->down))
 			return false;
 	}
 	return true;
@@ -36,8 +40,13 @@ is_last(const struct upstream_share *share, const struct upstream_peer *p)
 static void
 try_all(struct upstream_share *share)
 {
-	for (unsigned i = 0; i < share->count; i++)
-		share->peers[i]->out_until_ns = 0;
+	for (unsigned i = 0; i < share->count; i++) {
+		struct upstream_peer *p = share->peers[i];
+
+		p->out_until_ns = 0;
+		if (p->ejections > 1)
+			p->ejections = 1;
+	}
 }
 
 static void
@@ -60,6 +69,8 @@ eject(struct upstream_share *share, struct upstream_peer *p)
 static void
 note_answer(struct upstream_share *share, struct upstream_peer *p)
 {
+	if (p->failures > 0 && do_all_fail(share))
+		share->well_ns = loop_now(&share->env->loop);
 	p->failures = 0;
 	if (p->ejections == 0)
 		return;
@@ -72,19 +83,23 @@ note_answer(struct upstream_share *share, struct upstream_peer *p)
 }
 
 void
-upstream_eject_note(struct upstream_share *share, struct upstream_peer *p, bool has_failed)
+upstream_eject_note(const struct upstream_errand *e, struct upstream_peer *p, bool has_failed)
 {
+	struct upstream_share *share = e->share;
 	unsigned after = share->upstream->conf->eject_after;
 
 	if (!has_failed) {
 		note_answer(share, p);
 		return;
 	}
+	/* What began while all failed says nothing of who is well now. */
+	if (e->begun_ns < share->well_ns)
+		return;
 	if (p->failures < after)
 		p->failures++;
 	if (after == 0 || p->failures < after || share->count == 1)
 		return;
-	if (p->ejections == 0 && is_last(share, p))
+	if (do_all_fail(share))
 		try_all(share);
 	else if (loop_now(&share->env->loop) >= p->out_until_ns)
 		eject(share, p);

@@ -72,7 +72,7 @@ cancel(struct upstream_channel *ch)
 	struct upstream_h2_stream *s = stream_of(ch);
 
 	if (has_failed_deadline(s))
-		upstream_share_note(conn_of(s)->share, conn_of(s)->peer, true);
+		upstream_share_note(s->errand, conn_of(s)->peer, true);
 	upstream_h2_stream_part(s);
 	upstream_h2_schedule(s->h2);
 }
@@ -256,7 +256,7 @@ end_badly(struct upstream_h2_stream *s, int err)
 	}
 	if (!(s->flags & UPSTREAM_STREAM_HEADED) &&
 	    (err == ERR_CONNECT || err == ERR_CLOSED || err == ERR_TIMEOUT || err == ERR_PROTOCOL))
-		upstream_share_note(c->share, c->peer, true);
+		upstream_share_note(s->errand, c->peer, true);
 	reset(s, err == ERR_PROTOCOL ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_CANCEL);
 	upstream_errand_fail(upstream_h2_stream_part(s), c->peer, why, err);
 }
@@ -297,7 +297,7 @@ take_final(struct upstream_h2_stream *s)
 
 	s->flags |= UPSTREAM_STREAM_HEADED;
 	upstream_retry_forget(s->errand);
-	upstream_share_note(c->share, c->peer, s->response.status >= 500);
+	upstream_share_note(s->errand, c->peer, s->response.status >= 500);
 	if (is_retried(s))
 		return;
 	q->response.status = s->response.status;

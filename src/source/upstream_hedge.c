@@ -65,6 +65,7 @@ make_twin(struct upstream_errand *e)
 	twin->begun_ns = e->begun_ns; /* what it earns has been earned */
 	twin->twin = e;
 	e->twin = twin;
+	upstream_breaker_follow(twin, e);
 	return twin;
 }
 

@@ -51,7 +51,7 @@ enum {
 	UPSTREAM_INTERIMS = 8, /* 1xx responses before the final one */
 	UPSTREAM_WEIGHT_MAX = 256, /* of a server */
 	UPSTREAM_RETRIES_MAX = 8, /* of one subrequest */
-	UPSTREAM_WINDOW_S = 10, /* over which a breaker looks */
+	UPSTREAM_SLOTS = 10, /* of a breaker's window */
 };
 
 /* --- read only, of the site ------------------------------------------------- */
@@ -138,7 +138,7 @@ struct upstream_conf {
 	unsigned eject_after; /* failures in a row; 0: never */
 	unsigned breaker_error_rate; /* percent; 0: no breaker */
 	unsigned breaker_min_requests; /* in the window */
-	uint64_t eject_for, breaker_open_for; /* ns */
+	uint64_t eject_for, breaker_window, breaker_open_for; /* ns */
 	uint64_t hedge_after; /* ns; 0: nobody is asked twice */
 	uint64_t slow_start; /* ns; 0: servers have all of their weight at once */
 	struct slice health_path;
@@ -213,9 +213,9 @@ struct upstream_budget {
 
 enum upstream_breaker_state { UPSTREAM_CLOSED_BREAKER, UPSTREAM_OPEN, UPSTREAM_HALF_OPEN };
 
-/* Attempts of one second. */
-struct upstream_second {
-	uint64_t number; /* which second */
+/* Attempts of a tenth of the window. */
+struct upstream_slot {
+	uint64_t number; /* which tenth */
 	unsigned attempts, failures;
 };
 
@@ -223,9 +223,11 @@ struct upstream_second {
 struct upstream_breaker {
 	enum upstream_breaker_state state;
 	uint64_t until_ns; /* when an open one lets somebody try */
-	unsigned trying; /* errands that were let in half open */
+	uint64_t closed_ns; /* when it was closed again: what began before does not count */
+	unsigned round; /* the last time that it was half open; the first is 1 */
+	unsigned trying; /* errands that were let in half open, in that round */
 	unsigned answered; /* of them, well */
-	struct upstream_second seconds[UPSTREAM_WINDOW_S];
+	struct upstream_slot slots[UPSTREAM_SLOTS];
 };
 
 struct upstream_check;
@@ -241,6 +243,7 @@ struct upstream_share {
 	unsigned first; /* of the peers in this worker's order */
 	struct upstream_budget budget;
 	struct upstream_breaker breaker;
+	uint64_t well_ns; /* when a server answered for the first time after all had failed */
 	uint64_t mean_ns; /* of an errand on a connection, smoothed */
 	struct list waiting; /* of upstream_errand.link, oldest first */
 	struct list closed; /* of upstream_conn.link: freed at the end of the turn */
@@ -284,7 +287,7 @@ struct upstream_errand {
 	bool is_spent; /* some of its body is gone: it cannot be begun anew */
 	bool is_kept_whole; /* the last of the body is among what is kept */
 	struct chunks kept; /* what came of the body so far */
-	bool is_trying; /* one of breaker.trying */
+	unsigned trial; /* the breaker's round that let it in half open; 0: none */
 };
 
 enum upstream_conn_state {
@@ -402,8 +405,8 @@ void upstream_share_serve(struct upstream_share *share);
 void upstream_share_replace(struct upstream_errand *e);
 /* A peer came, or how many streams one takes is known better. */
 void upstream_share_learn(struct upstream_share *share);
-/* How an attempt at p ended, to whom it may concern. */
-void upstream_share_note(struct upstream_share *share, struct upstream_peer *p, bool has_failed);
+/* How an errand's attempt at p ended, to whom it may concern. */
+void upstream_share_note(const struct upstream_errand *e, struct upstream_peer *p, bool has_failed);
 /* Closes the idle conns of p. */
 void upstream_share_forget(struct upstream_peer *p);
 /* The errand's end, with its subrequest_done; neither may be touched after it. */
@@ -478,8 +481,8 @@ bool upstream_balance_is_strict(const struct upstream_errand *e);
 
 /* --- upstream_eject.c -------------------------------------------------------- */
 
-/* How an attempt at p ended; a failure may take the server out. */
-void upstream_eject_note(struct upstream_share *share, struct upstream_peer *p, bool has_failed);
+/* How an errand's attempt at p ended; a failure may take the server out. */
+void upstream_eject_note(const struct upstream_errand *e, struct upstream_peer *p, bool has_failed);
 /* Ejected, or on trial and busy with that, or down. */
 bool upstream_eject_is_out(const struct upstream_peer *p, uint64_t now_ns);
 
@@ -498,11 +501,13 @@ void upstream_health_stop(struct upstream_check **check);
 
 /* Whether n more errands may be admitted now; those that get in half open are to be marked. */
 bool upstream_breaker_admits(struct upstream_share *share, size_t n);
-void upstream_breaker_mark(struct upstream_share *share, struct upstream_errand *e);
-/* How an attempt ended. */
-void upstream_breaker_note(struct upstream_share *share, bool has_failed);
+void upstream_breaker_mark(struct upstream_errand *e);
+/* Its twin is on trial as it is. */
+void upstream_breaker_follow(struct upstream_errand *twin, const struct upstream_errand *e);
+/* How one of its attempts ended. */
+void upstream_breaker_note(const struct upstream_errand *e, bool has_failed);
 /* The errand leaves. */
-void upstream_breaker_drop(struct upstream_share *share, struct upstream_errand *e);
+void upstream_breaker_drop(struct upstream_errand *e);
 /* Until somebody may try. */
 uint64_t upstream_breaker_wait(const struct upstream_share *share, uint64_t now_ns);
 

@@ -141,7 +141,7 @@ take_switch(struct upstream_conn *c, const struct response *r, size_t head_bytes
 		fail_protocol(c, wrong);
 		return;
 	}
-	upstream_share_note(c->share, c->peer, false);
+	upstream_share_note(c->errand, c->peer, false);
 	q->response.status = r->status;
 	q->response.framing = BODY_NONE;
 	if (copy_fields(q, r, head_bytes) != 0 || upstream_tunnel_begin(c, r) != 0) {
@@ -161,7 +161,7 @@ take_final(struct upstream_conn *c, const struct response *r, size_t head_bytes)
 		take_switch(c, r, head_bytes);
 		return;
 	}
-	upstream_share_note(c->share, c->peer, r->status >= 500);
+	upstream_share_note(c->errand, c->peer, r->status >= 500);
 	if (is_retried(c, r))
 		return;
 	q->response.status = r->status;

@@ -149,7 +149,7 @@ open_for(struct upstream_peer *p, struct upstream_errand *e)
 	count_add(e->share->env->counters, COUNTER_UPSTREAM_CONNECT_FAILED, 1);
 	log_debug("upstream server %.*s: %s", SLICE_PRINT(p->server->label), err_text(err));
 	if (err == ERR_CONNECT)
-		upstream_share_note(e->share, p, true);
+		upstream_share_note(e, p, true);
 	upstream_errand_fail(
 	    e, p, err == ERR_CONNECT ? UPSTREAM_FAULT_CONNECT : UPSTREAM_FAULT_NONE, err);
 }
@@ -338,7 +338,7 @@ upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_
 	}
 	share->admitted += (unsigned)n;
 	for (size_t i = 0; i < n; i++)
-		upstream_breaker_mark(share, q[i]->state);
+		upstream_breaker_mark(q[i]->state);
 	return 0;
 }
 
@@ -362,7 +362,7 @@ upstream_errand_drop(struct upstream_errand *e)
 	share->admitted--;
 	if (e->kept.store)
 		upstream_retry_forget(e);
-	upstream_breaker_drop(share, e);
+	upstream_breaker_drop(e);
 	list_remove(&e->link);
 	loop_clear_timer(&share->env->loop, &e->timer);
 	e->q->state = NULL;
@@ -392,10 +392,10 @@ upstream_share_learn(struct upstream_share *share)
 }
 
 void
-upstream_share_note(struct upstream_share *share, struct upstream_peer *p, bool has_failed)
+upstream_share_note(const struct upstream_errand *e, struct upstream_peer *p, bool has_failed)
 {
-	upstream_breaker_note(share, has_failed);
-	upstream_eject_note(share, p, has_failed);
+	upstream_breaker_note(e, has_failed);
+	upstream_eject_note(e, p, has_failed);
 }
 
 void

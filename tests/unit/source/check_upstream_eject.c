@@ -17,14 +17,20 @@ static const char quick[] = "retries = 0\neject_after = 3\neject_for = 1h";
 static void
 fall(struct bed *b, unsigned server, unsigned times)
 {
+	struct upstream_errand e = { .share = bed_share(b),
+				     .begun_ns = loop_now(&bed_env(b)->loop) };
+
 	for (unsigned i = 0; i < times; i++)
-		upstream_share_note(bed_share(b), bed_share(b)->peers[server], true);
+		upstream_share_note(&e, e.share->peers[server], true);
 }
 
 static void
 succeed(struct bed *b, unsigned server)
 {
-	upstream_share_note(bed_share(b), bed_share(b)->peers[server], false);
+	struct upstream_errand e = { .share = bed_share(b),
+				     .begun_ns = loop_now(&bed_env(b)->loop) };
+
+	upstream_share_note(&e, e.share->peers[server], false);
 }
 
 static bool
@@ -186,6 +192,35 @@ START_TEST(when_the_last_fails_all_are_tried)
 }
 END_TEST
 
+START_TEST(none_is_out_for_longer_because_all_failed_together)
+{
+	struct bed *b = bed_open_servers(quick, "", 3);
+	struct upstream_peer **p = bed_share(b)->peers;
+
+	for (unsigned i = 0; i < 10; i++) {
+		fall(b, FIRST, 3);
+		fall(b, SECOND, 3);
+		fall(b, THIRD, 3);
+	}
+	ck_assert(!is_out(b, FIRST));
+	ck_assert(!is_out(b, SECOND));
+	ck_assert(!is_out(b, THIRD));
+	/* Who answers first is not alone: the others have their trial. */
+	succeed(b, THIRD);
+	ck_assert(!is_out(b, FIRST));
+	ck_assert(!is_out(b, SECOND));
+	/* What began before says no more than that all failed. */
+	upstream_share_note(&(struct upstream_errand){ .share = bed_share(b) }, p[FIRST], true);
+	ck_assert(!is_out(b, FIRST));
+	/* From now on it is theirs, and the first time is the shortest but one. */
+	fall(b, FIRST, 1);
+	ck_assert(is_out(b, FIRST));
+	ck_assert_uint_eq(p[FIRST]->ejections, 2);
+	ck_assert(!is_out(b, SECOND));
+	bed_close(b);
+}
+END_TEST
+
 START_TEST(a_single_server_is_left_alone)
 {
 	struct bed *b = bed_open_servers(quick, "", 1);
@@ -278,6 +313,7 @@ suite_source_upstream_eject(void)
 	tcase_add_loop_test(t, a_passed_deadline_counts_and_a_client_that_leaves_does_not, 0, 2);
 	tcase_add_test(t, the_last_server_is_never_ejected);
 	tcase_add_test(t, when_the_last_fails_all_are_tried);
+	tcase_add_test(t, none_is_out_for_longer_because_all_failed_together);
 	tcase_add_test(t, a_single_server_is_left_alone);
 	tcase_add_test(t, eject_after_0_ejects_nobody);
 	tcase_add_test(t, one_request_at_a_time_tries_a_server_that_is_back);

@@ -215,9 +215,10 @@ END_TEST
 START_TEST(the_last_that_is_well_is_not_ejected)
 {
 	struct bed *b = open_judged(bad, good);
+	struct upstream_errand e = { .share = bed_share(b) };
 
 	for (unsigned i = 0; i < 10; i++)
-		upstream_share_note(bed_share(b), bed_share(b)->peers[SECOND], true);
+		upstream_share_note(&e, e.share->peers[SECOND], true);
 	ck_assert_uint_eq(bed_share(b)->peers[SECOND]->ejections, 0);
 	bed_close(b);
 }

@@ -225,17 +225,32 @@ bed_open(const char *section, const char *part, int kind)
 	return bed_open_worker(section, part, kind, 1);
 }
 
+static void
+free_ask(struct ask **a)
+{
+	ask_cancel(*a);
+	arena_fini(&(*a)->arena);
+	mem_free(&(*a)->body);
+	mem_free(a);
+}
+
+void
+bed_forget(struct bed *b, struct ask **a)
+{
+	unsigned i = 0;
+
+	ck_assert((*a)->is_ended);
+	while (b->asks[i] != *a)
+		i++;
+	b->asks[i] = b->asks[--b->ask_count];
+	free_ask(a);
+}
+
 void
 bed_close(struct bed *b)
 {
-	for (unsigned i = 0; i < b->ask_count; i++) {
-		struct ask *a = b->asks[i];
-
-		ask_cancel(a);
-		arena_fini(&a->arena);
-		mem_free(&a->body);
-		mem_free(&a);
-	}
+	for (unsigned i = 0; i < b->ask_count; i++)
+		free_ask(&b->asks[i]);
 	source_upstream.detach(&b->source, &b->lease);
 	bed_turn(b);
 	source_upstream.unload(&b->source);

@@ -71,6 +71,8 @@ struct ask *bed_ask(struct bed *b);
 /* One piece of the request's body. */
 void ask_feed(struct ask *a, const char *text, bool is_last);
 void ask_cancel(struct ask *a);
+/* One that has ended makes room for another; sets *a to NULL. */
+void bed_forget(struct bed *b, struct ask **a);
 /* The body that came is exactly this. */
 bool ask_has(const struct ask *a, const char *text);
 const char *ask_header(const struct ask *a, const char *name); /* NULL: not there */
