@@ -172,12 +172,10 @@ END_TEST
 START_TEST(an_endless_init_is_ended)
 {
 	static struct bench b;
-	uint64_t from = clock_monotonic();
 
 	open_bench(&b, "[module m]\npath = bad-endless.so\n", 100 * CLOCK_MS);
 	ck_assert_ptr_null(b.module);
 	ck_assert_str_eq(rig_errors(&b.rig), AT "it did not end within 100 ms, in init");
-	ck_assert_uint_lt(clock_monotonic() - from, 5 * CLOCK_SEC);
 	close_bench(&b);
 }
 END_TEST

