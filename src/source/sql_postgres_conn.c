@@ -5,8 +5,8 @@
  *
  *   state      what runs                            ends with
  *   IDLE       nothing                              begin()
- *   PREPARING  the statement is made known          RUNNING, or its error
- *   RUNNING    rows come, one result each           the next statement, or the errand's answer
+ *   RUNNING    all that was sent; rows come, one    what was held back, or the errand's answer
+ *              result each
  *   UNDOING    a failed transaction's ROLLBACK      the errand's error; or all of it once more
  *   DRAINING   what nobody waits for, discarded;    SETTLING or IDLE
  *              cancelled again and again
@@ -16,13 +16,15 @@
  * server that does not answer. All happens in work(), on top of the stack; after
  * a call upwards it returns, because the errand is gone and others may have come.
  *
- * A query of one statement is sent as it is, and is a transaction of its own. One of
- * several is BEGIN, the statements, COMMIT, each sent when the one before has
- * ended; rows are the last one's. When its errand leaves in the middle, the
- * connection is closed and so the transaction undone.
+ * A query of one statement is a transaction of its own. One of several is BEGIN, the
+ * statements, COMMIT, sent as one (sql_postgres_send.c); rows are the last statement's. COMMIT
+ * waits for rows that we may still refuse. When the errand leaves in the middle, what runs is
+ * cancelled, and a connection that is left in a transaction closed, which undoes it.
  *
- * What counts is the end of the command, when the server says that it is ready
- * for the next: an error may still come behind the last row.
+ * Each command ends with a NULL result, and what was sent together when the server says that it
+ * is ready for more (PIPELINE_SYNC): only that counts, because an error may still come behind the
+ * last row. Only one request's commands are ever under way, so that none waits for
+ * another's and cancelling hits nobody else.
  */
 #include "base/mem.h"
 #include "source/sql_postgres_priv.h"
@@ -52,8 +54,9 @@ postgres_conn_new(PGconn *db)
 {
 	struct postgres_conn *c = mem_zalloc(1, sizeof(*c));
 
-	if (!c) {
+	if (!c || !PQenterPipelineMode(db)) {
 		PQfinish(db);
+		mem_free(&c);
 		return NULL;
 	}
 	c->db = db;
@@ -228,7 +231,7 @@ begin_attempt(struct postgres_conn *c)
 	e->at = 0;
 	e->has_columns = false;
 	e->changed = 0;
-	err = postgres_send_next(c);
+	err = postgres_send_more(c);
 	if (err)
 		fail(c, err);
 }
@@ -270,16 +273,6 @@ static bool
 has_state(const struct postgres_conn *c, const char *begin)
 {
 	return slice_has_prefix(slice_of(c->sqlstate), slice_of(begin));
-}
-
-/* What the error says has not happened. */
-static bool
-is_repeatable(const struct postgres_conn *c)
-{
-	bool is_forgotten = has_state(c, "26000") || has_state(c, "0A000");
-
-	return !c->errand->is_again && (has_state(c, "40001") || has_state(c, "40P01") ||
-					(is_forgotten && c->state == POSTGRES_RUNNING));
 }
 
 static void
@@ -364,27 +357,22 @@ static void
 end_failed(struct postgres_conn *c)
 {
 	struct postgres_errand *e = c->errand;
+	bool is_idle = PQtransactionStatus(c->db) == PQTRANS_IDLE;
 
-	if (c->state != POSTGRES_UNDOING) {
-		e->is_repeatable = is_repeatable(c);
-		/* The server has forgotten it, does not take it, or what it selects from has
-		 * changed. */
-		if (c->state == POSTGRES_PREPARING || !has_state(c, "40"))
-			postgres_send_forget(c);
-		if (PQtransactionStatus(c->db) != PQTRANS_IDLE) {
-			if (postgres_send_rollback(c) != 0)
-				fail(c, ERR_CLOSED);
-			return;
-		}
+	if (c->state != POSTGRES_UNDOING && !is_idle) {
+		if (postgres_send_rollback(c) != 0)
+			fail(c, ERR_CLOSED);
+		return;
 	}
-	if (e->is_repeatable && PQtransactionStatus(c->db) == PQTRANS_IDLE)
+	if (e->is_repeatable && is_idle)
 		repeat(c);
 	else
 		finish(c);
 }
 
+/* All that was sent has ended. */
 static void
-end_command(struct postgres_conn *c)
+end_pipeline(struct postgres_conn *c)
 {
 	struct postgres_errand *e = c->errand;
 	int err;
@@ -397,29 +385,59 @@ end_command(struct postgres_conn *c)
 		end_failed(c);
 		return;
 	}
-	if (c->state == POSTGRES_RUNNING && ++e->at == postgres_send_count(e)) {
+	if (e->at == postgres_send_count(e)) {
 		finish(c);
 		return;
 	}
-	err = c->state == POSTGRES_PREPARING ? postgres_send_statement(c) : postgres_send_next(c);
+	err = postgres_send_more(c);
 	if (err)
 		fail(c, err);
 }
 
+static void
+end_command(struct postgres_conn *c)
+{
+	struct postgres_errand *e = c->errand;
+
+	if (c->state == POSTGRES_RUNNING && !e->err) {
+		if (postgres_send_is_preparing(c))
+			postgres_send_note_prepared(c);
+		else
+			e->at++;
+	}
+	postgres_send_expect(c);
+}
+
 /* --- results --------------------------------------------------------------------- */
+
+/* What the error says has not happened. */
+static bool
+is_repeatable(struct postgres_conn *c)
+{
+	bool is_forgotten = has_state(c, "26000") || has_state(c, "0A000");
+
+	return !c->errand->is_again && (has_state(c, "40001") || has_state(c, "40P01") ||
+					(is_forgotten && !postgres_send_is_preparing(c)));
+}
 
 static void
 note_error(struct postgres_conn *c, const PGresult *r)
 {
 	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 	struct writer w = writer_over(c->sqlstate, sizeof(c->sqlstate) - 1);
+	struct postgres_errand *e = c->errand;
 
 	if (c->sqlstate[0] == '\0') {
 		writer_text(&w, state ? state : "");
 		c->sqlstate[w.len] = '\0';
 	}
-	if (c->errand && !c->errand->err)
-		c->errand->err = postgres_rows_fault(c->errand, r, &c->errand->conflict);
+	if (!e || e->err)
+		return;
+	e->err = postgres_rows_fault(e, r, &e->conflict);
+	e->is_repeatable = is_repeatable(c);
+	/* The server has forgotten it, does not take it, or what it selects from has changed. */
+	if (!has_state(c, "40") || postgres_send_is_preparing(c))
+		postgres_send_forget(c);
 }
 
 /* The rows are too many, or not what was declared; the statement is not over. */
@@ -461,9 +479,27 @@ take_result(struct postgres_conn *c, PGresult *r)
 		if (e && c->state == POSTGRES_RUNNING && postgres_send_is_last(e))
 			take_changed(e, r);
 	} else {
-		return false;
+		/* Of what was skipped behind an error. */
+		return status == PGRES_PIPELINE_ABORTED;
 	}
 	return true;
+}
+
+/* A result, or NULL for the end of a command. */
+static int
+take_or_end(struct postgres_conn *c, PGresult *r)
+{
+	bool is_good;
+
+	if (!r && PQstatus(c->db) == CONNECTION_BAD)
+		return ERR_CLOSED;
+	if (!r) {
+		end_command(c);
+		return 0;
+	}
+	is_good = take_result(c, r);
+	PQclear(r);
+	return is_good ? 0 : ERR_FAILED;
 }
 
 /* What has come. False: nothing more is to be done in this turn. */
@@ -472,22 +508,19 @@ take_results(struct postgres_conn *c)
 {
 	for (unsigned i = 0; i < ROWS_TURN; i++) {
 		PGresult *r;
-		bool is_good;
+		int err;
 
 		if (PQisBusy(c->db))
 			return true;
 		r = PQgetResult(c->db);
-		if (!r) {
-			if (PQstatus(c->db) == CONNECTION_BAD)
-				fail(c, ERR_CLOSED);
-			else
-				end_command(c);
+		if (r && PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
+			PQclear(r);
+			end_pipeline(c);
 			return false;
 		}
-		is_good = take_result(c, r);
-		PQclear(r);
-		if (!is_good) {
-			fail(c, ERR_FAILED);
+		err = take_or_end(c, r);
+		if (err) {
+			fail(c, err);
 			return false;
 		}
 		if (c->errand && c->errand->output.err && !c->errand->err) {

@@ -15,7 +15,7 @@
  *   sql_postgres_open.c    connections opened, by a thread that may block
  *   sql_postgres_share.c   a worker's share: waiting, which conn is next, opening more
  *   sql_postgres_conn.c    one connection on the loop: a statement, its results, its end
- *   sql_postgres_send.c    what it sends: statements prepared once, transactions
+ *   sql_postgres_send.c    what it sends at once: statements prepared once, transactions
  *   sql_postgres_cancel.c  a statement that nobody waits for is cancelled
  *   sql_postgres_rows.c    rows and errors of libpq as ours
  *
@@ -105,8 +105,7 @@ struct postgres_errand {
 
 enum postgres_state {
 	POSTGRES_IDLE,
-	POSTGRES_PREPARING, /* then RUNNING */
-	POSTGRES_RUNNING, /* then the next of its statements, UNDOING or IDLE */
+	POSTGRES_RUNNING, /* then what was held back, UNDOING or IDLE */
 	POSTGRES_UNDOING, /* a transaction that has failed is rolled back; then IDLE, or once more
 			   */
 	POSTGRES_DRAINING, /* nobody waits for what comes any more; then SETTLING or IDLE */
@@ -118,6 +117,7 @@ enum postgres_state {
 struct postgres_prepared {
 	char *text; /* owned; NULL: none */
 	unsigned number; /* in its name */
+	bool is_known; /* it has said so; else it is perhaps on its way */
 };
 
 struct postgres_conn {
@@ -136,7 +136,7 @@ struct postgres_conn {
 	unsigned prepared_count, names;
 	uint64_t here_ns; /* when the share got it */
 	enum postgres_state state;
-	char sqlstate[POSTGRES_STATE_BYTES]; /* of the first error since the last command began */
+	char sqlstate[POSTGRES_STATE_BYTES]; /* of the first error since something was sent */
 	bool was_cancelled;
 	bool is_doubtful; /* not to be used again */
 };
@@ -230,11 +230,14 @@ void postgres_conn_cancelled(struct postgres_conn *c, bool is_sure);
 /* --- sql_postgres_send.c --------------------------------------------------------- */
 
 /* For sql_postgres_conn.c, of a conn with an errand: ERR_MEMORY, or ERR_CLOSED: the connection is
- * lost. What the errand->at-th command is; its statement perhaps has to be made known first. */
-int postgres_send_next(struct postgres_conn *c) MUST_CHECK;
-/* After that: the statement, with its values. */
-int postgres_send_statement(struct postgres_conn *c) MUST_CHECK;
+ * lost. The commands from errand->at on, as many as may go out before they are judged. */
+int postgres_send_more(struct postgres_conn *c) MUST_CHECK;
+/* The next of those that were sent is to answer: its rows one by one, and within its time. */
+void postgres_send_expect(struct postgres_conn *c);
 int postgres_send_rollback(struct postgres_conn *c) MUST_CHECK;
+/* What answers next is not the errand->at-th command, but that the server knows its statement. */
+bool postgres_send_is_preparing(struct postgres_conn *c);
+void postgres_send_note_prepared(struct postgres_conn *c);
 /* The statement is not known to the server any more. */
 void postgres_send_forget(struct postgres_conn *c);
 /* Of how many commands the query is. */
