@@ -3,7 +3,7 @@ import collections
 
 from benchlib import case_admission, case_fanout, case_files, case_h2, case_idle, case_instructions
 from benchlib import case_isolation, case_keepalive, case_latency, case_light, case_overload, case_proxy
-from benchlib import case_sql, case_tls
+from benchlib import case_sql, case_storm, case_tls
 
 # alone, all, quick: rounds when it is asked for by itself, as one of several, with --quick.
 # role: of the peers that take part (see peers.py). seconds: (once, per round) of a scale.
@@ -39,6 +39,8 @@ CASES = (
          case_light.light, case_light.seconds, "", 3, 1, 1),
     Case("admission", "priorities, abusers, a spike, jobs that get slower",
          case_admission.admission, case_admission.seconds, "", 3, 1, 1),
+    Case("storm", "an upstream fails altogether for 5 s, at full load",
+         case_storm.storm, case_storm.seconds, "", 3, 1, 1),
     Case("instructions", "user-space instructions per request (valgrind)",
          case_instructions.instructions, case_instructions.seconds, "", 3, 3, 1),
 )

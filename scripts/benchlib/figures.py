@@ -27,6 +27,13 @@ MEASURES = {
     "overload_capacity_per_s": Measure("capacity", "1/s", "", False),
     "in_time": Measure("answered in time, of all of them", "", "more", False),
     "recovery_s": Measure("after a spike, until all is well", "s", "less", False),
+    "storm_attempts": Measure("attempts at the servers, to requests", "", "less", False),
+    "storm_attempts_second": Measure("attempts, to requests, in the second of the most", "", "less", False),
+    "breaker_changes": Measure("changes of breakers, of all workers", "", "", False),
+    "breaker_opened_s": Measure("first breaker open, after the servers failed", "s", "less", False),
+    "breaker_closed_s": Measure("last breaker closed, after their return", "s", "less", False),
+    "storm_goodput": Measure("answered in time, to the mean rate", "", "more", False),
+    "storm_attempts_at": Measure("attempts, to the mean rate", "", "less", False),
     "accepted_p99_ms": Measure("accepted requests, p99", "ms", "less", False),
     "overload_refused": Measure("refused, of all", "", "", False),
     "overload_late": Measure("late or given up, of all", "", "less", False),
@@ -55,6 +62,8 @@ MEASURES = {
 }
 
 
+# Too long for tables: plotted, and in results.json.
+TIMELINES = ("storm_goodput", "storm_attempts_at")
 # What a reader looks for first: ratios of these.
 HEADLINES = ("cpu_us_per_request", "latency_p99_ms", "bytes_per_idle_conn", "composed_cpu_us", "composed_p99_ms",
              "upstream_p50_ms", "compute_p50_ms", "instructions_per_request")

@@ -13,13 +13,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 USAGE = """\
 Usage: scripts/bench CASE... [OPTION...] | compare OLD NEW (two results.json)
 Measures this server, beside the peers that are installed; cases, or all:
-
 %(cases)s
   --quick       small and few: whether it works, not how fast (two minutes)
-  --rounds N    of each case, each server in turn; --seconds N of each load (3)
-  --minutes N   fewer rounds, to take no longer; --workers N of each (2)
+  --rounds N    of each case; --seconds N of each load (3); --workers N (2)
+  --minutes N   at most; --build DIR with forebayd; --out DIR for results
   --without P   skips %(peers)s
-  --build DIR   with forebayd (build/gcc); --out DIR for results
 """
 
 # ab: requests and conns; instructions: requests of the two runs that are subtracted;

@@ -164,9 +164,11 @@ PEERS = (
          ("%(program)s", "127.0.0.1:%(port)d", "%(threads)d", "%(queue)d", "%(iterations)d"), ("version",), None,
          "a program of a page: a goroutine for each request, a semaphore"),
 )
-# Not compared: an upstream for our own fan-out.
+# Not compared: upstreams of our own.
 SLOW = Peer("slow", ("tests/slow",), None, (), ("%(program)s", "-p", "%(port)d"), None, None,
             "an upstream that answers after the time asked for")
+FICKLE = Peer("fickle", ("tests/fickle",), None, (), ("%(program)s", "-p", "%(port)d", "-u", "%(delay_us)d"), None, None,
+              "an upstream that fails when it is told to")
 READY = {"plain": "/plain", "proxy": "/plain", "fanout": "/", "idle": "/plain", "tls": "/plain", "h2": "/plain", "overload": "/plain",
          "files": "/files/1k.bin", "slow": "/0"}
 WITHOUT_HTTP_1 = ("nghttpd",)  # ready when they accept

@@ -64,6 +64,10 @@ PLOTS = (
          (("accepted_p99_ms", ""),), ()),
     Plot("overload-light", "overload", "lines", "at", True, "Overload: light requests beside it",
          "load, in multiples of the capacity", "p99 (ms, log scale)", (("light_p99_ms", ""),), ()),
+    Plot("storm", "storm", "lines", "at", False, "An upstream that fails altogether",
+         "seconds after its servers begin to fail", "answered in time, to the mean rate", (("storm_goodput", ""),), ()),
+    Plot("storm-attempts", "storm", "lines", "at", False, "What its servers see meanwhile",
+         "seconds after they begin to fail", "attempts, to the mean rate of requests", (("storm_attempts_at", ""),), ()),
 )
 
 # Okabe and Ito: told apart by everybody; each server keeps its own in all plots.
@@ -138,7 +142,9 @@ def point(x, row):
 
 
 def tic(place):
-    """A place along the bottom; what is counted stands below it already."""
+    """A place along the bottom; what is counted stands below it already. Of times, whole seconds alone."""
+    if re.match(r"^[+-]\d+\.\d\d s$", place):
+        return place[:-5].lstrip("+") if place.endswith(".00 s") else ""
     return re.sub(r"^([\d.]+) (parts?|connections?|times)$", r"\1", place)
 
 

@@ -88,7 +88,7 @@ def figure_table(rows):
         return ""
     lines = ['<table><tr><th></th><th></th><th class="n">median</th><th></th><th class="n">least</th>'
              '<th class="n">most</th><th class="n">spread</th><th class="n">rounds</th></tr>']
-    for measure in dict.fromkeys(row["measure"] for row in rows):
+    for measure in summary.listed(rows):
         found = [row for row in rows if row["measure"] == measure]
         lines.append('<tr class="group"><th colspan="8">%s</th></tr>' % esc(summary.title(found[0])))
         lines += map(figure_row, found)

@@ -74,13 +74,18 @@ def head(results):
     return lines
 
 
+def listed(rows):
+    """The measures that stand in tables, each once."""
+    return dict.fromkeys(row["measure"] for row in rows if row["measure"] not in figures.TIMELINES)
+
+
 def case_text(case):
     """The figures of one case by measure, its notes and its commands."""
     lines = ["", "%s: %s%s" % (case["name"], case["title"],
                                "" if case["status"] == "complete" else " [%s]" % case["status"])]
     for note in case["notes"]:
         lines += textwrap.wrap(note, WIDTH, initial_indent="  - ", subsequent_indent="    ")
-    for measure in dict.fromkeys(row["measure"] for row in case["figures"]):
+    for measure in listed(case["figures"]):
         found = [row for row in case["figures"] if row["measure"] == measure]
         lines += ["  %s:" % title(found[0])] + [line(row) for row in found]
     lines += ["  $ " + command for command in case["commands"]]

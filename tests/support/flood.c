@@ -22,7 +22,8 @@
  * counted, and meant, for itself.
  *
  * Prints one JSON object by class, latencies in microseconds, and by windows of
- * 250 ms how many were meant and how many of them were ok. It asks for
+ * 250 ms, from from_ns of CLOCK_MONOTONIC, how many were meant and how many of them
+ * were ok. It asks for
  * real-time priority, so that its own delays are not charged to the server;
  * `lag` is by how much it sent too late.
  */
@@ -576,6 +577,7 @@ print_report(struct flood *f)
 		histogram_merge(&accepted, &k->fate[FATE_LATE]);
 		histogram_print("accepted", &accepted);
 		histogram_print("lag", &k->lag);
+		printf(", \"from_ns\": %llu", (unsigned long long)f->count_from);
 		print_windows("window_meant", k->window_meant, windows);
 		print_windows("window_ok", k->window_ok, windows);
 		printf("}");

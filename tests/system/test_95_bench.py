@@ -23,7 +23,7 @@ BENCH = os.path.join(TOP, "scripts/bench")
 BUILD = os.path.dirname(os.path.abspath(bed.FOREBAYD))
 sys.path.insert(0, os.path.join(TOP, "scripts"))
 
-from benchlib import cases, compare, figures, plots, report, results, server  # noqa: E402
+from benchlib import case_storm, cases, compare, figures, options, plots, report, results, server  # noqa: E402
 
 needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="there is no wrk (package wrk)")
 needs_plain_build = pytest.mark.skipif(bed.guess_factor() > 1, reason="a sanitized build is not measured")
@@ -90,6 +90,21 @@ def test_compare_calls_a_change_what_no_pair_of_rounds_contradicts():
     assert compare.verdict({"better": "more"}, 5 / 11, 6 / 10, 2) == "WORSE"
     assert compare.verdict({"better": "less"}, 0.9, 1.1, 2) == "within the noise"
     assert compare.verdict({"better": "less"}, 0.1, 0.2, 1) == "one round"
+
+
+def test_a_storms_attempts_are_counted_in_the_windows_of_the_load():
+    found = [{"began_ns": 10**9, "slot_ms": 10, "seen": [1] * 100}, {"began_ns": 10**9, "slot_ms": 10, "seen": [0, 0, 2]}]
+    assert case_storm.by_window(found, 10**9, 4) == [27, 25, 25, 25]
+    assert case_storm.by_window(found, 10**9 + 500_000_000, 2) == [25, 25]
+    assert case_storm.most_in_a_second([10, 10, 10, 30, 10, 10], [10] * 6) == pytest.approx(1.5)
+
+
+def test_a_recovery_ends_with_the_first_good_second():
+    meant = [100] * 12
+    assert case_storm.recovery([100] * 12, meant, 4.0, 0.95) == 0.0
+    # A good quarter alone is none; later on a bad one does not matter.
+    assert case_storm.recovery([100, 0, 0, 0, 0, 98, 50, 94, 100, 96, 100, 100], meant, 4.0, 0.95) == pytest.approx(1.0)
+    assert case_storm.recovery([100] + [0] * 11, meant, 4.0, 0.95) is None
 
 
 # --- words ------------------------------------------------------------------------------
@@ -175,6 +190,19 @@ def test_quick_run_says_what_became_of_an_overload(quick):
                         "overload_failed", "light_p99_ms", "overload_growth_kib"):
             assert (subject, measure, "2 times") in measured, (subject, measure)
     assert "order = fifo" in found["configurations"]["forebay-fifo"]
+
+
+@needs_wrk
+@needs_plain_build
+def test_quick_run_says_what_became_of_a_storm(quick):
+    found = next(case for case in results.read_json(str(quick[0]))["cases"] if case["name"] == "storm")
+    measured = {(row["measure"], row["at"]) for row in found["figures"] if row["subject"] == "forebay"}
+    wanted = {(measure, "503") for measure in ("storm_attempts", "storm_attempts_second", "recovery_s")}
+    assert wanted | {("in_time", "503, before"), ("in_time", "503, while they fail")} <= measured
+    assert {("breaker_changes", "503, " + state) for state in case_storm.STATES} <= measured
+    # Each window of the load, for the plot alone.
+    assert sum(row["measure"] == "storm_goodput" for row in found["figures"]) == 4 * sum(case_storm.lengths(options.QUICK))
+    assert "answered in time, to the mean rate" not in quick[1]
 
 
 @needs_wrk

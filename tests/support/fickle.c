@@ -1,0 +1,354 @@
+/*
+ * An upstream that fails when it is told to, for scripts/bench: it answers every
+ * GET a while after its head has come, and counts when they came.
+ *
+ *     tests/fickle -p PORT [-u MICROSECONDS]
+ *
+ *     GET /-/ok      from now on 200
+ *     GET /-/503     from now on 503, at once
+ *     GET /-/reset   from now on connections are reset when a head has come
+ *     GET /-/hang    from now on nothing: who asks meanwhile is never answered
+ *     GET /-/counts  {"began_ns", "slot_ms", "seen": [requests by slot]}
+ *
+ * Only what does not begin with /-/ is counted; times are those of
+ * CLOCK_MONOTONIC. One thread on 127.0.0.1, keep-alive; a conn has one request at
+ * a time: what is pipelined is refused by closing. SIGTERM ends it.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HEAD_BYTES = 8192, EVENTS = 64, BACKLOG = 1024, SLOT_MS = 10, SLOTS = 60000 };
+
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+
+enum mode { MODE_OK, MODE_503, MODE_RESET, MODE_HANG, MODES };
+
+struct conn {
+	struct conn *prev, *next; /* in the list of those that wait */
+	uint64_t due_ns; /* 0: does not wait */
+	int fd;
+	bool hangs; /* it is never answered any more */
+	size_t len;
+	char head[HEAD_BYTES + 1];
+};
+
+struct fickle {
+	int epoll, timer, listener;
+	enum mode mode;
+	uint64_t delay_ns;
+	struct conn *first, *last; /* waiting, soonest first: all wait equally long */
+	uint64_t began_ns;
+	size_t slots; /* that have anything in them, or lie before one */
+	uint32_t seen[SLOTS];
+};
+
+static const struct {
+	const char *path;
+	enum mode mode;
+} orders[MODES] = {
+	{ "/-/ok", MODE_OK },
+	{ "/-/503", MODE_503 },
+	{ "/-/reset", MODE_RESET },
+	{ "/-/hang", MODE_HANG },
+};
+
+static void
+die(const char *what)
+{
+	perror(what);
+	exit(EXIT_FAILURE);
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void
+count(struct fickle *f)
+{
+	size_t slot = (size_t)((now_ns() - f->began_ns) / (SLOT_MS * NS_PER_MS));
+
+	if (slot >= SLOTS)
+		return;
+	f->seen[slot]++;
+	if (slot >= f->slots)
+		f->slots = slot + 1;
+}
+
+/* --- those that wait ---------------------------------------------------------------- */
+
+static void
+set_timer(struct fickle *f)
+{
+	struct itimerspec when = { .it_value = { 0, 0 } };
+
+	if (f->first) {
+		when.it_value.tv_sec = (time_t)(f->first->due_ns / NS_PER_S);
+		when.it_value.tv_nsec = (long)(f->first->due_ns % NS_PER_S);
+	}
+	timerfd_settime(f->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static void
+waiting_add(struct fickle *f, struct conn *c)
+{
+	c->due_ns = now_ns() + f->delay_ns;
+	c->prev = f->last;
+	c->next = NULL;
+	*(c->prev ? &c->prev->next : &f->first) = c;
+	f->last = c;
+	if (f->first == c)
+		set_timer(f);
+}
+
+static void
+waiting_remove(struct fickle *f, struct conn *c)
+{
+	if (c->due_ns == 0)
+		return;
+	*(c->prev ? &c->prev->next : &f->first) = c->next;
+	*(c->next ? &c->next->prev : &f->last) = c->prev;
+	c->due_ns = 0;
+}
+
+/* --- conns ------------------------------------------------------------------------ */
+
+static void
+conn_close(struct fickle *f, struct conn *c)
+{
+	waiting_remove(f, c);
+	close(c->fd);
+	free(c);
+}
+
+static void
+conn_reset(struct fickle *f, struct conn *c)
+{
+	struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	conn_close(f, c);
+}
+
+static void
+conn_open(struct fickle *f, int fd)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
+	int on = 1;
+
+	if (!c)
+		die("conn");
+	c->fd = fd;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (epoll_ctl(f->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+		conn_close(f, c);
+}
+
+/* --- answers ---------------------------------------------------------------------- */
+
+/* The socket blocks: a report may be long. */
+static void
+say(struct fickle *f, struct conn *c, const char *status, const char *body, size_t len)
+{
+	char head[128];
+	int head_len = snprintf(head, sizeof(head),
+				"HTTP/1.1 %s\r\nContent-Type: text/plain\r\n"
+				"Content-Length: %zu\r\n\r\n",
+				status, len);
+
+	c->len = 0;
+	if (send(c->fd, head, (size_t)head_len, MSG_NOSIGNAL | (len > 0 ? MSG_MORE : 0)) !=
+		head_len ||
+	    (len > 0 && send(c->fd, body, len, MSG_NOSIGNAL) != (ssize_t)len))
+		conn_close(f, c);
+}
+
+static void
+say_counts(struct fickle *f, struct conn *c)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		die("report");
+	fprintf(out, "{\"began_ns\": %llu, \"slot_ms\": %d, \"seen\": [",
+		(unsigned long long)f->began_ns, SLOT_MS);
+	for (size_t i = 0; i < f->slots; i++)
+		fprintf(out, i ? ", %u" : "%u", f->seen[i]);
+	fprintf(out, "]}\n");
+	if (fclose(out) != 0)
+		die("report");
+	say(f, c, "200 OK", text, len);
+	free(text);
+}
+
+static void
+obey(struct fickle *f, struct conn *c, const char *path)
+{
+	if (strcmp(path, "/-/counts") == 0) {
+		say_counts(f, c);
+		return;
+	}
+	for (size_t i = 0; i < MODES; i++) {
+		if (strcmp(path, orders[i].path) == 0) {
+			f->mode = orders[i].mode;
+			say(f, c, "200 OK", "", 0);
+			return;
+		}
+	}
+	say(f, c, "404 Not Found", "", 0);
+}
+
+static void
+answer(struct fickle *f, struct conn *c)
+{
+	count(f);
+	if (f->mode == MODE_HANG)
+		c->hangs = true;
+	else if (f->mode == MODE_RESET)
+		conn_reset(f, c);
+	else if (f->mode == MODE_503)
+		say(f, c, "503 Service Unavailable", "", 0);
+	else
+		waiting_add(f, c);
+}
+
+static void
+answer_due(struct fickle *f)
+{
+	uint64_t now = now_ns();
+
+	while (f->first && f->first->due_ns <= now) {
+		struct conn *c = f->first;
+
+		waiting_remove(f, c);
+		say(f, c, "200 OK", "Hello.\n", 7);
+	}
+	set_timer(f);
+}
+
+static void
+on_readable(struct fickle *f, struct conn *c)
+{
+	ssize_t n = recv(c->fd, c->head + c->len, HEAD_BYTES - c->len, MSG_DONTWAIT);
+	char path[64], *end;
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0 || c->hangs || c->due_ns) {
+		conn_close(f, c);
+		return;
+	}
+	c->len += (size_t)n;
+	c->head[c->len] = '\0';
+	end = strstr(c->head, "\r\n\r\n");
+	if (!end) {
+		if (c->len == HEAD_BYTES)
+			conn_close(f, c);
+	} else if (end + 4 != c->head + c->len || strncmp(c->head, "GET /", 5) != 0) {
+		conn_close(f, c);
+	} else if (sscanf(c->head, "GET %63s HTTP/1.1\r\n", path) == 1 &&
+		   strncmp(path, "/-/", 3) == 0) {
+		obey(f, c, path);
+	} else {
+		answer(f, c);
+	}
+}
+
+/* --- the loop ---------------------------------------------------------------------- */
+
+static void
+on_acceptable(struct fickle *f)
+{
+	int fd;
+
+	while ((fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		conn_open(f, fd);
+}
+
+static void
+fickle_open(struct fickle *f, uint16_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct epoll_event tick = { .events = EPOLLIN, .data.ptr = &f->timer };
+	struct epoll_event come = { .events = EPOLLIN, .data.ptr = &f->listener };
+	int on = 1;
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	f->began_ns = now_ns();
+	f->epoll = epoll_create1(EPOLL_CLOEXEC);
+	f->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	f->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (f->listener < 0 ||
+	    setsockopt(f->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+	    bind(f->listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    listen(f->listener, BACKLOG) != 0)
+		die("listen");
+	if (epoll_ctl(f->epoll, EPOLL_CTL_ADD, f->timer, &tick) != 0 ||
+	    epoll_ctl(f->epoll, EPOLL_CTL_ADD, f->listener, &come) != 0)
+		die("epoll");
+}
+
+/* Answers go last: they may close a conn that an event of this turn names. */
+static void
+fickle_turn(struct fickle *f)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(f->epoll, events, EVENTS, -1);
+	uint64_t ticks;
+
+	for (int i = 0; i < n; i++) {
+		void *what = events[i].data.ptr;
+
+		if (what == &f->listener)
+			on_acceptable(f);
+		else if (what != &f->timer)
+			on_readable(f, what);
+		else if (read(f->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
+			die("timer");
+	}
+	answer_due(f);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct fickle f;
+	unsigned long port = 0;
+	int option;
+
+	while ((option = getopt(argc, argv, "p:u:")) != -1) {
+		if (option == 'p')
+			port = strtoul(optarg, NULL, 10);
+		else if (option == 'u')
+			f.delay_ns = strtoul(optarg, NULL, 10) * 1000;
+	}
+	if (port == 0 || port > UINT16_MAX) {
+		fprintf(stderr, "usage: fickle -p PORT [-u MICROSECONDS]\n");
+		return EXIT_FAILURE;
+	}
+	prctl(PR_SET_TIMERSLACK, 1UL);
+	fickle_open(&f, (uint16_t)port);
+	for (;;)
+		fickle_turn(&f);
+}
