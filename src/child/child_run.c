@@ -165,6 +165,10 @@ child_run(const struct child_run *run, const struct order *o)
 
 	if (err)
 		return err;
+	if (run->give_output) {
+		run->give_output(run, r.child.output);
+		r.child.output = -1;
+	}
 	stderr_log_init(&r.log, run->log_name);
 	while (!child_is_over(&r.child) && see_to_end(&r))
 		wait_for_any(&r);

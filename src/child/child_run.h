@@ -1,7 +1,7 @@
 /*
  * One run of a program, from its order to its result, on a thread of a pool:
- * bytes go in, bytes come out, lines of its standard error go to the log, and
- * at the deadline, or when nobody waits any more, its process group is killed.
+ * bytes go in, bytes come out or are left to who reads them, lines of its standard error go to the
+ * log, and at the deadline, or when nobody waits any more, its process group is killed.
  */
 #ifndef FOREBAY_CHILD_CHILD_RUN_H
 #define FOREBAY_CHILD_CHILD_RUN_H
@@ -16,6 +16,10 @@ struct child_run {
 	const struct job *job; /* who waits; its deadline */
 	struct slice input; /* its standard input, from beginning to end */
 	struct buffer *output; /* its standard output; one that is full ends the run */
+	/* Or, unless NULL, who reads it: called once, when it has been started, with a pipe that
+	 * does not block and is the receiver's from then on. */
+	void (*give_output)(const struct child_run *r, int fd);
+	void *output_argument; /* of give_output */
 	uint64_t grace_ns; /* between SIGTERM and SIGKILL; 0: SIGKILL at once */
 	const char *log_name; /* "program thumb": before each line in the log */
 };

@@ -146,6 +146,19 @@ io_read(struct io *io, char *memory, size_t cap)
 	return io->tls ? tls_read(io->tls, memory, cap) : receive(io, memory, cap, 0);
 }
 
+long
+io_read_pipe(struct io *io, char *memory, size_t cap)
+{
+	ssize_t n;
+
+	do {
+		n = read(io_fd(io), memory, cap);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return (long)n;
+	return errno == EAGAIN ? ERR_BUSY : ERR_CLOSED;
+}
+
 static int
 write_error(void)
 {

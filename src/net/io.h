@@ -61,6 +61,8 @@ io_fd(const struct io *io)
 /* Bytes read (> 0); 0 at the end of the stream; ERR_BUSY: nothing there now; ERR_CLOSED: the
  * connection broke. */
 long io_read(struct io *io, char *memory, size_t cap) __attribute__((warn_unused_result));
+/* The same of a pipe, which is read until ERR_BUSY. */
+long io_read_pipe(struct io *io, char *memory, size_t cap) MUST_CHECK;
 /* After io_read() gave less than it was asked for: nothing is there until the next IO_READ. */
 static inline bool
 io_is_drained(const struct io *io)

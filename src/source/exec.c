@@ -18,7 +18,7 @@
 #include "child/order.h"
 #include "config/suggest.h"
 #include "http/byte.h"
-#include "source/offload.h"
+#include "source/exec_stream.h"
 #include "source/words.h"
 
 #include <errno.h>
@@ -69,10 +69,11 @@ static const struct conf_key section_keys[] = {
 		  "without variables of the request" },
 	{ "pool", CONF_TEXT, CONF_FIELD(struct program_conf, pool_name), .def = "exec",
 	  .help = "pool whose threads each see to one run: that many run at once" },
-	{ "max_output", CONF_SIZE, CONF_FIELD(struct program_conf, max_output), .def = "1m",
-	  .max = INT64_C(1) << 30,
-	  .help = "bytes of a result, of routes with a source of their own; parts that are joined "
-		  "have max_result" },
+	{ "max_output", CONF_SIZE, CONF_FIELD(struct program_conf, max_output),
+	  .max = INT64_C(1) << 50,
+	  .help = "bytes of a result, of routes with a source of their own, whose answer is cut "
+		  "there; not set: any, for they are passed on as they come; parts that are "
+		  "joined have max_result" },
 	{ "max_memory", CONF_SIZE, CONF_FIELD(struct program_conf, max_memory),
 	  .max = INT64_C(1) << 50, .help = "address space of each of its processes; not set: any" },
 	{ "max_cpu", CONF_DURATION, CONF_FIELD(struct program_conf, max_cpu_ns), .min = SEC,
@@ -108,6 +109,7 @@ struct exec {
 	struct offload offload;
 	struct order order;
 	struct child_run run;
+	struct exec_stream stream; /* of a part that is passed through */
 	char memory[]; /* the input */
 };
 
@@ -280,7 +282,7 @@ load_part(struct part *p, struct source_build *b)
 		conf_error_at(b->errors, p->section, "type", "%s cannot stand in a header field",
 			      conf_quote(conf->type).text);
 	if (p->passes_through)
-		p->max_result = program->conf->max_output;
+		p->max_result = STORE_BLOCK_BYTES; /* see exec_stream.h */
 	conf->log_name = make_log_name(p, b);
 	conf->input_value = part_want(p, conf->input, VALUE_RAW, "input");
 	err = conf->input_value < 0 ? conf->input_value : want_arguments(p, b, conf);
@@ -367,6 +369,12 @@ write_order(struct order *o, const struct subrequest *q)
 	put_variables(o, q);
 }
 
+static void
+give_output(const struct child_run *r, int fd)
+{
+	exec_stream_give(r->output_argument, fd);
+}
+
 static struct offload *
 make(const struct subrequest *q)
 {
@@ -391,6 +399,11 @@ make(const struct subrequest *q)
 				     .output = &x->offload.output,
 				     .grace_ns = program->conf->grace_ns,
 				     .log_name = conf->log_name };
+	exec_stream_init(&x->stream, &x->offload, program->conf->max_output);
+	if (q->part->passes_through) {
+		x->run.give_output = give_output;
+		x->run.output_argument = &x->stream;
+	}
 	return &x->offload;
 }
 
@@ -429,12 +442,33 @@ fini(struct offload *o)
 	order_fini(&CONTAINER_OF(o, struct exec, offload)->order);
 }
 
+static bool
+home(struct offload *o)
+{
+	return exec_stream_home(&CONTAINER_OF(o, struct exec, offload)->stream);
+}
+
+static void
+resume(struct offload *o)
+{
+	exec_stream_resume(&CONTAINER_OF(o, struct exec, offload)->stream);
+}
+
+static void
+leave(struct offload *o)
+{
+	exec_stream_close(&CONTAINER_OF(o, struct exec, offload)->stream);
+}
+
 static const struct offload_ops offload_ops = {
 	.pool = pool_of,
 	.cost = cost_of,
 	.make = make,
 	.run = run,
 	.fini = fini,
+	.home = home,
+	.resume = resume,
+	.leave = leave,
 };
 
 static int
@@ -456,5 +490,6 @@ const struct source_ops source_exec = {
 	.reserve = reserve,
 	.release = offload_release,
 	.start = offload_start,
+	.resume = offload_resume,
 	.cancel = offload_cancel,
 };

@@ -178,6 +178,9 @@ on_home(struct job *j, void *receiver)
 	int outcome = j->outcome;
 
 	(void)receiver;
+	o->is_home = true;
+	if (q && o->ops->home && o->ops->home(o))
+		return;
 	if (q)
 		((struct seat *)q->state)->offload = NULL;
 	if (q && outcome == 0) {
@@ -259,16 +262,49 @@ offload_start(struct subrequest *q)
 }
 
 void
+offload_resume(struct subrequest *q)
+{
+	struct seat *seat = q->state;
+
+	if (seat->offload && seat->ops->resume)
+		seat->ops->resume(seat->offload);
+}
+
+/* A running job comes home alone, and is freed there. */
+static void
+let_go(struct offload *o)
+{
+	o->q = NULL;
+	if (o->ops->leave)
+		o->ops->leave(o);
+	if (o->is_home)
+		free_offload(o);
+	else
+		job_abandon(&o->job);
+}
+
+struct subrequest *
+offload_leave(struct offload *o)
+{
+	struct subrequest *q = o->q;
+	struct seat *seat = q->state;
+
+	seat->offload = NULL;
+	let_go(o);
+	return q;
+}
+
+void
 offload_cancel(struct subrequest *q)
 {
 	struct seat *seat = q->state;
+	struct offload *o;
 
 	if (!seat)
 		return;
 	loop_forget(&q->env->loop, &seat->failure);
-	if (seat->offload) {
-		seat->offload->q = NULL;
-		job_abandon(&seat->offload->job);
-		seat->offload = NULL;
-	}
+	o = seat->offload;
+	seat->offload = NULL;
+	if (o)
+		let_go(o);
 }

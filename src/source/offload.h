@@ -37,6 +37,13 @@ struct offload_ops {
 	int (*run)(struct offload *o, struct pool_thread *t);
 	/* What make() made beside the block itself; may be NULL. Worker. */
 	void (*fini)(struct offload *o);
+	/* Optional, worker, for what answers bit by bit. home: the job is home, o->q still waits.
+	 * True: whoever took it answers, from inside or later, after offload_leave(); false:
+	 * it is answered by the outcome and o->output. leave: o->q is left, nothing may be done
+	 * for it any more. */
+	bool (*home)(struct offload *o);
+	void (*resume)(struct offload *o);
+	void (*leave)(struct offload *o);
 };
 
 struct offload {
@@ -50,12 +57,17 @@ struct offload {
 	struct slice type; /* static or of the site */
 	unsigned mishap; /* of run(): 1 + an enum counter, counted when it is home; 0: none */
 	struct heading *heading; /* more header fields, or NULL; owned */
+	bool is_home; /* home() has taken it: it lives until it is left */
 };
 
 /* For source_ops.reserve, release, start and cancel. offload_start needs a reservation. */
 int offload_reserve(struct subrequest *q[], size_t n, const struct offload_ops *ops) MUST_CHECK;
 void offload_release(struct subrequest *q);
 void offload_start(struct subrequest *q);
+void offload_resume(struct subrequest *q);
 void offload_cancel(struct subrequest *q);
+/* Of one with home(): the subrequest, for whoever answers it now. The offload is gone, or goes when
+ * it comes home. */
+struct subrequest *offload_leave(struct offload *o) MUST_CHECK;
 
 #endif
