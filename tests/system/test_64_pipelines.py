@@ -14,6 +14,8 @@ from client import Client, ask, metrics
 if "libpq      no" in run_forebayd("--version")[1]:
     pytest.skip("built without libpq", allow_module_level=True)
 
+CANCEL_REQUEST = (80877102).to_bytes(4, "big")  # behind the length of the first packet
+
 SCHEMA = """
 CREATE TABLE log (what text);
 CREATE TABLE item (id int PRIMARY KEY, left_over int NOT NULL CHECK (left_over >= 0));
@@ -95,7 +97,8 @@ rows = count
 
 class Proxy:
     """Carries bytes between forebayd and the server's socket. A turn begins with what comes from forebayd after the
-    server has said something: so many times forebayd has waited."""
+    server has said something: so many times forebayd has waited. Requests to cancel, which come on connections of
+    their own and at times of their own, are none."""
 
     def __init__(self, server):
         self.path = os.path.join(server.folder, ".s.PGSQL.%d" % server.port)
@@ -115,7 +118,7 @@ class Proxy:
             far = socket.socket(socket.AF_UNIX)
             far.connect(self.path)
             self.pairs.append((near, far))
-            state = {"server spoke": True}
+            state = {"server spoke": True, "counts": None}
             threading.Thread(target=self.carry, args=(near, far, state, True), daemon=True).start()
             threading.Thread(target=self.carry, args=(far, near, state, False), daemon=True).start()
 
@@ -126,7 +129,9 @@ class Proxy:
                 if not piece:
                     break
                 with self.lock:
-                    self.turns += is_up and state["server spoke"]
+                    if state["counts"] is None:
+                        state["counts"] = piece[4:8] != CANCEL_REQUEST
+                    self.turns += is_up and state["server spoke"] and state["counts"]
                     state["server spoke"] = not is_up
                 target.sendall(piece)
         except OSError:
