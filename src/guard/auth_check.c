@@ -22,7 +22,7 @@ auth_section_of(const struct auth_asking *k)
 uint64_t
 auth_deadline(const struct auth_asking *k)
 {
-	return clock_after(k->asked->x->begun_ns, k->asked->plan->conf.deadline);
+	return exchange_deadline(k->asked->x, k->asked->plan->conf.deadline);
 }
 
 void

@@ -364,7 +364,7 @@ static int
 wait_for_other(struct cache_visit *v, struct guard_asked *a)
 {
 	uint64_t until = clock_after(loop_now(&v->env->loop), v->guard->cache->conf.wait);
-	uint64_t deadline = clock_after(v->x->begun_ns, a->plan->conf.deadline);
+	uint64_t deadline = exchange_deadline(v->x, a->plan->conf.deadline);
 
 	timer_init(&v->timer, on_time);
 	v->later.run = on_later;

@@ -23,6 +23,7 @@
 #include "base/address.h"
 #include "base/arena.h"
 #include "base/chunk.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "http/request.h"
 
@@ -122,6 +123,9 @@ struct exchange {
 	uint64_t body_done_ns; /* when the whole body had come; begun_ns without one */
 	uint64_t id; /* {request.id}: unique in this process */
 	uint64_t max_body; /* bytes; the application may change it in begin; 413 above */
+	/* Absolute: until when the one that asks waits, by its own word, which counts where `near`
+	 * is a trusted proxy; 0: nobody said. */
+	uint64_t deadline_ns;
 	uint64_t body_received; /* bytes of body so far */
 	uint64_t body_sent; /* bytes of body given to the protocol's body() */
 	bool is_head_sent;
@@ -134,6 +138,22 @@ struct exchange {
 
 /* The application's side. Return 0 or a negative enum err: then the exchange
  * is failing, cancel follows (not from inside this call) and nothing more may be sent. */
+/* When the answer is overdue that may take so long: never later than the one that asks waits. */
+static inline uint64_t
+exchange_deadline(const struct exchange *x, uint64_t duration_ns)
+{
+	uint64_t at = clock_after(x->begun_ns, duration_ns);
+
+	return x->deadline_ns && x->deadline_ns < at ? x->deadline_ns : at;
+}
+
+/* The one that asks waits no longer. */
+static inline bool
+exchange_is_late(const struct exchange *x)
+{
+	return x->deadline_ns && x->deadline_ns <= x->begun_ns;
+}
+
 /* 1xx but 101, before the head; the fields of x->response go with all but 100, less what the head
  * would lose. They are the exchange's own. */
 int exchange_inform(struct exchange *x, int status) __attribute__((warn_unused_result));

@@ -458,7 +458,7 @@ make_run(struct exchange *x, struct lease *lease, const struct plan *p,
 	r->lease = lease;
 	r->plan = p;
 	r->way = p->flow ? &flow_way : p->is_joined ? &fan_way : &pass_way;
-	r->deadline_ns = clock_after(x->begun_ns, p->conf.deadline);
+	r->deadline_ns = exchange_deadline(x, p->conf.deadline);
 	for (unsigned i = 0; i < p->count; i++)
 		init_part(r, &r->part[i], &p->part[i]);
 	return copy_captures(r, c) == 0 && make_more(r) == 0 ? r : NULL;
@@ -478,7 +478,11 @@ run_start(struct exchange *x, struct lease *lease, const struct plan *p,
 	}
 	x->run = r;
 	x->ran = r;
-	if (x->request.framing == BODY_LENGTH && x->request.content_length > x->max_body) {
+	if (exchange_is_late(x)) {
+		count_all_skipped(r);
+		run_add_field(r, FIELD_FOREBAY_SHED, SLICE("deadline"));
+		run_refuse(r, 504, NULL);
+	} else if (x->request.framing == BODY_LENGTH && x->request.content_length > x->max_body) {
 		count_all_skipped(r);
 		run_refuse(r, 413, NULL);
 	} else if (p->needs_body && run_has_body(r)) {

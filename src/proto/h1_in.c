@@ -121,6 +121,7 @@ init_exchange(struct h1 *h)
 	x->body_done_ns = 0;
 	x->id = host->next_id++;
 	x->max_body = host->limits.max_body;
+	x->deadline_ns = 0;
 	x->body_received = x->body_sent = 0;
 	x->is_head_sent = x->is_answered = x->is_body_complete = x->is_closing = x->is_cut = false;
 	x->hides_server = false;

@@ -3,6 +3,7 @@
  */
 #include "server/dispatch.h"
 
+#include "config/value.h"
 #include "guard/cors.h"
 #include "http/error_page.h"
 #include "http/fault.h"
@@ -164,10 +165,37 @@ start(struct exchange *x, struct router_match *m)
 	    edits_attach(m->route->edits, x, m->capture, m->captures, m->rest) != 0 ||
 	    (m->route->intercepts_errors && x->pages && error_pages_intercept(x) != 0))
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);
-	else if (m->route->guards.count > 0)
+	else if (m->route->guards.count > 0 && !exchange_is_late(x))
 		ask_guards(x, m);
 	else
 		run_start(x, x->lease, m->route->plan, &captures);
+}
+
+/* What the trusted proxy that asks has left of its own deadline; what another client says of it is
+ * nobody's. */
+static void
+take_deadline(struct exchange *x, const struct networks *trusted)
+{
+	const struct field *f = fields_find(&x->request.fields, FIELD_FOREBAY_DEADLINE);
+	struct worker *w = x->host;
+	uint64_t left;
+
+	if (!f || networks_find(trusted, x->near) == 0)
+		return;
+	if (value_duration(f->value, &left) == 0) {
+		x->deadline_ns = clock_after(x->begun_ns, left);
+		return;
+	}
+	count_add(w->env.counters, COUNTER_DEADLINE_IGNORED, 1);
+	fault_log(x->client, 0, "Forebay-Deadline is no duration");
+}
+
+/* What trusted proxies say. ERR_MEMORY. */
+static int
+take_their_word(struct exchange *x, const struct site *site)
+{
+	take_deadline(x, site->trusted);
+	return forwarded_apply(x, site->trusted, site->forwarded_field);
 }
 
 /* A preflight is for the route that would take the request it announces, where that route answers
@@ -197,8 +225,7 @@ begin(struct exchange *x)
 	x->lease = w->lease;
 	lease_take(x->lease);
 	x->pages = x->lease->site->pages;
-	if (x->lease->site->trusted &&
-	    forwarded_apply(x, x->lease->site->trusted, x->lease->site->forwarded_field) != 0) {
+	if (x->lease->site->trusted && take_their_word(x, x->lease->site) != 0) {
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);
 		return;
 	}
@@ -230,8 +257,11 @@ begin(struct exchange *x)
 		refuse_bytes(x);
 		return;
 	}
-	/* The run refuses it, with the report of its parts. */
-	if (q->framing == BODY_LENGTH && q->content_length > x->max_body) {
+	/* The run refuses these two, with the report of its parts. */
+	if (exchange_is_late(x)) {
+		count_add(w->env.counters, COUNTER_REFUSED_DEADLINE, 1);
+		fault_log(x->client, 504, "no time was left");
+	} else if (q->framing == BODY_LENGTH && q->content_length > x->max_body) {
 		x->is_closing = true;
 		count_add(w->env.counters, COUNTER_REFUSED_BODY, 1);
 		fault_log(x->client, 413, "the body is too large");

@@ -204,6 +204,24 @@ START_TEST(the_deadline_fails_a_required_part_with_504)
 }
 END_TEST
 
+START_TEST(a_client_may_wait_less_long_than_the_deadline)
+{
+	struct world *w = world_open("[route r]\ndeadline = 50ms\n"
+				     "[subrequest r.a]\nsource = upstream fake\nhangs = yes\n"
+				     "[subrequest r.b]\nsource = upstream fake\nafter = a\n");
+
+	w->client.x.deadline_ns = w->begun_ns + (_i ? 30 * CLOCK_MS : 0);
+	client_start(w);
+	world_run(w, 29);
+	ck_assert(w->client.is_ended == !_i);
+	world_run(w, 30);
+	ck_assert_int_eq(w->client.status, 504);
+	ck_assert_got_field(w, "forebay-parts",
+			    _i ? "a=timeout;30ms, b=skipped;0ms" : "a=skipped;0ms, b=skipped;0ms");
+	world_close(w);
+}
+END_TEST
+
 START_TEST(the_deadline_lets_optional_parts_fall_back)
 {
 	struct world *w =
@@ -633,6 +651,7 @@ suite_scenario_fan(void)
 	tcase_add_test(t, without_a_fallback_an_optional_part_is_null);
 	tcase_add_test(t, all_or_nothing_makes_every_part_required);
 	tcase_add_test(t, the_deadline_fails_a_required_part_with_504);
+	tcase_add_loop_test(t, a_client_may_wait_less_long_than_the_deadline, 0, 2);
 	tcase_add_test(t, the_deadline_lets_optional_parts_fall_back);
 	tcase_add_test(t, a_part_starts_when_what_it_needs_has_ended);
 	tcase_add_test(t, status_body_and_fields_of_a_result_can_be_used);

@@ -298,6 +298,20 @@ START_TEST(the_deadline_ends_it_wherever_it_is)
 }
 END_TEST
 
+START_TEST(a_client_may_wait_less_long_than_the_flow)
+{
+	struct world *w = world_open(FLOW("sleep 100; call a") "deadline = 50ms\n" PART("a", ""));
+
+	w->client.x.deadline_ns = w->begun_ns + 10 * CLOCK_MS;
+	client_start(w);
+	world_run(w, 9);
+	ck_assert(!w->client.is_ended);
+	world_run(w, 10);
+	ck_assert_int_eq(w->client.status, 504);
+	world_close(w);
+}
+END_TEST
+
 START_TEST(a_client_that_goes_takes_the_flow_along)
 {
 	static const char *const confs[] = {
@@ -488,6 +502,7 @@ suite_scenario_flow(void)
 	tcase_add_test(t, a_part_is_called_once);
 	tcase_add_test(t, a_flow_may_sleep);
 	tcase_add_loop_test(t, the_deadline_ends_it_wherever_it_is, 0, 4);
+	tcase_add_test(t, a_client_may_wait_less_long_than_the_flow);
 	tcase_add_loop_test(t, a_client_that_goes_takes_the_flow_along, 0, 4);
 	tcase_add_test(t, what_it_says_is_bounded);
 	tcase_add_test(t, long_texts_and_short_ones_keep_their_order);

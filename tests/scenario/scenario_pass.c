@@ -130,6 +130,39 @@ START_TEST(the_deadline_ends_with_the_head)
 }
 END_TEST
 
+/* What a client says of its own deadline lowers the route's, and never raises it. */
+START_TEST(a_client_that_waits_less_long_is_told_earlier)
+{
+	static const unsigned waits_ms[] = { 5, 10, 80 };
+	struct world *w = world_open(FAKE "deadline = 20ms\nhangs = yes\n");
+	unsigned at = waits_ms[_i] < 20 ? waits_ms[_i] : 20;
+
+	w->client.x.deadline_ns = w->begun_ns + waits_ms[_i] * CLOCK_MS;
+	client_start(w);
+	ck_assert_uint_eq(world_call(w, "")->q->deadline_ns, w->begun_ns + at * CLOCK_MS);
+	world_run(w, at - 1);
+	ck_assert(!w->client.is_ended);
+	world_run(w, at);
+	ck_assert_int_eq(w->client.status, 504);
+	ck_assert_uint_eq(world_outcome(w, "", OUTCOME_TIMEOUT), 1);
+	world_close(w);
+}
+END_TEST
+
+START_TEST(a_client_that_waits_no_longer_costs_nothing)
+{
+	struct world *w = world_open(FAKE "at_once = yes\n");
+
+	w->client.x.deadline_ns = w->begun_ns;
+	client_start(w);
+	ck_assert_int_eq(w->client.status, 504);
+	ck_assert_got_field(w, "forebay-shed", "deadline");
+	ck_assert_uint_eq(world_calls(w, ""), 0);
+	ck_assert_uint_eq(world_outcome(w, "", OUTCOME_SKIPPED), 1);
+	world_close(w);
+}
+END_TEST
+
 START_TEST(a_slow_client_slows_the_source)
 {
 	struct world *w = world_open(FAKE "body = 123456\npieces = 3\n");
@@ -305,6 +338,8 @@ suite_scenario_pass(void)
 	tcase_add_test(t, a_conflict_says_what_kind_of_rule_it_is_with);
 	tcase_add_test(t, a_failure_after_the_head_cuts_the_response);
 	tcase_add_test(t, the_deadline_ends_with_the_head);
+	tcase_add_loop_test(t, a_client_that_waits_less_long_is_told_earlier, 0, 3);
+	tcase_add_test(t, a_client_that_waits_no_longer_costs_nothing);
 	tcase_add_test(t, a_slow_client_slows_the_source);
 	tcase_add_test(t, a_request_body_is_streamed_into_the_source);
 	tcase_add_test(t, a_source_that_stalls_after_the_upload_meets_the_deadline);
