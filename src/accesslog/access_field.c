@@ -128,6 +128,12 @@ GETTER(request_id)
 	return (struct access_value){ .kind = ACCESS_HEX, .number = e->x->id };
 }
 
+GETTER(request_trace)
+{
+	UNUSED(h);
+	return text_of(trace_id(&e->x->trace, &e->x->request.fields));
+}
+
 GETTER(host)
 {
 	UNUSED(h);
@@ -230,6 +236,10 @@ const struct access_field access_fields[] = {
 	{ "request.query", get_request_query, "What stands behind the question mark." },
 	{ "request.version", get_request_version, "HTTP/1.1 or the like." },
 	{ "request.id", get_request_id, "As {request.id} of templates." },
+	{ "request.trace", get_request_trace,
+	  "The id of its trace (traceparent): the client's, or, where a server was asked, the one "
+	  "that "
+	  "began here." },
 	{ "host", get_host, "The host that was asked for, with its port if it has one." },
 	{ "referer", get_referer, "The header field of that name." },
 	{ "user_agent", get_user_agent, "The header field User-Agent." },

@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "http/request.h"
+#include "http/trace.h"
 
 struct error_pages;
 struct exchange;
@@ -113,6 +114,7 @@ struct exchange {
 	/* near is a trusted proxy, and this what it writes about others: FIELD_X_FORWARDED_FOR,
 	 * with what goes beside it, or FIELD_FORWARDED. FIELD_OTHER: nobody's word counts. */
 	enum field_id vouched;
+	struct trace trace; /* that it belongs to */
 	void *host; /* of the application: its worker */
 	struct run *run; /* of the application */
 	const struct run *ran; /* the same, still there when it has ended; NULL: there was none */
@@ -121,11 +123,11 @@ struct exchange {
 	unsigned route; /* index for metrics; 0: none */
 	uint64_t begun_ns; /* when the head was complete */
 	uint64_t body_done_ns; /* when the whole body had come; begun_ns without one */
-	uint64_t id; /* {request.id}: unique in this process */
-	uint64_t max_body; /* bytes; the application may change it in begin; 413 above */
 	/* Absolute: until when the one that asks waits, by its own word, which counts where `near`
 	 * is a trusted proxy; 0: nobody said. */
 	uint64_t deadline_ns;
+	uint64_t id; /* {request.id}: unique in this process */
+	uint64_t max_body; /* bytes; the application may change it in begin; 413 above */
 	uint64_t body_received; /* bytes of body so far */
 	uint64_t body_sent; /* bytes of body given to the protocol's body() */
 	bool is_head_sent;
@@ -136,8 +138,6 @@ struct exchange {
 	bool is_cut; /* the client went, or the response could not be completed */
 };
 
-/* The application's side. Return 0 or a negative enum err: then the exchange
- * is failing, cancel follows (not from inside this call) and nothing more may be sent. */
 /* When the answer is overdue that may take so long: never later than the one that asks waits. */
 static inline uint64_t
 exchange_deadline(const struct exchange *x, uint64_t duration_ns)
@@ -154,6 +154,8 @@ exchange_is_late(const struct exchange *x)
 	return x->deadline_ns && x->deadline_ns <= x->begun_ns;
 }
 
+/* The application's side. Return 0 or a negative enum err: then the exchange
+ * is failing, cancel follows (not from inside this call) and nothing more may be sent. */
 /* 1xx but 101, before the head; the fields of x->response go with all but 100, less what the head
  * would lose. They are the exchange's own. */
 int exchange_inform(struct exchange *x, int status) __attribute__((warn_unused_result));

@@ -18,6 +18,7 @@ struct flight {
 	struct arena arena; /* of all that it borrows from nobody */
 	struct request request;
 	struct address client, near;
+	struct trace trace; /* the first one's */
 	struct list waiters; /* of run_part.seat */
 	struct intake body;
 	struct block *copy; /* of the body, when it did not come in one block: counted */
@@ -136,6 +137,9 @@ fill(struct flight *f, const struct run_part *p, struct slice key)
 		f->near = *p->q.near;
 		q->near = &f->near;
 	}
+	trace_take(q->trace, &p->q.request->fields, &q->env->random);
+	f->trace = *q->trace;
+	q->trace = &f->trace;
 	q->arena = a;
 	q->request = &f->request;
 	if (request_copy(&f->request, p->q.request, a) != 0)

@@ -40,7 +40,8 @@ belongs(const struct template *t, enum value_coding coding)
 
 		if (is_private(name))
 			return true;
-		ids += slice_eq(name, SLICE("request.id"));
+		ids +=
+		    slice_eq(name, SLICE("request.id")) || slice_eq(name, SLICE("request.trace"));
 	}
 	return coding == VALUE_FIELD && count > ids;
 }

@@ -8,8 +8,8 @@
  *   - every value made of the client's fields, certificate, address or login, or of the result of
  *     another part.
  *
- * Values of path, query, body, method and host are the operator's choice; {request.id} alone is
- * never part of it.
+ * Values of path, query, body, method and host are the operator's choice; {request.id} and
+ * {request.trace} alone are never part of it.
  */
 #ifndef FOREBAY_PLAN_PART_KEY_H
 #define FOREBAY_PLAN_PART_KEY_H

@@ -408,6 +408,7 @@ init_part(struct run *r, struct run_part *p, const struct plan_part *pp)
 	p->q.near = r->x->near;
 	p->q.scheme = r->x->scheme;
 	p->q.vouched = r->x->vouched;
+	p->q.trace = &r->x->trace;
 	p->q.deadline_ns = r->deadline_ns;
 	p->q.priority = r->plan->conf.priority;
 }

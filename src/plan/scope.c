@@ -3,6 +3,8 @@
  */
 #include "plan/scope.h"
 
+#include "net/lease.h"
+
 enum { ADDRESS_BYTES = 128, NUMBER_BYTES = 24, SUBJECT_BYTES = 2048 };
 
 struct slice
@@ -13,6 +15,16 @@ scope_request_id(struct exchange *x)
 
 	writer_hex(&w, x->id);
 	return writer_slice(&w);
+}
+
+struct slice
+scope_trace(struct exchange *x)
+{
+	const struct fields *f = &x->request.fields;
+
+	return trace_is_ours(&x->trace) && trace_take(&x->trace, f, &x->lease->env->random)
+		   ? trace_id(&x->trace, f)
+		   : SLICE("");
 }
 
 static struct slice

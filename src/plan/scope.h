@@ -10,6 +10,8 @@
 
 /* The request's id, as in {request.id}; at is NULL without memory. */
 struct slice scope_request_id(struct exchange *x);
+/* The trace that it belongs to, as in {request.trace}; empty: none. */
+struct slice scope_trace(struct exchange *x);
 /* The client's address, without port; at is NULL without memory. */
 struct slice scope_client_address(struct exchange *x);
 /* The same of who counts as one client (address_to_client): the key of its share of a pool. */

@@ -6,7 +6,7 @@
  *   {query}  {query.NAME}       the raw query; one parameter of it, decoded
  *   {header.NAME}               the first field line of that name
  *   {body}  {body.a.0.b}        the request's body; a path into it as JSON
- *   {request.id} {request.method} {client.address}
+ *   {request.id} {request.trace} {request.method} {client.address}
  *   {client.subject}            the subject of the client's certificate (RFC 2253)
  *   {request.host}              the name that the request is for, without its port
  *   {request.path}              its path, decoded once

@@ -168,6 +168,14 @@ fetch_request_id(const struct fetch *f, const struct template_segment *seg, stru
 }
 
 static int
+fetch_request_trace(const struct fetch *f, const struct template_segment *seg, struct slice *value)
+{
+	(void)seg;
+	*value = f->scope->exchange ? scope_trace(f->scope->exchange) : SLICE("");
+	return value->len > 0 ? 0 : ERR_MISSING;
+}
+
+static int
 fetch_request_method(const struct fetch *f, const struct template_segment *seg, struct slice *value)
 {
 	(void)seg;
@@ -343,6 +351,7 @@ static const fetch_fn fetchers[TEMPLATE_KINDS] = {
 	[TEMPLATE_BODY] = fetch_body,
 	[TEMPLATE_BODY_JSON] = fetch_body_json,
 	[TEMPLATE_REQUEST_ID] = fetch_request_id,
+	[TEMPLATE_REQUEST_TRACE] = fetch_request_trace,
 	[TEMPLATE_REQUEST_METHOD] = fetch_request_method,
 	[TEMPLATE_REQUEST_HOST] = fetch_request_host,
 	[TEMPLATE_REQUEST_PATH] = fetch_request_path,

@@ -21,6 +21,7 @@ static const struct row {
 	{ SLICE_INIT("body"), false, TEMPLATE_BODY },
 	{ SLICE_INIT("body."), true, TEMPLATE_BODY_JSON },
 	{ SLICE_INIT("request.id"), false, TEMPLATE_REQUEST_ID },
+	{ SLICE_INIT("request.trace"), false, TEMPLATE_REQUEST_TRACE },
 	{ SLICE_INIT("request.method"), false, TEMPLATE_REQUEST_METHOD },
 	{ SLICE_INIT("request.host"), false, TEMPLATE_REQUEST_HOST },
 	{ SLICE_INIT("request.path"), false, TEMPLATE_REQUEST_PATH },

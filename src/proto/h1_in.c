@@ -112,6 +112,8 @@ init_exchange(struct h1 *h)
 	x->client = x->near = &h->client;
 	x->scheme = conn_scheme(h->conn);
 	x->vouched = FIELD_OTHER;
+	x->trace.conf = NULL;
+	x->trace.state = TRACE_UNREAD;
 	x->host = host->app_host;
 	x->filter = NULL;
 	x->run = NULL;
@@ -119,9 +121,9 @@ init_exchange(struct h1 *h)
 	x->route = 0;
 	x->begun_ns = loop_now(&host->env->loop);
 	x->body_done_ns = 0;
+	x->deadline_ns = 0;
 	x->id = host->next_id++;
 	x->max_body = host->limits.max_body;
-	x->deadline_ns = 0;
 	x->body_received = x->body_sent = 0;
 	x->is_head_sent = x->is_answered = x->is_body_complete = x->is_closing = x->is_cut = false;
 	x->hides_server = false;

@@ -225,6 +225,7 @@ begin(struct exchange *x)
 	x->lease = w->lease;
 	lease_take(x->lease);
 	x->pages = x->lease->site->pages;
+	x->trace.conf = &x->lease->site->trace;
 	if (x->lease->site->trusted && take_their_word(x, x->lease->site) != 0) {
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);
 		return;

@@ -7,6 +7,7 @@
 
 static const char *const dispatches[] = { "round-robin", "least-active", NULL };
 static const char *const forwarded_fields[] = { "auto", "x-forwarded-for", "forwarded", NULL };
+static const char *const traces[] = { "off", "propagate", "make", NULL };
 static const char *const protocols[] = { "http/1.1",
 #ifdef HAVE_NGHTTP2
 					 "h2",
@@ -49,6 +50,15 @@ const struct conf_key server_keys[] = {
 	      "which of the two trusted proxies write; auto: the one that is there, and where "
 	      "both are, neither, as a proxy passes on what clients say in the one that it does "
 	      "not write: the client is then who connects" },
+	{ "trace", CONF_WORD, CONF_FIELD(struct server_conf, trace.mode), .def = "make",
+	  .words = traces,
+	  .help = "what upstreams are told by traceparent: propagate, the client's trace with a "
+		  "parent id of our own; make, the same, or a new trace where it has none; off, "
+		  "what the client has sent, as of any other field" },
+	{ "trace_sample", CONF_PERCENT, CONF_FIELD(struct server_conf, trace.sample), .def = "0%",
+	  .max = 100,
+	  .help = "of the traces that begin here, how many bear the flag that they are to be "
+		  "recorded" },
 	{ "max_connections", CONF_UINT, CONF_FIELD(struct server_conf, max_connections),
 	  .def = "65536", .min = 1, .max = 10000000,
 	  .help = "accepting pauses there; idle ones are closed first" },

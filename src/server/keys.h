@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "config/key.h"
+#include "http/trace.h"
 #include "net/resolver.h"
 #include "net/tls_context.h"
 
@@ -17,6 +18,7 @@ struct server_conf {
 	struct slice user;
 	struct conf_list trusted_proxies;
 	unsigned forwarded_field;
+	struct trace_conf trace;
 	unsigned max_connections;
 	uint64_t grace;
 	struct slice module_path, spool_dir;

@@ -53,6 +53,7 @@ struct site {
 	struct slice user;
 	struct networks *trusted; /* counted: proxies; NULL: there are none */
 	enum forwarded_field forwarded_field; /* what they write */
+	struct trace_conf trace;
 	struct conn_limits limits;
 	enum limits_mode limits_mode; /* of pools */
 	struct log_conf log;

@@ -7,6 +7,7 @@
 #ifndef FOREBAY_SOURCE_SUBREQUEST_H
 #define FOREBAY_SOURCE_SUBREQUEST_H
 
+#include "http/trace.h"
 #include "source/source.h"
 
 struct subrequest_ops {
@@ -43,6 +44,7 @@ struct subrequest {
 	const struct address *client, *near; /* as of the exchange, and so are these two */
 	struct slice scheme;
 	enum field_id vouched;
+	struct trace *trace; /* borrowed, of the exchange; NULL: as without a site's word */
 	struct slice request_id; /* not inside answer(): empty there */
 	const struct slice *value; /* part->values of them, evaluated */
 	uint64_t deadline_ns; /* absolute: the part's timeout and the route's deadline; kept by the

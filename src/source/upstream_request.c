@@ -6,9 +6,9 @@
  *   passed through   the client's method, target and end-to-end fields, with
  *                    Via, Forwarded and X-Forwarded-* brought up to date: what a
  *                    trusted proxy said is kept, what a client said of itself is not
- *   joined           GET, the part's path, and no client field but traceparent,
- *                    X-Request-Id and those that `forward` names
- *   both             Host, framing, Forebay-Deadline, and the part's
+ *   joined           GET, the part's path, and no client field but X-Request-Id and those
+ *                    that `forward` names
+ *   both             Host, framing, traceparent, Forebay-Deadline, and the part's
  *                    header.NAME and set_request_header.NAME, which take
  *                    precedence; nothing that remove_request_header names
  */
@@ -421,6 +421,27 @@ put_host(struct head *h, const struct upstream_server *server)
 	put_field(h, SLICE("Host"), authority);
 }
 
+/* W3C Trace Context: each request to a server is a parent of its own. */
+static void
+put_trace(struct head *h)
+{
+	const struct fields *f = &h->q->request->fields;
+	struct random *random = &h->q->env->random;
+	struct trace *t = h->q->trace;
+	char memory[TRACE_STATE_BYTES];
+	struct writer state = writer_over(memory, sizeof(memory));
+
+	if (is_overridden(h, SLICE("traceparent")) || !trace_take(t, f, random))
+		return;
+	open_line(h, "traceparent");
+	trace_write_parent(t, random, h->w);
+	close_line(h);
+	if (t->state == TRACE_CONTINUED && !is_overridden(h, SLICE("tracestate")))
+		trace_write_state(f, &state);
+	if (state.len > 0)
+		put_field(h, SLICE("tracestate"), writer_slice(&state));
+}
+
 /* Written by us, whatever the client said. */
 static bool
 is_ours(const struct head *h, enum field_id id)
@@ -431,6 +452,9 @@ is_ours(const struct head *h, enum field_id id)
 	case FIELD_EXPECT:
 	case FIELD_FOREBAY_DEADLINE:
 		return true;
+	case FIELD_TRACEPARENT:
+	case FIELD_TRACESTATE:
+		return trace_is_ours(h->q->trace);
 	case FIELD_VIA:
 		return h->q->part->passes_through;
 	case FIELD_X_FORWARDED_FOR:
@@ -547,6 +571,7 @@ upstream_request_write(struct writer *w, const struct subrequest *q,
 	put_connection(&h);
 	put_framing(&h);
 	put_client_fields(&h);
+	put_trace(&h);
 	put_request_id(&h);
 	if (q->part->passes_through) {
 		put_via(&h);

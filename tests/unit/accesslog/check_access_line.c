@@ -44,6 +44,7 @@ START_TEST(every_field_has_its_text)
 		{ "{request.query}", "b=c" },
 		{ "{request.version}", "HTTP/1.1" },
 		{ "{request.id}", "1f" },
+		{ "{request.trace}", "-" },
 		{ "{host}", "example.org:80" },
 		{ "{referer}", "http://r/" },
 		{ "{user_agent}", "me" },
@@ -74,6 +75,24 @@ START_TEST(every_field_has_its_text)
 		fields++;
 	/* Two of the rows are second rows of header. */
 	ck_assert_uint_eq(sizeof(rows) / sizeof(rows[0]), fields + 2);
+}
+END_TEST
+
+START_TEST(trace_is_the_clients_until_there_is_one_of_ours)
+{
+	static const struct trace_conf make = { .mode = TRACE_MAKE };
+	struct random numbers;
+
+	random_init(&numbers, 1);
+	bench_add(&b.x.request.fields, "Traceparent",
+		  SLICE("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+	ck_assert_str_eq(bench_template(&b, "{request.trace}"), "-");
+	b.x.trace.conf = &make;
+	ck_assert_str_eq(bench_template(&b, "{request.trace}"), "0af7651916cd43dd8448eb211c80319c");
+	b.x.request.fields.count = 0;
+	ck_assert_str_eq(bench_template(&b, "{request.trace}"), "-");
+	ck_assert(trace_take(&b.x.trace, &b.x.request.fields, &numbers));
+	ck_assert_uint_eq(strlen(bench_template(&b, "{request.trace}")), TRACE_ID_BYTES);
 }
 END_TEST
 
@@ -269,6 +288,7 @@ suite_accesslog_access_line(void)
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, every_field_has_its_text);
+	tcase_add_test(t, trace_is_the_clients_until_there_is_one_of_ours);
 	tcase_add_test(t, exchange_cut_before_its_answer_has_499);
 	tcase_add_test(t, head_sends_no_bytes);
 	tcase_add_test(t, refused_request_shows_how_it_began);

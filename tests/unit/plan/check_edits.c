@@ -232,6 +232,22 @@ START_TEST(values_come_from_the_request)
 }
 END_TEST
 
+START_TEST(a_trace_begins_when_a_value_needs_it)
+{
+	static const struct trace_conf make = { .mode = TRACE_MAKE };
+	struct bed *b = open_bed("[route r]\nset_header.X-A = {request.trace}\n");
+	const char *text;
+
+	ck_assert_str_eq(edited(b, "7"), "");
+	b->x.trace.conf = &make;
+	text = edited(b, "7");
+	ck_assert_uint_eq(strlen(text), strlen("X-A: \r\n") + TRACE_ID_BYTES);
+	ck_assert_int_eq(b->x.trace.state, TRACE_BEGUN);
+	ck_assert_int_eq(strncmp(text + 5, b->x.trace.id, TRACE_ID_BYTES), 0);
+	close_bed(b);
+}
+END_TEST
+
 /* An upstream's own field does not stand in for what could not be made. */
 START_TEST(a_value_that_is_absent_leaves_no_field)
 {
@@ -366,6 +382,7 @@ suite_plan_edits(void)
 	tcase_add_test(t, constants_leave_what_was_prepared);
 	tcase_add_test(t, a_change_makes_the_fields_the_exchange_s_own);
 	tcase_add_test(t, values_come_from_the_request);
+	tcase_add_test(t, a_trace_begins_when_a_value_needs_it);
 	tcase_add_test(t, a_value_that_is_absent_leaves_no_field);
 	tcase_add_loop_test(t, no_value_can_begin_another_line, 0,
 			    sizeof(hostile) / sizeof(hostile[0]));

@@ -30,6 +30,7 @@ struct ask {
 	struct field fields[16];
 	struct arena arena;
 	struct address client;
+	struct trace trace; /* of which q knows once a test says so */
 	struct slice value[PART_VALUES_MAX];
 	struct bed *bed;
 	char *body; /* what came, of body_len bytes */
