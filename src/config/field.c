@@ -5,6 +5,7 @@
 
 #include "base/address.h"
 #include "base/assert.h"
+#include "base/cpus.h"
 #include "config/suggest.h"
 #include "config/value.h"
 
@@ -351,6 +352,14 @@ parse_address(struct field *f, struct slice text)
 	return address_parse_listening(f->at, text) == 0 ? 0 : ERR_SYNTAX;
 }
 
+static int
+parse_cpus(struct field *f, struct slice text)
+{
+	int err = cpus_parse(f->at, text);
+
+	return err == ERR_TOO_LARGE ? say_range(f, text, 0, CPUS_MAX - 1) : err;
+}
+
 static size_t
 count_commas(struct slice text)
 {
@@ -457,6 +466,10 @@ static const struct {
 	[CONF_PATHS] = { .name = "list of paths",
 			 .parse = parse_list,
 			 .width = sizeof(struct conf_list) },
+	[CONF_CPUS] = { .name = "list of processors",
+			.want = "a list of processors such as 2-5 or 0-3,7",
+			.parse = parse_cpus,
+			.width = sizeof(struct cpus) },
 	[CONF_FAMILY] = { .name = "text, per name", .width = sizeof(struct conf_family) },
 	[CONF_KNOWN] = { .name = "text", .takes_empty = true },
 };

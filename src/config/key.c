@@ -6,6 +6,7 @@
 
 #include "base/address.h"
 #include "base/assert.h"
+#include "base/cpus.h"
 #include "config/conf_priv.h"
 #include "config/expand.h"
 #include "config/field.h"
@@ -24,6 +25,7 @@ union nowhere {
 	struct address address;
 	struct conf_family family;
 	uint64_t number;
+	struct cpus cpus;
 };
 
 const struct conf_key *

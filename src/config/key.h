@@ -55,6 +55,7 @@ enum conf_type {
 	CONF_ADDRESS, /* struct address (base/address.h); all zeros when not set */
 	CONF_LIST, /* struct conf_list: comma-separated texts */
 	CONF_PATHS, /* struct conf_list: comma-separated paths, each as CONF_PATH */
+	CONF_CPUS, /* struct cpus (base/cpus.h): 0-3,7 */
 	CONF_FAMILY, /* struct conf_family: every key that starts with .name ("bind.") and that
 			no table knows by its full name; the longest prefix takes it. The
 			name "" takes all keys that are left */

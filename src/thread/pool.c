@@ -124,14 +124,22 @@ pool_stop(struct pool *p)
 	pthread_mutex_unlock(&p->control);
 }
 
-/* Threads first: they can fail, and then nothing has changed. */
+/* Threads first: they can fail, and then nothing has changed. New ones start where they are to
+ * run. */
 static int
 set_limits(struct pool *p, const struct pool_limits *l)
 {
-	int err = pool_set_threads(p, l->threads);
+	struct cpus before = pool_cpus(p);
+	int err;
 
-	if (err)
+	pool_set_cpus(p, &l->cpus);
+	err = pool_set_threads(p, l->threads);
+	if (err) {
+		pool_set_cpus(p, &before);
 		return err;
+	}
+	if (!cpus_eq(&before, &l->cpus))
+		pool_move_threads(p);
 	atomic_store_explicit(&p->gate.max_queue, l->max_queue, memory_order_relaxed);
 	atomic_store_explicit(&p->gate.max_wait_ns, l->max_wait_ns, memory_order_relaxed);
 	atomic_store_explicit(&p->is_shadow, l->is_shadow, memory_order_relaxed);
@@ -151,6 +159,19 @@ pool_resize(struct pool *p, const struct pool_limits *l)
 	err = pool_is_stopping(p) ? ERR_SHUTDOWN : set_limits(p, l);
 	pthread_mutex_unlock(&p->control);
 	return err;
+}
+
+void
+pool_pin(struct pool *p)
+{
+	struct cpus c = pool_cpus(p);
+
+	if (cpus_is_empty(&c))
+		return;
+	pthread_mutex_lock(&p->control);
+	if (!pool_is_stopping(p))
+		pool_move_threads(p);
+	pthread_mutex_unlock(&p->control);
 }
 
 /* --- what it is ------------------------------------------------------------------ */
@@ -194,6 +215,7 @@ pool_limits(const struct pool *p)
 		.is_shadow = atomic_load_explicit(&p->is_shadow, memory_order_relaxed),
 		.lost_after_ns = atomic_load_explicit(&p->lost_after_ns, memory_order_relaxed),
 		.max_lost = atomic_load_explicit(&p->max_lost, memory_order_relaxed),
+		.cpus = pool_cpus(p),
 	};
 }
 
@@ -350,6 +372,7 @@ pool_sample(struct pool *p, struct pool_sample *s)
 		.name = p->name,
 		.threads = limits.threads,
 		.max_queue = limits.max_queue,
+		.cpus = limits.cpus,
 		.queued = atomic_load_explicit(&p->gate.waiting, memory_order_relaxed),
 		.running = atomic_load_explicit(&p->running, memory_order_acquire),
 		.mean_run_ns = cost_mean(&p->gate.mix),

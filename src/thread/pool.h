@@ -81,6 +81,7 @@ struct pool_limits {
 	 * many, others are started. */
 	uint64_t lost_after_ns;
 	unsigned max_lost;
+	struct cpus cpus; /* that threads stay on; none: all that the process may use */
 };
 
 /* What is fixed for the life of a pool, but for the limits. Texts are copied. */
@@ -153,7 +154,7 @@ enum pool_shed {
 /*
  * A pool may outlive the site that made it: each site that uses it holds a
  * reference. Never on a worker or on a thread of a pool: pool_new, pool_unref,
- * pool_stop, pool_resize, pool_cost, pool_forget_local; any other thread at any time.
+ * pool_stop, pool_resize, pool_pin, pool_cost, pool_forget_local; any other thread at any time.
  */
 
 /* With one reference. Waits until every thread_init has returned. NULL when
@@ -185,6 +186,9 @@ int pool_resize(struct pool *p, const struct pool_limits *l) __attribute__((warn
 struct pool_limits pool_limits(const struct pool *p);
 unsigned pool_threads(const struct pool *p);
 const char *pool_name(const struct pool *p);
+/* Puts its threads back onto its processors, if it has any: the kernel forgets them when the set
+ * that the process may use changes. As pool_resize. */
+void pool_pin(struct pool *p);
 /* Jobs that it may hold in all, running and waiting. */
 unsigned pool_capacity(const struct pool *p);
 
@@ -241,6 +245,7 @@ struct pool_sample {
 	const char *name;
 	unsigned threads, queued, running;
 	unsigned max_queue;
+	struct cpus cpus; /* none: all */
 	uint64_t mean_run_ns; /* moving average; 0 before the first */
 	uint64_t drain_ns; /* expected, until all that it holds has ended */
 	uint64_t expired, abandoned; /* jobs dropped unrun */

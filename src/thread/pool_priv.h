@@ -35,6 +35,7 @@ struct pool {
 	atomic_bool is_shadow;
 	_Atomic uint64_t lost_after_ns;
 	atomic_uint max_lost;
+	_Atomic unsigned long cpus[CPUS_WORDS]; /* written under control */
 	_Atomic uint64_t expired, abandoned, shed[POOL_SHEDS], shadowed[POOL_SHEDS];
 
 	pthread_mutex_t control; /* one at a time resizes, forgets or stops; taken before lock */
@@ -76,6 +77,10 @@ void pool_send_rest_home(struct pool *p);
 /* pool_threads.c. With `control`. */
 int pool_set_threads(struct pool *p, unsigned wanted) __attribute__((warn_unused_result));
 int pool_add_thread(struct pool *p) __attribute__((warn_unused_result)); /* one of those wanted */
+/* For threads that start from now on; pool_move_threads: for those that serve, too. */
+void pool_set_cpus(struct pool *p, const struct cpus *c);
+struct cpus pool_cpus(const struct pool *p);
+void pool_move_threads(struct pool *p);
 void pool_stop_threads(struct pool *p);
 void pool_free_threads(struct pool *p); /* after they have stopped */
 

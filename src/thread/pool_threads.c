@@ -185,6 +185,7 @@ start_thread(struct pool *p, struct pool_thread **list)
 		.role = THREAD_POOL,
 		.nice = p->options.nice,
 		.batch = true,
+		.cpus = pool_cpus(p),
 		.run = enter,
 		.argument = t,
 	};
@@ -289,6 +290,42 @@ pool_set_threads(struct pool *p, unsigned wanted)
 
 	let_leave(p, err ? before : wanted);
 	return err;
+}
+
+/* --- where they run ---------------------------------------------------------------------- */
+
+void
+pool_set_cpus(struct pool *p, const struct cpus *c)
+{
+	for (unsigned i = 0; i < CPUS_WORDS; i++)
+		atomic_store_explicit(&p->cpus[i], c->word[i], memory_order_relaxed);
+}
+
+struct cpus
+pool_cpus(const struct pool *p)
+{
+	struct cpus c;
+
+	for (unsigned i = 0; i < CPUS_WORDS; i++)
+		c.word[i] = atomic_load_explicit(&p->cpus[i], memory_order_relaxed);
+	return c;
+}
+
+/* Who is not gone under the lock has not ended, and can be named to the kernel. */
+void
+pool_move_threads(struct pool *p)
+{
+	unsigned places = atomic_load_explicit(&p->places, memory_order_relaxed);
+	struct cpus c = pool_cpus(p);
+
+	for (unsigned i = 0; i < places; i++) {
+		struct pool_thread *t = pool_thread_at(p, i);
+
+		pthread_mutex_lock(&p->lock);
+		if (!atomic_load_explicit(&t->is_gone, memory_order_relaxed))
+			thread_set_cpus(&t->thread, &c);
+		pthread_mutex_unlock(&p->lock);
+	}
 }
 
 /* --- all of them ------------------------------------------------------------------------ */

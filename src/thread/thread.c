@@ -9,10 +9,12 @@
 
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+enum { CPUS_BYTES = 512 };
 
 static _Thread_local enum thread_role role_of_this = THREAD_MAIN;
 
@@ -42,11 +44,90 @@ set_slice(pid_t self, unsigned slice_us)
 		log_debug("turns on a processor are %llu us", (unsigned long long)a.runtime / 1000);
 }
 
+/* --- processors -------------------------------------------------------------------- */
+
+/* The log says who speaks. */
+#define THIS "this thread"
+
+struct cpus_text {
+	char text[CPUS_BYTES];
+};
+
+/* A list that is too long for a line is cut. */
+static struct cpus_text
+show(const struct cpus *c)
+{
+	struct cpus_text t;
+	struct writer w = writer_over(t.text, sizeof(t.text) - 1);
+
+	cpus_write(c, &w);
+	t.text[w.len] = '\0';
+	return t;
+}
+
+/* The main thread is never tied to any: what it may use, the process may. */
+static struct cpus
+cpus_of_process(void)
+{
+	return thread_cpus((uint64_t)getpid());
+}
+
+/* The kernel leaves out what the cpuset of the process does not have, without a word. */
+static void
+check_cpus(pthread_t id, const char *name, const struct cpus *wanted)
+{
+	struct cpus now = { { 0 } };
+
+	if (pthread_getaffinity_np(id, sizeof(now), (void *)&now) == 0 && cpus_eq(&now, wanted))
+		log_debug("%s runs on processors %s", name, show(wanted).text);
+	else
+		log_warning("%s runs on processors %s, and not on %s", name, show(&now).text,
+			    show(wanted).text);
+}
+
+static void
+set_cpus(pthread_t id, const char *name, const struct cpus *c)
+{
+	struct cpus wanted = cpus_is_empty(c) ? cpus_of_process() : *c;
+	int failed = pthread_setaffinity_np(id, sizeof(wanted), (const void *)&wanted);
+
+	if (failed)
+		log_warning("%s cannot run on processors %s: %s", name, show(&wanted).text,
+			    strerror(failed));
+	else
+		check_cpus(id, name, &wanted);
+}
+
+void
+thread_set_cpus(const struct thread *t, const struct cpus *c)
+{
+	set_cpus(t->id, pthread_equal(t->id, pthread_self()) ? THIS : t->name, c);
+}
+
+struct cpus
+thread_cpus(uint64_t number)
+{
+	struct cpus now = { { 0 } };
+
+	/* 0 is the calling thread to the kernel, and nobody's number. */
+	if (number == 0 || sched_getaffinity((pid_t)number, sizeof(now), (void *)&now) != 0)
+		return (struct cpus){ { 0 } };
+	return now;
+}
+
+uint64_t
+thread_number(void)
+{
+	return (uint64_t)syscall(SYS_gettid);
+}
+
+/* --- life ---------------------------------------------------------------------------- */
+
 static void
 set_priority(const struct thread *t)
 {
 	struct sched_param none = { 0 };
-	pid_t self = (pid_t)syscall(SYS_gettid);
+	pid_t self = (pid_t)thread_number();
 
 	if (t->batch && sched_setscheduler(self, SCHED_BATCH, &none) != 0)
 		log_debug("SCHED_BATCH is refused");
@@ -66,6 +147,8 @@ enter(void *argument)
 	pthread_setname_np(pthread_self(), t->name);
 	log_set_thread(t->name);
 	set_priority(t);
+	if (!cpus_is_empty(&t->cpus))
+		set_cpus(pthread_self(), THIS, &t->cpus);
 	t->run(t->argument);
 	mem_settle();
 	return NULL;

@@ -4,6 +4,7 @@
  */
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/cpus.h"
 #include "base/mem.h"
 #include "config/key.h"
 
@@ -28,6 +29,7 @@ struct sample {
 	unsigned protocols;
 	struct address address;
 	struct conf_list list, paths;
+	struct cpus cpus;
 	struct conf_family bind, rest;
 	unsigned guard;
 };
@@ -59,6 +61,7 @@ static const struct conf_key keys[] = {
 	{ "address", CONF_ADDRESS, CONF_FIELD(struct sample, address) },
 	{ "list", CONF_LIST, CONF_FIELD(struct sample, list), .def = "a, b" },
 	{ "paths", CONF_PATHS, CONF_FIELD(struct sample, paths) },
+	{ "cpus", CONF_CPUS, CONF_FIELD(struct sample, cpus) },
 	{ "bind.", CONF_FAMILY, CONF_FIELD(struct sample, bind) },
 	{ .name = "include", .type = CONF_KNOWN },
 	CONF_KEYS_END
@@ -162,7 +165,8 @@ START_TEST(every_type_is_read_into_its_field)
 	    fill("text = a = b\npath = www\nurl = sqlite:a.db\nsecret = ${FOREBAY_PW}\nflag = no\n"
 		 "threads = 1024\nport = 65535\nsmall = 255\nnice = -20\nbudget = 1.5\n"
 		 "wait = 1h\nbytes = 1g\npercent = 100%\nshare = 512m\ncolour = red\n"
-		 "protocols = http/1.1\naddress = [::1]:80\nlist = x\npaths = a, /b\n"),
+		 "protocols = http/1.1\naddress = [::1]:80\nlist = x\npaths = a, /b\n"
+		 "cpus = 2-3,\n\t7\n"),
 	    0);
 	ck_assert_str_eq(sample.text.at, "a = b");
 	ck_assert_str_eq(sample.path.at, "/etc/www");
@@ -184,6 +188,8 @@ START_TEST(every_type_is_read_into_its_field)
 	ck_assert_uint_eq(sample.list.count, 1);
 	ck_assert_str_eq(sample.paths.at[0].at, "/etc/a");
 	ck_assert_str_eq(sample.paths.at[1].at, "/b");
+	ck_assert_uint_eq(cpus_count(&sample.cpus), 3);
+	ck_assert(cpus_has(&sample.cpus, 7));
 	ck_assert_uint_eq(sample.guard, 0xa5a5a5a5); /* beyond the last key */
 }
 END_TEST
@@ -208,6 +214,7 @@ START_TEST(wrong_form_says_what_the_form_is)
 	expect_wrong("percent = 20\n", "\"20\" is not a percentage such as 20%");
 	expect_wrong("share = half\n",
 		     "\"half\" is not a percentage or a size, such as 60% or 512m");
+	expect_wrong("cpus = 2-\n", "\"2-\" is not a list of processors such as 2-5 or 0-3,7");
 	expect_wrong(
 	    "address = localhost\n",
 	    "\"localhost\" is not an address such as 127.0.0.1:8080, [::]:8080, unix:/path or "
@@ -227,6 +234,7 @@ START_TEST(value_out_of_range_says_the_range_in_its_unit)
 	expect_wrong("percent = 101%\n", "\"101%\" is out of range: 0% to 100%");
 	expect_wrong("share = 101%\n", "\"101%\" is out of range: at most 100%");
 	expect_wrong("bytes = 1023\n", "\"1023\" is out of range: at least 1k");
+	expect_wrong("cpus = 1-1024\n", "\"1-1024\" is out of range: 0 to 1023");
 	expect_wrong("budget = 0.05\n", "\"0.05\" is out of range: at least 0.1");
 }
 END_TEST
