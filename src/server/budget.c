@@ -6,47 +6,23 @@
 #include "server/cgroup.h"
 #include "server/text_file.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { FILE_BYTES = 65536, MILLI = 1000 };
 
-/* How many numbers a list such as "0-3,8" names; 0 when it is no such list. */
+/* 0 when there is no such file, or no list in it. */
 static unsigned
-count_list(struct slice list)
-{
-	uint64_t count = 0;
-
-	list = slice_trim(list);
-	while (list.len) {
-		struct slice range = slice_cut(&list, ',');
-		struct slice low = slice_cut(&range, '-');
-		uint64_t first, last;
-
-		if (slice_to_u64(low, &first) != 0)
-			return 0;
-		last = first;
-		if (range.len && slice_to_u64(range, &last) != 0)
-			return 0;
-		if (last < first || last > UINT16_MAX)
-			return 0;
-		count += last - first + 1;
-	}
-	return (unsigned)count;
-}
-
-static unsigned
-find_online(const char *root)
+find_online(const char *root, struct cpus *online)
 {
 	unsigned count = 0;
 	struct buffer b;
 	long said;
 
 	buffer_init(&b, FILE_BYTES);
-	if (text_file_read(&b, root, "/sys/devices/system/cpu/online") == 0) {
-		struct slice rest = buffer_slice(&b);
-
-		count = count_list(slice_cut(&rest, '\n'));
-	}
+	if (text_file_read(&b, root, "/sys/devices/system/cpu/online") == 0 &&
+	    cpus_parse(online, buffer_slice(&b)) == 0)
+		count = cpus_count(online);
 	buffer_fini(&b);
 	if (count)
 		return count;
@@ -54,25 +30,43 @@ find_online(const char *root)
 	return said > 0 ? (unsigned)said : 1;
 }
 
-/* cpusets show here too. */
+/* Of the main thread, which is never tied to any; cpusets show here too. 0 as above. */
 static unsigned
-find_affinity(const char *root, unsigned online)
+find_affinity(const char *root, struct cpus *allowed)
 {
 	static const struct slice name = SLICE_INIT("Cpus_allowed_list:");
 	struct slice rest, line;
-	unsigned count = 0;
 	struct buffer b;
 
 	buffer_init(&b, FILE_BYTES);
 	if (text_file_read(&b, root, "/proc/self/status") == 0) {
 		rest = buffer_slice(&b);
 		while (text_file_line(&rest, &line)) {
-			if (slice_has_prefix(line, name))
-				count = count_list(slice_after(line, name.len));
+			if (slice_has_prefix(line, name) &&
+			    cpus_parse(allowed, slice_after(line, name.len)) != 0)
+				*allowed = (struct cpus){ { 0 } };
 		}
 	}
 	buffer_fini(&b);
-	return count ? count : online;
+	return cpus_count(allowed);
+}
+
+/* What may be used counts processors that are offline, too. */
+static unsigned
+find_processors(struct budget *b, const char *root)
+{
+	struct cpus online = { { 0 } }, allowed = { { 0 } };
+	unsigned both;
+
+	b->online = find_online(root, &online);
+	b->affinity = find_affinity(root, &allowed);
+	b->usable = cpus_both(&online, &allowed);
+	both = cpus_count(&b->usable);
+	if (b->affinity == 0)
+		b->affinity = b->online;
+	if (both > 0)
+		return both;
+	return b->online < b->affinity ? b->online : b->affinity;
 }
 
 static uint64_t
@@ -107,16 +101,50 @@ budget_find(struct budget *b, const char *root, uint64_t declared_milli)
 	unsigned processors;
 
 	*b = (struct budget){ .declared_milli = declared_milli };
-	b->online = find_online(root);
-	b->affinity = find_affinity(root, b->online);
+	processors = find_processors(b, root);
 	b->quota_milli = cgroup_quota_milli(root);
-	processors = b->online < b->affinity ? b->online : b->affinity;
 	b->milli = (uint64_t)processors * MILLI;
 	if (b->quota_milli && b->quota_milli < b->milli)
 		b->milli = b->quota_milli;
 	if (declared_milli)
 		b->milli = declared_milli;
 	share_out(b);
+}
+
+static unsigned
+not_more_than(unsigned count, const struct cpus *on)
+{
+	unsigned processors = cpus_count(on);
+
+	return processors > 0 && processors < count ? processors : count;
+}
+
+unsigned
+budget_workers(const struct budget *b, const struct cpus *on)
+{
+	return not_more_than(b->workers, on);
+}
+
+unsigned
+budget_threads(const struct budget *b, const struct cpus *on)
+{
+	return not_more_than(b->threads, on);
+}
+
+bool
+budget_is_same(const struct budget *a, const struct budget *b)
+{
+	return cpus_eq(&a->usable, &b->usable) && a->online == b->online &&
+	       a->affinity == b->affinity && a->quota_milli == b->quota_milli &&
+	       a->milli == b->milli;
+}
+
+const char *
+budget_root(void)
+{
+	const char *root = getenv("FOREBAY_TEST_ROOT");
+
+	return root ? root : "";
 }
 
 uint64_t

@@ -6,10 +6,11 @@
 #ifndef FOREBAY_SERVER_BUDGET_H
 #define FOREBAY_SERVER_BUDGET_H
 
+#include "base/cpus.h"
 #include "base/err.h"
-#include "base/writer.h"
 
 struct budget {
+	struct cpus usable; /* processors online that this process may run on; none: not known */
 	unsigned online; /* processors */
 	unsigned affinity; /* of them, those this process may run on */
 	uint64_t quota_milli; /* smallest quota of every control group on the path, in thousandths;
@@ -28,6 +29,14 @@ struct budget {
  * not bound.
  */
 void budget_find(struct budget *b, const char *root, uint64_t declared_milli);
+/* What auto means for workers, or threads of a pool, that stay on these processors (none: any):
+ * not more than there are. */
+unsigned budget_workers(const struct budget *b, const struct cpus *on);
+unsigned budget_threads(const struct budget *b, const struct cpus *on);
+/* Whether nothing that follows from them differs. */
+bool budget_is_same(const struct budget *a, const struct budget *b);
+/* Where tests of the whole server have put /proc and /sys; "" else. */
+const char *budget_root(void);
 /* Bytes that this process may use: of all memory and the limits of its control groups the least;
  * 0 if nobody knows. */
 uint64_t budget_memory(const char *root);

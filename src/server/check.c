@@ -9,6 +9,7 @@
 #include "server/logs.h"
 #include "server/privileges.h"
 #include "server/site.h"
+#include "server/text_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,20 @@ build(const char *path)
 	return site;
 }
 
+static void
+print_cpus(const struct site *site, const char *path)
+{
+	char *text = mem_alloc(TEXT_BYTES);
+	struct writer w = writer_over(text, text ? TEXT_BYTES : 0);
+	struct slice rest, line;
+
+	site_write_cpus(site, &w);
+	rest = writer_slice(&w);
+	while (text_file_line(&rest, &line))
+		printf("%s: %.*s\n", path, SLICE_PRINT(line));
+	mem_free(&text);
+}
+
 int
 check_run(const char *path)
 {
@@ -58,6 +73,7 @@ check_run(const char *path)
 	if (!site)
 		return EXIT_FAILURE;
 	printf("%s: all right: %u routes, %u parts\n", path, site->route_count, site->part_count);
+	print_cpus(site, path);
 	site_free(&site);
 	return EXIT_SUCCESS;
 }

@@ -33,6 +33,11 @@ static const char *const orders[] = { "fifo", "adaptive", NULL };
 const struct conf_key server_keys[] = {
 	{ "workers", CONF_UINT, CONF_FIELD(struct server_conf, workers), .def = "auto",
 	  .flags = CONF_AUTO, .min = 1, .max = 256, .help = "reactor threads" },
+	{ "cpus", CONF_CPUS, CONF_FIELD(struct server_conf, cpus),
+	  .help =
+	      "processors that workers stay on, such as 2-5 or 0-3,7: each on one of its own if "
+	      "there are as many, else all on all of them; auto workers are not more than "
+	      "these; not set: all that the process may use" },
 	{ "dispatch", CONF_WORD, CONF_FIELD(struct server_conf, dispatch), .def = "round-robin",
 	  .words = dispatches, .help = "which worker gets the next connection" },
 	{ "cpu_budget", CONF_DECIMAL, CONF_FIELD(struct server_conf, cpu_budget), .def = "auto",
@@ -198,6 +203,9 @@ const struct conf_key limits_keys[] = {
 const struct conf_key pool_keys[] = {
 	{ "threads", CONF_UINT, CONF_FIELD(struct pool_conf, threads), .def = "auto",
 	  .flags = CONF_AUTO, .min = 1, .max = 1024, .help = "threads of the pool" },
+	{ "cpus", CONF_CPUS, CONF_FIELD(struct pool_conf, cpus),
+	  .help = "processors that its threads stay on, such as 0-1 or 0-3,7; auto threads are not "
+		  "more than these; not set: all that the process may use" },
 	{ "max_queue", CONF_UINT, CONF_FIELD(struct pool_conf, max_queue), .def = "256",
 	  .max = 1000000, .help = "jobs waiting; there is no unlimited" },
 	{ "max_wait", CONF_DURATION, CONF_FIELD(struct pool_conf, max_wait), .def = "500ms",

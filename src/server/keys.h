@@ -6,6 +6,7 @@
 #define FOREBAY_SERVER_KEYS_H
 
 #include "base/address.h"
+#include "base/cpus.h"
 #include "config/key.h"
 #include "http/trace.h"
 #include "net/resolver.h"
@@ -13,6 +14,7 @@
 
 struct server_conf {
 	unsigned workers; /* 0: auto */
+	struct cpus cpus; /* of workers; none: all */
 	unsigned dispatch;
 	uint64_t cpu_budget; /* thousandths; 0: auto */
 	struct slice user;
@@ -62,6 +64,7 @@ struct limits_conf {
 
 struct pool_conf {
 	unsigned threads; /* 0: auto */
+	struct cpus cpus; /* none: all */
 	unsigned max_queue;
 	uint64_t max_wait;
 	unsigned order;

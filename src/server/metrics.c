@@ -341,6 +341,9 @@ put_server(struct buffer *b, const struct sample *s)
 		      "How full the fullest pool is: jobs running and waiting, of as many as there "
 		      "can be; 1 while requests wait for a worker longer than worker_wait.");
 	export_milli(b, "forebay_saturation", NULL, 0, sample_saturation_milli(s));
+	export_family(b, "forebay_cpu_budget", EXPORT_GAUGE,
+		      "Processors' worth of time that the process may use, as seen last.");
+	export_milli(b, "forebay_cpu_budget", NULL, 0, s->server->budget_watch.seen.milli);
 	export_family(b, "forebay_cpu_throttled_seconds_total", EXPORT_COUNTER,
 		      "How long the control group was kept from running, its CPU quota used up.");
 	export_seconds(b, "forebay_cpu_throttled_seconds_total", NULL, 0, cgroup_throttled_ns(""));

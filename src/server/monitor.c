@@ -205,7 +205,9 @@ run(void *argument)
 {
 	struct monitor *m = argument;
 
+	budget_watch_start(&m->server->budget_watch);
 	loop_run(&m->env.loop);
+	budget_watch_end(&m->server->budget_watch);
 	close_gates(m);
 	conn_host_close_all(&m->host);
 	loop_clear_timer(&m->env.loop, &m->pause);
@@ -235,12 +237,9 @@ init(struct monitor *m)
 int
 monitor_open(struct monitor *m, struct server *server)
 {
-	const struct site *site = server->site;
 	int err;
 
 	*m = (struct monitor){ .server = server };
-	if (site->admin_listen.len == 0 && site->admin_socket.len == 0)
-		return 0;
 	err = init(m);
 	return err ? err : open_gates(m);
 }
@@ -248,11 +247,8 @@ monitor_open(struct monitor *m, struct server *server)
 int
 monitor_start(struct monitor *m)
 {
-	int err;
+	int err = watch_gates(m);
 
-	if (m->gate_count == 0)
-		return 0;
-	err = watch_gates(m);
 	if (err)
 		return err;
 	m->thread.role = THREAD_MONITOR;
@@ -268,6 +264,7 @@ on_show(struct mail *mail, void *receiver)
 	struct monitor *m = receiver;
 
 	m->server->shown = m->to_show;
+	budget_watch_show(&m->server->budget_watch, &m->to_show->budget);
 	mail->deliver = server_on_shown;
 	server_report(m->server, mail);
 }

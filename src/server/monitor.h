@@ -1,7 +1,8 @@
 /*
  * The monitor: one thread with a loop of its own that serves the admin
- * listeners (/livez /readyz /metrics /status; commands) whatever the workers
- * do, with conns and limits of its own.
+ * listeners (/livez /readyz /metrics /status; commands), if there are any, whatever
+ * the workers do, with conns and limits of its own, and that looks at the CPU
+ * budget now and then (budget_watch.h).
  *
  *   main:     monitor_open .. monitor_start ....................... monitor_stop
  *   monitor:                  accept -> conn -> exchange -> page   (by mail)
@@ -47,7 +48,7 @@ struct monitor {
 /* Binds what the site asks for; nothing when it asks for nothing. Errors are
  * logged with the key to change; monitor_stop() undoes what was done. */
 int monitor_open(struct monitor *m, struct server *server) MUST_CHECK;
-/* Starts its thread, unless nothing is bound. */
+/* Starts its thread. */
 int monitor_start(struct monitor *m) MUST_CHECK;
 /* From now on it shows this site; server_on_shown says when. */
 void monitor_show(struct monitor *m, const struct site *site);

@@ -93,6 +93,22 @@ put_milli(struct buffer *b, const char *name, uint64_t milli)
 	buffer_wrote(b, &w);
 }
 
+/* A list of processors; null: all that there are for the process. */
+static void
+put_cpus(struct buffer *b, const char *name, const struct cpus *c)
+{
+	char text[LINE_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+
+	cpus_write(c, &w);
+	if (w.len > 0) {
+		put_text(b, name, writer_slice(&w));
+		return;
+	}
+	put_key(b, name);
+	buffer_text(b, "null");
+}
+
 static void
 open_list(struct buffer *b, const char *name)
 {
@@ -112,7 +128,7 @@ json_server(struct buffer *b, const struct sample *s)
 	char budget[LINE_BYTES];
 	struct writer w = writer_over(budget, sizeof(budget));
 
-	budget_explain(&s->server->shown->budget, &w);
+	budget_explain(&s->server->budget_watch.seen, &w);
 	put_text(b, "version", SLICE(PACKAGE_VERSION));
 	put_text(b, "state", slice_of(overview_state(s->server)));
 	put_number(b, "pid", (uint64_t)getpid());
@@ -162,6 +178,7 @@ json_workers(struct buffer *b, const struct sample *s)
 	for (unsigned i = 0; i < gauge_read(&s->server->crew.places); i++) {
 		const struct worker *w = s->server->crew.place[i];
 		const char *state = state_of(w);
+		struct cpus cpus = thread_cpus(gauge_read(&w->number));
 
 		if (!state)
 			continue;
@@ -170,6 +187,7 @@ json_workers(struct buffer *b, const struct sample *s)
 		put_text(b, "state", slice_of(state));
 		put_number(b, "connections", sample_connections(&w->counters));
 		put_number(b, "requests", count_read(&w->counters, COUNTER_REQUESTS));
+		put_cpus(b, "cpus", &cpus);
 		buffer_char(b, '}');
 	}
 	buffer_char(b, ']');
@@ -185,6 +203,7 @@ json_pools(struct buffer *b, const struct sample *s)
 		open_item(b);
 		put_text(b, "name", slice_of(p->name));
 		put_number(b, "threads", p->threads);
+		put_cpus(b, "cpus", &p->cpus);
 		put_number(b, "running", p->running);
 		put_number(b, "queued", p->queued);
 		put_number(b, "max_queue", p->max_queue);
@@ -297,6 +316,18 @@ put_column(struct buffer *b, uint64_t value)
 	buffer_wrote(b, &w);
 }
 
+/* The last column. */
+static void
+put_processors(struct buffer *b, const struct cpus *c)
+{
+	struct writer w = buffer_room(b, LINE_BYTES);
+
+	writer_text(&w, "  ");
+	cpus_write(c, &w);
+	writer_text(&w, cpus_is_empty(c) ? "any\n" : "\n");
+	buffer_wrote(b, &w);
+}
+
 static void
 text_server(struct buffer *b, const struct sample *s)
 {
@@ -308,7 +339,7 @@ text_server(struct buffer *b, const struct sample *s)
 		      PACKAGE_VERSION, overview_state(s->server),
 		      (unsigned long long)(seconds / 3600), (unsigned long long)(seconds / 60 % 60),
 		      (unsigned long long)(seconds % 60), (long)getpid());
-	budget_explain(&s->server->shown->budget, &w);
+	budget_explain(&s->server->budget_watch.seen, &w);
 	writer_format(&w, "\nsaturation %u.%03u\n", (unsigned)(saturation / 1000),
 		      (unsigned)(saturation % 1000));
 	buffer_wrote(b, &w);
@@ -348,12 +379,13 @@ text_listeners(struct buffer *b, const struct sample *s)
 static void
 text_workers(struct buffer *b, const struct sample *s)
 {
-	put_line(b, "\nworker                   connections    requests");
+	put_line(b, "\nworker                   connections    requests  processors");
 	for (unsigned i = 0; i < gauge_read(&s->server->crew.places); i++) {
 		const struct worker *w = s->server->crew.place[i];
 		const char *state = state_of(w);
 		char memory[NUMBER_BYTES];
 		struct writer name = writer_over(memory, sizeof(memory));
+		struct cpus cpus = thread_cpus(gauge_read(&w->number));
 
 		if (!state)
 			continue;
@@ -361,7 +393,7 @@ text_workers(struct buffer *b, const struct sample *s)
 		put_name(b, writer_slice(&name));
 		put_column(b, sample_connections(&w->counters));
 		put_column(b, count_read(&w->counters, COUNTER_REQUESTS));
-		buffer_char(b, '\n');
+		put_processors(b, &cpus);
 	}
 }
 
@@ -369,7 +401,7 @@ static void
 text_pools(struct buffer *b, const struct sample *s)
 {
 	put_line(b, "\npool                         threads     running      queued   max_queue"
-		    "        jobs     refused     dropped");
+		    "        jobs     refused     dropped  processors");
 	for (unsigned i = 0; i < s->pool_count; i++) {
 		const struct pool_sample *p = &s->pools[i];
 
@@ -383,7 +415,7 @@ text_pools(struct buffer *b, const struct sample *s)
 				  p->shed[POOL_SHED_STANDING]);
 		put_column(b, p->expired + p->abandoned + p->shed[POOL_SHED_PRIORITY] +
 				  p->shed[POOL_SHED_DEADLINE]);
-		buffer_char(b, '\n');
+		put_processors(b, &p->cpus);
 	}
 }
 

@@ -45,7 +45,11 @@ pools_make(struct pools *p, const struct pools *prior, const struct pool_options
 	pool = same ? pool_ref(same) : pool_new(o, &err);
 	entry = pool ? add_entry(p) : NULL;
 	if (entry)
-		*entry = (struct pools_entry){ pool, o->limits, same != NULL };
+		*entry = (struct pools_entry){
+			.pool = pool,
+			.wanted = o->limits,
+			.is_shared = same != NULL,
+		};
 	else
 		pool_unref(&pool);
 	return pool;
@@ -68,7 +72,8 @@ is_equal(const struct pool_limits *a, const struct pool_limits *b)
 {
 	return a->threads == b->threads && a->max_queue == b->max_queue &&
 	       a->max_wait_ns == b->max_wait_ns && a->is_shadow == b->is_shadow &&
-	       a->lost_after_ns == b->lost_after_ns && a->max_lost == b->max_lost;
+	       a->lost_after_ns == b->lost_after_ns && a->max_lost == b->max_lost &&
+	       cpus_eq(&a->cpus, &b->cpus);
 }
 
 /* The entry takes the limits that the pool had: to put back. */

@@ -13,6 +13,7 @@
 struct pools_entry {
 	struct pool *pool; /* counted */
 	struct pool_limits wanted;
+	bool is_auto; /* as many threads as the CPU budget says; main's, once published */
 	bool is_shared; /* with the site before: has other limits until pools_resize() */
 };
 

@@ -122,6 +122,7 @@ publish(struct reload *r)
 	r->site->holders++; /* the monitor */
 	monitor_show(&s->monitor, r->site);
 	s->site = r->site;
+	budget_watch_take(&s->budget_watch, &r->site->budget);
 	crew_settle(&s->crew, r->site);
 	acceptor_take_over(&s->acceptor, r->site);
 	reload_release(r, r->prior);

@@ -12,6 +12,7 @@
 #include "server/inherited.h"
 #include "server/notify.h"
 #include "server/privileges.h"
+#include "server/text_file.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +23,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { ERROR_TEXT_BYTES = 1 << 18, EXPLAIN_BYTES = 512, SPARE_FILES = 256, LAST_RESORT_S = 10 };
+enum {
+	ERROR_TEXT_BYTES = 1 << 18,
+	EXPLAIN_BYTES = 512,
+	CPUS_TEXT_BYTES = 4096,
+	SPARE_FILES = 256,
+	LAST_RESORT_S = 10
+};
 
 /* Between the end of grace and the end of the process: jobs that run come home. */
 #define STOP_MARGIN_NS (15 * CLOCK_SEC)
@@ -251,6 +258,19 @@ raise_file_limit(const struct site *site)
 			   (unsigned long long)limit.rlim_cur, site->max_connections);
 }
 
+static void
+tell_cpus(const struct site *site)
+{
+	char text[CPUS_TEXT_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+	struct slice rest, line;
+
+	site_write_cpus(site, &w);
+	rest = writer_slice(&w);
+	while (text_file_line(&rest, &line))
+		log_notice("%.*s", SLICE_PRINT(line));
+}
+
 static int
 start_site(struct start_up *u)
 {
@@ -268,6 +288,7 @@ start_site(struct start_up *u)
 	spawner_warm(site->spawner);
 	budget_explain(&site->budget, &w);
 	log_notice("%.*s", SLICE_PRINT(writer_slice(&w)));
+	tell_cpus(site);
 	raise_file_limit(site);
 	return 0;
 }
@@ -280,6 +301,8 @@ start_workers(struct start_up *u)
 
 	s->site->holders = 2; /* main, and the monitor */
 	s->shown = s->site;
+	budget_watch_take(&s->budget_watch, &s->site->budget);
+	budget_watch_show(&s->budget_watch, &s->site->budget);
 	s->clients = clients_new(s->site->max_connections);
 	if (!s->clients)
 		return ERR_MEMORY;
@@ -358,6 +381,7 @@ stop_lost_watch(struct server *s)
 static void
 stop_accepting(struct server *s)
 {
+	budget_watch_stop(&s->budget_watch);
 	setting_stop(&s->setting);
 	reload_stop(&s->reload);
 }
@@ -436,6 +460,7 @@ server_run(const char *path)
 	reload_init(&s->reload, s, path);
 	reaper_init(&s->reaper, &s->loop.mailbox);
 	setting_init(&s->setting, &s->reload);
+	budget_watch_init(&s->budget_watch, s);
 	s->signals.event.ev_fd = -1;
 	conf_errors_init(&u.errors);
 	begun = start_all(&u, &err);

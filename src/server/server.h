@@ -7,6 +7,7 @@
 #define FOREBAY_SERVER_SERVER_H
 
 #include "server/acceptor.h"
+#include "server/budget_watch.h"
 #include "server/logs.h"
 #include "server/lost_watch.h"
 #include "server/monitor.h"
@@ -35,6 +36,7 @@ struct server {
 	struct monitor monitor;
 	struct watchdog watchdog;
 	struct lost_watch lost_watch;
+	struct budget_watch budget_watch;
 	struct logs logs;
 	struct gauge state; /* enum server_state; read by the monitor */
 	uint64_t started_ns;

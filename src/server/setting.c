@@ -112,17 +112,24 @@ refuse_value(struct command *c, struct slice word, const struct conf_errors *e)
 	command_answer(c, 422, "%.*s: %.*s", SLICE_PRINT(c->name), SLICE_PRINT(text));
 }
 
-static struct pool_limits
-limits_with(struct pool_limits now, struct slice word, const struct pool_conf *conf,
-	    unsigned auto_threads)
+/* Its entry is set. Returns it. */
+static const struct setting_wish *
+wish_for(struct setting_wish *wish, struct slice word, const struct pool_conf *conf,
+	 const struct budget *budget)
 {
-	if (slice_eq(word, SLICE("threads")))
-		now.threads = conf->threads ? conf->threads : auto_threads;
-	else if (slice_eq(word, SLICE("max_queue")))
-		now.max_queue = conf->max_queue;
-	else
-		now.max_wait_ns = conf->max_wait;
-	return now;
+	struct pool_limits *l = &wish->limits;
+
+	*l = pool_limits(wish->entry->pool);
+	wish->is_auto = wish->entry->is_auto;
+	if (slice_eq(word, SLICE("threads"))) {
+		wish->is_auto = conf->threads == 0;
+		l->threads = conf->threads ? conf->threads : budget_threads(budget, &l->cpus);
+	} else if (slice_eq(word, SLICE("max_queue"))) {
+		l->max_queue = conf->max_queue;
+	} else {
+		l->max_wait_ns = conf->max_wait;
+	}
+	return wish;
 }
 
 /* --- the change --------------------------------------------------------------------------------
@@ -133,7 +140,7 @@ run(void *argument)
 {
 	struct setting *s = argument;
 
-	s->outcome = pool_resize(s->pool, &s->limits);
+	s->outcome = pool_resize(s->wish.entry->pool, &s->wish.limits);
 	mailbox_send(&s->reload->server->loop.mailbox, &s->mail);
 }
 
@@ -149,6 +156,7 @@ on_done(struct mail *m, void *receiver)
 	if (s->outcome) {
 		command_answer(c, 503, "cannot be had: %s", err_text(s->outcome));
 	} else {
+		s->wish.entry->is_auto = s->wish.is_auto;
 		log_notice("set %.*s = %.*s", SLICE_PRINT(c->name), SLICE_PRINT(c->value));
 		command_answer(c, 200, "%.*s is %.*s until the next reload", SLICE_PRINT(c->name),
 			       SLICE_PRINT(c->value));
@@ -157,7 +165,7 @@ on_done(struct mail *m, void *receiver)
 }
 
 static void
-start(struct setting *s, struct command *c, struct pool *pool, struct pool_limits limits)
+start(struct setting *s, struct command *c, const struct setting_wish *wish)
 {
 	int err;
 
@@ -166,8 +174,7 @@ start(struct setting *s, struct command *c, struct pool *pool, struct pool_limit
 		return;
 	}
 	s->command = c;
-	s->pool = pool;
-	s->limits = limits;
+	s->wish = *wish;
 	s->mail.deliver = on_done;
 	s->thread = (struct thread){
 		.role = THREAD_BUILDER,
@@ -193,8 +200,8 @@ setting_change(struct setting *s, struct command *c)
 {
 	const struct site *site = s->reload->server->site;
 	struct pool_conf conf = { 0 };
+	struct setting_wish wish;
 	struct conf_errors errors;
-	struct pools_entry *entry;
 	struct slice pool, word;
 
 	if (split(c->name, &pool, &word) != 0) {
@@ -203,16 +210,15 @@ setting_change(struct setting *s, struct command *c)
 		return;
 	}
 	conf_errors_init(&errors);
-	entry = pools_find(&site->pools, pool);
-	if (!entry)
+	wish.entry = pools_find(&site->pools, pool);
+	if (!wish.entry)
 		refuse_pool(c, &site->pools, pool);
 	else if (!is_word(word))
 		refuse_word(c, word);
 	else if (read_value(word, c->value, &conf, &errors) != 0)
 		refuse_value(c, word, &errors);
 	else
-		start(s, c, entry->pool,
-		      limits_with(pool_limits(entry->pool), word, &conf, site->budget.threads));
+		start(s, c, wish_for(&wish, word, &conf, &s->reload->server->budget_watch.now));
 	conf_errors_fini(&errors);
 }
 

@@ -12,8 +12,12 @@
 struct setting {
 	struct reload *reload; /* borrowed: one of the two at a time */
 	struct command *command; /* under way; NULL: none is */
-	struct pool *pool; /* borrowed from the site, which stays: no reload meanwhile */
-	struct pool_limits limits;
+	struct setting_wish {
+		struct pools_entry *entry; /* borrowed from the site, which stays: no reload
+					      meanwhile */
+		struct pool_limits limits;
+		bool is_auto; /* its threads follow the CPU budget then */
+	} wish;
 	struct thread thread;
 	struct mail mail; /* from it */
 	int outcome;

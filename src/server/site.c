@@ -73,9 +73,11 @@ build_pool(struct building *b, struct conf_section *section, struct conf_errors 
 
 	if (conf_fill(section, &table, 1, e) != 0)
 		return;
+	site_check_cpus(b->site, &c.cpus, section, e);
 	o = (struct pool_options){
 		.name = section->name.at,
-		.limits.threads = c.threads ? c.threads : b->site->budget.threads,
+		.limits.threads = c.threads ? c.threads : budget_threads(&b->site->budget, &c.cpus),
+		.limits.cpus = c.cpus,
 		.limits.max_queue = c.max_queue,
 		.limits.max_wait_ns = c.max_wait,
 		.limits.lost_after_ns = c.lost_after,
@@ -83,7 +85,9 @@ build_pool(struct building *b, struct conf_section *section, struct conf_errors 
 		.order = c.order,
 		.nice = c.nice,
 	};
-	if (!make_pool(b, &o))
+	if (make_pool(b, &o))
+		pools_find(&b->site->pools, section->name)->is_auto = c.threads == 0;
+	else
 		conf_error_at(e, section, "threads", "%u threads cannot be started",
 			      o.limits.threads);
 }

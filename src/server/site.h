@@ -47,6 +47,8 @@ struct site {
 	struct arena arena; /* everything below lives here */
 	struct budget budget;
 	unsigned workers;
+	bool has_auto_workers;
+	struct cpus cpus; /* of workers; none: all */
 	enum site_dispatch dispatch;
 	unsigned max_connections;
 	uint64_t grace_ns;
@@ -118,6 +120,8 @@ int site_attach(const struct site *site, struct lease *l) MUST_CHECK;
 /* Idempotent, also after a failed attach. */
 void site_detach(struct lease *l);
 
+/* The processors that workers and pools stay on, a line for each who has any. */
+void site_write_cpus(const struct site *site, struct writer *w);
 /* The effective configuration, defaults included, as a configuration. */
 void site_dump(const struct site *site, struct writer *w);
 

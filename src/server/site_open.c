@@ -48,8 +48,11 @@ read_server(struct site *s, struct conf_errors *e)
 	if (!section)
 		return;
 	fill(section, server_keys, &c, e);
-	budget_find(&s->budget, "", c.cpu_budget);
-	s->workers = c.workers ? c.workers : s->budget.workers;
+	budget_find(&s->budget, budget_root(), c.cpu_budget);
+	site_check_cpus(s, &c.cpus, section, e);
+	s->cpus = c.cpus;
+	s->has_auto_workers = c.workers == 0;
+	s->workers = c.workers ? c.workers : budget_workers(&s->budget, &c.cpus);
 	s->dispatch = (enum site_dispatch)c.dispatch;
 	s->max_connections = c.max_connections;
 	s->grace_ns = c.grace;

@@ -13,6 +13,11 @@ extern const struct conf_kind site_kinds[];
 /* Whether a piece of it is missing, for lack of memory: looked at when all pieces are made. */
 bool site_is_short(const struct site *s) MUST_CHECK;
 
+/* site_cpus.c. Adds an error when the process may not use all of them; then *c is none, for who
+ * goes on to find more. */
+void site_check_cpus(const struct site *s, struct cpus *c, const struct conf_section *section,
+		     struct conf_errors *e);
+
 /* site_limits.c. Warns of limits that contradict each other, of a site without errors. */
 void site_check_limits(const struct site *s, struct conf_errors *e);
 

@@ -95,6 +95,7 @@ on_switch(struct mail *m, void *receiver)
 
 	(void)receiver;
 	become_current(t);
+	worker_settle(t->worker);
 	answer(t, &t->mail, server_on_switched);
 	worker_check_empty(t->worker);
 }

@@ -156,6 +156,10 @@ on_order(struct mail *m, void *receiver)
 	case WORKER_CLOSE_IDLE:
 		conn_host_close_idle(&w->host, (unsigned)o->value);
 		break;
+	case WORKER_PIN:
+		if (!cpus_is_empty(&w->thread.cpus))
+			thread_set_cpus(&w->thread, &w->thread.cpus);
+		break;
 	}
 	mem_free(&o);
 }
@@ -172,6 +176,25 @@ worker_send(struct worker *w, enum worker_order what, uint64_t value)
 	return 0;
 }
 
+/* --- processors --------------------------------------------------------------------- */
+
+static struct cpus
+share_of(const struct lease *l)
+{
+	return cpus_share(&l->site->cpus, l->worker, l->workers);
+}
+
+void
+worker_settle(struct worker *w)
+{
+	struct cpus share = share_of(w->lease);
+
+	if (cpus_eq(&share, &w->thread.cpus))
+		return;
+	w->thread.cpus = share;
+	thread_set_cpus(&w->thread, &share);
+}
+
 /* --- life --------------------------------------------------------------------------- */
 
 static void
@@ -179,6 +202,7 @@ run(void *argument)
 {
 	struct worker *w = argument;
 
+	gauge_set(&w->number, thread_number());
 	loop_run(&w->env.loop);
 	tenancy_end_all(w);
 	/* What the last jobs and conns have deferred. */
@@ -283,6 +307,7 @@ worker_start(struct worker *w)
 {
 	w->thread.role = THREAD_WORKER;
 	w->thread.slice_us = SLICE_US;
+	w->thread.cpus = share_of(w->lease);
 	w->thread.run = run;
 	w->thread.argument = w;
 	snprintf(w->thread.name, sizeof(w->thread.name), "worker %u", w->env.worker);

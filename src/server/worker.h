@@ -53,6 +53,7 @@ struct worker {
 	struct counters counters; /* read by the monitor */
 	struct stacks stacks; /* of flows */
 	struct access_log access;
+	struct gauge number; /* thread_number() of its thread; its own, read by the monitor */
 	struct gauge state; /* enum worker_state; main's, read by the monitor */
 	uint64_t given; /* conns; the acceptor's */
 	struct handover *pending; /* owned; the acceptor's, sent at the end of its turn */
@@ -88,6 +89,8 @@ void worker_end(struct worker *w);
 void worker_stop(struct worker *w);
 /* After its thread has ended. What it has counted stays. */
 void worker_fini(struct worker *w);
+/* Its own thread: runs where the site that it serves has it. */
+void worker_settle(struct worker *w);
 /* Its own thread: tells main when nothing is left of it to do. */
 void worker_check_empty(struct worker *w);
 
@@ -104,6 +107,7 @@ enum worker_order {
 	WORKER_DRAIN, /* value: grace in ns; the server ends */
 	WORKER_LEAVE, /* value: grace in ns; this worker ends */
 	WORKER_CLOSE_IDLE, /* value: how many at most */
+	WORKER_PIN, /* value: none; back to its processors, which the kernel may have forgotten */
 };
 int worker_send(struct worker *w, enum worker_order order, uint64_t value) MUST_CHECK;
 

@@ -103,6 +103,15 @@ def test_a_port_below_1024_needs_no_other_unit(machine):
     assert ask(machine, address=("127.0.0.1", 81)).status == 200
 
 
+def test_threads_stay_on_their_processors_in_the_sandbox(machine):
+    """The unit's filter lets them, and their priorities be set, too."""
+    machine.configure(conf().replace("[server]", "[server]\ncpus = 0").replace("threads =", "cpus = 0\nthreads ="))
+    machine.systemctl("start", "forebay")
+    wait_until(lambda: [w["cpus"] for w in machine.status()["workers"]] == ["0", "0"], what="workers on 0")
+    assert {p["name"]: p["cpus"] for p in machine.status()["pools"]}["compute"] == "0"
+    assert "cannot run on" not in machine.journal()
+
+
 def test_a_module_works_in_the_sandbox(machine):
     """MemoryDenyWriteExecute and the rest: it is tried, loaded, run, and loaded again."""
     machine.configure(conf() + """

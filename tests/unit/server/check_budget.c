@@ -4,76 +4,12 @@
 #include "server/budget.h"
 #include "server/cgroup.h"
 
-#include <check.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "fake_root.h"
 
 Suite *suite_server_budget(void);
 
 #define HEAD_1  "32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu,cpuacct\n"
-#define HEAD_2  "38 31 0:38 / /sys/fs/cgroup rw,relatime shared:4 - cgroup2 cgroup2 rw\n"
 #define OTHER_1 "33 31 0:30 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
-
-static char root[64];
-
-/* Folders of the way are made. */
-static void
-put(const char *path, const char *text)
-{
-	char whole[PATH_MAX];
-	struct writer w = writer_over(whole, sizeof(whole));
-	int fd;
-
-	writer_text(&w, root);
-	writer_text(&w, path);
-	writer_char(&w, '\0');
-	ck_assert(!w.is_full);
-	for (char *slash = whole + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		ck_assert(mkdir(whole, 0700) == 0 || errno == EEXIST);
-		*slash = '/';
-	}
-	fd = open(whole, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-}
-
-static void
-put_processors(const char *online, const char *affinity)
-{
-	char status[256];
-	struct writer w = writer_over(status, sizeof(status));
-
-	put("/sys/devices/system/cpu/online", online);
-	writer_format(&w, "Name:\tforebayd\nCpus_allowed:\tff\nCpus_allowed_list:\t%s\nMems:\t1\n",
-		      affinity);
-	writer_char(&w, '\0');
-	put("/proc/self/status", status);
-}
-
-static void
-set_up(void)
-{
-	memcpy(root, "/tmp/check_budget_XXXXXX", sizeof("/tmp/check_budget_XXXXXX"));
-	ck_assert_ptr_nonnull(mkdtemp(root));
-	put_processors("0-7\n", "0-7");
-}
-
-static void
-tear_down(void)
-{
-	char command[128];
-	struct writer w = writer_over(command, sizeof(command));
-
-	writer_format(&w, "rm -rf %s", root);
-	writer_char(&w, '\0');
-	ck_assert_int_eq(system(command), 0);
-}
 
 static void
 expect(uint64_t declared, const char *said)
@@ -115,6 +51,56 @@ START_TEST(processors_that_are_offline_do_not_count)
 	put_processors("0,2\n", "0-7");
 	expect(0, "cpu budget 2.0: 2 online, affinity 8, no quota; auto means workers = 2, compute "
 		  "threads = 2");
+}
+END_TEST
+
+START_TEST(only_processors_that_are_online_and_allowed_can_be_used)
+{
+	struct cpus wanted = { { 0 } };
+	struct budget b;
+
+	put_processors("0-3\n", "2-63");
+	budget_find(&b, root, 0);
+	ck_assert_int_eq(cpus_parse(&wanted, SLICE("2-3")), 0);
+	ck_assert(cpus_eq(&b.usable, &wanted));
+	ck_assert_uint_eq(b.milli, 2000);
+}
+END_TEST
+
+START_TEST(auto_is_not_more_than_the_processors_that_it_is_for)
+{
+	struct cpus none = { { 0 } }, two = { { 0 } };
+	struct budget b;
+
+	ck_assert_int_eq(cpus_parse(&two, SLICE("0,7")), 0);
+	budget_find(&b, root, 0);
+	ck_assert_uint_eq(budget_workers(&b, &none), 8);
+	ck_assert_uint_eq(budget_workers(&b, &two), 2);
+	ck_assert_uint_eq(budget_threads(&b, &none), 8);
+	ck_assert_uint_eq(budget_threads(&b, &two), 2);
+	put_processors("0-7\n", "0");
+	budget_find(&b, root, 0);
+	ck_assert_uint_eq(budget_threads(&b, &two), 1);
+}
+END_TEST
+
+START_TEST(a_budget_is_another_when_processors_or_quota_are)
+{
+	struct budget before, after;
+
+	budget_find(&before, root, 0);
+	budget_find(&after, root, 0);
+	ck_assert(budget_is_same(&before, &after));
+	put_processors("0-7\n", "0-3");
+	budget_find(&before, root, 0);
+	put_processors("0-7\n", "4-7"); /* as many */
+	budget_find(&after, root, 0);
+	ck_assert(!budget_is_same(&before, &after));
+	put("/proc/self/cgroup", "0::/\n");
+	put("/proc/self/mountinfo", HEAD_2);
+	put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
+	budget_find(&before, root, 0);
+	ck_assert(!budget_is_same(&before, &after));
 }
 END_TEST
 
@@ -426,10 +412,13 @@ suite_server_budget(void)
 	Suite *s = suite_create("server/budget");
 	TCase *t = tcase_create("budget");
 
-	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_checked_fixture(t, fake_root_make, fake_root_remove);
 	tcase_add_test(t, without_groups_all_processors_are_the_budget);
 	tcase_add_test(t, affinity_bounds_the_budget);
 	tcase_add_test(t, processors_that_are_offline_do_not_count);
+	tcase_add_test(t, only_processors_that_are_online_and_allowed_can_be_used);
+	tcase_add_test(t, auto_is_not_more_than_the_processors_that_it_is_for);
+	tcase_add_test(t, a_budget_is_another_when_processors_or_quota_are);
 	tcase_add_test(t, what_cannot_be_understood_does_not_bound);
 	tcase_add_test(t, a_folder_without_anything_gives_the_machine);
 	tcase_add_test(t, the_real_machine_has_a_budget);
