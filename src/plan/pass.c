@@ -162,7 +162,7 @@ feed_stored_later(struct deferred *d)
 {
 	struct run *r = CONTAINER_OF(d, struct run, later);
 
-	if (is_live(r) && !r->spool->job)
+	if (is_live(r) && !spool_is_busy(r->spool))
 		feed_stored(r);
 }
 

@@ -4,12 +4,8 @@
 #include "plan/spool.h"
 
 #include "base/assert.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "net/env.h"
-#include "plan/spool_job.h"
-
-#include <unistd.h>
 
 enum {
 	PIECE_BYTES = 64 << 10, /* that are read at once */
@@ -17,82 +13,6 @@ enum {
 };
 
 /* --- jobs ------------------------------------------------------------------------------ */
-
-static void
-free_job(struct spool_job *j)
-{
-	if (j->fd >= 0)
-		close(j->fd);
-	mem_free(&j->memory);
-	lease_give(j->lease);
-	mem_free(&j);
-}
-
-/* A place in the pool. What has begun comes before what has not. */
-static int
-reserve(struct spool_job *j, struct env *env, enum gate_class priority, bool is_underway,
-	struct pool_refusal *refusal)
-{
-	struct gate_ask ask = {
-		.priority = is_underway ? CLASS_CRITICAL : priority,
-		.is_underway = is_underway,
-		.now_ns = loop_now(&env->loop),
-		.deadline_ns = CLOCK_NEVER,
-	};
-
-	j->job.priority = ask.priority;
-	j->job.expected_ns = pool_ask_more(j->pool, &ask, NULL, 0, CLOCK_NEVER);
-	return pool_reserve(j->pool, &ask, random_next(&env->random), refusal);
-}
-
-static void
-submit(struct spool_job *j, int (*run)(struct job *, struct pool_thread *),
-       void (*home)(struct job *, void *))
-{
-	j->job.home = &j->lease->env->loop.mailbox;
-	j->job.deadline_ns = CLOCK_NEVER;
-	j->job.run = run;
-	j->job.on_home = home;
-	pool_submit(j->pool, &j->job);
-}
-
-static struct spool_job *
-make_job(struct lease *lease, const struct spool_conf *conf, int fd)
-{
-	struct spool_job *j = mem_zalloc(1, sizeof(*j));
-
-	if (!j)
-		return NULL;
-	j->lease = lease;
-	lease_take(lease);
-	j->pool = conf->pool;
-	j->dir = conf->dir;
-	j->fd = fd;
-	return j;
-}
-
-static void
-on_discarded(struct job *job, void *receiver)
-{
-	(void)receiver;
-	free_job(CONTAINER_OF(job, struct spool_job, job));
-}
-
-/* Closes the file, with which it is gone; without a place in the pool here and now. */
-static void
-discard(struct spool *s)
-{
-	struct spool_job *j = make_job(s->lease, s->conf, s->fd);
-	struct pool_refusal refusal;
-
-	if (!j)
-		close(s->fd);
-	else if (reserve(j, s->env, CLASS_NORMAL, true, &refusal) != 0)
-		free_job(j);
-	else
-		submit(j, spool_job_discard, on_discarded);
-	s->fd = -1;
-}
 
 static void
 count_error(struct spool *s, int err)
@@ -104,60 +24,48 @@ count_error(struct spool *s, int err)
 }
 
 static void
-on_home(struct job *job, void *receiver)
+on_written(struct spool *s, int err, char *memory, size_t len)
 {
-	struct spool_job *j = CONTAINER_OF(job, struct spool_job, job);
-	struct spool *s = j->spool;
-	int err = job->outcome;
+	mem_free(&memory);
+	if (!err)
+		s->written += len;
+}
 
-	(void)receiver;
-	if (!s) {
-		free_job(j);
-		return;
-	}
-	s->job = NULL;
-	s->fd = j->fd;
-	j->fd = -1;
-	s->refusal = job->refusal;
-	if (!err && job->run == spool_job_read) {
-		s->piece = slice_make(j->memory, j->len);
-		j->memory = NULL;
-	} else if (!err) {
-		s->written += j->len;
-	}
-	free_job(j);
+static void
+on_done(struct spool_file *f, int err, char *memory, size_t len)
+{
+	struct spool *s = CONTAINER_OF(f, struct spool, file);
+
+	s->refusal = f->refusal;
+	if (s->is_reading)
+		s->piece = slice_make(memory, memory ? len : 0);
+	else
+		on_written(s, err, memory, len);
 	count_error(s, err);
 	s->ready(s, err);
 }
 
-/* Sends memory to be written or filled; takes it. */
 static int
-send(struct spool *s, int (*run)(struct job *, struct pool_thread *), char *memory, size_t len,
-     uint64_t offset)
+write_tail(struct spool *s)
 {
-	struct spool_job *j = make_job(s->lease, s->conf, s->fd);
-	int err = ERR_MEMORY;
+	size_t len;
+	char *memory = buffer_take(&s->tail, &len);
+	int err = spool_file_write(&s->file, memory, len, s->written);
 
-	if (j) {
-		j->memory = memory;
-		j->len = len;
-		j->offset = offset;
-		err = reserve(j, s->env, s->priority, s->written > 0, &s->refusal);
-	}
-	if (err) {
-		if (j) {
-			j->fd = -1; /* the spool's still */
-			free_job(j);
-		} else {
-			mem_free(&memory);
-		}
-		return err;
-	}
-	s->fd = -1;
-	j->spool = s;
-	s->job = j;
-	submit(j, run, on_home);
-	return ERR_BUSY;
+	s->refusal = s->file.refusal;
+	if (err != ERR_BUSY)
+		mem_free(&memory);
+	return err;
+}
+
+static int
+read_piece(struct spool *s, size_t len)
+{
+	int err = spool_file_read(&s->file, len, s->taken);
+
+	s->is_reading = true;
+	s->refusal = s->file.refusal;
+	return err;
 }
 
 /* --- the spool -------------------------------------------------------------------------- */
@@ -165,18 +73,23 @@ send(struct spool *s, int (*run)(struct job *, struct pool_thread *), char *memo
 void
 spool_open(struct spool *s)
 {
-	s->fd = -1;
+	s->file = (struct spool_file){
+		.conf = s->conf,
+		.env = s->env,
+		.lease = s->lease,
+		.priority = s->priority,
+		.done = on_done,
+	};
+	spool_file_open(&s->file);
 	buffer_init(&s->tail, s->conf->buffer + FEED_BYTES_MAX);
 }
 
 int
 spool_put(struct spool *s, struct chunks *list)
 {
-	char *memory;
-	size_t len;
 	int err;
 
-	ASSERT(!s->job);
+	ASSERT(!spool_is_busy(s));
 	for (const struct chunk *c = list->head; c; c = c->next)
 		buffer_put(&s->tail, slice_make(c->at, c->len));
 	s->bytes += list->bytes;
@@ -187,8 +100,7 @@ spool_put(struct spool *s, struct chunks *list)
 		return 0;
 	if (s->written == 0)
 		count_add(s->env->counters, COUNTER_SPOOLED, 1);
-	memory = buffer_take(&s->tail, &len);
-	err = send(s, spool_job_write, memory, len, s->written);
+	err = write_tail(s);
 	if (err == ERR_SHED)
 		count_add(s->env->counters, COUNTER_SPOOL_REFUSED, 1);
 	return err;
@@ -201,9 +113,8 @@ spool_take(struct spool *s, struct chunks *list, bool *is_last)
 	uint64_t left = s->written - s->taken;
 	size_t len = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
 	struct slice piece = s->piece;
-	char *memory;
 
-	ASSERT(!s->job);
+	ASSERT(!spool_is_busy(s));
 	if (piece.at || left == 0) {
 		if (!piece.at)
 			piece.at = buffer_take(&s->tail, &piece.len);
@@ -212,8 +123,7 @@ spool_take(struct spool *s, struct chunks *list, bool *is_last)
 		*is_last = s->taken == s->bytes;
 		return chunks_add_heap(list, (void *)(uintptr_t)piece.at, piece);
 	}
-	memory = mem_alloc(len);
-	return memory ? send(s, spool_job_read, memory, len, s->taken) : ERR_MEMORY;
+	return read_piece(s, len);
 }
 
 void
@@ -221,14 +131,8 @@ spool_close(struct spool *s)
 {
 	char *piece = (char *)(uintptr_t)s->piece.at;
 
-	if (s->job) {
-		s->job->spool = NULL;
-		job_abandon(&s->job->job);
-		s->job = NULL;
-	}
+	spool_file_close(&s->file);
 	mem_free(&piece);
 	s->piece = slice_make(NULL, 0);
 	buffer_fini(&s->tail);
-	if (s->fd >= 0)
-		discard(s);
 }

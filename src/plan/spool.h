@@ -8,25 +8,14 @@
  *   spool_take, take, ...  <--read jobs---  the same bytes, piece by piece
  *
  * One call at a time: after ERR_BUSY the next one waits for ready(). Whatever
- * is under way when it is closed comes home later and leaves nothing behind;
- * giving back the blocks of a large file may take a disk's time, so that is a job, too.
+ * is under way when it is closed comes home later and leaves nothing behind.
  */
 #ifndef FOREBAY_PLAN_SPOOL_H
 #define FOREBAY_PLAN_SPOOL_H
 
 #include "base/buffer.h"
 #include "base/chunk.h"
-#include "net/lease.h"
-#include "thread/pool.h"
-
-struct spool_job;
-
-/* Of a site. */
-struct spool_conf {
-	struct pool *pool; /* borrowed */
-	const char *dir; /* where the files are */
-	size_t buffer; /* bytes in memory */
-};
+#include "plan/spool_file.h"
 
 struct spool {
 	const struct spool_conf *conf;
@@ -42,8 +31,8 @@ struct spool {
 	struct buffer tail; /* what is not in the file */
 	uint64_t bytes; /* all that was put: may be read */
 	uint64_t written, taken; /* to the file; from the front */
-	int fd; /* -1: none, or a job has it */
-	struct spool_job *job; /* at the pool */
+	struct spool_file file;
+	bool is_reading; /* the puts are over */
 	struct slice piece; /* read, and not taken: owned */
 };
 
@@ -54,6 +43,12 @@ void spool_open(struct spool *s);
 int spool_put(struct spool *s, struct chunks *list) MUST_CHECK;
 /* After the last put: the next piece, added to the list. Errors as above. */
 int spool_take(struct spool *s, struct chunks *list, bool *is_last) MUST_CHECK;
+/* A put or a take is under way. */
+static inline bool
+spool_is_busy(const struct spool *s)
+{
+	return s->file.job != NULL;
+}
 /* Idempotent. ready() is not called any more. */
 void spool_close(struct spool *s);
 

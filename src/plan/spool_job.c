@@ -48,9 +48,10 @@ open_file(const char *dir)
 }
 
 static int
-explain(void)
+explain(struct spool_job *j)
 {
-	switch (errno) {
+	j->failure = errno;
+	switch (j->failure) {
 	case ENOSPC:
 	case EDQUOT:
 	case EFBIG:
@@ -79,7 +80,7 @@ spool_job_write(struct job *job, struct pool_thread *t)
 	if (j->fd < 0)
 		j->fd = open_file(j->dir);
 	if (j->fd < 0)
-		return explain();
+		return explain(j);
 	while (at < j->len) {
 		ssize_t n;
 
@@ -87,7 +88,7 @@ spool_job_write(struct job *job, struct pool_thread *t)
 			return give_up(j);
 		n = pwrite(j->fd, j->memory + at, j->len - at, (off_t)(j->offset + at));
 		if (n < 0 && errno != EINTR)
-			return explain();
+			return explain(j);
 		at += n > 0 ? (size_t)n : 0;
 	}
 	return job_is_cancelled(job) ? give_up(j) : 0;
@@ -106,8 +107,10 @@ spool_job_read(struct job *job, struct pool_thread *t)
 		if (job_is_cancelled(job))
 			return give_up(j);
 		n = pread(j->fd, j->memory + at, j->len - at, (off_t)(j->offset + at));
-		if (n == 0 || (n < 0 && errno != EINTR))
+		if (n == 0) /* somebody has cut it */
 			return ERR_FAILED;
+		if (n < 0 && errno != EINTR)
+			return explain(j);
 		at += n > 0 ? (size_t)n : 0;
 	}
 	return job_is_cancelled(job) ? give_up(j) : 0;

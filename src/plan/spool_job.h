@@ -9,11 +9,11 @@
 #include "net/lease.h"
 #include "thread/pool.h"
 
-struct spool;
+struct spool_file;
 
 struct spool_job {
 	struct job job;
-	struct spool *spool; /* borrowed; NULL: nobody waits for it any more */
+	struct spool_file *file; /* borrowed; NULL: nobody waits for it any more */
 	struct lease *lease; /* taken: keeps `dir` and the pool */
 	struct pool *pool;
 	const char *dir; /* of a site */
@@ -21,6 +21,7 @@ struct spool_job {
 	uint64_t offset;
 	char *memory; /* owned */
 	size_t len;
+	int failure; /* errno of what failed */
 };
 
 /* For job.run. 0; ERR_FULL: the disk is; ERR_FAILED; ERR_CANCELLED. */

@@ -201,9 +201,9 @@ START_TEST(a_full_disk_is_told_as_one)
 
 	/* A file that takes nothing in the place of its own. */
 	ck_assert_int_eq(await(b, put(b, 'a', BUFFER + 1)), 0);
-	ck_assert_int_ge(b->spool.fd, 0);
+	ck_assert_int_ge(b->spool.file.fd, 0);
 	full = open("/dev/full", O_RDWR);
-	ck_assert_int_eq(dup2(full, b->spool.fd), b->spool.fd);
+	ck_assert_int_eq(dup2(full, b->spool.file.fd), b->spool.file.fd);
 	close(full);
 	ck_assert_int_eq(await(b, put(b, 'a', BUFFER + 1)), ERR_FULL);
 	ck_assert_uint_eq(count_read(&b->counters, COUNTER_SPOOL_FULL), 1);
