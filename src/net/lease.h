@@ -26,6 +26,8 @@ struct lease {
 	void **attached; /* owned array; by source index: what attach() left */
 	void **guards; /* the same, by kind of guard */
 	struct flight *flights[LEASE_FLIGHTS]; /* of plan/: parts that are shared, by their key */
+	uint64_t
+	    spool_told_ns; /* when the log was last told that bodies cannot be kept; 0: never */
 	unsigned users; /* exchanges, and jobs on their way */
 	bool is_over; /* takes no new exchanges */
 	void (*on_unused)(struct lease *l); /* over, and the last user has left: may come late */

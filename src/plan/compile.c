@@ -483,26 +483,6 @@ compile_reads(struct compiling *c)
 	return err;
 }
 
-/* When the templates are known. */
-static void
-compile_spool(struct compiling *c)
-{
-	struct plan *p = c->plan;
-	const struct source *s = p->part[0].part.source;
-
-	if (!p->conf.buffer_body)
-		return;
-	if (p->is_joined)
-		conf_error_at(c->errors, p->section, "buffer_body",
-			      "is for routes with a source of their own: parts take no body as it "
-			      "comes");
-	else if (s && !s->ops->takes_body)
-		conf_error_at(c->errors, p->section, "buffer_body",
-			      "has no effect: the source takes no body as it comes");
-	else if (!p->needs_body)
-		p->spool = c->build->spool;
-}
-
 int
 plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, unsigned param_count,
 	     int rest)
@@ -544,7 +524,8 @@ plan_compile(struct plan *p, struct plan_build *b, const struct slice *params, u
 		return ERR_MEMORY;
 	if (order_parts(p, c.errors) == 0 && make_batches(&c) != 0)
 		return ERR_MEMORY;
-	compile_spool(&c);
+	if (spool_compile(p, b) != 0)
+		return ERR_MEMORY;
 	if (p->flow && flow_finish(p, &c.flow, c.arena) != 0)
 		return ERR_MEMORY;
 	room_check(p, b);

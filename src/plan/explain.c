@@ -325,6 +325,7 @@ write_memory(const struct explaining *e)
 		    e->plan->flow ? " of the flow's answer (max_answer)"
 				  : " to write as JSON what is none");
 	write_share(e, &before, o->body_bytes, " of the request's body (max_body)");
+	write_share(e, &before, o->kept_bytes, " of the response (buffer_response)");
 	writer_char(e->w, '\n');
 }
 

@@ -4,6 +4,7 @@
 #include "plan/plan.h"
 
 #include "base/clock.h"
+#include "plan/pond.h"
 
 static const char *const joins[] = { "object", "array", "concat", "first", "template", NULL };
 static const char *const failures[] = { "partial", "all-or-nothing", NULL };
@@ -25,6 +26,15 @@ const struct conf_key plan_keys[] = {
 	{ "buffer_body", CONF_BOOL, CONF_FIELD(struct plan_conf, buffer_body), .def = "no",
 	  .help = "a source of the route's own is asked when the request's body is complete, which "
 		  "waits in memory and above body_buffer in a file" },
+	{ "buffer_response", CONF_SIZE, CONF_FIELD(struct plan_conf, buffer_response),
+	  .min = POND_MEMORY_LEAST, .max = 1 << 30,
+	  .help = "so much of each response of a route with an upstream or a program as source is "
+		  "kept in memory while its client is slow, and above it a file takes the rest, so "
+		  "that the source is done at its own pace; not set: it waits for the client" },
+	{ "max_response_file", CONF_SIZE, CONF_FIELD(struct plan_conf, max_response_file),
+	  .def = "1g", .max = INT64_MAX,
+	  .help = "most of one response that buffer_response puts in a file; above it, and where "
+		  "there is no room for a file, the source waits; 0: there are no files" },
 	CONF_KEYS_END
 };
 

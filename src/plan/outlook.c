@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "plan/plan_priv.h"
+#include "plan/pond.h"
 
 /* A control character becomes \u0001 in a JSON string. */
 enum { TEXT_GROWTH = 6 };
@@ -197,7 +198,8 @@ add_memory(struct outlook *o, const struct plan *p, uint64_t max_body)
 	if (p->flow)
 		o->join_bytes = p->flow_conf.max_answer;
 	o->body_bytes = p->needs_body ? max_body : 0;
-	o->memory_bytes = o->result_bytes + o->join_bytes + o->body_bytes;
+	o->kept_bytes = p->pond ? p->pond->memory : 0;
+	o->memory_bytes = o->result_bytes + o->join_bytes + o->body_bytes + o->kept_bytes;
 }
 
 void

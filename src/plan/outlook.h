@@ -26,7 +26,8 @@ struct outlook {
 	uint64_t body_bytes; /* of the request's body, where it is kept */
 	uint64_t join_bytes; /* most that is written anew to make JSON of results; not the
 				punctuation between them; of a flow, all that it answers */
-	uint64_t memory_bytes; /* all three */
+	uint64_t kept_bytes; /* of a response, while its client is slow */
+	uint64_t memory_bytes; /* all four */
 };
 
 /* A part whose source answers from what it has, without ever waiting. */

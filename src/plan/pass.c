@@ -5,6 +5,7 @@
  * time-outs of both sides apply.
  */
 #include "http/status.h"
+#include "plan/pond.h"
 #include "plan/run_priv.h"
 
 /* --- the answer ------------------------------------------------------------------ */
@@ -20,6 +21,13 @@ refuse(struct run *r, int err)
 	run_refuse_for(r, p);
 }
 
+/* Of the answer. */
+static bool
+has_body(const struct run *r)
+{
+	return r->x->response.framing != BODY_NONE && r->x->request.method != METHOD_HEAD;
+}
+
 static void
 on_head(struct subrequest *q)
 {
@@ -29,6 +37,8 @@ on_head(struct subrequest *q)
 		loop_clear_timer(&r->env->loop, &r->timer);
 	r->x->response = q->response;
 	r->x->prepared = q->prepared;
+	if (r->plan->pond && has_body(r))
+		pond_add(r->x, r->lease, r->plan->pond);
 	r->is_broken = exchange_head(r->x) != 0;
 }
 

@@ -18,6 +18,7 @@
 
 struct flow_type;
 struct pick;
+struct pond_conf;
 struct spool_conf;
 struct template;
 struct when;
@@ -67,6 +68,8 @@ struct plan_conf {
 	enum plan_failure failure;
 	enum plan_report report;
 	bool buffer_body;
+	size_t buffer_response; /* 0: not set */
+	uint64_t max_response_file;
 };
 
 /* The keys of a route with a flow, as written. */
@@ -130,6 +133,7 @@ struct plan {
 	bool needs_body; /* a template uses the request's body, which is collected first */
 	bool needs_body_json; /* as JSON */
 	const struct spool_conf *spool; /* the body is kept until it is whole; NULL: it is not */
+	const struct pond_conf *pond; /* what slow clients do not take is kept; NULL: it is not */
 	uint64_t first; /* parts that wait for no other */
 	struct plan_batch
 	    *batch; /* required parts first: an optional one never takes their place */

@@ -54,6 +54,12 @@ int join_compile(struct plan *p, struct plan_build *b) MUST_CHECK;
 /* Adds an error for what no pool could ever admit. The batches are known. */
 void room_check(const struct plan *p, const struct plan_build *b);
 
+/* --- compile_spool.c --------------------------------------------------------- */
+
+/* What of bodies is kept, and where, when the templates are known. ERR_MEMORY, or 0 with what is
+ * wrong added to the errors. */
+int spool_compile(struct plan *p, struct plan_build *b) MUST_CHECK;
+
 /* --- order.c ---------------------------------------------------------------- */
 
 /* Fills followers, first and order; tells every circle. ERR_SYNTAX: there is one. */

@@ -70,7 +70,9 @@ const struct conf_key server_keys[] = {
 	{ "grace", CONF_DURATION, CONF_FIELD(struct server_conf, grace), .def = "30s", .max = DAY,
 	  .help = "how long draining may take" },
 	{ "spool_dir", CONF_PATH, CONF_FIELD(struct server_conf, spool_dir), .def = "/var/tmp",
-	  .help = "folder for request bodies of routes with buffer_body, in files without names" },
+	  .help =
+	      "folder for bodies of routes with buffer_body and buffer_response, in files without "
+	      "names" },
 	{ "module_path", CONF_PATH, CONF_FIELD(struct server_conf, module_path),
 	  .help = "folder of modules; without it, the one they are installed in" },
 	{ .name = "include",

@@ -332,6 +332,27 @@ put_commands(struct buffer *b, const struct sample *s)
 
 /* --- the server ---------------------------------------------------------------------------- */
 
+/* Rows are read while their threads go on: what is gone may be read after what came. */
+static uint64_t
+difference(const struct sample *s, enum counter in, enum counter out)
+{
+	uint64_t gone = sample_counter(s, out), came = sample_counter(s, in);
+
+	return came > gone ? came - gone : 0;
+}
+
+static void
+put_kept(struct buffer *b, const struct sample *s)
+{
+	export_family(b, "forebay_response_buffer_bytes", EXPORT_GAUGE,
+		      "Bytes of responses that are kept for slow clients, in memory or in files.");
+	export_u64(b, "forebay_response_buffer_bytes", NULL, 0,
+		   difference(s, COUNTER_POND_KEPT, COUNTER_POND_LEFT));
+	export_family(b, "forebay_response_spool_bytes", EXPORT_GAUGE, "Of them, those in files.");
+	export_u64(b, "forebay_response_spool_bytes", NULL, 0,
+		   difference(s, COUNTER_POND_FILE_KEPT, COUNTER_POND_FILE_LEFT));
+}
+
 static void
 put_server(struct buffer *b, const struct sample *s)
 {
@@ -363,7 +384,7 @@ put_server(struct buffer *b, const struct sample *s)
 static void (*const writers[])(struct buffer *b, const struct sample *s) = {
 	put_workers, put_lags,        put_requests,   put_request_durations,
 	put_parts,   put_pool_gauges, put_pool_times, put_dropped,
-	put_shed,    put_commands,    put_server,
+	put_shed,    put_commands,    put_kept,       put_server,
 };
 
 void

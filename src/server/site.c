@@ -9,6 +9,7 @@
 #include "child/spawner.h"
 #include "config/suggest.h"
 #include "plan/edits.h"
+#include "plan/pond.h"
 #include "server/site_priv.h"
 
 #include <unistd.h>
@@ -305,11 +306,15 @@ static void
 check_spool(const struct site *s, struct conf_errors *e)
 {
 	for (unsigned i = 0; i < s->route_count; i++) {
-		if (!s->routes[i].plan->spool || access(s->spool.dir, W_OK | X_OK) == 0)
+		const struct plan *p = s->routes[i].plan;
+		bool has_files = p->pond && p->pond->file > 0;
+
+		if (!(p->spool || has_files) || access(s->spool.dir, W_OK | X_OK) == 0)
 			continue;
 		conf_error_at(e, conf_find(s->conf, SLICE("server"), SLICE("")), "spool_dir",
-			      "%s cannot be written to, and [route %.*s] has buffer_body",
-			      s->spool.dir, SLICE_PRINT(s->routes[i].name));
+			      "%s cannot be written to, and [route %.*s] has %s", s->spool.dir,
+			      SLICE_PRINT(s->routes[i].name),
+			      p->spool ? "buffer_body" : "buffer_response");
 		return;
 	}
 }

@@ -492,4 +492,5 @@ const struct source_ops source_exec = {
 	.start = offload_start,
 	.resume = offload_resume,
 	.cancel = offload_cancel,
+	.waits_for_reader = true,
 };

@@ -121,6 +121,9 @@ struct source_ops {
 	const char *(*effects)(const struct part *p);
 	/* Optional: an answer may depend on the host that the client has asked. */
 	bool (*sends_host)(const struct part *p);
+	/* Its answer comes no faster than it is read, and a connection or a process waits so long:
+	 * it is worth keeping for a slow client. */
+	bool waits_for_reader;
 	bool takes_body; /* feed() is there: the request body can be streamed into it */
 };
 

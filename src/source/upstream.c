@@ -585,5 +585,6 @@ const struct source_ops source_upstream = {
 	.resume = resume,
 	.cancel = cancel,
 	.sends_host = sends_host,
+	.waits_for_reader = true,
 	.takes_body = true,
 };

@@ -356,5 +356,6 @@ const struct source_ops fake_ops = {
 	.feed = feed,
 	.resume = resume,
 	.cancel = cancel,
+	.waits_for_reader = true,
 	.takes_body = true,
 };

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import random
 import socket
 import ssl
 import struct
@@ -24,6 +25,7 @@ HELD = {}
 KEPT = {}
 FAILING = {}
 PIECE = b"x" * 65536
+MIXED = random.Random(1).randbytes(65521)  # of mixed(), whose bytes are at odds with all buffers
 
 
 class Close(Exception):
@@ -205,6 +207,22 @@ async def do_big(conn, request):
         left -= len(piece)
     if chunked and request.method != "HEAD":
         await conn.chunk(b"")
+
+
+@mode("mixed BYTES [chunked | cut]  a body in which each piece is another; cut: and one byte that never comes")
+async def do_mixed(conn, request):
+    await conn.skip_body(request)
+    left, how = request.number(1, 1 << 20), request.words[2:]
+    chunked = how == ["chunked"]
+    await conn.head(200, "Transfer-Encoding: chunked" if chunked else "Content-Length: %d" % (left + (how == ["cut"])))
+    while left:
+        piece = MIXED[:left]
+        await (conn.chunk(piece) if chunked else conn.send(piece))
+        left -= len(piece)
+    if chunked:
+        await conn.send("0\r\nX-Last: word\r\n\r\n")
+    if how == ["cut"]:
+        raise Close
 
 
 @mode("count                   how many connections and requests there have been")

@@ -211,8 +211,8 @@ START_TEST(a_dump_of_the_plans_tables_reads_as_the_same_plan)
 			  w->plan->part[0].tables, &out);
 	text[out.len] = '\0';
 	ck_assert_str_eq(
-	    text, "[route r]\ndeadline = 30s\npriority = normal\nbuffer_body = no\njoin = "
-		  "object\nfailure = "
+	    text, "[route r]\ndeadline = 30s\npriority = normal\nbuffer_body = no\n"
+		  "max_response_file = 1g\njoin = object\nfailure = "
 		  "partial\nreport = off\n"
 		  "\n"
 		  "[subrequest r.a]\nsource = fixed\noptional = no\nas = auto\nexpect = 200-299\n"

@@ -54,6 +54,16 @@ static const struct {
 	  "Time      2s at most, by the deadline, until the answer begins; the clock stands while "
 	  "the client sends its body\n"
 	  "Memory    no body is kept: it is streamed\n" },
+	{ "[route r]\ndeadline = 2s\nbuffer_response = 1m\n" FAKE,
+	  "[route r] at conf:1\n"
+	  "one part, passed through; deadline 2s, priority normal\n"
+	  "\n"
+	  "Step  Part  Source         Timeout   Pool  If it fails  Waits for\n"
+	  "1     -     upstream fake  deadline  -     required     -\n"
+	  "\n"
+	  "Time      2s at most, by the deadline, until the answer begins; the clock stands while "
+	  "the client sends its body\n"
+	  "Memory    1m at most: 1m of the response (buffer_response)\n" },
 	{ "[route r]\ndeadline = 1s\n"
 	  "[subrequest r.badge]\n" FAKE "body = {user.a}{body}\nafter = orders\noptional = yes\n"
 	  "timeout = 90ms\nas = json\nmax_result = 3k\n"
