@@ -188,7 +188,7 @@ struct watch {
 	double before[POOL_READINGS]; /* arrivals at the last tick, by place in `last` */
 	double sum[POOL_READINGS], squares[POOL_READINGS]; /* of arrivals per tick */
 	unsigned ticks;
-	double max_queue[POOL_READINGS];
+	double max_queue[POOL_READINGS], max_wait_us[POOL_READINGS];
 };
 
 static int
@@ -269,25 +269,37 @@ watch_ticks(const struct advising *a, struct watch *w)
 	return err;
 }
 
+/* Of the pool at that place in the list; 0: it does not say. */
+static double
+read_number(struct slice json, const char *place, struct slice name)
+{
+	const struct slice path[] = { SLICE("pools"), slice_of(place), name };
+	struct slice value;
+	uint64_t n;
+
+	if (json_find(json, path, 3, &value) != 0 || slice_to_u64(value, &n) != 0)
+		return 0;
+	return (double)n;
+}
+
 static void
-read_max_queue(const struct slice json, struct watch *w)
+read_limits(struct slice json, struct watch *w)
 {
 	char place[16];
 	struct slice path[] = { SLICE("pools"), { place, 0 }, SLICE("name") };
-	struct slice name, value;
+	struct slice name;
 
 	for (unsigned i = 0; i < POOL_READINGS; i++) {
 		const struct pool_reading *p;
-		uint64_t n;
 
 		path[1].len = (size_t)snprintf(place, sizeof(place), "%u", i);
-		path[2] = SLICE("name");
 		if (json_find(json, path, 3, &name) != 0 || !json_text_borrow(name, &name))
 			return;
-		path[2] = SLICE("max_queue");
 		p = pool_readings_find(&w->last, name);
-		if (p && json_find(json, path, 3, &value) == 0 && slice_to_u64(value, &n) == 0)
-			w->max_queue[p - w->last.pool] = (double)n;
+		if (!p)
+			continue;
+		w->max_queue[p - w->last.pool] = read_number(json, place, SLICE("max_queue"));
+		w->max_wait_us[p - w->last.pool] = read_number(json, place, SLICE("max_wait_us"));
 	}
 }
 
@@ -302,7 +314,7 @@ read_status(const struct advising *a, struct watch *w)
 	err =
 	    answer.status == 200 ? json_validate(answer.body, JSON_DEPTH_MAX, NULL) : ERR_PROTOCOL;
 	if (!err)
-		read_max_queue(answer.body, w);
+		read_limits(answer.body, w);
 	client_release(&answer);
 	return err ? ERR_PROTOCOL : 0;
 }
@@ -322,6 +334,18 @@ dispersion_of(const struct watch *w, unsigned i)
 	return fabs(found - 1) > 3 * sqrt(2 / (n - 1)) ? found : 1;
 }
 
+/* From the squares; where the server does not tell them, from the buckets. */
+static double
+cv_of(const struct pool_reading *r)
+{
+	const struct pool_times *run = &r->run;
+	double mean = run->total > 0 ? run->sum_s / run->total : 0;
+
+	if (r->run_squares > 0 && mean > 0)
+		return sqrt(fmax(r->run_squares / run->total / mean / mean - 1, 0));
+	return moments_cv(run->bound, run->count, run->buckets, mean);
+}
+
 static void
 measure(const struct advising *a, const struct watch *w, unsigned i, struct pool_study *p)
 {
@@ -337,10 +361,12 @@ measure(const struct advising *a, const struct watch *w, unsigned i, struct pool
 		.service_s = run->total > 0 ? run->sum_s / run->total : 0,
 		.servers = r->threads >= 1 ? (unsigned)r->threads : 1,
 		.fan = 1,
+		.cv = cv_of(r),
 		.is_bounded = true,
-		.slots = (unsigned)fmin(w->max_queue[i], STATION_SLOTS_MAX),
 	};
-	p->station.cv = moments_cv(run->bound, run->count, run->buckets, p->station.service_s);
+	p->max_queue = w->max_queue[i];
+	p->max_wait_s = w->max_wait_us[i] / 1e6;
+	p->station.slots = control_advise_slots(&p->station, p->max_queue, p->max_wait_s);
 	p->measured = (struct outlook){
 		.utilization = run->sum_s / a->seconds / p->station.servers,
 		.mean_wait_s = wait->total > 0 ? wait->sum_s / wait->total : 0,

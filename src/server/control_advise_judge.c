@@ -67,13 +67,12 @@ compare(struct pool_study *p)
 {
 	double wake = fmax(wake_s, wake_share * p->station.service_s);
 	double off = fabs(p->predicted.mean_wait_s - p->measured.mean_wait_s);
-	double chance = 0;
-	int err = find_chance(p, &chance);
+	int err = find_chance(p, &p->chance_s);
 
 	if (err)
 		return err;
 	p->error = p->predicted.mean_wait_s / fmax(p->measured.mean_wait_s, 1e-9) - 1;
-	p->fits = off <= fmax(fmax(wake, chance), ADVISE_ERROR_MAX * p->measured.mean_wait_s);
+	p->fits = off <= fmax(fmax(wake, p->chance_s), ADVISE_ERROR_MAX * p->measured.mean_wait_s);
 	if (!p->fits)
 		refuse_misfit(p);
 	return 0;
@@ -103,6 +102,14 @@ recommend(const struct advising *a, struct pool_study *p)
 	return 0;
 }
 
+unsigned
+control_advise_slots(const struct station *s, double max_queue, double max_wait_s)
+{
+	if (max_wait_s > 0 && s->service_s > 0)
+		max_queue = fmin(max_queue, floor(max_wait_s * s->servers / s->service_s));
+	return (unsigned)fmin(max_queue, STATION_SLOTS_MAX);
+}
+
 static double
 changed(double now, double value, double factor)
 {
@@ -118,7 +125,7 @@ suppose(const struct advising *a, struct pool_study *p)
 	s.rate = changed(s.rate, w->rate, w->rate_factor);
 	s.service_s = changed(s.service_s, w->service_s, w->service_factor);
 	s.servers = w->threads ? w->threads : s.servers;
-	s.slots = w->has_queue ? w->queue : s.slots;
+	s.slots = control_advise_slots(&s, w->has_queue ? w->queue : p->max_queue, p->max_wait_s);
 	return w->is_given ? predict(&s, p->dispersion, &p->supposed) : 0;
 }
 

@@ -54,9 +54,9 @@ print_table(const struct advising *a, const struct pool_study *p)
 {
 	const struct station *s = &p->station;
 
-	printf("\npool %s: %s of %s (cv %.2g), threads = %u, max_queue = %u; %.0f jobs in %s\n",
+	printf("\npool %s: %s of %s (cv %.2g), threads = %u, max_queue = %.0f; %.0f jobs in %s\n",
 	       p->seen->name, quantity_show_rate(s->rate).text,
-	       quantity_show_time(s->service_s).text, s->cv, s->servers, s->slots, p->arrived,
+	       quantity_show_time(s->service_s).text, s->cv, s->servers, p->max_queue, p->arrived,
 	       quantity_show_time(a->seconds).text);
 	printf("  %-20s%12s%12s%12s\n", "", "measured",
 	       p->predicted.utilization > 0 ? "predicted" : "",
@@ -89,7 +89,7 @@ static void
 say_setting(const struct pool_study *p)
 {
 	bool is_right =
-	    p->threads == p->station.servers && (!p->has_queue || p->queue == p->station.slots);
+	    p->threads == p->station.servers && (!p->has_queue || p->queue == p->max_queue);
 
 	if (p->threads == 0) {
 		printf("  No number of threads would do: the jobs alone take too long.\n");
@@ -135,9 +135,6 @@ control_advise_text(const struct advising *a)
 	say_bottleneck(a);
 	for (unsigned i = 0; i < a->count; i++)
 		print_pool(a, &a->study[i]);
-	if (a->count > 0)
-		printf("\nThe spread of service times (cv) is estimated from the buckets of a "
-		       "histogram.\n");
 }
 
 /* --- JSON ------------------------------------------------------------------------------------- */
@@ -165,6 +162,7 @@ static void
 put_advice(const struct advising *a, const struct pool_study *p)
 {
 	put_number("error", p->error);
+	put_number("chance_s", p->chance_s);
 	printf(",\n   \"advice\": {\"threads\": ");
 	if (p->threads)
 		printf("%u", p->threads);
@@ -189,7 +187,7 @@ put_pool(const struct advising *a, const struct pool_study *p)
 	put_number("cv", p->station.cv);
 	put_number("dispersion", p->dispersion);
 	put_number("threads", p->station.servers);
-	put_number("queue", p->station.slots);
+	put_number("queue", p->max_queue);
 	put_outlook("measured", &p->measured);
 	if (p->predicted.utilization > 0)
 		put_outlook("predicted", &p->predicted);

@@ -31,9 +31,11 @@ struct pool_study {
 	const struct pool_reading *seen; /* in the window */
 	double arrived; /* jobs */
 	double dispersion; /* of arrivals: variance / mean of their counts; 1: random */
+	double max_queue, max_wait_s; /* as configured; max_wait_s 0: none */
 	struct station station; /* as measured and configured */
 	struct outlook measured, predicted, supposed; /* measured: no p99 of the response */
 	double error; /* of the predicted mean wait, relative */
+	double chance_s; /* how far the measured one can be off by chance */
 	bool fits;
 	char why[ADVISE_WHY_BYTES]; /* there is no advice, or "" */
 	unsigned threads, queue; /* to set; 0: none would do */
@@ -54,6 +56,9 @@ struct advising {
 	unsigned count;
 };
 
+/* Jobs that may wait at the most: max_queue, or fewer where more would wait longer than max_wait.
+ */
+unsigned control_advise_slots(const struct station *s, double max_queue, double max_wait_s);
 /* Predicts, compares and recommends: everything behind `station` and `measured`. */
 int control_advise_judge(const struct advising *a, struct pool_study *p) MUST_CHECK;
 void control_advise_text(const struct advising *a);

@@ -234,6 +234,22 @@ put_pool_times(struct buffer *b, const struct sample *s)
 }
 
 static void
+put_pool_squares(struct buffer *b, const struct sample *s)
+{
+	static const char name[] = "forebay_pool_run_squares_total";
+
+	export_family(
+	    b, name, EXPORT_COUNTER,
+	    "Squares of the seconds that jobs ran: their spread, with the sum and count of "
+	    "forebay_pool_run_seconds.");
+	for (unsigned k = 0; k < s->pool_count; k++) {
+		const struct export_label label = { "pool", slice_of(s->pools[k].name) };
+
+		export_seconds(b, name, &label, 1, s->pools[k].run_squares);
+	}
+}
+
+static void
 put_dropped(struct buffer *b, const struct sample *s)
 {
 	export_family(b, "forebay_jobs_dropped_total", EXPORT_COUNTER,
@@ -382,9 +398,9 @@ put_server(struct buffer *b, const struct sample *s)
 }
 
 static void (*const writers[])(struct buffer *b, const struct sample *s) = {
-	put_workers, put_lags,        put_requests,   put_request_durations,
-	put_parts,   put_pool_gauges, put_pool_times, put_dropped,
-	put_shed,    put_commands,    put_kept,       put_server,
+	put_workers,     put_lags,       put_requests,     put_request_durations, put_parts,
+	put_pool_gauges, put_pool_times, put_pool_squares, put_dropped,           put_shed,
+	put_commands,    put_kept,       put_server,
 };
 
 void

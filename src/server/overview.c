@@ -207,6 +207,7 @@ json_pools(struct buffer *b, const struct sample *s)
 		put_number(b, "running", p->running);
 		put_number(b, "queued", p->queued);
 		put_number(b, "max_queue", p->max_queue);
+		put_number(b, "max_wait_us", p->max_wait_ns / CLOCK_US);
 		put_number(b, "jobs", histogram_sum_count(&p->run));
 		put_number(b, "mean_run_us", p->mean_run_ns / CLOCK_US);
 		put_number(b, "drain_us", p->drain_ns / CLOCK_US);

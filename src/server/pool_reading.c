@@ -30,6 +30,7 @@ static const struct family families[] = {
 	{ SLICE_INIT("forebay_pool_threads{"), SHAPE_VALUE, AT(threads) },
 	{ SLICE_INIT("forebay_pool_queued{"), SHAPE_VALUE, AT(queued) },
 	{ SLICE_INIT("forebay_pool_running{"), SHAPE_VALUE, AT(running) },
+	{ SLICE_INIT("forebay_pool_run_squares_total{"), SHAPE_VALUE, AT(run_squares) },
 	{ SLICE_INIT("forebay_jobs_dropped_total{"), SHAPE_VALUE, AT(dropped) },
 	{ SLICE_INIT("forebay_shed_total{"), SHAPE_SHED, 0 },
 	{ SLICE_INIT("forebay_pool_wait_seconds_bucket{"), SHAPE_BUCKET, AT(wait) },
@@ -221,9 +222,10 @@ pool_reading_since(struct pool_reading *later, const struct pool_reading *before
 	later->refused_wait -= before->refused_wait;
 	later->refused_else -= before->refused_else;
 	later->dropped -= before->dropped;
+	later->run_squares -= before->run_squares;
 	return times_since(&later->wait, &before->wait) && times_since(&later->run, &before->run) &&
 		       later->refused_queue >= 0 && later->refused_wait >= 0 &&
-		       later->refused_else >= 0 && later->dropped >= 0
+		       later->refused_else >= 0 && later->dropped >= 0 && later->run_squares >= 0
 		   ? 0
 		   : ERR_CONFLICT;
 }

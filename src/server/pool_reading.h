@@ -28,6 +28,7 @@ struct pool_reading {
 	double refused_queue, refused_wait, refused_else; /* batches */
 	double dropped; /* unrun */
 	struct pool_times wait, run;
+	double run_squares; /* of their times, s^2; 0: not told */
 };
 
 struct pool_readings {

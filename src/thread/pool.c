@@ -373,6 +373,7 @@ pool_sample(struct pool *p, struct pool_sample *s)
 		.threads = limits.threads,
 		.max_queue = limits.max_queue,
 		.cpus = limits.cpus,
+		.max_wait_ns = limits.max_wait_ns,
 		.queued = atomic_load_explicit(&p->gate.waiting, memory_order_relaxed),
 		.running = atomic_load_explicit(&p->running, memory_order_acquire),
 		.mean_run_ns = cost_mean(&p->gate.mix),
@@ -389,5 +390,6 @@ pool_sample(struct pool *p, struct pool_sample *s)
 		const struct pool_thread *t = pool_thread_at(p, i);
 		histogram_sum_add(&s->wait, &t->wait);
 		histogram_sum_add(&s->run, &t->run);
+		s->run_squares += count_read_word(&t->run_squares);
 	}
 }

@@ -118,6 +118,8 @@ struct pool_thread {
 
 	struct thread thread;
 	struct histogram wait, run; /* written by this thread alone; kept for its successor */
+	_Atomic uint64_t run_squares; /* of the same times, in ns s; the rest is below one */
+	double run_squares_rest;
 	struct pool_local *locals; /* owned; the last kept first */
 	struct pool_thread *next_new; /* among those that start together */
 	int init_outcome;
@@ -246,12 +248,14 @@ struct pool_sample {
 	unsigned threads, queued, running;
 	unsigned max_queue;
 	struct cpus cpus; /* none: all */
+	uint64_t max_wait_ns; /* 0: none */
 	uint64_t mean_run_ns; /* moving average; 0 before the first */
 	uint64_t drain_ns; /* expected, until all that it holds has ended */
 	uint64_t expired, abandoned; /* jobs dropped unrun */
 	uint64_t shed[POOL_SHEDS]; /* refusals; a batch is one */
 	uint64_t shadowed[POOL_SHEDS]; /* refusals that were not, because of is_shadow */
 	struct histogram_sum wait, run;
+	uint64_t run_squares; /* sum of the squares of `run`, in ns s */
 };
 void pool_sample(struct pool *p, struct pool_sample *s);
 /* From run(): what the thread runs, for who looks after threads that do not come back. */

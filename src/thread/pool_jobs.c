@@ -182,6 +182,18 @@ drop(struct pool *p, struct job *j, int outcome)
 	send_home(p, j, outcome);
 }
 
+/* With their sum, their count and that of their squares, the spread of times is known exactly. */
+static void
+measure_run(struct pool_thread *t, uint64_t ns)
+{
+	double square = (double)ns * (double)ns / 1e9 + t->run_squares_rest;
+	uint64_t whole = (uint64_t)square;
+
+	histogram_add(&t->run, ns);
+	count_word(&t->run_squares, whole);
+	t->run_squares_rest = square - (double)whole;
+}
+
 static int
 run_timed(struct pool_thread *t, struct job *j)
 {
@@ -196,7 +208,7 @@ run_timed(struct pool_thread *t, struct job *j)
 	pool_hide_job(t);
 	j->ended_ns = clock_monotonic();
 	took = j->ended_ns - j->started_ns;
-	histogram_add(&t->run, took);
+	measure_run(t, took);
 	/* One that was cut short says only that it would have taken longer. */
 	gate_end(g, &j->gate, j->ended_ns, took,
 		 outcome == ERR_CANCELLED || outcome == ERR_DEADLINE || outcome == ERR_TIMEOUT);

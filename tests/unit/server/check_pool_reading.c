@@ -10,7 +10,8 @@ Suite *suite_server_pool_reading(void);
 
 static struct pool_readings first, second;
 
-#define TEXT(runs, sum, refused)                                                                   \
+#define TEXT(runs, sum, refused) TEXT_AND(runs, sum, refused, "0.125")
+#define TEXT_AND(runs, sum, refused, squares)                                                      \
 	"# HELP forebay_pool_threads Threads of a pool.\n"                                         \
 	"forebay_pool_threads{pool=\"compute\"} 2\n"                                               \
 	"forebay_pool_threads{pool=\"database.a.b\"} 4\n"                                          \
@@ -18,6 +19,7 @@ static struct pool_readings first, second;
 	"forebay_pool_run_seconds_bucket{pool=\"compute\",le=\"0.01\"} 3\n"                        \
 	"forebay_pool_run_seconds_bucket{pool=\"compute\",le=\"+Inf\"} " runs "\n"                 \
 	"forebay_pool_run_seconds_sum{pool=\"compute\"} " sum "\n"                                 \
+	"forebay_pool_run_squares_total{pool=\"compute\"} " squares "\n"                           \
 	"forebay_jobs_dropped_total{pool=\"compute\",reason=\"expired\"} 2\n"                      \
 	"forebay_jobs_dropped_total{pool=\"compute\",reason=\"abandoned\"} 5\n"                    \
 	"forebay_shed_total{route=\"\",limit=\"pool.compute.queue\",mode=\"enforce\"} " refused    \
@@ -37,6 +39,7 @@ START_TEST(values_go_to_their_pools)
 	ck_assert(p && p->threads == 2 && p->queued == 1 && p->dropped == 7);
 	ck_assert(p->refused_queue == 3 && p->refused_wait == 0);
 	ck_assert(p->run.buckets == 2 && p->run.total == 10 && p->run.sum_s == 0.5);
+	ck_assert(p->run_squares == 0.125);
 	ck_assert(p->run.count[0] == 3 && p->run.count[1] == 7);
 	ck_assert(p->run.bound[0] == 0.01 && isinf(p->run.bound[1]));
 	p = pool_readings_find(&first, SLICE("database.a.b"));
@@ -48,8 +51,9 @@ END_TEST
 START_TEST(two_readings_are_what_was_between)
 {
 	ck_assert(pool_readings_parse(&first, SLICE(TEXT("10", "0.5", "3"))) == 0);
-	ck_assert(pool_readings_parse(&second, SLICE(TEXT("25", "1.25", "8"))) == 0);
+	ck_assert(pool_readings_parse(&second, SLICE(TEXT_AND("25", "1.25", "8", "0.625"))) == 0);
 	ck_assert(pool_reading_since(&second.pool[0], &first.pool[0]) == 0);
+	ck_assert(second.pool[0].run_squares == 0.5);
 	ck_assert(second.pool[0].run.total == 15 && second.pool[0].run.sum_s == 0.75);
 	ck_assert(second.pool[0].run.count[0] == 0 && second.pool[0].run.count[1] == 15);
 	ck_assert(second.pool[0].refused_queue == 5 && second.pool[0].dropped == 0);

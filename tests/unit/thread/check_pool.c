@@ -102,6 +102,31 @@ START_TEST(a_batch_is_admitted_as_a_whole_or_not_at_all)
 }
 END_TEST
 
+START_TEST(the_squares_of_run_times_are_summed)
+{
+	struct bench b;
+	struct work w[3];
+	struct pool_sample s;
+	double sum, squares;
+
+	open_bench(&b, 1, 8);
+	submit(&b, &w[0], run_for_a_millisecond);
+	home_await(&b.home, &b.came, 1);
+	pool_sample(b.pool, &s);
+	sum = (double)s.run.sum_ns;
+	squares = (double)s.run_squares * 1e9;
+	ck_assert(squares <= sum * sum * (1 + 1e-12) && squares + 1e9 > sum * sum);
+	submit(&b, &w[1], run_for_a_millisecond);
+	submit(&b, &w[2], run_for_a_millisecond);
+	home_await(&b.home, &b.came, 3);
+	pool_sample(b.pool, &s);
+	sum = (double)s.run.sum_ns;
+	squares = (double)s.run_squares * 1e9;
+	ck_assert(squares < sum * sum && (squares + 1e9) * 3 > sum * sum);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(a_wait_that_passes_the_time_left_is_refused_at_once)
 {
 	struct bench b;
@@ -534,6 +559,7 @@ suite_thread_pool(void)
 	tcase_add_test(t, there_is_room_for_the_threads_and_the_queue_and_no_more);
 	tcase_add_test(t, without_a_queue_a_free_thread_still_takes_a_job);
 	tcase_add_test(t, a_batch_is_admitted_as_a_whole_or_not_at_all);
+	tcase_add_test(t, the_squares_of_run_times_are_summed);
 	tcase_add_test(t, a_wait_that_passes_the_time_left_is_refused_at_once);
 	tcase_add_test(t, a_wait_above_max_wait_is_refused_whatever_the_deadline);
 	tcase_add_test(t, an_idle_pool_admits_a_batch_whatever_it_has_learned);
