@@ -1,7 +1,7 @@
 """The table of cases: what each compares, who takes part, how often it is repeated."""
 import collections
 
-from benchlib import case_admission, case_fanout, case_files, case_h2, case_idle, case_instructions
+from benchlib import case_admission, case_advise, case_fanout, case_files, case_h2, case_idle, case_instructions
 from benchlib import case_isolation, case_keepalive, case_latency, case_light, case_overload, case_proxy
 from benchlib import case_sql, case_storm, case_tls
 
@@ -41,6 +41,8 @@ CASES = (
          case_admission.admission, case_admission.seconds, "", 3, 1, 1),
     Case("storm", "an upstream fails altogether for 5 s, at full load",
          case_storm.storm, case_storm.seconds, "", 3, 1, 1),
+    Case("advise", "forebayctl advise: mean waits predicted and measured",
+         case_advise.advise, case_advise.seconds, "", 5, 1, 1),
     Case("instructions", "user-space instructions per request (valgrind)",
          case_instructions.instructions, case_instructions.seconds, "", 3, 3, 1),
 )

@@ -170,7 +170,7 @@ SLOW = Peer("slow", ("tests/slow",), None, (), ("%(program)s", "-p", "%(port)d")
 FICKLE = Peer("fickle", ("tests/fickle",), None, (), ("%(program)s", "-p", "%(port)d", "-u", "%(delay_us)d"), None, None,
               "an upstream that fails when it is told to")
 READY = {"plain": "/plain", "proxy": "/plain", "fanout": "/", "idle": "/plain", "tls": "/plain", "h2": "/plain", "overload": "/plain",
-         "files": "/files/1k.bin", "slow": "/0"}
+         "files": "/files/1k.bin", "slow": "/0", "demo": "/hello"}
 WITHOUT_HTTP_1 = ("nghttpd",)  # ready when they accept
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 

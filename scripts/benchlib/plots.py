@@ -68,6 +68,9 @@ PLOTS = (
          "seconds after its servers begin to fail", "answered in time, to the mean rate", (("storm_goodput", ""),), ()),
     Plot("storm-attempts", "storm", "lines", "at", False, "What its servers see meanwhile",
          "seconds after they begin to fail", "attempts, to the mean rate of requests", (("storm_attempts_at", ""),), ()),
+    Plot("advise", "advise", "bars", "at", False, "forebayctl advise on the demo",
+         "load, of the capacity", "mean wait (ms)", (("wait_measured_ms", "measured"), ("wait_predicted_ms", "predicted")),
+         ("forebay",)),
 )
 
 # Okabe and Ito: told apart by everybody; each server keeps its own in all plots.

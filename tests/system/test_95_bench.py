@@ -207,6 +207,18 @@ def test_quick_run_says_what_became_of_a_storm(quick):
 
 @needs_wrk
 @needs_plain_build
+def test_quick_run_watches_the_demo(quick):
+    found = next(case for case in results.read_json(str(quick[0]))["cases"] if case["name"] == "advise")
+    if found["status"].startswith("left out"):
+        pytest.skip(found["status"])
+    measured = {row["measure"] for row in found["figures"]}
+    assert {"pool_busy", "pool_service_ms", "pool_cv", "wait_measured_ms"} <= measured
+    # Two seconds are too short to predict anything of.
+    assert "wait_ratio" in measured or any("nothing predicted" in note for note in found["notes"])
+
+
+@needs_wrk
+@needs_plain_build
 def test_quick_run_starts_servers_on_the_loopback_alone(quick):
     found = results.read_json(str(quick[0]))
     conf = [text for case in found["cases"] for text in case["configurations"].values()]
