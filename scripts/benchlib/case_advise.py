@@ -99,6 +99,7 @@ def add(s, pool, at):
     s.figures.add("pool_busy", figures.OURS, measured["utilization"], at)
     s.figures.add("pool_service_ms", figures.OURS, 1000 * pool["service_s"], at)
     s.figures.add("pool_cv", figures.OURS, pool["cv"], at)
+    s.figures.add("pool_dispersion", figures.OURS, pool["dispersion"], at)
     s.figures.add("wait_measured_ms", figures.OURS, 1000 * measured["mean_wait_s"], at)
     if not predicted or not predicted["mean_wait_s"] or not measured["mean_wait_s"]:
         s.note("%s: nothing predicted: %s" % (at, pool.get("why", "too short")))

@@ -37,6 +37,7 @@ MEASURES = {
     "pool_busy": Measure("threads of the pool busy", "", "", False),
     "pool_service_ms": Measure("a job, mean", "ms", "", False),
     "pool_cv": Measure("a job, standard deviation to mean", "", "", False),
+    "pool_dispersion": Measure("arrivals in quarters of a second, variance to mean (random: 1)", "", "", False),
     "wait_measured_ms": Measure("mean wait, measured", "ms", "", False),
     "wait_predicted_ms": Measure("mean wait, predicted", "ms", "", False),
     "wait_ratio": Measure("mean wait, predicted to measured", "", "", False),

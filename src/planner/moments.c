@@ -52,3 +52,23 @@ moments_percentile(const double *bound, const double *count, size_t buckets, dou
 	}
 	return 0;
 }
+
+void
+moments_count(struct moments_counts *m, double count, double seconds)
+{
+	m->count += count;
+	m->seconds += seconds;
+	m->weighed += count * count / seconds;
+	m->intervals++;
+}
+
+double
+moments_dispersion(const struct moments_counts *m)
+{
+	double rate = m->count / m->seconds;
+
+	if (m->intervals < 2 || !(m->count > 0))
+		return 1;
+	/* Pearson's statistic, sum of (count - expected)^2 / expected. */
+	return (m->weighed / rate - m->count) / (m->intervals - 1);
+}

@@ -185,9 +185,11 @@ print_help(void)
 struct watch {
 	struct pool_readings first, last;
 	uint64_t began, ended;
-	double before[POOL_READINGS]; /* arrivals at the last tick, by place in `last` */
-	double sum[POOL_READINGS], squares[POOL_READINGS]; /* of arrivals per tick */
-	unsigned ticks;
+	double at_first[POOL_READINGS]; /* arrivals, by place in `last` */
+	double before[POOL_READINGS]; /* at the last tick that counts */
+	uint64_t before_ns;
+	struct moments_counts counts[POOL_READINGS]; /* of arrivals per tick */
+	double arrived[POOL_READINGS]; /* in all */
 	double max_queue[POOL_READINGS], max_wait_us[POOL_READINGS];
 };
 
@@ -228,18 +230,28 @@ arrivals(const struct pool_reading *p)
 }
 
 static void
+count_first(struct watch *w)
+{
+	w->last = w->first;
+	w->ended = w->before_ns = w->began;
+	for (unsigned i = 0; i < w->last.count; i++)
+		w->at_first[i] = w->before[i] = arrivals(&w->last.pool[i]);
+}
+
+/* One that follows a late one too soon tells little: it is added to the next. */
+static void
 count_tick(struct watch *w)
 {
+	if (w->ended - w->before_ns < TICK_MS * CLOCK_MS / 2)
+		return;
 	for (unsigned i = 0; i < w->last.count; i++) {
-		double now = arrivals(&w->last.pool[i]), came = now - w->before[i];
+		double now = arrivals(&w->last.pool[i]);
 
+		moments_count(&w->counts[i], now - w->before[i],
+			      (double)(w->ended - w->before_ns) / (double)CLOCK_SEC);
 		w->before[i] = now;
-		if (w->ticks == 0)
-			continue;
-		w->sum[i] += came;
-		w->squares[i] += came * came;
 	}
-	w->ticks++;
+	w->before_ns = w->ended;
 }
 
 /* Ticks at fixed times, so that none is longer for what the one before took. */
@@ -251,9 +263,7 @@ watch_ticks(const struct advising *a, struct watch *w)
 
 	if (err)
 		return err;
-	w->last = w->first;
-	w->ended = w->began;
-	count_tick(w);
+	count_first(w);
 	next = w->began;
 	until = w->began + (uint64_t)(a->window_s * (double)CLOCK_SEC);
 	while (w->ended < until && !err) {
@@ -324,14 +334,13 @@ read_status(const struct advising *a, struct watch *w)
 
 /* 1, random, unless the counts say otherwise beyond chance (three deviations of a variance). */
 static double
-dispersion_of(const struct watch *w, unsigned i)
+dispersion_of(const struct moments_counts *m)
 {
-	double n = w->ticks - 1, mean = w->sum[i] / n, found;
+	double found = moments_dispersion(m);
 
-	if (n < TICKS_MIN || !(mean > 0))
+	if (m->intervals < TICKS_MIN)
 		return 1;
-	found = (w->squares[i] / n - mean * mean) / mean * n / (n - 1);
-	return fabs(found - 1) > 3 * sqrt(2 / (n - 1)) ? found : 1;
+	return fabs(found - 1) > 3 * sqrt(2.0 / (m->intervals - 1)) ? found : 1;
 }
 
 /* From the squares; where the server does not tell them, from the buckets. */
@@ -354,8 +363,8 @@ measure(const struct advising *a, const struct watch *w, unsigned i, struct pool
 	double refused = r->refused_queue + r->refused_wait + r->refused_else;
 
 	p->seen = r;
-	p->arrived = w->sum[i];
-	p->dispersion = dispersion_of(w, i);
+	p->arrived = w->arrived[i];
+	p->dispersion = dispersion_of(&w->counts[i]);
 	p->station = (struct station){
 		.rate = p->arrived / a->seconds,
 		.service_s = run->total > 0 ? run->sum_s / run->total : 0,
@@ -384,12 +393,13 @@ study_pools(struct advising *a, struct watch *w)
 		    pool_readings_find(&w->first, slice_of(r->name));
 		int err;
 
+		w->arrived[i] = arrivals(r) - w->at_first[i];
 		if (a->pool && strcmp(a->pool, r->name) != 0)
 			continue;
 		if (!before || pool_reading_since(r, before) != 0)
 			return ERR_CONFLICT;
 		/* A pool that nobody used is shown when asked for by name. */
-		if (!a->pool && r->run.total == 0 && w->sum[i] == 0)
+		if (!a->pool && r->run.total == 0 && w->arrived[i] == 0)
 			continue;
 		measure(a, w, i, &a->study[a->count]);
 		err = control_advise_judge(a, &a->study[a->count++]);

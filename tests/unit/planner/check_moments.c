@@ -2,6 +2,7 @@
  * Spread and percentiles from buckets.
  */
 #include "planner/moments.h"
+#include "planner/service.h"
 
 #include <check.h>
 #include <math.h>
@@ -56,6 +57,33 @@ START_TEST(percentiles_are_straight_within_a_bucket)
 }
 END_TEST
 
+START_TEST(dispersion_is_variance_to_mean_whatever_the_intervals)
+{
+	struct moments_counts even = { 0 }, uneven = { 0 }, none = { 0 };
+	struct random r = { 0 };
+
+	for (unsigned i = 0; i < 4; i++)
+		moments_count(&even, i % 2 ? 3 : 1, 0.25);
+	/* Mean 2, sum of squares 4, of three degrees of freedom. */
+	ck_assert_double_eq_tol(moments_dispersion(&even), 4.0 / 2 / 3, 1e-12);
+	ck_assert_double_eq(moments_dispersion(&none), 1);
+	moments_count(&none, 0, 1);
+	moments_count(&none, 0, 1);
+	ck_assert_double_eq(moments_dispersion(&none), 1);
+	/* Random arrivals, 20 a second, in intervals of 0.1 s and 0.4 s. */
+	random_init(&r, 7);
+	for (unsigned i = 0; i < 20000; i++) {
+		double left = i % 2 ? 0.1 : 0.4, length = left;
+		unsigned n = 0;
+
+		while ((left -= service_gap(&r) / 20) > 0)
+			n++;
+		moments_count(&uneven, n, length);
+	}
+	ck_assert_double_eq_tol(moments_dispersion(&uneven), 1, 0.05);
+}
+END_TEST
+
 Suite *
 suite_planner_moments(void)
 {
@@ -66,6 +94,7 @@ suite_planner_moments(void)
 	tcase_add_test(c, one_bucket_is_as_wide_as_it_is);
 	tcase_add_test(c, two_modes_vary_much);
 	tcase_add_test(c, nothing_and_the_last_bucket_are_no_trouble);
+	tcase_add_test(c, dispersion_is_variance_to_mean_whatever_the_intervals);
 	tcase_add_test(c, percentiles_are_straight_within_a_bucket);
 	suite_add_tcase(s, c);
 	return s;
