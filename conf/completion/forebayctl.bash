@@ -70,7 +70,7 @@ _forebayctl()
 	elif [[ $current == -* ]]; then
 		word='--address --help --json --socket --timeout --version --wait'
 	elif [ -z "$command" ]; then
-		word='status metrics ready reload set purge drain plan advise'
+		word='status stalls metrics ready reload set purge drain plan advise'
 	elif [ "$command" = set ] && [ "$place" -eq 0 ]; then
 		word=$(_forebayctl_settings "${COMP_WORDS[0]}" "${server[@]}")
 	else

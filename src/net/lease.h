@@ -20,6 +20,7 @@ enum { LEASE_FLIGHTS = 64 }; /* buckets */
 struct lease {
 	struct env *env; /* borrowed: of the worker */
 	const struct site *site; /* borrowed: there until the lease has been given up */
+	unsigned generation; /* of the site */
 	unsigned worker, workers; /* which one of those that serve the site, and how many */
 	struct route_series **routes; /* owned array; by route index */
 	struct part_series **parts; /* owned array; by part index */

@@ -84,6 +84,7 @@ loop_init(struct loop *l, void *receiver)
 	int err = ERR_SYSTEM;
 
 	*l = (struct loop){ .receiver = receiver, .alarm_ns = CLOCK_NEVER };
+	l->stall = &l->own_stall;
 	queue_init(&l->soon);
 	queue_init(&l->last);
 	timers_init(&l->timers);
@@ -136,6 +137,7 @@ uint64_t
 loop_now_slow(struct loop *l)
 {
 	l->now_ns = clock_monotonic();
+	stall_clock(l->stall, l->now_ns);
 	lag_begin(&l->lag, l->now_ns);
 	return l->now_ns;
 }
@@ -233,21 +235,26 @@ run_timers(struct loop *l)
 {
 	const struct timer *first = timers_first(&l->timers);
 
-	if (first && first->at_ns <= loop_now(l))
-		timers_run(&l->timers, loop_now(l));
+	if (!first || first->at_ns > loop_now(l))
+		return;
+	stall_phase(l->stall, STALL_AT_TIMERS);
+	timers_run(&l->timers, loop_now(l));
 }
 
 /* What a turn does after libevent's part. */
 static void
 finish_turn(struct loop *l)
 {
+	stall_phase(l->stall, STALL_AT_MAIL);
 	mailbox_drain(&l->mailbox, l->receiver);
 	run_timers(l);
-	for (unsigned i = 0; l->soon.head && i < SOON_ROUNDS; i++)
+	for (unsigned i = 0; l->soon.head && i < SOON_ROUNDS; i++) {
+		stall_phase(l->stall, STALL_AT_LATER);
 		run_round(&l->soon);
+	}
+	stall_phase(l->stall, STALL_AT_FLUSH);
 	run_round(&l->last);
-	atomic_store_explicit(&l->turn, atomic_load_explicit(&l->turn, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	stall_turn_over(l->stall);
 }
 
 void

@@ -17,8 +17,7 @@
 #include "net/lag.h"
 #include "net/timer.h"
 #include "thread/mailbox.h"
-
-#include <stdatomic.h>
+#include "thread/stall.h"
 
 struct event_base;
 struct event;
@@ -48,7 +47,8 @@ struct loop {
 	uint64_t now_ns; /* of this turn; 0: not read yet */
 	struct lag lag; /* of turns that read the clock */
 	struct deferred_queue soon, last;
-	_Atomic uint64_t turn; /* published for the stall watch */
+	struct stall_slot *stall; /* borrowed; where its turns are published */
+	struct stall_slot own_stall; /* that nobody watches, unless it is said whose slot to take */
 	bool is_stopping;
 };
 

@@ -187,6 +187,7 @@ on_done(struct subrequest *q, int err)
 	struct run_part *p = run_part_of(q);
 	struct run *r = p->run;
 
+	run_mark(r, STALL_AT_PART, p);
 	if (!err && p->head.is_expected)
 		err = result_take(p);
 	if (err == ERR_SYNTAX)
@@ -356,6 +357,7 @@ fan_start_part(struct run *r, struct run_part *p)
 	struct slice key;
 	int err;
 
+	run_mark(r, STALL_AT_PART, p);
 	r->ready &= ~bit_of(p);
 	if (!is_needed(r, p)) {
 		end_part(r, p, p->err ? cause_outcome(p->err) : OUTCOME_UNNEEDED);

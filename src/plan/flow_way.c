@@ -261,6 +261,20 @@ run_code(void *argument)
 
 /* --- its turns ------------------------------------------------------------------------------- */
 
+/* To the stall record. */
+static void
+tell_stall(struct run_flow *f, uint64_t begun, uint64_t ns)
+{
+	struct stall_report told = {
+		.began_ns = begun,
+		.lasted_ns = ns,
+	};
+	struct writer name = writer_over(told.name, sizeof(told.name) - 1);
+
+	writer_text(&name, f->of.type->name);
+	stall_tell(f->run->env->loop.stall, &told);
+}
+
 /* Whoever runs too long holds up all of the worker. */
 static void
 turn(struct run_flow *f)
@@ -268,11 +282,14 @@ turn(struct run_flow *f)
 	const struct plan *plan = f->run->plan;
 	uint64_t begun = clock_monotonic(), ns;
 
+	run_mark(f->run, STALL_AT_FLOW, NULL);
 	coroutine_resume(&f->coroutine);
 	ns = clock_monotonic() - begun;
+	if (ns > plan->flow_conf.max_turn)
+		tell_stall(f, begun, ns);
+	run_mark(f->run, STALL_AT_REQUEST, NULL);
 	if (ns <= plan->flow_conf.max_turn)
 		return;
-	count_add(f->run->env->counters, COUNTER_STALL_FLOW, 1);
 	log_warning("flow %s of route %.*s held its worker for %llu ms", f->of.type->name,
 		    SLICE_PRINT(plan->name), (unsigned long long)(ns / CLOCK_MS));
 }

@@ -102,6 +102,20 @@ run_place(const struct run_part *p)
 	return (unsigned)(p - p->run->part);
 }
 
+/* For who watches: from now on the worker is at this. part: NULL: at none of its own. */
+static inline void
+run_mark(const struct run *r, enum stall_at at, const struct run_part *part)
+{
+	const struct stall_where where = {
+		.at = at,
+		.generation = r->lease->generation,
+		.route = r->x->route,
+		.part = part ? run_place(part) + 1 : 0,
+	};
+
+	stall_mark(r->env->loop.stall, stall_mark_of(where), r->x->id);
+}
+
 /* All that it has. */
 static inline uint64_t
 run_all_parts(const struct run *r)

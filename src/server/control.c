@@ -39,6 +39,12 @@ static const struct errand errands[] = {
 	  .path = "/status",
 	  .seconds = 5,
 	  .has_json = true },
+	{ .name = "stalls",
+	  .help = "what stood still of late that should not, and why",
+	  .method = "GET",
+	  .path = "/stalls",
+	  .seconds = 5,
+	  .has_json = true },
 	{ .name = "metrics",
 	  .help = "all numbers, in Prometheus' text format",
 	  .method = "GET",
@@ -110,11 +116,10 @@ print_help(void)
 	printf("\n"
 	       "  -s, --socket PATH        default " CONTROL_SOCKET "\n"
 	       "  -a, --address HOST:PORT  [admin] listen instead, which takes questions only\n"
-	       "  -j, --json               the answer as JSON: status, reload, set, purge, drain\n"
+	       "  -j, --json               the answer as JSON, but of metrics and ready\n"
 	       "  -t, --timeout DURATION   for the answer; default 5s, of reload, set, purge 60s\n"
 	       "  -w, --wait               of drain: until the server has gone; default 10m\n"
-	       "      --version            the version\n"
-	       "  -h, --help               this text\n"
+	       "  -h, --help, --version    this text; the version\n"
 	       "\n"
 	       "Exit: 0 done; 1 the server said no; 2 wrong usage; 3 no answer.\n");
 }

@@ -214,6 +214,19 @@ find_route(const struct exchange *x, struct router_match *m)
 	return router_find(r, q->method, q->authority, q->path, m);
 }
 
+/* For who watches: the worker is at this now. */
+static void
+mark(const struct exchange *x)
+{
+	const struct stall_where where = {
+		.at = STALL_AT_REQUEST,
+		.generation = x->lease->generation,
+		.route = x->route,
+	};
+
+	stall_mark(x->lease->env->loop.stall, stall_mark_of(where), x->id);
+}
+
 static void
 begin(struct exchange *x)
 {
@@ -249,6 +262,7 @@ begin(struct exchange *x)
 		return;
 	}
 	x->route = m.route->index;
+	mark(x);
 	x->max_body = m.route->max_body;
 	if (backlog_refuses(&w->host.backlog, m.route->plan->conf.priority)) {
 		refuse_late(x);

@@ -191,6 +191,10 @@ const struct conf_key limits_keys[] = {
 	  .max = DAY,
 	  .help = "how long requests may stand between their arrival and their worker; then those "
 		  "that waited longer are refused, by the priority of their routes; 0: any time" },
+	{ "stall_after", CONF_DURATION, CONF_FIELD(struct limits_conf, stall_after), .def = "50ms",
+	  .max = DAY,
+	  .help = "longest turn of a worker that is not a stall: longer ones are kept for "
+		  "forebayctl stalls, with what the worker was at, and counted; 0: any" },
 	{ "inflight_bytes", CONF_SHARE, CONF_FIELD(struct limits_conf, inflight_bytes),
 	  .def = "60%", .max = INT64_C(1) << 50,
 	  .help = "memory for what is of the size of requests: bodies, results, scratch of jobs; "

@@ -56,7 +56,7 @@ struct limits_conf {
 	uint64_t max_body;
 	uint32_t body_buffer;
 	uint64_t header_timeout, body_idle_timeout, idle_timeout, send_idle_timeout;
-	uint64_t worker_wait;
+	uint64_t worker_wait, stall_after;
 	struct conf_share inflight_bytes;
 	uint64_t min_body_rate, min_send_rate, rate_grace;
 	enum limits_mode { LIMITS_ENFORCE, LIMITS_SHADOW } mode;

@@ -9,14 +9,22 @@
 
 #define PERIOD_NS (500 * CLOCK_MS)
 
+static void
+on_loss(const struct pool_loss *loss, void *argument)
+{
+	struct server *s = argument;
+
+	lookout_report(s, loss, loop_now(&s->loop));
+}
+
 /* A pool that several sites share is looked at again, and has nothing new to say. */
 static void
 look(struct server *s, uint64_t now)
 {
 	for (struct site *site = s->sites; site; site = site->next) {
 		for (unsigned i = 0; i < site->pools.count; i++)
-			count_add(&s->counters, COUNTER_STALLS_JOB,
-				  pool_watch(site->pools.at[i].pool, now));
+			count_add(&s->counters, COUNTER_STALL_JOB,
+				  pool_watch(site->pools.at[i].pool, now, on_loss, s));
 	}
 }
 

@@ -205,9 +205,13 @@ run(void *argument)
 {
 	struct monitor *m = argument;
 
+	stall_begin(m->env.loop.stall);
+	if (lookout_start(&m->lookout, m->server, &m->env.loop) != 0)
+		log_error("stalls are not looked for: %s", err_text(ERR_MEMORY));
 	budget_watch_start(&m->server->budget_watch);
 	loop_run(&m->env.loop);
 	budget_watch_end(&m->server->budget_watch);
+	lookout_stop(&m->lookout);
 	close_gates(m);
 	conn_host_close_all(&m->host);
 	loop_clear_timer(&m->env.loop, &m->pause);

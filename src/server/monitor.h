@@ -16,6 +16,7 @@
 #include "net/listener.h"
 #include "proto/conn.h"
 #include "server/desk.h"
+#include "server/lookout.h"
 #include "thread/thread.h"
 
 struct server;
@@ -36,6 +37,7 @@ struct monitor {
 	struct thread thread;
 	struct server *server; /* borrowed, read only; told what to do by mail */
 	struct desk desk;
+	struct lookout lookout;
 	struct monitor_gate gates[MONITOR_LISTENERS];
 	unsigned gate_count;
 	struct timer pause; /* set while no more is accepted: too many, or a shortage */

@@ -7,8 +7,9 @@
 #include "server/metrics.h"
 #include "server/overview.h"
 #include "server/server.h"
+#include "server/stall_page.h"
 
-enum { SMALL_BYTES = 4096 };
+enum { SMALL_BYTES = 4096, STALLS_BYTES = STALLS_KEPT * 4096 };
 
 /* What a page writes, and where. */
 struct page_reply {
@@ -81,10 +82,25 @@ write_status(struct page_reply *r)
 	overview_write_json(&r->body, r->server);
 }
 
+static void
+write_stalls(struct page_reply *r)
+{
+	struct stall_page p;
+
+	lookout_describe(&r->server->monitor.lookout, &p);
+	r->body.limit = STALLS_BYTES;
+	if (wants_text(r->request)) {
+		stall_page_write_text(&r->body, &p);
+		return;
+	}
+	r->type = SLICE("application/json");
+	stall_page_write_json(&r->body, &p);
+}
+
 static const struct page pages[] = {
 	{ SLICE_INIT("/livez"), write_livez },   { SLICE_INIT("/metrics"), write_metrics },
 	{ SLICE_INIT("/readyz"), write_readyz }, { SLICE_INIT("/startupz"), write_startupz },
-	{ SLICE_INIT("/status"), write_status },
+	{ SLICE_INIT("/status"), write_status }, { SLICE_INIT("/stalls"), write_stalls },
 };
 
 enum { PAGES = sizeof(pages) / sizeof(pages[0]) };
@@ -185,6 +201,7 @@ begin(struct exchange *x)
 		refuse_method(x);
 		return;
 	}
+	lookout_refresh(&server->monitor.lookout);
 	buffer_init(&r.body, SMALL_BYTES);
 	find_page(&r);
 	if (r.body.err)

@@ -13,10 +13,11 @@ take_blocks(struct sample *s)
 
 	unsigned places = (unsigned)gauge_read(&server->crew.places);
 
-	s->blocks = mem_zalloc(places + 1, sizeof(*s->blocks));
+	s->blocks = mem_zalloc(places + 2, sizeof(*s->blocks));
 	if (!s->blocks)
 		return ERR_MEMORY;
 	s->blocks[s->block_count++] = &server->counters;
+	s->blocks[s->block_count++] = &server->monitor.lookout.watch.counters;
 	for (unsigned i = 0; i < places; i++)
 		s->blocks[s->block_count++] = &server->crew.place[i]->counters;
 	return 0;

@@ -14,7 +14,7 @@ struct worker;
 
 struct sample {
 	const struct server *server; /* borrowed */
-	const struct counters **blocks; /* owned: main's, then every worker's */
+	const struct counters **blocks; /* owned: main's, the stall watch's, then every worker's */
 	unsigned block_count;
 	struct pool_sample *pools; /* owned */
 	unsigned pool_count;

@@ -496,6 +496,7 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	};
 	int err;
 
+	s->generation = prior ? prior->generation + 1 : 1;
 	s->spawner = b.spawner = prior ? spawner_ref(prior->spawner) : spawner_new();
 	if (!s->spawner)
 		return ERR_MEMORY;

@@ -90,6 +90,8 @@ struct site {
 	void **guards; /* by kind: what its open() left */
 	/* What is counted: of routes by their index, of parts by theirs. Counted references. */
 	struct ledger **route_ledgers, **part_ledgers;
+	unsigned generation; /* the first is 1; of marks in stall slots */
+	uint64_t stall_after_ns; /* of a worker's turn; 0: none is a stall */
 	unsigned holders; /* of main: workers with a lease, the monitor, main itself */
 	struct site *next; /* of main: the one that was published before */
 };

@@ -115,6 +115,7 @@ read_limits(struct site *s, struct conf_errors *e)
 				? budget_memory("") / 100 * c.inflight_bytes.amount
 				: c.inflight_bytes.amount;
 	s->max_flows = c.max_flows;
+	s->stall_after_ns = c.stall_after;
 	s->spool.buffer = c.body_buffer;
 	s->limits = (struct conn_limits){
 		.h1 = { .max_head_bytes = c.max_header_bytes,

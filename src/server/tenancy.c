@@ -146,6 +146,7 @@ tenancy_new(struct worker *w, struct site *site, unsigned place, unsigned count)
 	t->end.run = on_end;
 	t->lease = (struct lease){
 		.env = &w->env,
+		.generation = site->generation,
 		.site = site,
 		.worker = place,
 		.workers = count,

@@ -203,10 +203,12 @@ run(void *argument)
 	struct worker *w = argument;
 
 	gauge_set(&w->number, thread_number());
+	stall_begin(&w->stall);
 	loop_run(&w->env.loop);
 	tenancy_end_all(w);
 	/* What the last jobs and conns have deferred. */
 	loop_turn(&w->env.loop, false);
+	stall_end(&w->stall);
 	access_log_close(&w->access);
 	server_report(w->server, &w->gone);
 }
@@ -291,6 +293,7 @@ worker_init(struct worker *w, struct server *server, unsigned number, struct sit
 	if (err)
 		return err;
 	w->has_loop = true;
+	w->env.loop.stall = &w->stall;
 	bytes_init(&w->env.bytes, &w->env.loop);
 	err = conn_host_init(&w->host, &w->env, &site->limits, &dispatch_app, w);
 	if (err)

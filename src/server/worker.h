@@ -51,6 +51,7 @@ struct worker {
 	struct env env;
 	struct conn_host host;
 	struct counters counters; /* read by the monitor */
+	struct stall_slot stall; /* the same */
 	struct stacks stacks; /* of flows */
 	struct access_log access;
 	struct gauge number; /* thread_number() of its thread; its own, read by the monitor */

@@ -260,9 +260,17 @@ struct pool_sample {
 void pool_sample(struct pool *p, struct pool_sample *s);
 /* From run(): what the thread runs, for who looks after threads that do not come back. */
 void pool_describe(struct pool_thread *t, const struct pool_task *task);
-/* Looks for threads that are lost now, tells of them in the log, and starts others in their stead.
- * How many are new. Any thread that may start others; does not wait for who resizes the pool. */
-unsigned pool_watch(struct pool *p, uint64_t now_ns);
+/* A thread that is lost; borrowed during the call. */
+struct pool_loss {
+	const char *pool, *thread;
+	const struct pool_task *task;
+	uint64_t ran_ns, late_ns; /* so far; past its job's deadline */
+};
+typedef void (*pool_loss_fn)(const struct pool_loss *loss, void *argument);
+/* Looks for threads that are lost now, tells of them in the log and to on_loss (NULL: to nobody),
+ * and starts others in their stead. How many are new. Any thread that may start others; does not
+ * wait for who resizes the pool. on_loss must not call the pool. */
+unsigned pool_watch(struct pool *p, uint64_t now_ns, pool_loss_fn on_loss, void *argument);
 /* The word of a limit, as "queue". */
 const char *pool_shed_word(enum pool_shed limit);
 

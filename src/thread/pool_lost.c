@@ -60,40 +60,55 @@ pool_return(struct pool_thread *t)
 
 /* --- who looks -------------------------------------------------------------------------- */
 
+/* Who looks, and whom it tells. */
+struct search {
+	uint64_t now, after_ns;
+	pool_loss_fn on_loss;
+	void *argument;
+};
+
 static unsigned long long
-past_ms(uint64_t now, uint64_t then)
+ms(uint64_t ns)
 {
-	return (unsigned long long)((now - then) / CLOCK_MS);
+	return (unsigned long long)(ns / CLOCK_MS);
 }
 
 /* While the task's texts are there: the job runs, and `look` is held. */
 static void
-tell(const struct pool_thread *t, uint64_t now)
+tell(const struct pool_thread *t, const struct search *s)
 {
 	const struct pool_task *task = &t->task;
+	const struct pool_loss loss = {
+		.pool = t->pool->name,
+		.thread = t->thread.name,
+		.task = task,
+		.ran_ns = s->now - t->job->started_ns,
+		.late_ns = s->now - t->job->deadline_ns,
+	};
 
 	log_error("pool %s: thread %s is lost: it has run %s%s%s of [%.*s %.*s] for %llu ms, %llu "
 		  "ms past "
 		  "the deadline (request %s)",
 		  t->pool->name, t->thread.name, task->what ? task->what : "a job",
 		  task->owner ? " of " : "", task->owner ? task->owner : "",
-		  SLICE_PRINT(task->kind), SLICE_PRINT(task->name),
-		  past_ms(now, t->job->started_ns), past_ms(now, t->job->deadline_ns),
-		  task->request && task->request[0] ? task->request : "unknown");
+		  SLICE_PRINT(task->kind), SLICE_PRINT(task->name), ms(loss.ran_ns),
+		  ms(loss.late_ns), task->request && task->request[0] ? task->request : "unknown");
+	if (s->on_loss)
+		s->on_loss(&loss, s->argument);
 }
 
 /* Whether it is newly lost. */
 static bool
-look_at(struct pool_thread *t, uint64_t now, uint64_t after_ns)
+look_at(struct pool_thread *t, const struct search *s)
 {
 	struct pool *p = t->pool;
 	bool is_lost;
 
 	pthread_mutex_lock(&t->look);
 	is_lost = t->job && !t->is_told && t->job->deadline_ns != CLOCK_NEVER &&
-		  now > clock_after(t->job->deadline_ns, after_ns);
+		  s->now > clock_after(t->job->deadline_ns, s->after_ns);
 	if (is_lost) {
-		tell(t, now);
+		tell(t, s);
 		t->is_told = true;
 		pthread_mutex_lock(&p->lock);
 		t->is_lost = true;
@@ -150,12 +165,17 @@ replace(struct pool_thread *t)
 }
 
 unsigned
-pool_watch(struct pool *p, uint64_t now)
+pool_watch(struct pool *p, uint64_t now, pool_loss_fn on_loss, void *argument)
 {
 	unsigned places = atomic_load_explicit(&p->places, memory_order_acquire), found = 0;
-	uint64_t after = atomic_load_explicit(&p->lost_after_ns, memory_order_relaxed);
+	const struct search search = {
+		.now = now,
+		.after_ns = atomic_load_explicit(&p->lost_after_ns, memory_order_relaxed),
+		.on_loss = on_loss,
+		.argument = argument,
+	};
 
-	if (!after)
+	if (!search.after_ns)
 		return 0;
 	/* Who resizes the pool is not waited for: there is another look soon. */
 	if (pthread_mutex_trylock(&p->control) != 0)
@@ -163,7 +183,7 @@ pool_watch(struct pool *p, uint64_t now)
 	for (unsigned i = 0; i < places && !pool_is_stopping(p); i++) {
 		struct pool_thread *t = pool_thread_at(p, i);
 
-		found += look_at(t, now, after);
+		found += look_at(t, &search);
 		/* Opening what a thread of a database has may take long. */
 		if (!p->options.thread_init)
 			replace(t);

@@ -2,6 +2,7 @@
  * Flows: what each call starts and waits for, what the client is told, and that
  * nothing is left of one that is cancelled.
  */
+#include "base/clock.h"
 #include "world.h"
 
 #include <check.h>
@@ -421,13 +422,18 @@ START_TEST(too_many_flows_are_refused)
 }
 END_TEST
 
-START_TEST(who_runs_too_long_is_counted)
+START_TEST(who_runs_too_long_is_told_once)
 {
+	struct stall_report r;
 	struct world *w =
 	    play(FLOW("burn 3; call a; put a") "max_turn = 2ms\n" PART("a", "body = 1\n"));
 
 	ck_assert_got(w, "1");
-	ck_assert_uint_eq(count_read(&w->counters, COUNTER_STALL_FLOW), 1);
+	ck_assert(stall_take(w->env.loop.stall, &r));
+	ck_assert(r.lasted_ns >= 3 * CLOCK_MS && stall_where(r.mark).at == STALL_AT_FLOW);
+	ck_assert_uint_eq(r.request, w->client.x.id);
+	ck_assert_str_eq(r.name, "script");
+	ck_assert(!stall_take(w->env.loop.stall, &r));
 	world_close(w);
 }
 END_TEST
@@ -509,7 +515,7 @@ suite_scenario_flow(void)
 	tcase_add_test(t, the_head_is_the_flows);
 	tcase_add_test(t, what_it_reads_is_there);
 	tcase_add_test(t, too_many_flows_are_refused);
-	tcase_add_test(t, who_runs_too_long_is_counted);
+	tcase_add_test(t, who_runs_too_long_is_told_once);
 	tcase_add_loop_test(t, contradictions_are_told, 0, CONTRADICTIONS);
 	suite_add_tcase(s, t);
 	return s;

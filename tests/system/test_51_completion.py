@@ -48,7 +48,7 @@ def test_every_command_is_offered_and_no_other():
 
 
 @pytest.mark.parametrize("words, offered", [
-    (["st"], ["status"]),
+    (["st"], ["status", "stalls"]),
     (["--socket", "/a", "dr"], ["drain"]),
     (["--socket", "=", "/a", "dr"], ["drain"]),
     (["-t", "5s", "--js"], ["--json"]),

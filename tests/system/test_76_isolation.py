@@ -325,6 +325,10 @@ def test_an_endless_loop_in_a_thread_costs_one_thread_and_is_named(start):
                      r"for \d+ ms, \d+ ms past the deadline \(request \S+\)", daemon.stderr()), daemon.stderr()
     assert post(daemon, b"hello").status == 201
     assert count(daemon, 'forebay_stalls_total{kind="job"}') == 1
+    lost, = wait_until(lambda: [s for s in json.loads(ask(daemon.admin, "/stalls").body)["stalls"]
+                                if s["kind"] == "job"], what="its record")
+    assert (lost["thread"], lost["what"], lost["route"]) == ("compute/0", "wild of module wild", "slow")
+    assert lost["lasted_ms"] >= 500 and "(request %s)" % lost["request"] in daemon.stderr()
     assert threads(daemon) == ["compute/0", "compute/1"]
     # It never ends, so that it cannot be drained.
     daemon.signal(signal.SIGKILL)

@@ -78,20 +78,37 @@ lose(struct bench *b, struct work *w)
 	return w->job.deadline_ns + AFTER;
 }
 
+static void
+on_loss(const struct pool_loss *loss, void *argument)
+{
+	unsigned *losses = argument;
+
+	++*losses;
+	ck_assert_str_eq(loss->pool, "t");
+	ck_assert_str_eq(loss->thread, "t/0");
+	ck_assert_str_eq(loss->task->what, "thing");
+	ck_assert_str_eq(loss->task->request, "id-1");
+	ck_assert_uint_eq(loss->late_ns, AFTER + 1);
+	ck_assert_uint_gt(loss->ran_ns, loss->late_ns);
+}
+
 START_TEST(a_thread_is_lost_when_its_job_goes_on_long_after_its_deadline)
 {
 	struct bench b;
 	struct work w;
 	uint64_t then;
+	unsigned losses = 0;
 
 	open_lossy(&b, 1, 0);
 	then = lose(&b, &w);
-	ck_assert_uint_eq(pool_watch(b.pool, then), 0);
-	ck_assert_uint_eq(pool_watch(b.pool, then + 1), 1);
+	ck_assert_uint_eq(pool_watch(b.pool, then, on_loss, &losses), 0);
+	ck_assert_uint_eq(losses, 0);
+	ck_assert_uint_eq(pool_watch(b.pool, then + 1, on_loss, &losses), 1);
+	ck_assert_uint_eq(losses, 1);
 	ck_assert_ptr_nonnull(
 	    strstr(said, "thread t/0 is lost: it has run thing of module m of [route r] for "));
 	ck_assert_ptr_nonnull(strstr(said, "5000 ms past the deadline (request id-1)"));
-	ck_assert_uint_eq(pool_watch(b.pool, then + 2), 0);
+	ck_assert_uint_eq(pool_watch(b.pool, then + 2, NULL, NULL), 0);
 	leave_gate(&b);
 	home_await(&b.home, &b.came, 1);
 	close_bench(&b);
@@ -106,7 +123,7 @@ START_TEST(another_thread_serves_in_its_stead_until_it_comes_back)
 	struct pool_sample s;
 
 	open_lossy(&b, 1, 1);
-	ck_assert_uint_eq(pool_watch(b.pool, lose(&b, &lost) + 1), 1);
+	ck_assert_uint_eq(pool_watch(b.pool, lose(&b, &lost) + 1, NULL, NULL), 1);
 	submit(&b, &w, run_and_note);
 	home_await(&b.home, &b.came, 1);
 	ck_assert_uint_eq(w.thread_index, 1);
@@ -142,7 +159,7 @@ START_TEST(no_more_than_max_lost_are_replaced)
 	open_lossy(&b, 2, 1);
 	then = lose(&b, &lost[0]);
 	then = lose(&b, &lost[1]);
-	ck_assert_uint_eq(pool_watch(b.pool, then + 1), 2);
+	ck_assert_uint_eq(pool_watch(b.pool, then + 1, NULL, NULL), 2);
 	submit(&b, &w, run_and_note);
 	home_await(&b.home, &b.came, 1);
 	ck_assert_uint_eq(w.thread_index, 2);
@@ -161,7 +178,7 @@ START_TEST(a_pool_that_is_resized_meanwhile_has_the_threads_it_should)
 	struct pool_sample s;
 
 	open_lossy(&b, 1, 1);
-	ck_assert_uint_eq(pool_watch(b.pool, lose(&b, &lost) + 1), 1);
+	ck_assert_uint_eq(pool_watch(b.pool, lose(&b, &lost) + 1, NULL, NULL), 1);
 	ck_assert_int_eq(resize(&b, 3), 0);
 	for (unsigned i = 0; i < 3; i++)
 		enter_gate(&b, &w[i]);
@@ -180,7 +197,7 @@ START_TEST(jobs_without_a_deadline_are_never_lost)
 
 	open_lossy(&b, 1, 1);
 	enter_gate(&b, &w);
-	ck_assert_uint_eq(pool_watch(b.pool, UINT64_MAX), 0);
+	ck_assert_uint_eq(pool_watch(b.pool, UINT64_MAX, NULL, NULL), 0);
 	leave_gate(&b);
 	home_await(&b.home, &b.came, 1);
 	close_bench(&b);
