@@ -5,6 +5,7 @@
 #include "base/writer.h"
 #include "bench.h"
 
+#include <pthread.h>
 #include <unistd.h>
 
 Suite *suite_thread_pool_lost(void);
@@ -12,6 +13,8 @@ Suite *suite_thread_pool_lost(void);
 enum { PATIENCE = 2000 }; /* turns in which whoever is wrong would show it */
 #define AFTER (5 * CLOCK_SEC)
 
+/* Several threads of a pool may speak at once. */
+static pthread_mutex_t saying = PTHREAD_MUTEX_INITIALIZER;
 static char said[4096];
 static struct writer lines;
 
@@ -20,8 +23,10 @@ keep_line(enum log_level level, const char *thread, struct slice message)
 {
 	(void)level;
 	(void)thread;
+	pthread_mutex_lock(&saying);
 	writer_put(&lines, message);
 	writer_char(&lines, '\n');
+	pthread_mutex_unlock(&saying);
 	return 0;
 }
 
