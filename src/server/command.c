@@ -24,8 +24,10 @@ drain(struct server *s, struct command *c)
 		command_answer(c, 202, "draining already");
 		return;
 	}
-	command_answer(c, 202, "draining for up to %llu s", grace);
+	/* Who has the answer may look at /readyz at once, and take anything else there for a new
+	 * server. */
 	server_drain(s, "forebayctl drain");
+	command_answer(c, 202, "draining for up to %llu s", grace);
 }
 
 static void
