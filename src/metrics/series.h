@@ -1,7 +1,7 @@
 /*
- * What is measured per route and per part: one array of each per worker, made
- * when a worker attaches to a site, indexed by the route's and the part's
- * index. Written by that worker alone.
+ * What is measured per route, per part and per limit of a source: one array of each per worker,
+ * made when a worker attaches to a site, indexed by the route's and the part's index. Written by
+ * that worker alone.
  */
 #ifndef FOREBAY_METRICS_SERIES_H
 #define FOREBAY_METRICS_SERIES_H
@@ -28,6 +28,12 @@ struct route_series {
 struct part_series {
 	_Atomic uint64_t by_outcome[OUTCOME_COUNT];
 	struct histogram duration;
+};
+
+/* Of one limit of a source: how often it refused, and how often it would have, but for [limits]
+ * mode. */
+struct shed_series {
+	_Atomic uint64_t enforced, spared;
 };
 
 #endif

@@ -24,6 +24,8 @@ struct lease {
 	unsigned worker, workers; /* which one of those that serve the site, and how many */
 	struct route_series **routes; /* owned array; by route index */
 	struct part_series **parts; /* owned array; by part index */
+	struct shed_series *
+	    *sheds; /* owned array; by source index, of its limits; NULL: not counted */
 	void **attached; /* owned array; by source index: what attach() left */
 	void **guards; /* the same, by kind of guard */
 	struct flight *flights[LEASE_FLIGHTS]; /* of plan/: parts that are shared, by their key */

@@ -200,9 +200,9 @@ const struct conf_key limits_keys[] = {
 	  .help = "memory for what is of the size of requests: bodies, results, scratch of jobs; "
 		  "a size, or a share of the memory that this process may use; 503 above it" },
 	{ "mode", CONF_WORD, CONF_FIELD(struct limits_conf, mode), .def = "enforce", .words = modes,
-	  .help = "shadow: what pools, workers and inflight_bytes would refuse is counted and let "
-		  "in, up to "
-		  "max_queue" },
+	  .help =
+	      "shadow: what pools, workers, upstreams, databases and inflight_bytes would refuse "
+	      "is counted and let in, up to max_queue and max_pending" },
 	CONF_KEYS_END
 };
 

@@ -292,7 +292,7 @@ put_refusals(struct buffer *b, const struct pool_sample *p, const char *kind, co
 	export_u64(b, "forebay_shed_total", labels, 3, count);
 }
 
-/* Of workers; as above, but counted by each of them. */
+/* Of workers and sources; as above, but counted by each worker. */
 static void
 put_worker_refusals(struct buffer *b, const char *limit, const char *mode, uint64_t count)
 {
@@ -306,6 +306,23 @@ put_worker_refusals(struct buffer *b, const char *limit, const char *mode, uint6
 }
 
 static void
+put_source_refusals(struct buffer *b, const struct sample *s)
+{
+	const struct site *site = s->server->shown;
+
+	for (unsigned i = 0; i < site->source_count; i++) {
+		for (unsigned k = 0; k < site->sources[i]->limits; k++) {
+			const char *limit = site->sources[i]->limit[k];
+			struct sample_shed sum;
+
+			sample_shed_sum(s, i, k, &sum);
+			put_worker_refusals(b, limit, "enforce", sum.enforced);
+			put_worker_refusals(b, limit, "shadow", sum.spared);
+		}
+	}
+}
+
+static void
 put_shed(struct buffer *b, const struct sample *s)
 {
 	export_family(b, "forebay_shed_total", EXPORT_COUNTER,
@@ -316,6 +333,7 @@ put_shed(struct buffer *b, const struct sample *s)
 			    sample_counter(s, COUNTER_REFUSED_BYTES) +
 				sample_counter(s, COUNTER_CUT_BYTES));
 	put_worker_refusals(b, "bytes", "shadow", sample_counter(s, COUNTER_SPARED_BYTES));
+	put_source_refusals(b, s);
 	for (unsigned k = 0; k < s->pool_count; k++) {
 		const struct pool_sample *p = &s->pools[k];
 

@@ -87,6 +87,20 @@ sample_part_sum(const struct sample *s, unsigned index, struct sample_part *sum)
 	}
 }
 
+void
+sample_shed_sum(const struct sample *s, unsigned source, unsigned limit, struct sample_shed *sum)
+{
+	const struct ledger_page *page = ledger_first(s->server->shown->shed_ledgers[source]);
+
+	*sum = (struct sample_shed){ 0 };
+	for (; page; page = page->next) {
+		const struct shed_series *series = (const void *)page->series;
+
+		sum->enforced += count_read_word(&series[limit].enforced);
+		sum->spared += count_read_word(&series[limit].spared);
+	}
+}
+
 uint64_t
 sample_counter(const struct sample *s, enum counter id)
 {

@@ -36,9 +36,17 @@ struct sample_part {
 int sample_take(struct sample *s, const struct server *server) MUST_CHECK;
 void sample_release(struct sample *s);
 
+/* How often one limit of a source refused, and how often it would have, but for [limits] mode. */
+struct sample_shed {
+	uint64_t enforced, spared;
+};
+
 /* index: of the route, 0 for requests that found none; of the part. */
 void sample_route_sum(const struct sample *s, unsigned index, struct sample_route *sum);
 void sample_part_sum(const struct sample *s, unsigned index, struct sample_part *sum);
+/* Indices: of the source, of its limit. */
+void sample_shed_sum(const struct sample *s, unsigned source, unsigned limit,
+		     struct sample_shed *sum);
 /* A counter over all threads. */
 uint64_t sample_counter(const struct sample *s, enum counter id);
 /* Connections that a worker has open. */

@@ -492,6 +492,7 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 		.make_pool = make_pool,
 		.pool_room = pool_room,
 		.find_prior = find_prior,
+		.is_shadow = s->limits_mode == LIMITS_SHADOW,
 		.argument = &building,
 	};
 	int err;
@@ -519,7 +520,8 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	if (e->errors)
 		return ERR_SYNTAX;
 	site_check_limits(s, e);
-	return open_ledgers(s, prior);
+	err = open_ledgers(s, prior);
+	return err ? err : site_open_sheds(s, prior);
 }
 
 /* --- life ------------------------------------------------------------------------------ */
@@ -546,6 +548,7 @@ site_free(struct site **site)
 	pools_release(&s->pools);
 	spawner_unref(&s->spawner);
 	close_ledgers(s);
+	site_close_sheds(s);
 	networks_unref(&s->trusted);
 	arena_fini(&s->arena);
 	store_fini(&s->store);
@@ -582,6 +585,8 @@ site_attach(const struct site *s, struct lease *l)
 	if (!l->routes || !l->parts || !l->attached)
 		return ERR_MEMORY;
 	err = open_pages(s, l);
+	if (!err)
+		err = site_lease_sheds(s, l);
 	for (unsigned i = 0; i < s->source_count && !err; i++) {
 		if (s->sources[i]->ops->attach)
 			err = s->sources[i]->ops->attach(s->sources[i], l);
@@ -601,5 +606,6 @@ site_detach(struct lease *l)
 	}
 	mem_free(&l->routes);
 	mem_free(&l->parts);
+	mem_free(&l->sheds);
 	mem_free(&l->attached);
 }

@@ -92,6 +92,7 @@ struct site {
 	struct ledger **route_ledgers, **part_ledgers;
 	unsigned generation; /* the first is 1; of marks in stall slots */
 	uint64_t stall_after_ns; /* of a worker's turn; 0: none is a stall */
+	struct ledger **shed_ledgers; /* by source index; NULL: it has no limits */
 	unsigned holders; /* of main: workers with a lease, the monitor, main itself */
 	struct site *next; /* of main: the one that was published before */
 };

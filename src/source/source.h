@@ -53,6 +53,7 @@ struct source_build {
 	 * with the new one is counted. NULL: there is no such site. */
 	const struct source *(*find_prior)(void *argument, const struct source_ops *ops,
 					   struct slice name);
+	bool is_shadow; /* [limits] mode: what is refused by a prediction is counted and let in */
 	struct resolver *resolver; /* of the site; NULL: names are looked up by the system's */
 	void *argument;
 };
@@ -134,6 +135,11 @@ struct source {
 	void *conf; /* filled from section_keys */
 	void *state; /* of load() */
 	unsigned index; /* in lease->attached */
+	/* Of load(): what it may refuse by, as in q->refusal.limit; counted in lease->sheds. */
+	const char *const *limit;
+	unsigned limits;
+	bool is_shadow; /* what its predictions would refuse is let in, and counted */
+	unsigned parts; /* that have a number */
 };
 
 /* How values are written into the text; see plan/template.h. */
@@ -170,6 +176,7 @@ struct part {
 	struct part_value value[PART_VALUES_MAX];
 	unsigned values;
 	unsigned index; /* in lease->parts */
+	unsigned number; /* among those of its source that are numbered: see wait.h */
 	bool is_weighed; /* by load_part: reserve() is better with values, where they are known then
 			  */
 	bool passes_through; /* the only part, streamed to the client */

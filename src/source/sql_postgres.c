@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PASSWORD_BYTES = 1024, SET_UP_BYTES = 512, LIMIT_BYTES = 64, NUMBER_BYTES = 24 };
+enum { PASSWORD_BYTES = 1024, SET_UP_BYTES = 512, NUMBER_BYTES = 24 };
 
 /* --- what a connection is ---------------------------------------------------------- */
 
@@ -180,9 +180,12 @@ find_quota(struct source *s, struct source_build *b, const struct postgres *p)
 	const struct database *d = prior ? prior->state : NULL;
 	const struct database_conf *conf = p->database->conf;
 
-	if (d && d->postgres && d->postgres->quota && is_same(&d->postgres->options, &p->options))
+	if (d && d->postgres && d->postgres->quota && d->conf->wait.order == conf->wait.order &&
+	    is_same(&d->postgres->options, &p->options))
 		return quota_ref(d->postgres->quota);
-	return quota_new(&(struct quota_limits){ conf->connections, conf->max_queue });
+	return quota_new(
+	    &(struct quota_limits){ conf->connections, conf->max_queue, conf->wait.max_wait },
+	    conf->wait.order);
 }
 
 /* --- [database NAME] --------------------------------------------------------------- */
@@ -231,17 +234,8 @@ try_server(struct source *s, struct source_build *b, struct database *d)
 				SLICE_PRINT(writer_slice(&why)));
 }
 
-static const char *
-make_limit(struct source_build *b, struct slice name, const char *what)
-{
-	size_t bytes = name.len + LIMIT_BYTES;
-	char *memory = arena_alloc(b->arena, bytes);
-	struct writer w = writer_over(memory, memory ? bytes : 0);
-
-	writer_format(&w, "database.%.*s.%s", SLICE_PRINT(name), what);
-	writer_char(&w, '\0');
-	return memory;
-}
+/* By enum wait_limit and enum postgres_limit. */
+static const char *const limits[] = { "max_queue", WAIT_WORDS, "serialization" };
 
 static int
 load(struct source *s, struct source_build *b, struct database *d)
@@ -252,10 +246,11 @@ load(struct source *s, struct source_build *b, struct database *d)
 	if (!p)
 		return ERR_MEMORY;
 	p->database = d;
-	p->limit = make_limit(b, s->name, "max_queue");
-	p->serialization = make_limit(b, s->name, "serialization");
+	p->source = s;
 	p->pool = b->find_pool(b->argument, SLICE("blocking"));
-	err = p->limit && p->serialization && p->pool ? make_options(s, b, p) : ERR_MEMORY;
+	err = p->pool ? wait_name_limits(s, b, limits, POSTGRES_LIMITS) : ERR_MEMORY;
+	if (!err)
+		err = make_options(s, b, p);
 	if (err)
 		return err;
 	p->quota = find_quota(s, b, p);
@@ -444,6 +439,7 @@ check_statement(struct part *p, struct source_build *b, struct database *d, stru
 		conf_error_at(b->errors, p->section, "query", "%.*s",
 			      SLICE_PRINT(writer_slice(&why)));
 	conf->script = script;
+	wait_add_part(p);
 	return err;
 }
 

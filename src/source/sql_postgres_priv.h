@@ -41,6 +41,9 @@ enum {
 	POSTGRES_WHY_BYTES = 512,
 };
 
+/* What it refuses by, beside enum wait_limit. */
+enum postgres_limit { POSTGRES_LIMIT_SERIALIZATION = WAIT_LIMITS, POSTGRES_LIMITS };
+
 /* --- read only, of the site ------------------------------------------------------ */
 
 /* What decides what a connection is. NULL ends the lists. */
@@ -58,8 +61,7 @@ struct postgres {
 	    *quota; /* counted: shared with the site before, when the options are the same */
 	struct pool *pool; /* borrowed: of what blocks */
 	unsigned steps; /* of all parts so far */
-	const char *limit; /* "database.NAME.max_queue" */
-	const char *serialization; /* "database.NAME.serialization" */
+	const struct source *source; /* that it is the state of */
 	struct pg_conn
 	    *builders; /* owned: while the site is built; NULL: the server is not there */
 };
@@ -72,13 +74,13 @@ struct postgres_share {
 	struct env *env; /* borrowed */
 	struct quota_member *member; /* owned */
 	struct list idle, busy, closed; /* of postgres_conn.link; owned; idle: newest first */
-	struct list waiting; /* of postgres_errand.link, oldest first */
-	struct list stillborn; /* the same, of those that fail for what they are */
-	unsigned idle_count, busy_count, waiting_count;
+	struct wait_line line; /* who waits because all places are taken; the gate is the quota's */
+	struct list waiting; /* of postgres_errand.link, oldest first: those who have a place */
+	struct list stillborn; /* the same, of those that fail for what they are, or were evicted */
+	unsigned idle_count, busy_count, waiting_count; /* the last: in line, too */
 	unsigned opening; /* jobs under way */
 	unsigned failures; /* to open, in a row */
 	uint64_t retry_ns; /* not opened before */
-	uint64_t mean_ns; /* of a statement, smoothed */
 	struct deferred serve;
 	bool is_ended;
 };
@@ -90,6 +92,7 @@ struct postgres_errand {
 	const struct sql_part *part;
 	struct postgres_conn *conn; /* NULL while it waits */
 	struct list link; /* share->waiting or stillborn */
+	struct wait wait;
 	const char **value; /* by parameter; NULL stands for NULL */
 	struct buffer output;
 	struct sql_rows rows;
@@ -99,6 +102,7 @@ struct postgres_errand {
 	unsigned at; /* in the sequence of what it sends: see sql_postgres_conn.c */
 	int err; /* of the statement, or of a stillborn one */
 	bool has_columns;
+	bool is_refused; /* q->refusal says why */
 	bool is_again; /* the second and last attempt */
 	bool is_repeatable; /* of err: one more attempt may do */
 };

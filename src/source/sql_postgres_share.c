@@ -2,7 +2,9 @@
  * What one worker has of a PostgreSQL database: which subrequests wait, which
  * connection serves the next one, and when another is opened. How many there
  * are in the process is the quota's affair: a connection may come from another
- * worker and go to another.
+ * worker and go to another. Who comes while a place is free has it, and is
+ * served before those that were let wait: they stand in line (wait.h), and the
+ * line of each worker has an order of its own.
  *
  * Waiting errands are only ever served from on_serve(), which runs by itself
  * later in the turn: neither start() nor cancel() calls back from inside.
@@ -15,7 +17,7 @@
 #include "http/status.h"
 #include "source/sql_postgres_priv.h"
 
-enum { MEAN_SHIFT = 3, RETRY_MAX_S = 60, BACKOFF_SHIFT_MAX = 6 };
+enum { BACKOFF_SHIFT_MAX = 6 };
 
 #define BACKOFF_NS (50 * CLOCK_MS)
 /* How long a worker with work for it keeps a connection that another wants: each move costs a wait
@@ -69,7 +71,7 @@ on_arrival(struct quota_token *t, void *owner)
 static bool
 is_passed(struct postgres_share *s, struct postgres_conn *c)
 {
-	bool is_needed = !list_is_empty(&s->waiting);
+	bool is_needed = s->waiting_count > 0;
 
 	if (!quota_is_wanted(s->member))
 		return false;
@@ -89,15 +91,25 @@ is_passed(struct postgres_share *s, struct postgres_conn *c)
 
 /* --- opening more ---------------------------------------------------------------- */
 
+/* NULL: nobody waits. */
+static struct postgres_errand *
+next_waiting(struct postgres_share *s)
+{
+	struct wait *first;
+
+	if (!list_is_empty(&s->waiting))
+		return CONTAINER_OF(s->waiting.next, struct postgres_errand, link);
+	first = wait_first(&s->line);
+	return first ? CONTAINER_OF(first, struct postgres_errand, wait) : NULL;
+}
+
 static void
 fail_waiting(struct postgres_share *s, int err)
 {
-	struct list *link;
+	struct postgres_errand *e;
 
-	while ((link = list_take(&s->waiting)) != NULL) {
-		s->waiting_count--;
-		postgres_errand_end(CONTAINER_OF(link, struct postgres_errand, link), err);
-	}
+	while ((e = next_waiting(s)) != NULL)
+		postgres_errand_end(e, err);
 }
 
 /* None is here, and none is to come. */
@@ -195,6 +207,26 @@ end_stillborn(struct postgres_share *s)
 }
 
 static void
+drop_hopeless(struct postgres_share *s)
+{
+	struct postgres_errand *e;
+
+	while ((e = next_waiting(s)) != NULL && wait_is_hopeless(&s->line, &e->wait, e->q)) {
+		e->is_refused = true;
+		postgres_errand_end(e, wait_refuse(&s->line, &e->q, 1, WAIT_DEADLINE, 0));
+	}
+}
+
+static void
+begin(struct postgres_conn *c, struct postgres_errand *e)
+{
+	c->share->waiting_count--;
+	list_remove(&e->link);
+	wait_begin(&c->share->line, &e->wait);
+	postgres_conn_begin(c, e);
+}
+
+static void
 use_idle(struct postgres_share *s)
 {
 	struct postgres_conn *c;
@@ -206,14 +238,13 @@ use_idle(struct postgres_share *s)
 		}
 		if (is_passed(s, c))
 			continue;
-		if (list_is_empty(&s->waiting))
+		drop_hopeless(s);
+		if (s->waiting_count == 0)
 			return;
 		c = newest_idle(s);
 		if (!c)
 			return;
-		s->waiting_count--;
-		postgres_conn_begin(
-		    c, CONTAINER_OF(list_take(&s->waiting), struct postgres_errand, link));
+		begin(c, next_waiting(s));
 	}
 }
 
@@ -227,7 +258,7 @@ on_serve(struct deferred *d)
 	end_stillborn(s);
 	use_idle(s);
 	open_more(s);
-	if (list_is_empty(&s->waiting))
+	if (s->waiting_count == 0)
 		quota_calm(s->member);
 }
 
@@ -251,7 +282,10 @@ postgres_share_wait(struct postgres_errand *e)
 	if (e->err) {
 		list_append(&s->stillborn, &e->link);
 	} else {
-		list_append(&s->waiting, &e->link);
+		if (e->wait.stage == WAIT_RUNNING)
+			list_append(&s->waiting, &e->link);
+		else
+			wait_file(&s->line, &e->wait, e->q);
 		s->waiting_count++;
 	}
 	postgres_share_serve(s);
@@ -259,63 +293,83 @@ postgres_share_wait(struct postgres_errand *e)
 
 /* --- admission ------------------------------------------------------------------- */
 
-/* Until what is queued has drained, with jitter so that refused clients do not come back together.
- */
-static unsigned
-retry_after(const struct postgres_share *s)
+static struct wait *
+wait_of(const struct subrequest *q)
 {
-	const struct database_conf *conf = s->postgres->database->conf;
-	uint64_t drain_ns = s->mean_ns * (conf->max_queue / conf->connections + 1);
-	uint64_t seconds = drain_ns / CLOCK_SEC + 1;
+	struct postgres_errand *e = q->state;
 
-	if (seconds > RETRY_MAX_S)
-		seconds = RETRY_MAX_S;
-	return (unsigned)(seconds + random_below(&s->env->random, seconds + 1));
+	return &e->wait;
 }
 
-static int
-refuse(struct postgres_share *s, struct subrequest *q[], size_t n)
+/* It hears of it when nobody is in the middle of asking. */
+static void
+evict(struct wait_line *l, struct wait *w)
 {
-	for (size_t i = 0; i < n; i++) {
+	struct postgres_errand *e = CONTAINER_OF(w, struct postgres_errand, wait);
+
+	e->err = wait_refuse(l, &e->q, 1, WAIT_PRIORITY, 0);
+	e->is_refused = true;
+	e->share->waiting_count--;
+	postgres_share_wait(e);
+}
+
+static const struct wait_ops line_ops = { .of = wait_of, .evict = evict };
+
+/* After a refusal. */
+static int
+forget(struct subrequest *q[], size_t n, int err)
+{
+	for (size_t i = 0; i < n; i++)
 		q[i]->state = NULL;
-		q[i]->refusal.limit = s->postgres->limit;
-		q[i]->refusal.retry_after_s = retry_after(s);
-	}
-	count_add(s->env->counters, COUNTER_POSTGRES_REFUSED, n);
-	return ERR_SHED;
+	return err;
 }
 
 int
 postgres_share_admit(struct postgres_share *s, struct subrequest *q[], size_t n)
 {
+	int err;
+
 	for (size_t i = 0; i < n; i++) {
 		struct postgres_errand *e = arena_zalloc(q[i]->arena, 1, sizeof(*e));
 
 		q[i]->state = e;
 		if (!e)
-			return ERR_MEMORY;
+			return forget(q, i, ERR_MEMORY);
 		e->q = q[i];
 		e->share = s;
 		e->part = q[i]->part->conf;
 		list_init(&e->link);
 	}
-	return quota_enter(s->postgres->quota, (unsigned)n) ? 0 : refuse(s, q, n);
+	err = wait_reserve(&s->line, q, n);
+	if (err && q[0]->refusal.limit == s->postgres->source->limit[WAIT_QUEUE])
+		count_add(s->env->counters, COUNTER_POSTGRES_REFUSED, n);
+	return err ? forget(q, n, err) : 0;
 }
 
 /* --- the end of an errand -------------------------------------------------------- */
+
+/* What it held, if a connection; was_cut: it would have held it for longer. */
+static void
+leave_line(struct postgres_errand *e, bool was_cut)
+{
+	uint64_t now = loop_now(&e->share->env->loop);
+
+	wait_end(&e->share->line, &e->wait, e->begun_ns ? now - e->begun_ns : 0, was_cut);
+}
 
 void
 postgres_errand_drop(struct postgres_errand *e)
 {
 	struct postgres_share *s = e->share;
+	bool is_waiting = !list_is_empty(&e->link) || e->wait.stage == WAIT_FILED;
 
-	if (!list_is_empty(&e->link)) {
+	if (is_waiting) {
 		list_remove(&e->link);
 		s->waiting_count -= e->err == 0;
-		if (list_is_empty(&s->waiting))
-			postgres_share_serve(s);
 	}
-	quota_leave(s->postgres->quota, 1);
+	leave_line(e, true);
+	if (is_waiting && s->waiting_count == 0)
+		postgres_share_serve(s);
 	buffer_fini(&e->output);
 	e->q->state = NULL;
 }
@@ -325,9 +379,10 @@ postgres_errand_end(struct postgres_errand *e, int err)
 {
 	struct subrequest *q = e->q;
 
-	if (err == ERR_SHED)
-		q->refusal = (struct pool_refusal){ .limit = e->share->postgres->serialization,
-						    .retry_after_s = 1 };
+	if (err == ERR_SHED && !e->is_refused) {
+		wait_refuse(&e->share->line, &q, 1, POSTGRES_LIMIT_SERIALIZATION, 0);
+		q->refusal.retry_after_s = 1;
+	}
 	if (err == ERR_CONFLICT)
 		q->conflict = e->conflict;
 	if (err == ERR_TIMEOUT)
@@ -338,15 +393,6 @@ postgres_errand_end(struct postgres_errand *e, int err)
 		subrequest_answer(q, 422, SLICE("text/plain"), status_reason(422));
 	else
 		subrequest_done(q, err);
-}
-
-static void
-observe(struct postgres_share *s, uint64_t ns)
-{
-	if (s->mean_ns == 0)
-		s->mean_ns = ns;
-	else
-		s->mean_ns += (ns >> MEAN_SHIFT) - (s->mean_ns >> MEAN_SHIFT);
 }
 
 void
@@ -363,7 +409,7 @@ postgres_errand_answer(struct postgres_errand *e)
 		postgres_errand_end(e, e->output.err);
 		return;
 	}
-	observe(e->share, loop_now(&e->share->env->loop) - e->begun_ns);
+	leave_line(e, false);
 	text = buffer_take(&e->output, &len);
 	postgres_errand_drop(e);
 	subrequest_answer_heap(q, status, SLICE("application/json"), text, slice_make(text, len));
@@ -375,13 +421,16 @@ struct postgres_share *
 postgres_share_new(const struct postgres *p, struct lease *l)
 {
 	const struct database_conf *conf = p->database->conf;
-	const struct quota_limits limits = { conf->connections, conf->max_queue };
+	const struct quota_limits limits = { conf->connections, conf->max_queue,
+					     conf->wait.max_wait };
 	struct postgres_share *s = mem_zalloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
+	s->line.ops = &line_ops;
 	s->member = quota_join(p->quota, &l->env->loop.mailbox, s, on_look);
-	if (!s->member) {
+	if (!s->member || wait_line_init(&s->line, quota_gate(p->quota), true, p->source, l) != 0) {
+		quota_part(&s->member);
 		mem_free(&s);
 		return NULL;
 	}
@@ -426,5 +475,6 @@ postgres_share_free(struct postgres_share **share)
 	}
 	loop_forget(&s->env->loop, &s->serve);
 	quota_part(&s->member);
+	wait_line_fini(&s->line);
 	mem_free(share);
 }

@@ -12,7 +12,7 @@
 #define FOREBAY_SOURCE_SQL_PRIV_H
 
 #include "source/sql_driver.h"
-#include "source/subrequest.h"
+#include "source/wait.h"
 
 enum sql_empty { SQL_EMPTY_200, SQL_EMPTY_404 };
 
@@ -20,6 +20,7 @@ enum sql_empty { SQL_EMPTY_200, SQL_EMPTY_404 };
 struct database_conf {
 	struct slice url;
 	unsigned connections, max_queue;
+	struct wait_conf wait;
 	uint64_t statement_timeout_ns;
 	enum sql_mode mode;
 	/* Of databases behind a network. */

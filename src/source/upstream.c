@@ -5,6 +5,7 @@
  */
 #include "http/status.h"
 #include "source/upstream_priv.h"
+#include "source/upstream_tunnel.h"
 
 #include "base/assert.h"
 
@@ -67,6 +68,10 @@ static const struct conf_key section_keys[] = {
 	  .max = 65536, .help = "of all workers together; each worker has at least one" },
 	{ "max_pending", CONF_UINT, FIELD_OF(max_pending), .def = "256", .max = 1000000,
 	  .help = "requests that wait for a connection, of all workers together" },
+	{ "max_wait", CONF_DURATION, FIELD_OF(wait.max_wait), .def = "0",
+	  .max = INT64_C(86400000000000), .help = WAIT_MAX_HELP },
+	{ "order", CONF_WORD, FIELD_OF(wait.order), .def = "adaptive", .words = wait_orders,
+	  .help = WAIT_ORDER_HELP },
 	{ "retries", CONF_UINT, FIELD_OF(retries), .def = "1", .max = UPSTREAM_RETRIES_MAX,
 	  .help = "more attempts for one request, each at a server that it did not ask yet: "
 		  "idempotent ones, nothing of whose body was sent" },
@@ -176,22 +181,8 @@ static const struct conf_key part_keys[] = {
 
 /* --- loading, on the builder's thread ------------------------------------------ */
 
-static const char *
-limit_name(struct slice name, const char *after, struct arena *arena)
-{
-	static const char before[] = "upstream.";
-	size_t bytes = sizeof(before) + name.len + strlen(after) + 1;
-	char *text = arena_zalloc(arena, 1, bytes);
-	struct writer w;
-
-	if (!text)
-		return NULL;
-	w = writer_over(text, bytes - 1);
-	writer_text(&w, before);
-	writer_put(&w, name);
-	writer_text(&w, after);
-	return text;
-}
+/* By enum wait_limit and enum upstream_limit. */
+static const char *const limits[] = { "max_pending", WAIT_WORDS, "breaker", "servers" };
 
 /* What may stand in a request line as it is (RFC 9112 3.2.1), roughly. */
 static bool
@@ -224,10 +215,8 @@ load(struct source *s, struct source_build *b)
 		return ERR_MEMORY;
 	u->conf = s->conf;
 	u->name = s->name;
-	u->limit = limit_name(s->name, ".max_pending", b->arena);
-	u->breaker = limit_name(s->name, ".breaker", b->arena);
-	u->unresolved = limit_name(s->name, ".servers", b->arena);
-	if (!u->limit || !u->breaker || !u->unresolved)
+	u->source = s;
+	if (wait_name_limits(s, b, limits, UPSTREAM_LIMITS) != 0)
 		return ERR_MEMORY;
 	s->state = u;
 	if (u->conf->health_path.len > 0 && !is_target(u->conf->health_path)) {
@@ -406,6 +395,7 @@ load_part(struct part *p, struct source_build *b)
 	struct upstream_part *u = p->conf;
 	int err = check_part(p, b, u), failed;
 
+	wait_add_part(p);
 	for (size_t i = 0; i < u->forward.count; i++) {
 		if (check_field_name(p, b, u->forward.at[i], "forward") != 0)
 			err = ERR_SYNTAX;

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "source/upstream_priv.h"
+#include "source/upstream_tunnel.h"
 
 void
 upstream_conn_go_on(struct upstream_conn *c)

@@ -304,7 +304,7 @@ take_final(struct upstream_h2_stream *s)
 	upstream_response_tell(q, &s->response, s->method);
 	drop_length(&s->response.fields);
 	q->response.fields = s->response.fields;
-	upstream_hedge_win(s->errand);
+	upstream_share_answered(s->errand);
 	subrequest_head(q);
 }
 

@@ -57,7 +57,7 @@ make_twin(struct upstream_errand *e)
 {
 	struct upstream_errand *twin = upstream_errand_new(e->share, e->q);
 
-	if (!twin)
+	if (!twin || !wait_join(&e->share->line, &twin->wait, e->q))
 		return NULL;
 	memcpy(twin->asked, e->asked, sizeof(twin->asked));
 	twin->retries = e->retries;

@@ -39,7 +39,7 @@
 #include "net/io.h"
 #include "net/resolver.h"
 #include "net/tls_client.h"
-#include "source/subrequest.h"
+#include "source/wait.h"
 #include "thread/board.h"
 #include "wire/chunked.h"
 #include "wire/trailers.h"
@@ -132,6 +132,7 @@ struct upstream_conf {
 	uint64_t connect_timeout, first_byte_timeout, read_idle_timeout, send_idle_timeout;
 	uint64_t keepalive_timeout; /* ns; 0: connections are not kept */
 	unsigned max_connections, max_pending; /* of all workers together */
+	struct wait_conf wait;
 	unsigned retries; /* of one subrequest, at most */
 	unsigned retry_on; /* bits of enum upstream_fault */
 	unsigned retry_budget; /* percent of the subrequests */
@@ -147,7 +148,15 @@ struct upstream_conf {
 	struct tls_client_conf tls;
 };
 
+/* What it refuses by, beside enum wait_limit. */
+enum upstream_limit {
+	UPSTREAM_LIMIT_BREAKER = WAIT_LIMITS,
+	UPSTREAM_LIMIT_SERVERS,
+	UPSTREAM_LIMITS
+};
+
 struct upstream {
+	const struct source *source; /* whose state it is */
 	const struct upstream_conf *conf;
 	struct upstream_server *servers; /* as declared */
 	unsigned count;
@@ -156,9 +165,6 @@ struct upstream {
 	struct board *board; /* who they are now: an upstream_set; NULL: there are no names */
 	struct tls_client *tls; /* owned; NULL: no server speaks TLS */
 	struct slice name;
-	const char *limit; /* "upstream.NAME.max_pending" */
-	const char *breaker; /* "upstream.NAME.breaker" */
-	const char *unresolved; /* "upstream.NAME.servers" */
 };
 
 enum upstream_host { UPSTREAM_HOST_UPSTREAM, UPSTREAM_HOST_CLIENT };
@@ -244,8 +250,10 @@ struct upstream_share {
 	struct upstream_budget budget;
 	struct upstream_breaker breaker;
 	uint64_t well_ns; /* when a server answered for the first time after all had failed */
-	uint64_t mean_ns; /* of an errand on a connection, smoothed */
-	struct list waiting; /* of upstream_errand.link, oldest first */
+	struct pool_gate gate; /* of its connections */
+	struct wait_line line; /* who is in what order; empty while all that wait fit */
+	struct list waiting; /* of upstream_errand.link; those that are not in order are last */
+	struct list evicted; /* of the same: to be told */
 	struct list closed; /* of upstream_conn.link: freed at the end of the turn */
 	struct deferred serve, sweep;
 	bool checks_health; /* this worker, for all */
@@ -276,7 +284,8 @@ struct upstream_errand {
 	struct upstream_channel *channel; /* NULL while it waits */
 	struct upstream_errand *twin; /* the other one of q that is under way; NULL: none */
 	unsigned peer; /* the number of the one that it asks */
-	struct list link; /* share->waiting */
+	struct list link; /* share->waiting or evicted */
+	struct wait wait;
 	struct timer timer; /* the deadline, while it waits; the end of a back-off */
 	uint64_t begun_ns; /* when it got a connection */
 	unsigned asked[UPSTREAM_RETRIES_MAX]; /* and failed: peers by their number */
@@ -409,6 +418,8 @@ void upstream_share_learn(struct upstream_share *share);
 void upstream_share_note(const struct upstream_errand *e, struct upstream_peer *p, bool has_failed);
 /* Closes the idle conns of p. */
 void upstream_share_forget(struct upstream_peer *p);
+/* A response's head has come for it. */
+void upstream_share_answered(struct upstream_errand *e);
 /* The errand's end, with its subrequest_done; neither may be touched after it. */
 void upstream_errand_end(struct upstream_errand *e, int err);
 /* The same without a call-back. */
@@ -617,29 +628,5 @@ void upstream_h2_break(struct upstream_conn *c, int err);
 void upstream_h2_bid_farewell(struct upstream_conn *c);
 /* No errand may be left. NULL is allowed; sets *h to NULL. */
 void upstream_h2_free(struct upstream_h2 **h);
-
-/* --- upstream_tunnel.c ------------------------------------------------------- */
-
-/* Of the keys `upgrade`. ERR_SYNTAX: told. */
-int upstream_tunnel_check(struct part *p, struct source_build *b) MUST_CHECK;
-/* The client asks for another protocol that the part lets it have. */
-bool upstream_tunnel_is_asked(const struct subrequest *q);
-/* The protocols that it asks for and may have, as a list. */
-void upstream_tunnel_write(const struct subrequest *q, struct writer *w);
-/* What is wrong with a 101, or NULL. */
-const char *upstream_tunnel_refusal(const struct upstream_conn *c,
-				    const struct response *r) MUST_CHECK;
-/* After a right one, whose fields are in q->response: the conn is a tunnel. ERR_MEMORY. */
-int upstream_tunnel_begin(struct upstream_conn *c, const struct response *r) MUST_CHECK;
-/* All that the client sends is written: so says our FIN. */
-void upstream_tunnel_finish_sending(struct upstream_conn *c);
-/* The server's FIN. */
-void upstream_tunnel_finish_reading(struct upstream_conn *c);
-/* A reset that nobody reads: the tunnel is paused, or its other direction has ended. */
-bool upstream_tunnel_is_reset(const struct upstream_conn *c);
-/* When nothing has moved for too long. */
-uint64_t upstream_tunnel_expiry(const struct upstream_conn *c);
-/* It is about to be closed. */
-void upstream_tunnel_close(struct upstream_conn *c);
 
 #endif

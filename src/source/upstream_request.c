@@ -14,6 +14,7 @@
  */
 #include "http/uri.h"
 #include "source/upstream_priv.h"
+#include "source/upstream_tunnel.h"
 
 /* Text that grows a line and remembers why it is no good. */
 struct head {

@@ -8,6 +8,7 @@
  * as they come, but 100.
  */
 #include "source/upstream_priv.h"
+#include "source/upstream_tunnel.h"
 #include "wire/h1_head.h"
 
 enum {
@@ -148,7 +149,8 @@ take_switch(struct upstream_conn *c, const struct response *r, size_t head_bytes
 		upstream_conn_fail(c, ERR_MEMORY);
 		return;
 	}
-	upstream_hedge_win(c->errand);
+	upstream_share_answered(c->errand);
+	wait_lend(&c->share->line, &c->errand->wait);
 	subrequest_head(q);
 }
 
@@ -171,7 +173,7 @@ take_final(struct upstream_conn *c, const struct response *r, size_t head_bytes)
 		return;
 	}
 	begin_body(c, r);
-	upstream_hedge_win(c->errand);
+	upstream_share_answered(c->errand);
 	subrequest_head(q);
 }
 

@@ -156,6 +156,7 @@ upstream_retry_go(struct upstream_errand *e)
 
 	if (upstream_hedge_leave(e))
 		return;
+	wait_return(&e->share->line, &e->wait, e->q);
 	if (wait > 0)
 		wait = longest / 2 + random_below(&env->random, longest / 2);
 	e->is_backing_off = true;

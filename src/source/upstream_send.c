@@ -3,6 +3,7 @@
  * is fed, in the framing that upstream_request.c has said.
  */
 #include "source/upstream_priv.h"
+#include "source/upstream_tunnel.h"
 
 enum {
 	WRITE_TURN = 128 << 10, /* bytes in one go */

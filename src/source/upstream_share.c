@@ -4,15 +4,22 @@
  * newest first, so that those not needed grow old and close.
  *
  * Waiting errands are only ever served from `serve`, which runs by itself later
- * in the turn: neither start() nor cancel() calls back from inside.
+ * in the turn: neither start() nor cancel() calls back from inside. They are put
+ * in order (wait.h) only when there are more of them than connections: as long
+ * as all fit, who came first is first.
  */
 #include "base/assert.h"
 #include "base/mem.h"
 #include "source/upstream_priv.h"
 
-enum { MEAN_SHIFT = 3, RETRY_MAX_S = 60 };
+/* How many errands all its connections carry. */
+static size_t
+capacity(const struct upstream_share *share)
+{
+	return (size_t)share->max_connections * share->streams;
+}
 
-/* An errand at the head of the list gets a connection; false if there is none to be had. */
+/* The next errand gets a connection; false if there is none to be had. */
 static bool is_served(struct upstream_share *share, struct upstream_errand *e);
 
 static void
@@ -58,16 +65,59 @@ set_deadlines(struct upstream_share *share)
 	}
 }
 
+static struct upstream_errand *
+errand_of(struct list *item)
+{
+	return CONTAINER_OF(item, struct upstream_errand, link);
+}
+
+/* Those that are in no order yet are the last of the list. */
+static void
+put_in_order(struct upstream_share *share)
+{
+	struct list *item = &share->waiting;
+
+	while (item->prev != &share->waiting && errand_of(item->prev)->wait.stage != WAIT_FILED)
+		item = item->prev;
+	for (; item != &share->waiting; item = item->next)
+		wait_file(&share->line, &errand_of(item)->wait, errand_of(item)->q);
+}
+
+/* NULL: nobody waits. */
+static struct upstream_errand *
+next_waiting(struct upstream_share *share)
+{
+	if (list_is_empty(&share->waiting))
+		return NULL;
+	if (share->line.filed == 0 && share->admitted <= capacity(share))
+		return errand_of(share->waiting.next);
+	put_in_order(share);
+	return CONTAINER_OF(wait_first(&share->line), struct upstream_errand, wait);
+}
+
+static void
+end_evicted(struct upstream_share *share)
+{
+	struct list *item;
+
+	while ((item = list_take(&share->evicted)) != NULL)
+		upstream_errand_end(errand_of(item), ERR_SHED);
+}
+
 static void
 on_serve(struct deferred *d)
 {
 	struct upstream_share *share = CONTAINER_OF(d, struct upstream_share, serve);
+	struct upstream_errand *e;
 
-	while (!list_is_empty(&share->waiting)) {
-		struct list *first = share->waiting.next;
-
-		if (!is_served(share, CONTAINER_OF(first, struct upstream_errand, link)))
+	end_evicted(share);
+	while ((e = next_waiting(share)) != NULL) {
+		if (wait_is_hopeless(&share->line, &e->wait, e->q)) {
+			wait_refuse(&share->line, &e->q, 1, WAIT_DEADLINE, 0);
+			upstream_errand_end(e, ERR_SHED);
+		} else if (!is_served(share, e)) {
 			break;
+		}
 	}
 	set_deadlines(share);
 }
@@ -134,6 +184,7 @@ begin(struct upstream_errand *e)
 	if (e->begun_ns == 0)
 		upstream_retry_earn(e->share);
 	e->begun_ns = loop_now(&e->share->env->loop);
+	wait_begin(&e->share->line, &e->wait);
 }
 
 static void
@@ -237,7 +288,9 @@ upstream_share_return(struct upstream_errand *e)
 	struct loop *l = &e->share->env->loop;
 
 	e->is_backing_off = false;
+	wait_return(&e->share->line, &e->wait, e->q);
 	list_prepend(&e->share->waiting, &e->link);
+	wait_file(&e->share->line, &e->wait, e->q);
 	loop_clear_timer(l, &e->timer);
 	/* Without memory for it the run's own timer is there still. */
 	if (e->q->deadline_ns != CLOCK_NEVER && loop_set_timer(l, &e->timer, e->q->deadline_ns))
@@ -254,45 +307,31 @@ upstream_share_replace(struct upstream_errand *e)
 
 /* --- admission --------------------------------------------------------------- */
 
-/* How many errands all its connections carry. */
-static size_t
-capacity(const struct upstream_share *share)
-{
-	return (size_t)share->max_connections * share->streams;
-}
-
-/* Seconds until what is admitted has drained, with jitter so that refused
- * clients do not come back together. */
-static unsigned
-retry_after(struct upstream_share *share)
-{
-	uint64_t drain_ns = share->mean_ns * (share->admitted / capacity(share) + 1);
-	uint64_t open_ns = upstream_breaker_wait(share, loop_now(&share->env->loop));
-	uint64_t seconds = (drain_ns > open_ns ? drain_ns : open_ns) / CLOCK_SEC + 1;
-
-	if (seconds > RETRY_MAX_S)
-		seconds = RETRY_MAX_S;
-	return (unsigned)(seconds + random_below(&share->env->random, seconds + 1));
-}
-
 static enum counter
-counter_of(const struct upstream *u, const char *limit)
+counter_of(unsigned limit)
 {
-	if (limit == u->breaker)
+	if (limit == UPSTREAM_LIMIT_BREAKER)
 		return COUNTER_UPSTREAM_BREAKER_REFUSED;
-	return limit == u->unresolved ? COUNTER_UPSTREAM_NO_SERVERS : COUNTER_UPSTREAM_REFUSED;
+	return limit == UPSTREAM_LIMIT_SERVERS ? COUNTER_UPSTREAM_NO_SERVERS
+					       : COUNTER_UPSTREAM_REFUSED;
 }
 
 static int
-refuse(struct upstream_share *share, struct subrequest *q[], size_t n, const char *limit)
+refuse(struct upstream_share *share, struct subrequest *q[], size_t n, unsigned limit)
 {
-	for (size_t i = 0; i < n; i++) {
+	uint64_t open_ns = upstream_breaker_wait(share, loop_now(&share->env->loop));
+
+	count_add(share->env->counters, counter_of(limit), n);
+	return wait_refuse(&share->line, q, n, limit, open_ns);
+}
+
+/* After a refusal. */
+static int
+forget(struct subrequest *q[], size_t n, int err)
+{
+	for (size_t i = 0; i < n; i++)
 		q[i]->state = NULL;
-		q[i]->refusal.limit = limit;
-		q[i]->refusal.retry_after_s = retry_after(share);
-	}
-	count_add(share->env->counters, counter_of(share->upstream, limit), n);
-	return ERR_SHED;
+	return err;
 }
 
 /* Connections may take less than was hoped for when the others were let in. */
@@ -322,20 +361,33 @@ upstream_errand_new(struct upstream_share *share, struct subrequest *q)
 	return e;
 }
 
-int
-upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_t n)
+static int
+admit(struct upstream_share *share, struct subrequest *q[], size_t n)
 {
+	int err;
+
 	if (share->count == 0)
-		return refuse(share, q, n, share->upstream->unresolved);
-	if (!has_room(share, n))
-		return refuse(share, q, n, share->upstream->limit);
+		return refuse(share, q, n, UPSTREAM_LIMIT_SERVERS);
 	if (!upstream_breaker_admits(share, n))
-		return refuse(share, q, n, share->upstream->breaker);
+		return refuse(share, q, n, UPSTREAM_LIMIT_BREAKER);
 	for (size_t i = 0; i < n; i++) {
 		q[i]->state = upstream_errand_new(share, q[i]);
 		if (!q[i]->state)
-			return refuse(share, q, n, "memory");
+			return ERR_MEMORY;
 	}
+	err = wait_reserve(&share->line, q, n);
+	if (err && q[0]->refusal.limit == share->upstream->source->limit[WAIT_QUEUE])
+		count_add(share->env->counters, COUNTER_UPSTREAM_REFUSED, n);
+	return err;
+}
+
+int
+upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_t n)
+{
+	int err = admit(share, q, n);
+
+	if (err)
+		return forget(q, n, err);
 	share->admitted += (unsigned)n;
 	for (size_t i = 0; i < n; i++)
 		upstream_breaker_mark(q[i]->state);
@@ -344,13 +396,20 @@ upstream_share_admit(struct upstream_share *share, struct subrequest *q[], size_
 
 /* --- the end of an errand ------------------------------------------------------ */
 
+/* What it held, if a connection; was_cut: it would have held it for longer. */
 static void
-observe(struct upstream_share *share, uint64_t ns)
+leave_line(struct upstream_errand *e, bool was_cut)
 {
-	if (share->mean_ns == 0)
-		share->mean_ns = ns;
-	else
-		share->mean_ns += (ns >> MEAN_SHIFT) - (share->mean_ns >> MEAN_SHIFT);
+	uint64_t now = loop_now(&e->share->env->loop);
+
+	wait_end(&e->share->line, &e->wait, e->begun_ns ? now - e->begun_ns : 0, was_cut);
+}
+
+void
+upstream_share_answered(struct upstream_errand *e)
+{
+	wait_answered(&e->wait, loop_now(&e->share->env->loop) - e->begun_ns);
+	upstream_hedge_win(e);
 }
 
 void
@@ -363,6 +422,7 @@ upstream_errand_drop(struct upstream_errand *e)
 	if (e->kept.store)
 		upstream_retry_forget(e);
 	upstream_breaker_drop(e);
+	leave_line(e, true);
 	list_remove(&e->link);
 	loop_clear_timer(&share->env->loop, &e->timer);
 	e->q->state = NULL;
@@ -376,7 +436,7 @@ upstream_errand_end(struct upstream_errand *e, int err)
 	if (err && upstream_hedge_leave(e))
 		return;
 	if (!err)
-		observe(e->share, loop_now(&e->share->env->loop) - e->begun_ns);
+		leave_line(e, false);
 	upstream_errand_drop(e);
 	subrequest_done(q, err);
 }
@@ -389,6 +449,7 @@ upstream_share_learn(struct upstream_share *share)
 		if (share->peers[i]->streams < share->streams)
 			share->streams = share->peers[i]->streams;
 	}
+	wait_line_set(&share->line, (unsigned)capacity(share));
 }
 
 void
@@ -459,6 +520,43 @@ follow_names(struct upstream_share *share, bool is_first)
 	return err || !share->reader || (is_first && !share->names) ? ERR_MEMORY : 0;
 }
 
+/* --- the line ---------------------------------------------------------------------- */
+
+static struct wait *
+wait_of(const struct subrequest *q)
+{
+	struct upstream_errand *e = q->state;
+
+	return &e->wait;
+}
+
+/* It hears of it when nobody is in the middle of asking. */
+static void
+evict(struct wait_line *l, struct wait *w)
+{
+	struct upstream_errand *e = CONTAINER_OF(w, struct upstream_errand, wait);
+
+	wait_refuse(l, &e->q, 1, WAIT_PRIORITY, 0);
+	list_remove(&e->link);
+	list_append(&e->share->evicted, &e->link);
+	upstream_share_serve(e->share);
+}
+
+static const struct wait_ops line_ops = { .of = wait_of, .evict = evict };
+
+static int
+open_line(struct upstream_share *share, struct lease *lease)
+{
+	const struct upstream_conf *conf = share->upstream->conf;
+	struct pool_gate *g = &share->gate;
+
+	gate_init(g, conf->wait.order);
+	g->is_lone = true;
+	gate_set_queue(g, share->max_pending, conf->wait.max_wait);
+	share->line.ops = &line_ops;
+	return wait_line_init(&share->line, g, false, share->upstream->source, lease);
+}
+
 struct upstream_share *
 upstream_share_new(const struct upstream *u, struct lease *lease)
 {
@@ -476,9 +574,10 @@ upstream_share_new(const struct upstream *u, struct lease *lease)
 	/* One asks for all. */
 	share->checks_health = lease->worker == 0 && u->conf->health_path.len > 0;
 	list_init(&share->waiting);
+	list_init(&share->evicted);
 	list_init(&share->closed);
 	list_init(&share->gone);
-	if (follow_names(share, lease->worker == 0) != 0)
+	if (open_line(share, lease) != 0 || follow_names(share, lease->worker == 0) != 0)
 		upstream_share_free(&share);
 	return share;
 }
@@ -527,5 +626,6 @@ upstream_share_free(struct upstream_share **share)
 	ASSERT(s->open == 0);
 	upstream_peers_free(s);
 	loop_forget(&s->env->loop, &s->serve);
+	wait_line_fini(&s->line);
 	mem_free(share);
 }

@@ -9,7 +9,7 @@
  *
  * Both: the errand is done. Whatever else ends it, resets it.
  */
-#include "source/upstream_priv.h"
+#include "source/upstream_tunnel.h"
 
 static const struct upstream_part *
 part_of(const struct subrequest *q)

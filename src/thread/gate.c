@@ -17,12 +17,55 @@ struct ahead {
 };
 
 void
+gate_queue_init(struct gate_queue *q, bool is_part)
+{
+	for (unsigned i = 0; i < CLASSES; i++)
+		edf_init(&q->line[i]);
+	q->is_part = is_part;
+}
+
+void
 gate_init(struct pool_gate *g, enum gate_order order)
 {
 	*g = (struct pool_gate){ .order = order };
 	cost_init(&g->mix, 0);
-	for (unsigned i = 0; i < CLASSES; i++)
-		edf_init(&g->line[i].queue);
+	gate_queue_init(&g->queue, false);
+}
+
+void
+gate_set_threads(struct pool_gate *g, unsigned threads)
+{
+	atomic_store_explicit(&g->threads, threads, memory_order_relaxed);
+}
+
+void
+gate_set_queue(struct pool_gate *g, unsigned max_queue, uint64_t max_wait_ns)
+{
+	atomic_store_explicit(&g->max_queue, max_queue, memory_order_relaxed);
+	atomic_store_explicit(&g->max_wait_ns, max_wait_ns, memory_order_relaxed);
+}
+
+/* --- words ------------------------------------------------------------------------- */
+
+static void
+add_to(const struct pool_gate *g, _Atomic uint64_t *word, uint64_t n)
+{
+	if (g->is_lone)
+		atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n,
+				      memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(word, n, memory_order_relaxed);
+}
+
+/* By n more or, as unsigned numbers go round, fewer. */
+static void
+count_on(const struct pool_gate *g, atomic_uint *word, unsigned n)
+{
+	if (g->is_lone)
+		atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n,
+				      memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(word, n, memory_order_release);
 }
 
 /* --- numbers ------------------------------------------------------------------------ */
@@ -127,17 +170,35 @@ ahead_at_most(const struct pool_gate *g, enum gate_class priority)
 	return all;
 }
 
+/* What is behind, as a share of what is filed here, taken of the whole line. */
+static struct edf_sum
+of_all(const struct gate_line *line, struct edf_sum behind, struct edf_sum here)
+{
+	uint64_t work = atomic_load_explicit(&line->work_ns, memory_order_relaxed);
+	unsigned jobs = atomic_load_explicit(&line->jobs, memory_order_relaxed);
+
+	return (struct edf_sum){
+		.work_ns = work / here.count * behind.count,
+		.count = (unsigned)((uint64_t)jobs * behind.count / here.count),
+	};
+}
+
 /* Less those of its class that are filed behind it. What is not filed yet counts as before it:
  * nobody knows. */
 static struct ahead
 ahead_exactly(const struct pool_gate *g, const struct gate_ask *a)
 {
-	const struct edf *queue = &g->line[a->priority].queue;
+	const struct gate_queue *queue = a->queue ? a->queue : &g->queue;
+	const struct edf *line = &queue->line[a->priority];
 	struct ahead ahead = ahead_at_most(g, a->priority);
-	struct edf_sum all = edf_all(queue), before = edf_ahead(queue, a->deadline_ns);
+	struct edf_sum all = edf_all(line), behind = edf_ahead(line, a->deadline_ns);
 
-	ahead.work_ns = minus(ahead.work_ns, all.work_ns - before.work_ns);
-	ahead.jobs = (unsigned)minus(ahead.jobs, all.count - before.count);
+	behind.work_ns = all.work_ns - behind.work_ns;
+	behind.count = all.count - behind.count;
+	if (queue->is_part && all.count > 0)
+		behind = of_all(&g->line[a->priority], behind, all);
+	ahead.work_ns = minus(ahead.work_ns, behind.work_ns);
+	ahead.jobs = (unsigned)minus(ahead.jobs, behind.count);
 	return ahead;
 }
 
@@ -171,7 +232,8 @@ judge_adaptive(const struct pool_gate *g, const struct gate_ask *a, bool is_lock
 	uint64_t max_wait = atomic_load_explicit(&g->max_wait_ns, memory_order_relaxed);
 	uint64_t idle = atomic_load_explicit(&g->idle_ns, memory_order_relaxed);
 	uint64_t wait = predicted_wait(g, &ahead, threads);
-	uint64_t share = a->work_ns / threads;
+	/* Of several, the last ends when the threads have done all of it. */
+	uint64_t share = a->jobs > 1 ? a->work_ns / threads : 0;
 	uint64_t takes = share > a->longest_ns ? share : a->longest_ns;
 	uint64_t left =
 	    a->deadline_ns == CLOCK_NEVER ? CLOCK_NEVER : minus(a->deadline_ns, a->now_ns);
@@ -214,7 +276,8 @@ judge_fifo(const struct pool_gate *g, const struct gate_ask *a, unsigned admitte
 static enum gate_verdict
 judge(struct pool_gate *g, const struct gate_ask *a, unsigned admitted, bool is_locked)
 {
-	unsigned threads = threads_of(g);
+	/* Not even one, perhaps: connections may be lent for good. */
+	unsigned threads = atomic_load_explicit(&g->threads, memory_order_relaxed);
 	unsigned capacity = threads + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
 
 	if (a->jobs > capacity || admitted > capacity - a->jobs)
@@ -227,9 +290,22 @@ judge(struct pool_gate *g, const struct gate_ask *a, unsigned admitted, bool is_
 				      : judge_adaptive(g, a, is_locked);
 }
 
+/* False: there are others than *admitted. */
+static bool
+take_places(struct pool_gate *g, unsigned *admitted, unsigned jobs)
+{
+	if (!g->is_lone)
+		return atomic_compare_exchange_weak_explicit(&g->admitted, admitted,
+							     *admitted + jobs, memory_order_acquire,
+							     memory_order_relaxed);
+	count_on(g, &g->admitted, jobs);
+	return true;
+}
+
 bool
 gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *excess)
 {
+	const struct gate_queue *queue = a->queue ? a->queue : &g->queue;
 	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
 	unsigned capacity =
 	    threads_of(g) + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
@@ -241,7 +317,7 @@ gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *
 	if (admitted > capacity - a->jobs)
 		*excess = admitted - (capacity - a->jobs);
 	for (unsigned i = (unsigned)a->priority + 1; i < CLASSES; i++)
-		lower += edf_all(&g->line[i].queue).count;
+		lower += edf_all(&queue->line[i]).count;
 	return *excess <= lower && judge_adaptive(g, a, true) == GATE_OPEN;
 }
 
@@ -256,12 +332,25 @@ gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 		verdict = judge(g, a, admitted, is_locked);
 		if (verdict != GATE_OPEN)
 			return verdict;
-	} while (!atomic_compare_exchange_weak_explicit(&g->admitted, &admitted, admitted + a->jobs,
-							memory_order_acquire,
-							memory_order_relaxed));
-	atomic_fetch_add_explicit(&line->work_ns, a->work_ns, memory_order_relaxed);
-	atomic_fetch_add_explicit(&line->jobs, a->jobs, memory_order_relaxed);
+	} while (!take_places(g, &admitted, a->jobs));
+	add_to(g, &line->work_ns, a->work_ns);
+	count_on(g, &line->jobs, a->jobs);
 	return GATE_OPEN;
+}
+
+bool
+gate_enter(struct pool_gate *g, unsigned jobs, uint64_t work_ns, uint64_t now_ns)
+{
+	unsigned threads = atomic_load_explicit(&g->threads, memory_order_relaxed);
+	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
+
+	do {
+		if (jobs > threads || admitted > threads - jobs)
+			return false;
+	} while (!take_places(g, &admitted, jobs));
+	add_to(g, &g->running_ns, work_ns);
+	atomic_store_explicit(&g->idle_ns, now_ns, memory_order_relaxed);
+	return true;
 }
 
 /* --- a job's way ------------------------------------------------------------------------- */
@@ -271,16 +360,15 @@ uncount(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t w
 {
 	struct gate_line *line = line_of(g, priority);
 
-	atomic_fetch_sub_explicit(&line->work_ns, work_ns, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&line->jobs, jobs, memory_order_relaxed);
+	add_to(g, &line->work_ns, -work_ns);
+	count_on(g, &line->jobs, -jobs);
 }
 
 void
 gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
 {
-	unsigned before = atomic_fetch_sub_explicit(&g->admitted, jobs, memory_order_relaxed);
-
-	ASSERT(before >= jobs);
+	ASSERT(atomic_load_explicit(&g->admitted, memory_order_relaxed) >= jobs);
+	count_on(g, &g->admitted, -jobs);
 	uncount(g, priority, jobs, work_ns);
 }
 
@@ -288,7 +376,16 @@ void
 gate_submitted(struct pool_gate *g, struct gate_job *j)
 {
 	j->has_thread = atomic_load_explicit(&g->admitted, memory_order_relaxed) <= threads_of(g);
-	atomic_fetch_add_explicit(&g->waiting, 1, memory_order_relaxed);
+	count_on(g, &g->waiting, 1);
+}
+
+/* First come, first served knows no classes. */
+static struct edf *
+place_of(struct pool_gate *g, struct gate_job *j)
+{
+	struct gate_queue *queue = j->queue ? j->queue : &g->queue;
+
+	return &queue->line[g->order == ORDER_FIFO ? 0 : j->priority];
 }
 
 /* First come, first served: all have the same deadline. */
@@ -296,15 +393,15 @@ void
 gate_file(struct pool_gate *g, struct gate_job *j)
 {
 	j->node.deadline_ns = g->order == ORDER_FIFO ? 0 : j->deadline_ns;
-	edf_insert(&line_of(g, j->priority)->queue, &j->node);
+	edf_insert(place_of(g, j), &j->node);
 }
 
 void
 gate_remove(struct pool_gate *g, struct gate_job *j)
 {
-	edf_remove(&line_of(g, j->priority)->queue, &j->node);
+	edf_remove(place_of(g, j), &j->node);
 	uncount(g, j->priority, 1, j->node.work_ns);
-	atomic_fetch_sub_explicit(&g->waiting, 1, memory_order_relaxed);
+	count_on(g, &g->waiting, -1u);
 }
 
 static struct gate_job *
@@ -314,23 +411,30 @@ job_of(struct edf_node *n)
 }
 
 struct gate_job *
-gate_take(struct pool_gate *g)
+gate_first(const struct gate_queue *q)
 {
-	for (unsigned i = 0; i < CLASSES; i++) {
-		struct edf_node *first = edf_first(&g->line[i].queue);
-		if (!first)
-			continue;
-		gate_remove(g, job_of(first));
-		return job_of(first);
-	}
-	return NULL;
+	struct edf_node *first = NULL;
+
+	for (unsigned i = 0; i < CLASSES && !first; i++)
+		first = edf_first(&q->line[i]);
+	return first ? job_of(first) : NULL;
 }
 
 struct gate_job *
-gate_spare(const struct pool_gate *g, enum gate_class priority)
+gate_take(struct pool_gate *g)
+{
+	struct gate_job *first = gate_first(&g->queue);
+
+	if (first)
+		gate_remove(g, first);
+	return first;
+}
+
+struct gate_job *
+gate_spare(const struct gate_queue *q, enum gate_class priority)
 {
 	for (unsigned i = CLASSES; i-- > (unsigned)priority + 1;) {
-		struct edf_node *last = edf_last(&g->line[i].queue);
+		struct edf_node *last = edf_last(&q->line[i]);
 		if (last)
 			return job_of(last);
 	}
@@ -350,14 +454,31 @@ gate_is_hopeless(const struct pool_gate *g, const struct gate_job *j, uint64_t n
 void
 gate_start(struct pool_gate *g, const struct gate_job *j)
 {
-	atomic_fetch_add_explicit(&g->running_ns, j->node.work_ns, memory_order_relaxed);
+	add_to(g, &g->running_ns, j->node.work_ns);
+}
+
+void
+gate_skip(struct pool_gate *g, const struct gate_job *j)
+{
+	uncount(g, j->priority, 1, j->node.work_ns);
+	gate_start(g, j);
+}
+
+void
+gate_return(struct pool_gate *g, const struct gate_job *j)
+{
+	struct gate_line *line = line_of(g, j->priority);
+
+	add_to(g, &g->running_ns, -j->node.work_ns);
+	add_to(g, &line->work_ns, j->node.work_ns);
+	count_on(g, &line->jobs, 1);
 }
 
 void
 gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns,
 	 bool was_cut)
 {
-	atomic_fetch_sub_explicit(&g->running_ns, j->node.work_ns, memory_order_relaxed);
+	add_to(g, &g->running_ns, -j->node.work_ns);
 	cost_learn(&g->mix, took_ns, was_cut);
 	if (j->cost)
 		cost_learn_units(j->cost, j->units, took_ns, was_cut);
@@ -368,7 +489,7 @@ gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_
 void
 gate_leave(struct pool_gate *g)
 {
-	atomic_fetch_sub_explicit(&g->admitted, 1, memory_order_release);
+	count_on(g, &g->admitted, -1u);
 }
 
 uint64_t

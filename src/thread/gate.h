@@ -43,22 +43,32 @@ enum gate_verdict {
 	GATE_STANDING, /* the queue has not been empty for long, and must not grow */
 };
 
+/* What is filed. A gate has one queue, under the pool's lock. Where several threads ask one gate
+ * and each serves what it filed itself, as with connections to a database, each has one of its
+ * own, which is a part of the whole; then asks and jobs name it. */
+struct gate_queue {
+	struct edf line[CLASSES];
+	bool is_part; /* what others have filed is taken to be alike */
+};
+
 /* What is asked for: n jobs, admitted as one. Made with gate_ask(), gate_ask_more(). */
 struct gate_ask {
 	enum gate_class priority;
 	bool is_underway; /* what has begun goes on: refused by max_queue alone, but counted */
 	unsigned jobs;
 	struct slice share; /* whose it is, for the pool's shares; borrowed; at NULL: nobody's */
+	const struct gate_queue *queue; /* the asking thread's own; NULL: the gate's */
 	uint64_t now_ns;
 	uint64_t deadline_ns; /* the earliest of theirs; absolute, CLOCK_NEVER: none */
 	uint64_t work_ns; /* expected, of all */
-	uint64_t longest_ns; /* of the one that takes longest */
+	uint64_t longest_ns; /* until its deadline is met, of the one that takes longest */
 	uint64_t dev_ns; /* the largest of their deviations */
 };
 
 /* In struct job. */
 struct gate_job {
 	struct edf_node node; /* deadline and expected work */
+	struct gate_queue *queue; /* the filing thread's own; NULL: the gate's */
 	enum gate_class priority;
 	struct cost *cost; /* of its kind, beside that of all jobs; or NULL */
 	uint64_t units; /* how much there is to do; 0: it does not say */
@@ -70,7 +80,6 @@ struct gate_job {
 struct gate_line {
 	_Atomic uint64_t work_ns;
 	atomic_uint jobs;
-	struct edf queue; /* those that are filed */
 };
 
 struct pool_gate {
@@ -84,9 +93,15 @@ struct pool_gate {
 	_Atomic uint64_t idle_ns; /* when a thread was last seen without work */
 	struct cost mix; /* of all jobs */
 	struct gate_line line[CLASSES];
+	struct gate_queue queue;
+	bool is_lone; /* one thread alone has it: no word needs a locked instruction */
 };
 
 void gate_init(struct pool_gate *g, enum gate_order order);
+/* Limits, as they may be read meanwhile. */
+void gate_set_threads(struct pool_gate *g, unsigned threads);
+void gate_set_queue(struct pool_gate *g, unsigned max_queue, uint64_t max_wait_ns);
+void gate_queue_init(struct gate_queue *q, bool is_part);
 
 /* What a job of that kind, with so much to do, is expected to take; 0 when nothing is known. NULL:
  * as all jobs do. */
@@ -96,7 +111,11 @@ uint64_t gate_expect(const struct pool_gate *g, const struct cost *c, uint64_t u
 uint64_t gate_ask_more(const struct pool_gate *g, struct gate_ask *a, const struct cost *c,
 		       uint64_t units, uint64_t deadline_ns);
 
-/* All jobs of the ask, or none. */
+/* So many places are free: so many jobs have them, and count as running from here on, without
+ * submitted, file and take. False: gate_reserve(). */
+bool gate_enter(struct pool_gate *g, unsigned jobs, uint64_t work_ns, uint64_t now_ns)
+    __attribute__((warn_unused_result));
+/* All jobs of the ask, or none. is_locked: the queue may be looked at. */
 enum gate_verdict gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
     __attribute__((warn_unused_result));
 /* Under the lock: whether the ask would be refused for nothing but the number of jobs, which
@@ -112,9 +131,11 @@ void gate_file(struct pool_gate *g, struct gate_job *j);
 struct gate_job *gate_take(struct pool_gate *g);
 /* A filed one leaves the queue. */
 void gate_remove(struct pool_gate *g, struct gate_job *j);
+/* The next one of a queue, which stays in it; NULL when none is filed. */
+struct gate_job *gate_first(const struct gate_queue *q);
 /* The one that can best be spared for a job of that class: of a lower class, the lowest, the
  * latest deadline; NULL: none. It stays in the queue. */
-struct gate_job *gate_spare(const struct pool_gate *g, enum gate_class priority);
+struct gate_job *gate_spare(const struct gate_queue *q, enum gate_class priority);
 /* Whether a job that was taken waited so long that it cannot be expected to end in time. One that
  * never could be was let in by an idle thread: it runs, or its cost would never be known better.
  * So does one that found a thread for each admitted job: it waited for that to wake, not for
@@ -124,6 +145,10 @@ void gate_start(struct pool_gate *g, const struct gate_job *j);
 /* One that was started has ended. */
 void gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns,
 	      bool was_cut);
+/* One that is reserved, and was never submitted, runs. */
+void gate_skip(struct pool_gate *g, const struct gate_job *j);
+/* One that counts as running did not end, but waits (again): it is reserved and not submitted. */
+void gate_return(struct pool_gate *g, const struct gate_job *j);
 /* The job is no longer the gate's: its place is free. After end, or when it will not run. */
 void gate_leave(struct pool_gate *g);
 /* How long until all that is known of now has ended. */

@@ -113,7 +113,7 @@ evict(struct pool *p, enum gate_class priority, unsigned count)
 	struct mail *evicted = NULL;
 
 	while (count-- > 0) {
-		struct job *j = job_of(gate_spare(&p->gate, priority));
+		struct job *j = job_of(gate_spare(&p->gate.queue, priority));
 		ASSERT(j);
 		remove_job(p, j);
 		take_back_post(p);

@@ -12,8 +12,7 @@
 
 struct quota {
 	struct ref ref;
-	atomic_uint entered;
-	atomic_uint room; /* of work: places and queue */
+	struct pool_gate gate;
 	atomic_uint wanting_count; /* as the list is long; read without the lock */
 	atomic_bool is_over;
 	pthread_mutex_t lock; /* for all below, and what members say is under it */
@@ -40,8 +39,15 @@ struct quota_member {
 
 /* --- the quota ------------------------------------------------------------------- */
 
+static void
+set_gate(struct quota *q, const struct quota_limits *limits)
+{
+	gate_set_threads(&q->gate, limits->places);
+	gate_set_queue(&q->gate, limits->queue, limits->max_wait_ns);
+}
+
 struct quota *
-quota_new(const struct quota_limits *limits)
+quota_new(const struct quota_limits *limits, enum gate_order order)
 {
 	struct quota *q = mem_zalloc(1, sizeof(*q));
 
@@ -52,7 +58,8 @@ quota_new(const struct quota_limits *limits)
 	list_init(&q->members);
 	list_init(&q->wanting);
 	q->places = limits->places;
-	atomic_init(&q->room, limits->places + limits->queue);
+	gate_init(&q->gate, order);
+	set_gate(q, limits);
 	return q;
 }
 
@@ -87,24 +94,10 @@ quota_used(struct quota *q)
 	return used;
 }
 
-bool
-quota_enter(struct quota *q, unsigned n)
+struct pool_gate *
+quota_gate(struct quota *q)
 {
-	unsigned room = atomic_load_explicit(&q->room, memory_order_relaxed);
-	unsigned now = atomic_load_explicit(&q->entered, memory_order_relaxed);
-
-	do {
-		if (now > room || n > room - now)
-			return false;
-	} while (!atomic_compare_exchange_weak_explicit(
-	    &q->entered, &now, now + n, memory_order_relaxed, memory_order_relaxed));
-	return true;
-}
-
-void
-quota_leave(struct quota *q, unsigned n)
-{
-	atomic_fetch_sub_explicit(&q->entered, n, memory_order_relaxed);
+	return &q->gate;
 }
 
 /* --- under the lock -------------------------------------------------------------- */
@@ -193,7 +186,7 @@ quota_set(struct quota *q, const struct quota_limits *limits)
 {
 	pthread_mutex_lock(&q->lock);
 	q->places = limits->places;
-	atomic_store_explicit(&q->room, limits->places + limits->queue, memory_order_relaxed);
+	set_gate(q, limits);
 	grant_free(q);
 	if (q->used > q->places)
 		ask_idle(q, NULL);

@@ -1,6 +1,7 @@
 /*
  * A quota: so many places for all threads together, such as connections to a
- * database, and so many that may wait for one. A thread that needs a place is a
+ * database, and a gate (gate.h) for the work that may wait for one, each thread
+ * with a queue of its own. A thread that needs a place is a
  * member; it takes a free one, or wants one and is told when there may be. What
  * stands in a place is a token (a connection that is open), and moves with it:
  *
@@ -17,6 +18,7 @@
 #ifndef FOREBAY_THREAD_QUOTA_H
 #define FOREBAY_THREAD_QUOTA_H
 
+#include "thread/gate.h"
 #include "thread/mailbox.h"
 
 struct quota;
@@ -24,6 +26,7 @@ struct quota_member;
 
 struct quota_limits {
 	unsigned places, queue;
+	uint64_t max_wait_ns; /* 0: any */
 };
 
 /* Embedded in what stands in a place; whose it is, is its owner's affair but while it is passed. */
@@ -36,7 +39,8 @@ struct quota_token {
 };
 
 /* NULL without memory. Counted: any thread. */
-struct quota *quota_new(const struct quota_limits *limits) __attribute__((warn_unused_result));
+struct quota *quota_new(const struct quota_limits *limits, enum gate_order order)
+    __attribute__((warn_unused_result));
 struct quota *quota_ref(struct quota *q);
 void quota_unref(struct quota **q);
 /* Places above a lower limit stay in use until quota_is_over() has been heeded. */
@@ -44,9 +48,8 @@ void quota_set(struct quota *q, const struct quota_limits *limits);
 /* Places in use. */
 unsigned quota_used(struct quota *q);
 
-/* Admission of n pieces of work: no more than places and queue are in at a time. */
-bool quota_enter(struct quota *q, unsigned n) __attribute__((warn_unused_result));
-void quota_leave(struct quota *q, unsigned n);
+/* Who is let in. Lives as long as the quota. */
+struct pool_gate *quota_gate(struct quota *q);
 
 /* A member, of the calling thread; the rest is for that thread alone. on_look(owner): there may be
  * a place to take, or others want what is idle. NULL without memory. */

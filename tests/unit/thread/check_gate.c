@@ -429,7 +429,7 @@ START_TEST(fifo_knows_neither_classes_nor_deadlines_in_its_order)
 	for (unsigned i = 0; i < 6; i++)
 		ck_assert_int_eq(ask(&b, (enum gate_class)((8 - i) % CLASSES), CLOCK_SEC - i * ms),
 				 GATE_OPEN);
-	ck_assert_ptr_null(gate_spare(&b.gate, CLASS_CRITICAL));
+	ck_assert_ptr_null(gate_spare(&b.gate.queue, CLASS_CRITICAL));
 	for (unsigned i = 1; i <= 6; i++)
 		ck_assert_ptr_eq(take(&b), &b.job[i]);
 	ck_assert_ptr_null(take(&b));
@@ -446,12 +446,12 @@ START_TEST(the_lowest_class_and_latest_deadline_is_spared_first)
 	ck_assert_int_eq(ask(&b, CLASS_SHEDDABLE, 600 * ms), GATE_OPEN);
 	ck_assert_int_eq(ask(&b, CLASS_SHEDDABLE, 700 * ms), GATE_OPEN);
 	ck_assert_int_eq(ask(&b, CLASS_SHEDDABLE, 650 * ms), GATE_OPEN);
-	ck_assert_ptr_eq(gate_spare(&b.gate, CLASS_CRITICAL), &b.job[3]);
+	ck_assert_ptr_eq(gate_spare(&b.gate.queue, CLASS_CRITICAL), &b.job[3]);
 	gate_remove(&b.gate, &b.job[3]);
 	gate_remove(&b.gate, &b.job[4]);
 	gate_remove(&b.gate, &b.job[2]);
-	ck_assert_ptr_null(gate_spare(&b.gate, CLASS_NORMAL));
-	ck_assert_ptr_eq(gate_spare(&b.gate, CLASS_CRITICAL), &b.job[1]);
+	ck_assert_ptr_null(gate_spare(&b.gate.queue, CLASS_NORMAL));
+	ck_assert_ptr_eq(gate_spare(&b.gate.queue, CLASS_CRITICAL), &b.job[1]);
 }
 END_TEST
 

@@ -58,11 +58,11 @@ struct pair {
 static void
 set_up(struct pair *p, unsigned places, unsigned queue)
 {
-	const struct quota_limits limits = { places, queue };
+	const struct quota_limits limits = { places, queue, 0 };
 
 	*p = (struct pair){ .thing.token.on_arrival = on_arrival };
 	home_open(&p->home, NULL);
-	p->quota = quota_new(&limits);
+	p->quota = quota_new(&limits, ORDER_ADAPTIVE);
 	ck_assert_ptr_nonnull(p->quota);
 	p->a.member = quota_join(p->quota, &p->home.mailbox, &p->a, on_look);
 	p->b.member = quota_join(p->quota, &p->home.mailbox, &p->b, on_look);
@@ -86,22 +86,37 @@ tear_down(struct pair *p)
 	home_close(&p->home);
 }
 
+/* So much work at once, of which nothing is expected. */
+static bool
+is_let_in(struct pair *p, unsigned n)
+{
+	const struct gate_ask ask = { .jobs = n, .deadline_ns = UINT64_MAX };
+
+	return gate_reserve(quota_gate(p->quota), &ask, false) == GATE_OPEN;
+}
+
+static void
+leave(struct pair *p, unsigned n)
+{
+	gate_release(quota_gate(p->quota), CLASS_CRITICAL, n, 0);
+}
+
 START_TEST(work_is_let_in_up_to_places_and_queue)
 {
 	struct pair p;
 
 	set_up(&p, 2, 3);
-	ck_assert(quota_enter(p.quota, 4));
-	ck_assert(!quota_enter(p.quota, 2));
-	ck_assert(quota_enter(p.quota, 1));
-	ck_assert(!quota_enter(p.quota, 1));
-	quota_leave(p.quota, 2);
-	ck_assert(quota_enter(p.quota, 2));
-	quota_set(p.quota, &(struct quota_limits){ 1, 1 });
-	quota_leave(p.quota, 3);
-	ck_assert(!quota_enter(p.quota, 1));
-	quota_leave(p.quota, 1);
-	ck_assert(quota_enter(p.quota, 1));
+	ck_assert(is_let_in(&p, 4));
+	ck_assert(!is_let_in(&p, 2));
+	ck_assert(is_let_in(&p, 1));
+	ck_assert(!is_let_in(&p, 1));
+	leave(&p, 2);
+	ck_assert(is_let_in(&p, 2));
+	quota_set(p.quota, &(struct quota_limits){ 1, 1, 0 });
+	leave(&p, 3);
+	ck_assert(!is_let_in(&p, 1));
+	leave(&p, 1);
+	ck_assert(is_let_in(&p, 1));
 	tear_down(&p);
 }
 END_TEST
@@ -218,7 +233,7 @@ START_TEST(fewer_places_are_heeded_as_tokens_end)
 	ck_assert(quota_take(p.a.member));
 	ck_assert(quota_take(p.a.member));
 	quota_set_idle(p.a.member, 2);
-	quota_set(p.quota, &(struct quota_limits){ 1, 0 });
+	quota_set(p.quota, &(struct quota_limits){ 1, 0, 0 });
 	drain(&p);
 	ck_assert_uint_eq(p.a.looks, 1);
 	ck_assert(!quota_take(p.b.member));
@@ -227,7 +242,7 @@ START_TEST(fewer_places_are_heeded_as_tokens_end)
 	ck_assert(!quota_is_over(p.a.member));
 	drain(&p);
 	ck_assert_uint_eq(p.b.looks, 0);
-	quota_set(p.quota, &(struct quota_limits){ 2, 0 });
+	quota_set(p.quota, &(struct quota_limits){ 2, 0, 0 });
 	drain(&p);
 	ck_assert_uint_eq(p.b.looks, 1);
 	ck_assert(quota_take(p.b.member));
@@ -354,8 +369,8 @@ be_busy(void *argument)
 
 START_TEST(more_threads_than_places_all_get_their_turns_and_never_more_at_a_time)
 {
-	const struct quota_limits limits = { PLACES, 0 };
-	struct quota *quota = quota_new(&limits);
+	const struct quota_limits limits = { PLACES, 0, 0 };
+	struct quota *quota = quota_new(&limits, ORDER_ADAPTIVE);
 	atomic_uint tokens = 0, most = 0, left = THREADS;
 	struct busy busy[THREADS];
 	pthread_t thread[THREADS];
