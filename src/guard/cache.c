@@ -120,6 +120,16 @@ guard_caches(void *const *guards)
 	return NULL;
 }
 
+const struct cache *
+guard_find_cache(void *const *guards, struct slice name)
+{
+	const struct cache *c = guard_caches(guards);
+
+	while (c && !slice_eq(c->name, name))
+		c = c->next;
+	return c;
+}
+
 /* --- routes --------------------------------------------------------------------------------- */
 
 static void

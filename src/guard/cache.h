@@ -13,5 +13,7 @@ extern const struct guard_kind guard_cache;
 /* The first of the caches of a site; each leads to the next. NULL: there is none. `guards` is what
  * open() left of each kind. */
 const struct cache *guard_caches(void *const *guards);
+/* The one of that name; NULL: there is none. */
+const struct cache *guard_find_cache(void *const *guards, struct slice name);
 
 #endif

@@ -8,6 +8,7 @@
 #include "flow/flow.h"
 #include "plan/part_key.h"
 #include "plan/plan_priv.h"
+#include "plan/stash.h"
 
 enum { EACH_DEFAULT = 100, EACH_AT_ONCE_DEFAULT = 8 };
 
@@ -38,14 +39,17 @@ check_fallback(struct compiling *c, struct plan_part *pp)
 {
 	struct conf_section *s = pp->part.section;
 	bool is_text = c->plan->conf.join == PLAN_JOIN_CONCAT;
+	bool is_set = conf_is_set(s, "fallback");
 	size_t offset;
 
-	pp->is_omissible = !is_text && slice_eq(pp->conf.fallback, SLICE("omit"));
-	pp->has_fallback = conf_is_set(s, "fallback") && !pp->is_omissible;
+	if (stash_read_fallback(pp, is_text, c->errors))
+		is_set = pp->fallback.len > 0;
+	pp->is_omissible = !is_text && slice_eq(pp->fallback, SLICE("omit"));
+	pp->has_fallback = is_set && !pp->is_omissible;
 	if (pp->has_fallback && !is_text &&
-	    json_validate(pp->conf.fallback, JSON_DEPTH_MAX - 1, &offset) != 0)
+	    json_validate(pp->fallback, JSON_DEPTH_MAX - 1, &offset) != 0)
 		conf_error_at(c->errors, s, "fallback", "%s is not JSON: see its byte %zu",
-			      conf_quote(pp->conf.fallback).text, offset + 1);
+			      conf_quote(pp->fallback).text, offset + 1);
 	if (conf_is_set(s, "fallback") && !pp->conf.is_optional && pp->conf.when.len == 0)
 		conf_error_at(
 		    c->errors, s, "fallback",
@@ -311,13 +315,24 @@ compile_each(struct compiling *c, struct plan_part *pp)
 	return err;
 }
 
-/* When the values are known: some of them belong to every key. */
+/* The key of what several may share. */
 static int
-compile_keys(struct compiling *c, struct plan_part *pp)
+compile_key(struct compiling *c, struct plan_part *pp, const char *name, struct slice text,
+	    const struct template_names *names, struct template **key)
+{
+	int err;
+
+	*key = compile_text(c, pp->part.section, name, text, VALUE_RAW, names, &err);
+	if (*key)
+		pp->after |= template_needs(*key).parts;
+	return err;
+}
+
+static int
+compile_coalesce(struct compiling *c, struct plan_part *pp)
 {
 	const struct source_ops *ops = pp->part.source->ops;
 	const char *effects = ops->effects ? ops->effects(&pp->part) : NULL;
-	int err = 0;
 
 	if (pp->conf.coalesce.len == 0)
 		return 0;
@@ -327,11 +342,22 @@ compile_keys(struct compiling *c, struct plan_part *pp)
 	if (effects)
 		conf_error_at(c->errors, pp->part.section, "coalesce",
 			      "the part cannot share an execution: %s", effects);
+	return compile_key(c, pp, "coalesce", pp->conf.coalesce, &c->scope, &pp->coalesce);
+}
+
+/* When the values are known: some of them belong to every key. */
+static int
+compile_keys(struct compiling *c, struct plan_part *pp, const struct template_names *names)
+{
+	struct template *key = NULL;
+	int err = compile_coalesce(c, pp);
+
 	pp->key_values = part_key_values(pp);
-	pp->coalesce = compile_text(c, pp->part.section, "coalesce", pp->conf.coalesce, VALUE_RAW,
-				    &c->scope, &err);
-	if (pp->coalesce)
-		pp->after |= template_needs(pp->coalesce).parts;
+	if (!err && pp->conf.cache_key.len > 0)
+		err = compile_key(c, pp, "cache_key", pp->conf.cache_key, names, &key);
+	if (!err)
+		err = stash_compile(pp, key, c->build);
+	pp->comes_late = pp->coalesce || (pp->stash && pp->stash->answers);
 	return err;
 }
 
@@ -373,7 +399,7 @@ compile_values(struct compiling *c, struct plan_part *pp)
 			return ERR_MEMORY;
 	}
 	pp->after |= pp->needs;
-	if (compile_keys(c, pp) != 0 || compile_when(c, pp) != 0)
+	if (compile_keys(c, pp, &names) != 0 || compile_when(c, pp) != 0)
 		return ERR_MEMORY;
 	return share_constants(c, pp);
 }
@@ -415,7 +441,7 @@ add_batches(struct plan *p, bool is_optional)
 		unsigned k = 0;
 
 		if (!s || !s->ops->reserve || p->part[i].is_optional != is_optional ||
-		    p->part[i].each || p->part[i].coalesce)
+		    p->part[i].each || p->part[i].comes_late)
 			continue;
 		while (k < p->batches &&
 		       (p->batch[k].source != s || p->batch[k].is_optional != is_optional))

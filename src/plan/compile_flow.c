@@ -112,7 +112,8 @@ check_part(const struct plan *p, const struct plan_part *pp, struct conf_errors 
 				      "(%s)",
 				      conf_place(p->section, "flow").text);
 	}
-	if (slice_eq(pp->conf.fallback, SLICE("omit")))
+	/* Also behind `stale 60s,`; as JSON nothing ends so. */
+	if (slice_has_suffix(slice_trim(pp->conf.fallback), SLICE("omit")))
 		conf_error_at(e, pp->part.section, "fallback",
 			      "omit is for joins: here the flow makes the answer");
 	if (slice_eq(pp->part.name, SLICE("flow")))

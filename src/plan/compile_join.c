@@ -120,9 +120,9 @@ write_texts(const struct joining *j)
 
 	p->tail = p->conf.join == PLAN_JOIN_OBJECT ? SLICE("}") : SLICE("]");
 	for (unsigned i = 0; i < p->count; i++) {
-		/* "name":{"outcome":"too-large","ms":18446744073709551}, is longer than its like in
-		 * the header. */
-		p->report_bytes += p->part[i].part.name.len + 64;
+		/* "name":{"outcome":"too-large","ms":18446744073709551,"cache":"stale"}, is longer
+		 * than its like in the header. */
+		p->report_bytes += p->part[i].part.name.len + 80;
 		if (write_lead(j, &p->part[i], i == 0) != 0)
 			return ERR_MEMORY;
 	}

@@ -8,6 +8,7 @@
 #include "plan/each.h"
 #include "base/assert.h"
 #include "base/json.h"
+#include "plan/stash.h"
 
 struct each_child {
 	struct run_part part; /* its place in the plan is that of the declared part */
@@ -32,13 +33,23 @@ static void go_on(struct each *e);
 
 /* --- the end --------------------------------------------------------------------- */
 
+/* Of one that is under way. */
+static void
+stop(struct each_child *c)
+{
+	if (c->part.kept)
+		c->part.q.state_now = SUBREQUEST_CANCELLED;
+	else
+		subrequest_cancel(&c->part.q);
+}
+
 static void
 let_go(struct each_child *c)
 {
 	const struct source_ops *ops = c->part.q.part->source->ops;
 
 	if (c->is_busy)
-		subrequest_cancel(&c->part.q);
+		stop(c);
 	else if (c->is_reserved && ops->release)
 		ops->release(&c->part.q);
 	c->is_busy = c->is_reserved = false;
@@ -177,7 +188,7 @@ drop(struct each_child *c, int err)
 {
 	struct each *e = c->each;
 
-	subrequest_cancel(&c->part.q);
+	stop(c);
 	end_element(c, cause_outcome(err), err);
 	e->later.run = go_on_later;
 	loop_soon(&e->part->run->env->loop, &e->later);
@@ -215,7 +226,7 @@ on_done(struct subrequest *q, int err)
 	struct each_child *c = child_of(q);
 
 	if (!err && p->head.is_expected)
-		err = result_take(p);
+		err = stash_take(p);
 	if (err == ERR_SYNTAX)
 		end_element(c, OUTCOME_INVALID, 0);
 	else if (err)
@@ -265,6 +276,8 @@ evaluate(struct each *e, struct each_child *c)
 	if (!json_walk_element(&e->walk, &scope->of.item))
 		return ERR_SYNTAX;
 	err = run_evaluate(&c->part);
+	if (!err && c->part.plan->stash)
+		err = stash_name(&c->part);
 	scope->of.item = slice_make(NULL, 0);
 	return err;
 }
@@ -287,14 +300,11 @@ reserve(struct each_child *c)
 static int
 prepare(struct each *e, struct each_child *c)
 {
-	int err;
-
 	/* A place that was reserved is as new already. */
 	if (!c->is_reserved)
 		renew(c);
 	c->element = e->started++;
-	err = evaluate(e, c);
-	return err ? err : reserve(c);
+	return evaluate(e, c);
 }
 
 static void
@@ -307,21 +317,37 @@ give_back(struct each_child *c)
 	c->is_reserved = false;
 }
 
+/* It is answered from inside, without a place; or else it has got one. */
+static int
+answer_at_once(struct each_child *c, bool *is_answered)
+{
+	const struct source_ops *ops = c->part.q.part->source->ops;
+	int err;
+
+	c->is_busy = true;
+	c->part.q.state_now = SUBREQUEST_STARTED;
+	*is_answered = c->part.plan->stash && stash_answer(&c->part);
+	if (*is_answered)
+		return 0;
+	err = reserve(c);
+	*is_answered = !err && ops->answer && ops->answer(&c->part.q) == 0;
+	return err;
+}
+
 static void
 start_element(struct each *e, struct each_child *c)
 {
-	const struct source_ops *ops = c->part.q.part->source->ops;
+	bool is_answered = false;
 	int err = prepare(e, c);
 
-	if (!err) {
-		c->is_busy = true;
-		c->part.q.state_now = SUBREQUEST_STARTED;
-		if (ops->answer && ops->answer(&c->part.q) == 0) {
-			give_back(c);
-			return;
-		}
-		err = run_identify(&c->part);
+	if (!err)
+		err = answer_at_once(c, &is_answered);
+	if (is_answered) {
+		give_back(c);
+		return;
 	}
+	if (!err)
+		err = run_identify(&c->part);
 	if (err) {
 		c->part.q.state_now = SUBREQUEST_NEW;
 		give_back(c);
@@ -329,7 +355,7 @@ start_element(struct each *e, struct each_child *c)
 		return;
 	}
 	c->is_reserved = false;
-	ops->start(&c->part.q);
+	c->part.q.part->source->ops->start(&c->part.q);
 }
 
 static struct each_child *
@@ -414,7 +440,7 @@ reserve_first(struct each *e)
 	struct subrequest *q[PLAN_EACH_MAX];
 	int err;
 
-	if (!ops->reserve || e->children == 0)
+	if (!ops->reserve || e->children == 0 || e->part->plan->comes_late)
 		return 0;
 	for (unsigned i = 0; i < e->children; i++)
 		q[i] = &e->child[i].part.q;

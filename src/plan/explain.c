@@ -8,9 +8,12 @@
  *
  *   Time      300ms at most: the deadline. ...
  */
+#include "base/clock.h"
+#include "cache/cache.h"
 #include "config/value.h"
 #include "flow/flow.h"
 #include "plan/explain_priv.h"
+#include "plan/stash.h"
 
 enum {
 	CELL_BYTES = 512,
@@ -112,7 +115,7 @@ write_failure(const struct explaining *e, unsigned i, struct writer *w)
 
 	if (!pp->is_optional)
 		writer_text(w, "required");
-	else if (!pp->has_fallback)
+	else if (fallback.len == 0)
 		writer_text(w, "else null");
 	else if (fallback.len > FALLBACK_BYTES || slice_find(fallback, '\n') < fallback.len)
 		writer_text(w, "else its fallback");
@@ -434,6 +437,33 @@ write_list(const struct explaining *e, const struct plan_part *pp)
 }
 
 static void
+write_stash(const struct explaining *e, const struct plan_part *pp)
+{
+	const struct stash *s = pp->stash;
+
+	if (!s)
+		return;
+	begin_line(e, "Kept");
+	writer_format(e->w, "%.*s: in cache %.*s", SLICE_PRINT(pp->part.name),
+		      SLICE_PRINT(s->cache->name));
+	if (s->key)
+		writer_format(e->w, " by %.*s", SLICE_PRINT(slice_trim(pp->conf.cache_key)));
+	if (s->answers)
+		writer_text(e->w, ", used while it is fresh");
+	if (s->answers && s->unsaid_s) {
+		writer_text(e->w, ", ");
+		value_write_duration(e->w, (uint64_t)s->unsaid_s * CLOCK_SEC);
+		writer_text(e->w, " if it does not say");
+	}
+	if (s->stale_ns) {
+		writer_text(e->w, ", used if the part fails until it is ");
+		value_write_duration(e->w, s->stale_ns);
+		writer_text(e->w, " old");
+	}
+	writer_char(e->w, '\n');
+}
+
+static void
 write_bounds(const struct explaining *e, unsigned first)
 {
 	const struct plan_part *pp = &e->plan->part[first];
@@ -512,6 +542,8 @@ explain_text(const struct plan *p, uint64_t max_body, struct writer *w)
 		write_condition(&e, &p->part[i]);
 	for (unsigned i = 0; i < p->count; i++)
 		write_list(&e, &p->part[i]);
+	for (unsigned i = 0; i < p->count; i++)
+		write_stash(&e, &p->part[i]);
 	write_time(&e);
 	write_memory(&e);
 	write_width(&e);

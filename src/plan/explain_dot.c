@@ -2,8 +2,10 @@
  * A plan for Graphviz; see explain.h. From the request at the left to the
  * answer at the right.
  */
+#include "cache/cache.h"
 #include "config/value.h"
 #include "plan/explain_priv.h"
+#include "plan/stash.h"
 
 enum { LABEL_BYTES = 512 };
 
@@ -34,6 +36,10 @@ write_part(const struct plan *p, unsigned i, struct writer *w)
 	put_quoted(w, writer_slice(&label));
 	writer_text(w, "\\n");
 	explain_timeout(p, pp, w);
+	if (pp->stash) {
+		writer_text(w, "\\ncache ");
+		put_quoted(w, pp->stash->cache->name);
+	}
 	writer_format(w, "\"%s];\n", pp->is_optional ? ", style=dashed" : "");
 }
 

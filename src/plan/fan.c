@@ -19,6 +19,7 @@
 #include "plan/each.h"
 #include "plan/flight.h"
 #include "plan/part_key.h"
+#include "plan/stash.h"
 
 static void settle(struct run *r);
 
@@ -97,11 +98,12 @@ end_part(struct run *r, struct run_part *p, enum outcome outcome)
 	if (outcome == OUTCOME_OK) {
 		r->succeeded |= PLAN_BIT(i);
 	} else {
-		result_fall_back(p);
+		if (!p->plan->stash || !stash_stand_in(p))
+			result_fall_back(p);
 		if (outcome != OUTCOME_UNNEEDED || r->plan->quorum)
 			note_failure(r, p);
 	}
-	if (outcome == OUTCOME_OK || p->plan->has_fallback)
+	if (outcome == OUTCOME_OK || p->is_stale || p->plan->has_fallback)
 		r->result[i] = &p->result;
 	wake_followers(r, p);
 }
@@ -120,6 +122,8 @@ cancel_part(struct run_part *p)
 		each_cancel(p);
 	else if (p->flight)
 		flight_leave(p);
+	else if (p->kept)
+		p->q.state_now = SUBREQUEST_CANCELLED;
 	else
 		subrequest_cancel(&p->q);
 }
@@ -189,7 +193,7 @@ on_done(struct subrequest *q, int err)
 
 	run_mark(r, STALL_AT_PART, p);
 	if (!err && p->head.is_expected)
-		err = result_take(p);
+		err = stash_take(p);
 	if (err == ERR_SYNTAX)
 		end_part(r, p, OUTCOME_INVALID);
 	else if (err)
@@ -324,13 +328,13 @@ start_alone(struct run *r, struct run_part *p)
 		return;
 	}
 	/* It was in no batch. */
-	if (p->plan->coalesce && ops->reserve)
+	if (p->plan->comes_late && ops->reserve)
 		err = ops->reserve(&one, 1);
 	if (err) {
 		fail_start(r, p, err);
 		return;
 	}
-	if (p->plan->coalesce && ops->release)
+	if (p->plan->comes_late && ops->release)
 		r->reserved |= bit_of(p);
 	start_later(r, p);
 }
@@ -376,12 +380,16 @@ fan_start_part(struct run *r, struct run_part *p)
 		return;
 	}
 	err = p->q.value ? 0 : run_evaluate(p);
+	if (!err && p->plan->stash)
+		err = stash_name(p);
 	if (err) {
 		fail_part(r, p, err);
 		return;
 	}
 	r->running |= bit_of(p);
 	p->q.state_now = SUBREQUEST_STARTED;
+	if (p->plan->stash && stash_answer(p))
+		return;
 	if (p->plan->coalesce && part_key_make(p, p->plan->coalesce, &key) == 0)
 		start_shared(r, p, key);
 	else

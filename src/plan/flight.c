@@ -24,6 +24,7 @@ struct flight {
 	struct block *copy; /* of the body, when it did not come in one block: counted */
 	struct deferred later;
 	int err;
+	const struct subrequest *first; /* of those that got the answer; NULL: nobody so far */
 	bool is_over; /* in no bucket: nobody joins any more */
 };
 
@@ -213,6 +214,8 @@ give(struct flight *f, struct subrequest *q, int err)
 		subrequest_done(q, err);
 		return;
 	}
+	if (!f->first)
+		f->first = q;
 	q->response = f->q.response;
 	subrequest_head(q);
 	if (q->state_now == SUBREQUEST_HEAD && subrequest_body(q, &list) >= 0 &&
@@ -401,4 +404,10 @@ flight_leave(struct run_part *p)
 		return;
 	subrequest_cancel(&f->q);
 	drop(f);
+}
+
+bool
+flight_is_first(const struct run_part *p)
+{
+	return p->flight->first == &p->q;
 }

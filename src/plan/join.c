@@ -9,7 +9,8 @@
 static bool
 is_left_out(const struct run *r, unsigned i)
 {
-	return r->plan->part[i].is_omissible && !(r->succeeded & PLAN_BIT(i));
+	return r->plan->part[i].is_omissible && !(r->succeeded & PLAN_BIT(i)) &&
+	       !r->part[i].is_stale;
 }
 
 /* A member or element. The lead of any but the first part begins with a comma, which becomes a
@@ -69,10 +70,10 @@ add_bytes(struct run_part *p, struct chunks *out)
 {
 	struct slice text = SLICE("");
 
-	if (p->run->succeeded & PLAN_BIT(run_place(p)))
+	if (p->is_stale || (p->run->succeeded & PLAN_BIT(run_place(p))))
 		text = intake_text(&p->body);
 	else if (p->plan->has_fallback)
-		text = p->plan->conf.fallback;
+		text = p->plan->fallback;
 	return text.len ? chunks_add_arena(out, text) : 0;
 }
 

@@ -91,7 +91,8 @@ const struct conf_key plan_part_keys[] = {
 	{ "fallback", CONF_TEXT, CONF_FIELD(struct plan_part_conf, fallback),
 	  .help =
 	      "JSON that stands for an optional part that failed, else null; omit: it is left out; "
-	      "text, where results are concatenated" },
+	      "text, where results are concatenated; stale 60s: its last good answer, if it is no "
+	      "older, and else what stands behind a comma: stale 60s, []" },
 	{ "timeout", CONF_DURATION, CONF_FIELD(struct plan_part_conf, timeout),
 	  .min = (int64_t)CLOCK_MS,
 	  .help = "longest time from the part's start to its end; else the route's deadline" },
@@ -127,5 +128,23 @@ const struct conf_key plan_part_keys[] = {
 	  .help = "JSON that stands for an element that failed; else it fails the part" },
 	{ "after", CONF_LIST, CONF_FIELD(struct plan_part_conf, after),
 	  .help = "parts that must have ended before this one starts" },
+	CONF_KEYS_END
+};
+
+const struct conf_key plan_stash_keys[] = {
+	{ "cache", CONF_TEXT, CONF_FIELD(struct plan_part_conf, cache),
+	  .help =
+	      "name of a section [cache NAME]: answers of the part are kept there, and used for "
+	      "as long as they are fresh, in the place of its source" },
+	{ "cache_key", CONF_TEMPLATE, CONF_FIELD(struct plan_part_conf, cache_key),
+	  .help = "by what kept answers are told apart, such as {id}; else all that the part asks; "
+		  "what it sends of a client's fields, login and other parts' results is of the "
+		  "key unasked" },
+	{ "cache_for", CONF_DURATION, CONF_FIELD(struct plan_part_conf, cache_for),
+	  .help = "how long answers are fresh that do not say it, in the place of what the cache "
+		  "says" },
+	{ "stale_in", CONF_TEXT, CONF_FIELD(struct plan_part_conf, stale_in),
+	  .help = "name of a section [cache NAME]: answers for fallback = stale are kept there, of "
+		  "a part without cache" },
 	CONF_KEYS_END
 };

@@ -17,8 +17,10 @@
 #include "source/source.h"
 
 struct flow_type;
+struct cache;
 struct pick;
 struct pond_conf;
+struct stash;
 struct spool_conf;
 struct template;
 struct when;
@@ -55,6 +57,8 @@ struct plan_part_conf {
 	struct conf_list expect, after, pick;
 	uint64_t max_result;
 	struct slice coalesce;
+	struct slice cache, cache_key, stale_in;
+	uint64_t cache_for;
 };
 
 /* The keys of a route's section, as written. */
@@ -101,8 +105,13 @@ struct plan_part {
 	struct template *coalesce; /* the key of equal executions; NULL: each is its own */
 	uint32_t key_values; /* values that belong to its keys unasked: see plan/part_key.h */
 	const struct pick *pick; /* NULL: the result goes on whole */
+	const struct stash *stash; /* where its answers are kept; NULL: they are not */
+	bool comes_late; /* it asks for its place when it starts: nobody knows before whether it
+			    needs one */
 	struct plan_statuses expect;
 	bool is_optional; /* and failure is partial */
+	struct slice fallback; /* as it is used: without `stale 60s` before it */
+	uint64_t stale_ns; /* of that, how old an answer may be; 0: it is not written */
 	bool has_fallback; /* written; else an optional part that failed is null and without result
 			    */
 	bool is_omissible; /* fallback = omit: if it failed, the join goes without it */
@@ -158,6 +167,7 @@ extern const struct conf_key plan_join_keys[]; /* beside them, where results are
 extern const struct conf_key plan_flow_keys[]; /* beside them, where a flow answers */
 extern const struct conf_key plan_source_keys[]; /* of a route without, and of a part */
 extern const struct conf_key plan_part_keys[]; /* of a part */
+extern const struct conf_key plan_stash_keys[]; /* of a part, about answers that are kept */
 
 /* What building plans needs, for all plans of a site. */
 struct plan_build {
@@ -168,6 +178,8 @@ struct plan_build {
 	struct source *(*find_source)(void *argument, const struct source_ops *ops,
 				      struct slice name);
 	void *argument;
+	/* The cache of that name, borrowed; NULL: there is none. */
+	const struct cache *(*find_cache)(void *argument, struct slice name);
 	const struct spool_conf *spool; /* for bodies that are kept; NULL: they are not */
 	const struct flow_type *const *flows; /* that modules bring */
 	unsigned flow_count, max_flows; /* live ones of a worker */

@@ -97,6 +97,7 @@ read_part(struct plan *p, struct plan_build *b, struct conf_section *s, struct s
 	check_name(pp, plan_errors(b));
 	add_table(pp->table, &pp->tables, plan_source_keys, NULL);
 	add_table(pp->table, &pp->tables, plan_part_keys, &pp->conf);
+	add_table(pp->table, &pp->tables, plan_stash_keys, &pp->conf);
 	err = origin_find(pp, b);
 	if (err == ERR_MEMORY)
 		return err;

@@ -2,7 +2,7 @@
  * The report: one entry per declared part, in the order of declaration, on
  * every answer of a joined route.
  *
- *   Forebay-Parts: user=ok;12ms, orders=timeout;100ms
+ *   Forebay-Parts: user=ok;12ms, orders=timeout;100ms, badge=ok;0ms;hit
  */
 #include "plan/report.h"
 #include "base/assert.h"
@@ -15,6 +15,15 @@ duration_of(const struct run_part *p)
 	return p->began_ns && p->ended_ns > p->began_ns ? p->ended_ns - p->began_ns : 0;
 }
 
+/* How the answer that is kept has come into this one; NULL: it has not. */
+static const char *
+kept_word(const struct run_part *p)
+{
+	if (p->is_stale)
+		return "stale";
+	return p->kept && p->outcome == OUTCOME_OK ? "hit" : NULL;
+}
+
 static void
 write_entry(struct writer *w, const struct run_part *p)
 {
@@ -24,6 +33,8 @@ write_entry(struct writer *w, const struct run_part *p)
 	writer_char(w, ';');
 	writer_u64(w, duration_of(p) / CLOCK_MS);
 	writer_put(w, SLICE("ms"));
+	if (kept_word(p))
+		writer_format(w, ";%s", kept_word(p));
 }
 
 struct slice
@@ -57,6 +68,8 @@ report_make_json(const struct run *r)
 		writer_format(&w, "%c\"%.*s\":{\"outcome\":\"%s\",\"ms\":", i ? ',' : '{',
 			      SLICE_PRINT(p->plan->part.name), outcome_word(p->outcome));
 		writer_u64(&w, duration_of(p) / CLOCK_MS);
+		if (kept_word(p))
+			writer_format(&w, ",\"cache\":\"%s\"", kept_word(p));
 		writer_char(&w, '}');
 	}
 	writer_char(&w, '}');

@@ -160,7 +160,7 @@ result_take_array(struct run_part *p)
 void
 result_fall_back(struct run_part *p)
 {
-	struct slice json = p->plan->conf.fallback;
+	struct slice json = p->plan->fallback;
 
 	intake_clear(&p->body);
 	p->form = p->plan->has_fallback ? RESULT_FALLBACK : RESULT_NULL;
@@ -185,7 +185,7 @@ result_write(struct run_part *p, struct buffer *b)
 		buffer_char(b, '"');
 		return;
 	case RESULT_FALLBACK:
-		buffer_put(b, p->plan->conf.fallback);
+		buffer_put(b, p->plan->fallback);
 		return;
 	case RESULT_NULL:
 		buffer_text(b, "null");
@@ -221,7 +221,7 @@ result_splice(struct run_part *p, struct chunks *out)
 	case RESULT_BASE64:
 		return splice_encoded(p, out);
 	case RESULT_FALLBACK:
-		return chunks_add_arena(out, p->plan->conf.fallback);
+		return chunks_add_arena(out, p->plan->fallback);
 	case RESULT_NULL:
 		break;
 	}

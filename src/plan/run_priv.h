@@ -45,9 +45,13 @@ struct run_part {
 	int err; /* why it failed, when its source or a value said so */
 	struct flight *flight; /* that it waits for, in the place of its source; NULL: none */
 	struct list seat; /* among those who wait for the flight */
+	struct slice stash_key; /* of what is kept of it; empty: nothing is */
+	struct cache_entry *kept; /* of the exchange: it is answered by that; NULL: by its source */
+	bool is_stale; /* it failed, and kept is the result all the same */
 	const struct run_part *blame; /* whose failure made this one fail; mostly its own */
 };
 
+struct cache_entry;
 struct flight;
 struct run_way;
 

@@ -4,7 +4,9 @@
 #include "server/metrics.h"
 
 #include "base/mem.h"
+#include "cache/cache.h"
 #include "config.h"
+#include "guard/cache.h"
 #include "http/status.h"
 #include "metrics/export.h"
 #include "server/cgroup.h"
@@ -204,6 +206,34 @@ put_pool_gauges(struct buffer *b, const struct sample *s)
 			const unsigned *value = (const void *)((const char *)p + rows[i].at);
 
 			export_u64(b, rows[i].name, &label, 1, *value);
+		}
+	}
+}
+
+static void
+put_caches(struct buffer *b, const struct sample *s)
+{
+	static const struct {
+		const char *name, *help;
+	} rows[] = {
+		{ "forebay_cache_bytes", "What a cache holds now." },
+		{ "forebay_cache_max_bytes", "What it may hold: its size." },
+		{ "forebay_cache_entries",
+		  "Answers that it holds, and lists of what they vary by." },
+	};
+	const struct cache *first = guard_caches(s->server->shown->guards);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && first; i++) {
+		export_family(b, rows[i].name, EXPORT_GAUGE, rows[i].help);
+		for (const struct cache *c = first; c; c = c->next) {
+			const struct export_label label = { "cache", c->name };
+			struct vault_reading r;
+
+			vault_read(c->vault, &r);
+			export_u64(b, rows[i].name, &label, 1,
+				   i == 0   ? r.bytes
+				   : i == 1 ? r.bytes_max
+					    : r.items);
 		}
 	}
 }
@@ -416,9 +446,10 @@ put_server(struct buffer *b, const struct sample *s)
 }
 
 static void (*const writers[])(struct buffer *b, const struct sample *s) = {
-	put_workers,     put_lags,       put_requests,     put_request_durations, put_parts,
-	put_pool_gauges, put_pool_times, put_pool_squares, put_dropped,           put_shed,
-	put_commands,    put_kept,       put_server,
+	put_workers, put_lags,        put_requests,   put_request_durations,
+	put_parts,   put_pool_gauges, put_pool_times, put_pool_squares,
+	put_dropped, put_shed,        put_commands,   put_kept,
+	put_caches,  put_server,
 };
 
 void

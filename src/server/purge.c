@@ -8,15 +8,7 @@
 #include "guard/cache.h"
 #include "server/server.h"
 
-static const struct cache *
-find_cache(const struct site *site, struct slice name)
-{
-	const struct cache *c = guard_caches(site->guards);
-
-	while (c && !slice_eq(c->name, name))
-		c = c->next;
-	return c;
-}
+enum { KEY_BYTES = 16 << 10 };
 
 static void
 refuse_name(const struct site *site, struct command *c)
@@ -30,6 +22,19 @@ refuse_name(const struct site *site, struct command *c)
 		       suggest_text(&near));
 }
 
+/* Of parts: behind the key that the operator knows stands what is of it unasked (plan/part_key.c).
+ */
+static unsigned
+take_out_part(struct vault *v, struct slice key)
+{
+	char text[KEY_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+
+	writer_put(&w, key);
+	writer_char(&w, '\0');
+	return w.is_full ? 0 : vault_remove_prefix(v, writer_slice(&w));
+}
+
 static unsigned
 take_out(struct vault *v, struct slice key)
 {
@@ -37,13 +42,13 @@ take_out(struct vault *v, struct slice key)
 		return vault_remove_prefix(v, SLICE(""));
 	if (key.at[key.len - 1] == '*')
 		return vault_remove_prefix(v, slice_make(key.at, key.len - 1));
-	return vault_remove(v, key);
+	return vault_remove(v, key) ? 1 : take_out_part(v, key);
 }
 
 void
 purge_run(struct server *s, struct command *c)
 {
-	const struct cache *cache = find_cache(s->site, c->name);
+	const struct cache *cache = guard_find_cache(s->site->guards, c->name);
 	unsigned count;
 
 	if (!cache) {

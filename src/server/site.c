@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "child/spawner.h"
 #include "config/suggest.h"
+#include "guard/cache.h"
 #include "plan/edits.h"
 #include "plan/pond.h"
 #include "server/site_priv.h"
@@ -319,6 +320,14 @@ check_spool(const struct site *s, struct conf_errors *e)
 	}
 }
 
+static const struct cache *
+find_cache(void *argument, struct slice name)
+{
+	const struct site *s = argument;
+
+	return guard_find_cache(s->guards, name);
+}
+
 static int
 build_routes(struct site *s, const struct site *prior, struct source_build *source)
 {
@@ -333,6 +342,7 @@ build_routes(struct site *s, const struct site *prior, struct source_build *sour
 		.source = source,
 		.conf = s->conf,
 		.find_source = find_source,
+		.find_cache = find_cache,
 		.argument = s,
 		.spool = &s->spool,
 		.flows = s->flows,

@@ -137,10 +137,9 @@ void
 site_build_modules(struct site *s, struct source_build *b)
 {
 	const struct conf_key *const taken[TAKEN_MAX] = {
-		route_keys,       plan_keys,
-		plan_report_keys, plan_join_keys,
-		plan_flow_keys,   plan_source_keys,
-		plan_part_keys,   source_find_ops(SLICE("compute"))->part_keys,
+		route_keys,      plan_keys,      plan_report_keys,
+		plan_join_keys,  plan_flow_keys, plan_source_keys,
+		plan_stash_keys, plan_part_keys, source_find_ops(SLICE("compute"))->part_keys,
 	};
 	struct module_options o = options;
 	struct conf_section *section = NULL;

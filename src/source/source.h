@@ -125,6 +125,10 @@ struct source_ops {
 	/* Its answer comes no faster than it is read, and a connection or a process waits so long:
 	 * it is worth keeping for a slow client. */
 	bool waits_for_reader;
+	/* Optional: an answer may depend on the path and query that the client has asked, beside
+	 * its values. */
+	bool (*asks_target)(const struct part *p);
+	bool tells_freshness; /* answers may say how long they hold (RFC 9111) */
 	bool takes_body; /* feed() is there: the request body can be streamed into it */
 };
 

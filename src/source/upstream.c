@@ -552,6 +552,14 @@ sends_host(const struct part *p)
 	return u->host == UPSTREAM_HOST_CLIENT;
 }
 
+static bool
+asks_target(const struct part *p)
+{
+	const struct upstream_part *u = p->conf;
+
+	return u->path_value == UPSTREAM_NO_VALUE;
+}
+
 const struct source_ops source_upstream = {
 	.name = "upstream",
 	.section = "upstream",
@@ -576,5 +584,7 @@ const struct source_ops source_upstream = {
 	.cancel = cancel,
 	.sends_host = sends_host,
 	.waits_for_reader = true,
+	.asks_target = asks_target,
+	.tells_freshness = true,
 	.takes_body = true,
 };

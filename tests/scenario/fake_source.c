@@ -12,7 +12,7 @@
 struct fake {
 	bool at_once, hangs, refuses, reads, effects;
 	uint64_t delay, gap;
-	unsigned status, pieces;
+	unsigned status, pieces, good;
 	struct slice type, body, fails, breaks;
 	struct conf_family headers;
 	struct conf_list forward;
@@ -30,6 +30,7 @@ static const struct conf_key keys[] = {
 	{ "gap", CONF_DURATION, CONF_FIELD(struct fake, gap), .def = "0" },
 	{ "status", CONF_UINT, CONF_FIELD(struct fake, status), .def = "200" },
 	{ "pieces", CONF_UINT, CONF_FIELD(struct fake, pieces), .def = "1", .min = 1 },
+	{ "good", CONF_UINT, CONF_FIELD(struct fake, good), .def = "0" },
 	{ "type", CONF_TEXT, CONF_FIELD(struct fake, type), .def = "application/json" },
 	{ "body", CONF_TEMPLATE, CONF_FIELD(struct fake, body) },
 	{ "fails", CONF_TEXT, CONF_FIELD(struct fake, fails) },
@@ -86,6 +87,7 @@ call_of(struct subrequest *q)
 	c->world = w;
 	c->q = q;
 	c->name = q->part->name;
+	c->is_good = world_calls_of(w, c->name) < ((const struct fake *)q->part->conf)->good;
 	list_append(&w->calls, &c->link);
 	q->state = c;
 	return c;
@@ -99,7 +101,8 @@ reserve(struct subrequest *q[], size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const struct fake *f = q[i]->part->conf;
 
-		if (f->refuses)
+		if (f->refuses &&
+		    world_calls_of(q[i]->part->source->state, q[i]->part->name) >= f->good)
 			err = ERR_SHED;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -145,7 +148,7 @@ make_head(struct call *c)
 	struct subrequest *q = c->q;
 	struct fields *fields = &q->response.fields;
 
-	q->response.status = (int)f->status;
+	q->response.status = c->is_good ? 200 : (int)f->status;
 	q->response.framing = BODY_LENGTH;
 	q->response.content_length = c->body.len;
 	fields->at = arena_zalloc(q->arena, f->headers.count + 1, sizeof(*fields->at));
@@ -210,7 +213,7 @@ go_on(struct call *c)
 static void
 reply(struct call *c)
 {
-	if (fake_of(c)->fails.len) {
+	if (fake_of(c)->fails.len && !c->is_good) {
 		if (err_of(fake_of(c)->fails) == ERR_SHED)
 			c->q->refusal = (struct pool_refusal){ "pool.fake.wait", 2 };
 		c->q->conflict = "unique";
@@ -238,7 +241,7 @@ on_time(struct timer *t)
 static void
 set_out(struct call *c)
 {
-	if (fake_of(c)->hangs)
+	if (fake_of(c)->hangs && !c->is_good)
 		return;
 	if (loop_set_timer(&c->world->env.loop, &c->timer,
 			   loop_now(&c->world->env.loop) + fake_of(c)->delay) != 0) {
@@ -349,6 +352,7 @@ const struct source_ops fake_ops = {
 	.load_part = load_part,
 	.forwards = forwards,
 	.effects = effects,
+	.tells_freshness = true,
 	.reserve = reserve,
 	.release = release,
 	.answer = answer,

@@ -32,6 +32,35 @@ find_source(void *argument, const struct source_ops *ops, struct slice name)
 	return s;
 }
 
+static const struct cache *
+find_cache(void *argument, struct slice name)
+{
+	struct world *w = argument;
+
+	for (unsigned i = 0; i < w->caches; i++) {
+		if (slice_eq(w->cache[i].name, name))
+			return &w->cache[i];
+	}
+	return NULL;
+}
+
+static void
+open_caches(struct world *w)
+{
+	struct conf_section *s = NULL;
+
+	while ((s = conf_next(w->conf, "cache", s)) != NULL) {
+		struct cache *c = &w->cache[w->caches++];
+		const struct conf_table table = { cache_keys, &c->conf };
+
+		ck_assert_uint_le(w->caches, WORLD_CACHES);
+		ck_assert_int_eq(conf_fill(s, &table, 1, &w->errors), 0);
+		c->name = s->name;
+		c->vault = vault_new((size_t)c->conf.size, (size_t)c->conf.max_entry);
+		ck_assert_ptr_nonnull(c->vault);
+	}
+}
+
 /* Nothing is kept for reuse, so that a sanitizer sees every use after the end. */
 static void
 forget_at_once(struct store *s)
@@ -65,12 +94,14 @@ world_new(const char *text)
 		.source = &w->build,
 		.conf = w->conf,
 		.find_source = find_source,
+		.find_cache = find_cache,
 		.argument = w,
 		.flows = script_flows,
 		.flow_count = SCRIPT_FLOWS,
 		.max_flows = WORLD_FLOWS,
 	};
 	list_init(&w->calls);
+	open_caches(w);
 	return w;
 }
 
@@ -92,6 +123,8 @@ world_compile(struct world *w)
 static void
 world_free(struct world *w)
 {
+	for (unsigned i = 0; i < w->caches; i++)
+		vault_unref(&w->cache[i].vault);
 	arena_fini(&w->site);
 	ck_assert_uint_eq(w->site_store.out, 0);
 	store_fini(&w->site_store);
@@ -525,13 +558,19 @@ world_call(struct world *w, const char *part)
 }
 
 unsigned
-world_calls(struct world *w, const char *part)
+world_calls_of(struct world *w, struct slice part)
 {
 	unsigned count = 0;
 
 	for (struct list *l = w->calls.next; l != &w->calls; l = l->next)
-		count += slice_eq(CONTAINER_OF(l, struct call, link)->name, slice_of(part));
+		count += slice_eq(CONTAINER_OF(l, struct call, link)->name, part);
 	return count;
+}
+
+unsigned
+world_calls(struct world *w, const char *part)
+{
+	return world_calls_of(w, slice_of(part));
 }
 
 uint64_t

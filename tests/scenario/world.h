@@ -9,6 +9,8 @@
  *   ck_assert_int_eq(w->client.status, 200);
  *   world_close(w);                         // everything must have come back
  *
+ * A section [cache NAME] is a cache, as the guard of that name would open it.
+ *
  * The keys of a part of `upstream fake`:
  *
  *   at_once = yes     it answers from inside answer()
@@ -21,18 +23,26 @@
  *   refuses = yes     it is refused when it asks for its place
  *   effects = yes     it cannot be asked once for several
  *   forward = NAMES   fields of the client that it says it sends on
+ *   good = 2          so many calls do not fail, hang, nor have that status, and are not refused
  *   reads = yes       passed through: it reads the request's body to its end first
  */
 #ifndef FOREBAY_TESTS_SCENARIO_WORLD_H
 #define FOREBAY_TESTS_SCENARIO_WORLD_H
 
 #include "base/list.h"
+#include "cache/cache.h"
 #include "flow/stack.h"
 #include "net/env.h"
 #include "plan/run.h"
 #include "source/subrequest.h"
 
-enum { WORLD_FIELDS = 16, WORLD_FLOWS = 3, WORLD_OUT_BYTES = 1 << 21, WORLD_MORE = 6 };
+enum {
+	WORLD_FIELDS = 16,
+	WORLD_FLOWS = 3,
+	WORLD_OUT_BYTES = 1 << 21,
+	WORLD_MORE = 6,
+	WORLD_CACHES = 2
+};
 
 /* One subrequest of the fake source, and what happened to it. Lives until the world ends. */
 struct call {
@@ -47,7 +57,7 @@ struct call {
 	uint64_t fed; /* bytes of the request's body that came */
 	uint64_t started_ns;
 	unsigned reserved, released, answered, started, heads, dones, cancelled, feeds, resumes;
-	bool is_paused, is_whole;
+	bool is_paused, is_whole, is_good;
 };
 
 /* The client: a fake proto/ below one exchange. */
@@ -95,6 +105,8 @@ struct world {
 	struct conf_errors errors;
 	struct source_build build;
 	struct plan_build plan_build;
+	struct cache cache[WORLD_CACHES]; /* of [cache NAME] */
+	unsigned caches;
 	struct source source[8];
 	unsigned sources;
 	struct plan *plan;
@@ -152,6 +164,7 @@ struct slice client_got(struct world *w);
 struct call *world_call(struct world *w, const char *part);
 /* How often a source was asked for that part. */
 unsigned world_calls(struct world *w, const char *part);
+unsigned world_calls_of(struct world *w, struct slice part);
 /* How often a part ended so. */
 uint64_t world_outcome(struct world *w, const char *part, enum outcome o);
 /* Each part ended once, each call of a source is balanced; the client has ended. */

@@ -105,6 +105,30 @@ START_TEST(a_plan_is_read_at_a_glance)
 }
 END_TEST
 
+static const struct {
+	const char *keys, *line;
+} stashes[] = {
+	{ "cache = c\n", "Kept      a: in cache c, used while it is fresh\n" },
+	{ "cache = c\ncache_key = {query.k}\ncache_for = 5s\n",
+	  "Kept      a: in cache c by {query.k}, used while it is fresh, 5s if it does not say\n" },
+	{ "stale_in = c\noptional = yes\nfallback = stale 60s, []\n",
+	  "Kept      a: in cache c, used if the part fails until it is 1m old\n" },
+	{ "stale_in = c\noptional = yes\nfallback = stale 60s, []\n", "  else stale 60s, []  " },
+};
+
+START_TEST(what_is_kept_of_a_part_is_told)
+{
+	char conf[512];
+	struct writer w = writer_over(conf, sizeof(conf));
+
+	writer_text(&w, "[cache c]\n[route r]\n[subrequest r.a]\n" FAKE);
+	writer_text(&w, stashes[_i].keys);
+	writer_char(&w, '\0');
+	ck_assert_msg(strstr(explain(conf, false), stashes[_i].line) != NULL, "%s", text);
+	ck_assert_ptr_nonnull(strstr(explain(conf, true), "\\ncache c\""));
+}
+END_TEST
+
 START_TEST(a_long_fallback_is_not_shown)
 {
 	explain("[route r]\n[subrequest r.a]\n" FAKE "optional = yes\n"
@@ -146,6 +170,8 @@ suite_plan_explain(void)
 	TCase *c = tcase_create("explain");
 
 	tcase_add_loop_test(c, a_plan_is_read_at_a_glance, 0, sizeof(cases) / sizeof(cases[0]));
+	tcase_add_loop_test(c, what_is_kept_of_a_part_is_told, 0,
+			    sizeof(stashes) / sizeof(stashes[0]));
 	tcase_add_test(c, a_long_fallback_is_not_shown);
 	tcase_add_test(c, a_graph_has_an_arrow_for_each_wait);
 	suite_add_tcase(s, c);

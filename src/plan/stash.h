@@ -1,0 +1,58 @@
+/*
+ * The stash of a part: where its answers are kept (`cache`, `stale_in`), in the memory of a
+ * [cache NAME] that it shares with routes and other parts, and with all workers.
+ *
+ *   part --> fresh on the stash? --yes--> head, body, done, as of its source, which is not asked
+ *                 | no
+ *                 '--> source --> good answer, as it came --> stash
+ *                         '-----> failure --> not too old on the stash? --> the result, degraded
+ *
+ * Keys are those of plan/part_key.h: what may be one client's own is of every key, whatever the
+ * operator has written. What an answer says for itself counts (RFC 9111): no-store, private and
+ * Set-Cookie keep it out; must-revalidate, no-cache and s-maxage keep it from standing in for long.
+ *
+ * Built by the builder; the rest on the worker that has the run. What is found is the exchange's
+ * until that ends.
+ */
+#ifndef FOREBAY_PLAN_STASH_H
+#define FOREBAY_PLAN_STASH_H
+
+#include "plan/plan.h"
+
+struct run_part;
+struct template;
+
+struct stash {
+	const struct cache *cache; /* borrowed: of the site */
+	const struct template *key; /* NULL: all that the part asks */
+	uint32_t values; /* that belong to the key beside it */
+	uint64_t print; /* of what the part's section says: who changes that finds nothing */
+	int64_t unsaid_s; /* how long an answer is fresh that does not say it */
+	uint64_t stale_ns; /* how old one may be that stands in for a failure; 0: none does */
+	bool answers; /* fresh ones are used in place of the source */
+};
+
+/* --- compile_stash.c: while a site is built --------------------------------------------- */
+
+/* Fills pp->fallback and pp->stale_ns: what is written, and how old an answer may be where `stale
+ * TIME` stands before it, which is told by true. Adds errors. */
+bool stash_read_fallback(struct plan_part *pp, bool is_text, struct conf_errors *e);
+/* Makes pp->stash, where the part's keys ask for one; its values are known. `key`: cache_key,
+ * compiled; NULL: none. ERR_MEMORY, or 0 with errors added. */
+int stash_compile(struct plan_part *pp, const struct template *key,
+		  struct plan_build *b) MUST_CHECK;
+
+/* --- stash.c: on a worker --------------------------------------------------------------- */
+
+/* Makes p's key, when its values are known. Without what the key is made of there is none, and
+ * nothing is kept. ERR_MEMORY. */
+int stash_name(struct run_part *p) MUST_CHECK;
+/* A fresh answer is there: q, which is started, has got head, body and done from inside. */
+bool stash_answer(struct run_part *p);
+/* result_take(), which it is for parts without a stash; of others what came is kept if it is good.
+ * In done, of a head that was expected. */
+int stash_take(struct run_part *p) MUST_CHECK;
+/* p has failed, with its outcome set: an answer that is not too old becomes its result. */
+bool stash_stand_in(struct run_part *p);
+
+#endif
