@@ -221,7 +221,7 @@ END_TEST
 
 START_TEST(a_client_that_says_no_store_leaves_nothing)
 {
-	struct world *w = world_open(ROUTE A("cache = c\ncache_for = 1h\n"));
+	struct world *w = world_open(ROUTE A("cache = c\ncache_for = 1h\nbody = 1\n"));
 
 	client_field(w, "Cache-Control", "no-store");
 	client_start(w);
@@ -539,6 +539,17 @@ START_TEST(one_memory_serves_both)
 }
 END_TEST
 
+START_TEST(what_may_only_stand_in_is_not_used_as_fresh)
+{
+	struct world *w = run(ROUTE A("cache = c\noptional = yes\nfallback = stale 20s\ngood = 2\n"
+				      "fails = connect\nbody = 1\n"));
+
+	ck_assert_field(ask_at(w, 1000, ""), "Forebay-Parts", "a=ok;1ms");
+	ck_assert_field(ask_at(w, 2000, ""), "Forebay-Parts", "a=connect;1ms;stale");
+	world_close(w);
+}
+END_TEST
+
 START_TEST(nothing_stands_in_for_a_part_that_is_not_needed)
 {
 	struct world *w = run(ROUTE A(STALE "\nwhen = {query.k} == 1\nbody = [7]\n"));
@@ -643,6 +654,7 @@ suite_scenario_stash(void)
 			    sizeof(says) / sizeof(says[0]));
 	tcase_add_test(u, it_is_never_that_of_another_client);
 	tcase_add_test(u, one_memory_serves_both);
+	tcase_add_test(u, what_may_only_stand_in_is_not_used_as_fresh);
 	tcase_add_test(u, nothing_stands_in_for_a_part_that_is_not_needed);
 	tcase_add_test(u, at_the_deadline_it_stands_in_too);
 	suite_add_tcase(s, u);
