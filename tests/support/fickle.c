@@ -14,24 +14,13 @@
  * CLOCK_MONOTONIC. One thread on 127.0.0.1, keep-alive; a conn has one request at
  * a time: what is pipelined is refused by closing. SIGTERM ends it.
  */
-#include <arpa/inet.h>
-#include <errno.h>
+#include "ticker.h"
+
 #include <netinet/tcp.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { HEAD_BYTES = 8192, EVENTS = 64, BACKLOG = 1024, SLOT_MS = 10, SLOTS = 60000 };
+enum { HEAD_BYTES = 8192, SLOT_MS = 10, SLOTS = 60000 };
 
-#define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 
 enum mode { MODE_OK, MODE_503, MODE_RESET, MODE_HANG, MODES };
@@ -46,7 +35,7 @@ struct conn {
 };
 
 struct fickle {
-	int epoll, timer, listener;
+	struct ticker ticker;
 	enum mode mode;
 	uint64_t delay_ns;
 	struct conn *first, *last; /* waiting, soonest first: all wait equally long */
@@ -66,22 +55,6 @@ static const struct {
 };
 
 static void
-die(const char *what)
-{
-	perror(what);
-	exit(EXIT_FAILURE);
-}
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-static void
 count(struct fickle *f)
 {
 	size_t slot = (size_t)((now_ns() - f->began_ns) / (SLOT_MS * NS_PER_MS));
@@ -98,13 +71,7 @@ count(struct fickle *f)
 static void
 set_timer(struct fickle *f)
 {
-	struct itimerspec when = { .it_value = { 0, 0 } };
-
-	if (f->first) {
-		when.it_value.tv_sec = (time_t)(f->first->due_ns / NS_PER_S);
-		when.it_value.tv_nsec = (long)(f->first->due_ns % NS_PER_S);
-	}
-	timerfd_settime(f->timer, TFD_TIMER_ABSTIME, &when, NULL);
+	ticker_set(&f->ticker, f->first ? f->first->due_ns : 0);
 }
 
 static void
@@ -159,7 +126,7 @@ conn_open(struct fickle *f, int fd)
 		die("conn");
 	c->fd = fd;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (epoll_ctl(f->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+	if (epoll_ctl(f->ticker.epoll, EPOLL_CTL_ADD, fd, &event) != 0)
 		conn_close(f, c);
 }
 
@@ -282,52 +249,17 @@ on_acceptable(struct fickle *f)
 {
 	int fd;
 
-	while ((fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+	while ((fd = accept4(f->ticker.listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
 		conn_open(f, fd);
 }
 
 static void
-fickle_open(struct fickle *f, uint16_t port)
+on_ready(void *owner, void *conn)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct epoll_event tick = { .events = EPOLLIN, .data.ptr = &f->timer };
-	struct epoll_event come = { .events = EPOLLIN, .data.ptr = &f->listener };
-	int on = 1;
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	f->began_ns = now_ns();
-	f->epoll = epoll_create1(EPOLL_CLOEXEC);
-	f->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	f->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (f->listener < 0 ||
-	    setsockopt(f->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-	    bind(f->listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-	    listen(f->listener, BACKLOG) != 0)
-		die("listen");
-	if (epoll_ctl(f->epoll, EPOLL_CTL_ADD, f->timer, &tick) != 0 ||
-	    epoll_ctl(f->epoll, EPOLL_CTL_ADD, f->listener, &come) != 0)
-		die("epoll");
-}
-
-/* Answers go last: they may close a conn that an event of this turn names. */
-static void
-fickle_turn(struct fickle *f)
-{
-	struct epoll_event events[EVENTS];
-	int n = epoll_wait(f->epoll, events, EVENTS, -1);
-	uint64_t ticks;
-
-	for (int i = 0; i < n; i++) {
-		void *what = events[i].data.ptr;
-
-		if (what == &f->listener)
-			on_acceptable(f);
-		else if (what != &f->timer)
-			on_readable(f, what);
-		else if (read(f->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
-			die("timer");
-	}
-	answer_due(f);
+	if (conn)
+		on_readable(owner, conn);
+	else
+		on_acceptable(owner);
 }
 
 int
@@ -347,8 +279,12 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: fickle -p PORT [-u MICROSECONDS]\n");
 		return EXIT_FAILURE;
 	}
-	prctl(PR_SET_TIMERSLACK, 1UL);
-	fickle_open(&f, (uint16_t)port);
-	for (;;)
-		fickle_turn(&f);
+	f.began_ns = now_ns();
+	ticker_open(&f.ticker);
+	ticker_listen(&f.ticker, (uint16_t)port);
+	for (;;) {
+		ticker_turn(&f.ticker, on_ready, &f);
+		/* Last: it may close a conn that an event of this turn names. */
+		answer_due(&f);
+	}
 }

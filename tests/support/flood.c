@@ -27,24 +27,14 @@
  * real-time priority, so that its own delays are not charged to the server;
  * `lag` is by how much it sent too late.
  */
-#include <arpa/inet.h>
-#include <errno.h>
+#include "ticker.h"
+
 #include <math.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
 	HEAD_BYTES = 2048,
@@ -56,7 +46,6 @@ enum {
 	AGAIN_MAX = 65536, /* that wait to be asked again, of a class */
 };
 
-#define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 #define PAUSE_NS  (20 * NS_PER_MS)
 #define AGAIN_NS  (100 * NS_PER_MS)
@@ -120,24 +109,8 @@ struct flood {
 	size_t conns, classes;
 	unsigned attempts; /* of a request, at most */
 	struct class class[CLASSES_MAX];
-	int epoll, timer;
+	struct ticker ticker;
 };
-
-static void
-die(const char *what)
-{
-	perror(what);
-	exit(EXIT_FAILURE);
-}
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* --- histograms ------------------------------------------------------------------ */
 
@@ -294,7 +267,7 @@ conn_open(struct flood *f, struct conn *c)
 	if (c->fd >= 0 && setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
 	    (connect(c->fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
 	     errno == EINPROGRESS) &&
-	    epoll_ctl(f->epoll, EPOLL_CTL_ADD, c->fd, &event) == 0)
+	    epoll_ctl(f->ticker.epoll, EPOLL_CTL_ADD, c->fd, &event) == 0)
 		return true;
 	conn_close(c);
 	return false;
@@ -470,7 +443,7 @@ on_connected(struct flood *f, struct conn *c)
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
 
 	c->is_connecting = false;
-	if (epoll_ctl(f->epoll, EPOLL_CTL_MOD, c->fd, &event) != 0 || !conn_send(c))
+	if (epoll_ctl(f->ticker.epoll, EPOLL_CTL_MOD, c->fd, &event) != 0 || !conn_send(c))
 		on_broken(f, c);
 }
 
@@ -486,7 +459,6 @@ earlier(uint64_t *at, uint64_t other)
 static void
 set_timer(struct flood *f)
 {
-	struct itimerspec when = { .it_value = { 0, 0 } };
 	uint64_t at = NEVER;
 
 	for (struct class *k = f->class; k < f->class + f->classes; k++) {
@@ -499,11 +471,7 @@ set_timer(struct flood *f)
 		if (k->first)
 			earlier(&at, k->first->meant_ns + f->give_up_ns);
 	}
-	if (at == NEVER)
-		at = f->end;
-	when.it_value.tv_sec = (time_t)(at / NS_PER_S);
-	when.it_value.tv_nsec = (long)(at % NS_PER_S);
-	timerfd_settime(f->timer, TFD_TIMER_ABSTIME, &when, NULL);
+	ticker_set(&f->ticker, at == NEVER ? f->end : at);
 }
 
 static bool
@@ -522,7 +490,7 @@ on_event(struct flood *f, struct conn *c)
 	uint64_t ticks;
 
 	if (!c) {
-		if (read(f->timer, &ticks, sizeof(ticks)) < 0)
+		if (read(f->ticker.timer, &ticks, sizeof(ticks)) < 0)
 			return;
 	} else if (c->fd >= 0 && c->is_connecting) {
 		on_connected(f, c);
@@ -536,7 +504,7 @@ run(struct flood *f)
 {
 	struct epoll_event events[EVENTS], tick = { .events = EPOLLIN, .data.ptr = NULL };
 
-	if (epoll_ctl(f->epoll, EPOLL_CTL_ADD, f->timer, &tick) != 0)
+	if (epoll_ctl(f->ticker.epoll, EPOLL_CTL_ADD, f->ticker.timer, &tick) != 0)
 		die("timer");
 	while (!is_done(f)) {
 		int n;
@@ -544,7 +512,7 @@ run(struct flood *f)
 		for (struct class *k = f->class; k < f->class + f->classes; k++)
 			class_go(f, k);
 		set_timer(f);
-		n = epoll_wait(f->epoll, events, EVENTS, 100);
+		n = epoll_wait(f->ticker.epoll, events, EVENTS, 100);
 		for (int i = 0; i < n; i++)
 			on_event(f, events[i].data.ptr);
 	}
@@ -661,8 +629,7 @@ start(struct flood *f)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	f->epoll = epoll_create1(EPOLL_CLOEXEC);
-	f->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	ticker_open(&f->ticker);
 	f->count_from = from + (uint64_t)(f->lead * 1e9);
 	f->end = f->count_from + (uint64_t)(f->seconds * 1e9);
 	for (struct class *k = f->class; k < f->class + f->classes; k++)
@@ -686,7 +653,6 @@ main(int argc, char **argv)
 	}
 	if (sched_setscheduler(0, SCHED_FIFO, &priority) != 0)
 		fprintf(stderr, "flood: no real-time priority: its own delays count too\n");
-	prctl(PR_SET_TIMERSLACK, 1UL);
 	start(&f);
 	run(&f);
 	print_report(&f);

@@ -13,27 +13,15 @@
  * A load generator belongs on a machine of its own. On this one it asks for
  * real-time priority, so that its own delays are not charged to the server.
  */
-#include <arpa/inet.h>
-#include <errno.h>
+#include "ticker.h"
+
 #include <math.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { REPLY_BYTES = 65536, EVENTS = 64, CONNS_MAX = 4096, STATUS_MAX = 600, WAIT_AFTER_S = 5 };
-
-#define NS_PER_S UINT64_C(1000000000)
 
 struct conn {
 	int fd; /* -1: closed */
@@ -59,26 +47,10 @@ struct pace {
 	struct outcome *outcome;
 	size_t count, due, sent, answered, broken;
 	uint64_t state; /* of the random gaps */
-	int epoll, timer;
+	struct ticker ticker;
 	char text[1024];
 	size_t text_len;
 };
-
-static void
-die(const char *what)
-{
-	perror(what);
-	exit(EXIT_FAILURE);
-}
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* --- the plan: when each request is meant to go -------------------------------- */
 
@@ -108,15 +80,7 @@ make_plan(struct pace *p, uint64_t start)
 static void
 set_timer(struct pace *p)
 {
-	struct itimerspec when = { .it_value = { 0, 0 } };
-	uint64_t at;
-
-	if (p->due < p->count) {
-		at = p->outcome[p->due].meant_ns;
-		when.it_value.tv_sec = (time_t)(at / NS_PER_S);
-		when.it_value.tv_nsec = (long)(at % NS_PER_S);
-	}
-	timerfd_settime(p->timer, TFD_TIMER_ABSTIME, &when, NULL);
+	ticker_set(&p->ticker, p->due < p->count ? p->outcome[p->due].meant_ns : 0);
 }
 
 /* --- conns ---------------------------------------------------------------------- */
@@ -143,7 +107,7 @@ conn_open(struct pace *p, struct conn *c)
 		return false;
 	if (connect(c->fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
 	    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
-	    epoll_ctl(p->epoll, EPOLL_CTL_ADD, c->fd, &event) != 0) {
+	    epoll_ctl(p->ticker.epoll, EPOLL_CTL_ADD, c->fd, &event) != 0) {
 		conn_close(c);
 		return false;
 	}
@@ -308,18 +272,18 @@ run(struct pace *p)
 	struct epoll_event events[EVENTS], tick = { .events = EPOLLIN, .data.ptr = NULL };
 	uint64_t end = p->outcome[p->count - 1].meant_ns + WAIT_AFTER_S * NS_PER_S;
 
-	if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->timer, &tick) != 0)
+	if (epoll_ctl(p->ticker.epoll, EPOLL_CTL_ADD, p->ticker.timer, &tick) != 0)
 		die("timer");
 	set_timer(p);
 	while (p->answered < p->count && now_ns() < end) {
-		int n = epoll_wait(p->epoll, events, EVENTS, 100);
+		int n = epoll_wait(p->ticker.epoll, events, EVENTS, 100);
 
 		for (int i = 0; i < n; i++) {
 			uint64_t ticks;
 
 			if (events[i].data.ptr)
 				on_reply(p, events[i].data.ptr);
-			else if (read(p->timer, &ticks, sizeof(ticks)) < 0)
+			else if (read(p->ticker.timer, &ticks, sizeof(ticks)) < 0)
 				continue;
 		}
 		send_due(p);
@@ -367,9 +331,7 @@ main(int argc, char **argv)
 		die("path");
 	if (sched_setscheduler(0, SCHED_FIFO, &priority) != 0)
 		fprintf(stderr, "pace: no real-time priority: its own delays count too\n");
-	prctl(PR_SET_TIMERSLACK, 1UL);
-	p.epoll = epoll_create1(EPOLL_CLOEXEC);
-	p.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	ticker_open(&p.ticker);
 	make_plan(&p, now_ns() + NS_PER_S / 5);
 	for (size_t i = 0; i < p.conns; i++) {
 		if (!conn_open(&p, &p.conn[i]))

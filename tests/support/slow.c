@@ -8,24 +8,13 @@
  * they are exact to what the kernel's timers give. A conn has one request at a
  * time: what is pipelined is refused by closing. SIGTERM ends it.
  */
-#include <arpa/inet.h>
-#include <errno.h>
+#include "ticker.h"
+
 #include <netinet/tcp.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { HEAD_BYTES = 8192, EVENTS = 64, BACKLOG = 1024 };
+enum { HEAD_BYTES = 8192 };
 
-#define NS_PER_S     UINT64_C(1000000000)
 #define DELAY_US_MAX UINT64_C(60000000)
 
 struct conn {
@@ -38,38 +27,16 @@ struct conn {
 };
 
 struct slow {
-	int epoll, timer, listener;
+	struct ticker ticker;
 	struct conn *first, *last; /* waiting, soonest first */
 };
-
-static void
-die(const char *what)
-{
-	perror(what);
-	exit(EXIT_FAILURE);
-}
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* --- those that wait ------------------------------------------------------------ */
 
 static void
 set_timer(struct slow *s)
 {
-	struct itimerspec when = { .it_value = { 0, 0 } };
-
-	if (s->first) {
-		when.it_value.tv_sec = (time_t)(s->first->due_ns / NS_PER_S);
-		when.it_value.tv_nsec = (long)(s->first->due_ns % NS_PER_S);
-	}
-	timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &when, NULL);
+	ticker_set(&s->ticker, s->first ? s->first->due_ns : 0);
 }
 
 static void
@@ -119,7 +86,7 @@ conn_open(struct slow *s, int fd)
 		die("conn");
 	c->fd = fd;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+	if (epoll_ctl(s->ticker.epoll, EPOLL_CTL_ADD, fd, &event) != 0)
 		conn_close(s, c);
 }
 
@@ -188,53 +155,19 @@ on_acceptable(struct slow *s)
 {
 	int fd;
 
-	while ((fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+	while ((fd = accept4(s->ticker.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
 		conn_open(s, fd);
 }
 
 /* --- the loop -------------------------------------------------------------------- */
 
 static void
-slow_open(struct slow *s, uint16_t port)
+on_ready(void *owner, void *conn)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct epoll_event tick = { .events = EPOLLIN, .data.ptr = &s->timer };
-	struct epoll_event come = { .events = EPOLLIN, .data.ptr = &s->listener };
-	int on = 1;
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	s->epoll = epoll_create1(EPOLL_CLOEXEC);
-	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (s->listener < 0 ||
-	    setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-	    bind(s->listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-	    listen(s->listener, BACKLOG) != 0)
-		die("listen");
-	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->timer, &tick) != 0 ||
-	    epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listener, &come) != 0)
-		die("epoll");
-}
-
-/* Answers go last: they may close a conn that an event of this turn names. */
-static void
-slow_turn(struct slow *s)
-{
-	struct epoll_event events[EVENTS];
-	int n = epoll_wait(s->epoll, events, EVENTS, -1);
-	uint64_t ticks;
-
-	for (int i = 0; i < n; i++) {
-		void *what = events[i].data.ptr;
-
-		if (what == &s->listener)
-			on_acceptable(s);
-		else if (what != &s->timer)
-			on_readable(s, what);
-		else if (read(s->timer, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
-			die("timer");
-	}
-	answer_due(s);
+	if (conn)
+		on_readable(owner, conn);
+	else
+		on_acceptable(owner);
 }
 
 int
@@ -252,8 +185,10 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: slow -p PORT\n");
 		return EXIT_FAILURE;
 	}
-	prctl(PR_SET_TIMERSLACK, 1UL);
-	slow_open(&s, (uint16_t)port);
-	for (;;)
-		slow_turn(&s);
+	ticker_open(&s.ticker);
+	ticker_listen(&s.ticker, (uint16_t)port);
+	for (;;) {
+		ticker_turn(&s.ticker, on_ready, &s);
+		answer_due(&s);
+	}
 }
