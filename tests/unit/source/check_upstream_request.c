@@ -11,35 +11,6 @@
 
 Suite *suite_source_upstream_request(void);
 
-static bool
-has(const char *head, const char *line)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text), "\r\n%s\r\n", line);
-	return strstr(head, text) != NULL;
-}
-
-/* The head of one request, in the bed's memory. */
-static const char *
-head_of(struct bed *b, struct ask *a)
-{
-	int fd;
-	const char *head;
-
-	ck_assert_int_eq(ask_start(a), 0);
-	fd = bed_accept(b);
-	head = bed_expect(b, fd, "");
-	bed_hang_up(fd);
-	return head;
-}
-
-static void
-check_head(const char *head, const char *expected)
-{
-	ck_assert_msg(strcmp(head, expected) == 0, "not \"%s\" but \"%s\"", expected, head);
-}
-
 START_TEST(a_joined_part_sends_nothing_of_the_client)
 {
 	struct bed *b = bed_open("", "path = /p\nheader.x-own = 1", BED_JOINED);
@@ -56,7 +27,7 @@ START_TEST(a_joined_part_sends_nothing_of_the_client)
 		 "GET /p HTTP/1.1\r\nHost: 127.0.0.1:%u\r\ntraceparent: 00-0af7-b7ad-01\r\n"
 		 "X-Request-Id: id-1\r\nx-own: 1\r\n\r\n",
 		 bed_port(b));
-	check_head(head_of(b, a), expected);
+	bed_check_head(bed_head_of(b, a), expected);
 	bed_close(b);
 }
 END_TEST
@@ -71,10 +42,10 @@ START_TEST(a_joined_part_forwards_what_it_names)
 	ask_field(a, "Accept-language", "de");
 	ask_field(a, "AUTHORIZATION", "Basic x");
 	ask_field(a, "Cookie", "secret");
-	head = head_of(b, a);
+	head = bed_head_of(b, a);
 	ck_assert_ptr_eq(strstr(head, "GET /client?q=1 HTTP/1.1\r\nHost: front.example\r\n"), head);
-	ck_assert(has(head, "Accept-language: de"));
-	ck_assert(has(head, "AUTHORIZATION: Basic x"));
+	ck_assert(head_has(head, "Accept-language: de"));
+	ck_assert(head_has(head, "AUTHORIZATION: Basic x"));
 	ck_assert_ptr_null(strstr(head, "secret"));
 	bed_close(b);
 }
@@ -109,7 +80,7 @@ START_TEST(a_request_passed_through_keeps_its_end_to_end_fields)
 		 "X-Forwarded-For: 192.0.2.7\r\n"
 		 "X-Forwarded-Proto: http\r\nX-Forwarded-Host: front.example\r\n\r\n",
 		 bed_port(b));
-	check_head(head_of(b, a), expected);
+	bed_check_head(bed_head_of(b, a), expected);
 	bed_close(b);
 }
 END_TEST
@@ -118,7 +89,7 @@ START_TEST(a_path_of_its_own_keeps_the_query_of_a_request_passed_through)
 {
 	struct bed *b = bed_open("", "path = /new", BED_PASSED);
 
-	ck_assert_ptr_nonnull(strstr(head_of(b, bed_prepare(b)), "GET /new?q=1 HTTP/1.1\r\n"));
+	ck_assert_ptr_nonnull(strstr(bed_head_of(b, bed_prepare(b)), "GET /new?q=1 HTTP/1.1\r\n"));
 	bed_close(b);
 }
 END_TEST
@@ -128,7 +99,7 @@ START_TEST(a_query_of_its_own_replaces_the_query)
 	struct bed *b = bed_open("", "query = a=1&b=2", BED_PASSED);
 
 	ck_assert_ptr_nonnull(
-	    strstr(head_of(b, bed_prepare(b)), "GET /client?a=1&b=2 HTTP/1.1\r\n"));
+	    strstr(bed_head_of(b, bed_prepare(b)), "GET /client?a=1&b=2 HTTP/1.1\r\n"));
 	bed_close(b);
 }
 END_TEST
@@ -155,7 +126,7 @@ START_TEST(fields_are_set_added_and_removed)
 		 "GET /client?q=1 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nX-A: 1\r\n"
 		 "Cookie: own\r\nX-A: 2\r\n\r\n",
 		 bed_port(b));
-	check_head(head_of(b, a), expected);
+	bed_check_head(bed_head_of(b, a), expected);
 	bed_close(b);
 }
 END_TEST
@@ -169,9 +140,9 @@ START_TEST(header_keys_replace_the_fields_of_the_client)
 
 	ask_field(a, "cookie", "theirs");
 	ask_field(a, "X-None", "theirs");
-	head = head_of(b, a);
-	ck_assert(has(head, "Cookie: own"));
-	ck_assert(has(head, "x-request-id: 7"));
+	head = bed_head_of(b, a);
+	ck_assert(head_has(head, "Cookie: own"));
+	ck_assert(head_has(head, "x-request-id: 7"));
 	ck_assert_ptr_null(strstr(head, "theirs"));
 	ck_assert_ptr_null(strstr(head, "id-1"));
 	bed_close(b);
@@ -186,7 +157,7 @@ START_TEST(what_is_left_of_the_deadline_is_said)
 	int ms;
 
 	a->q.deadline_ns = clock_monotonic() + 5000 * CLOCK_MS;
-	at = strstr(head_of(b, a), "\r\nForebay-Deadline: ");
+	at = strstr(bed_head_of(b, a), "\r\nForebay-Deadline: ");
 	ck_assert_ptr_nonnull(at);
 	ms = (int)strtol(at + 20, NULL, 10);
 	ck_assert_int_ge(ms, 1000);
@@ -231,7 +202,7 @@ START_TEST(dots_that_are_no_segment_are_let_pass)
 	struct ask *a = bed_prepare(b);
 
 	a->value[0] = SLICE("/.../a..b/.c/..d/%2ex");
-	ck_assert_ptr_nonnull(strstr(head_of(b, a), "GET /.../a..b/.c/..d/%2ex HTTP/1.1\r\n"));
+	ck_assert_ptr_nonnull(strstr(bed_head_of(b, a), "GET /.../a..b/.c/..d/%2ex HTTP/1.1\r\n"));
 	bed_close(b);
 }
 END_TEST
@@ -278,7 +249,7 @@ START_TEST(a_large_head_is_sent_whole)
 	ck_assert_ptr_nonnull(value);
 	memset(value, 'x', len);
 	a->value[0] = slice_make(value, len);
-	head = head_of(b, a);
+	head = bed_head_of(b, a);
 	ck_assert_uint_gt(strlen(head), len);
 	free(value);
 	bed_close(b);
@@ -307,7 +278,7 @@ START_TEST(a_body_of_known_length_is_streamed)
 	int fd;
 	struct ask *a = post(b, true, 6, &fd);
 
-	ck_assert(has(bed_expect(b, fd, "POST "), "Content-Length: 6"));
+	ck_assert(head_has(bed_expect(b, fd, "POST "), "Content-Length: 6"));
 	bed_until(b, &a->wants, 1);
 	ask_feed(a, "abc", false);
 	bed_hear(b, fd, "abc");
@@ -331,7 +302,7 @@ START_TEST(a_body_of_unknown_length_is_chunked)
 	int fd;
 	struct ask *a = post(b, false, 0, &fd);
 
-	ck_assert(has(bed_expect(b, fd, "POST "), "Transfer-Encoding: chunked"));
+	ck_assert(head_has(bed_expect(b, fd, "POST "), "Transfer-Encoding: chunked"));
 	bed_until(b, &a->wants, 1);
 	ask_feed(a, "abcdefghijklm", false);
 	bed_hear(b, fd, "d\r\nabcdefghijklm\r\n");
@@ -464,7 +435,7 @@ START_TEST(a_body_of_the_part_is_sent_with_its_length)
 	struct ask *a = bed_ask(b);
 	int fd = bed_accept(b);
 
-	ck_assert(has(bed_expect(b, fd, "PUT /client?q=1 HTTP/1.1\r\n"), "Content-Length: 5"));
+	ck_assert(head_has(bed_expect(b, fd, "PUT /client?q=1 HTTP/1.1\r\n"), "Content-Length: 5"));
 	bed_hear(b, fd, "hello");
 	bed_say_ok(b, fd);
 	bed_await(b, a);
@@ -481,7 +452,7 @@ START_TEST(a_post_without_a_body_says_so)
 	struct ask *a = bed_prepare(b);
 
 	ask_method(a, "POST");
-	ck_assert(has(head_of(b, a), "Content-Length: 0"));
+	ck_assert(head_has(bed_head_of(b, a), "Content-Length: 0"));
 	bed_close(b);
 }
 END_TEST

@@ -8,35 +8,6 @@
 
 Suite *suite_source_upstream_request_client(void);
 
-static bool
-has(const char *head, const char *line)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text), "\r\n%s\r\n", line);
-	return strstr(head, text) != NULL;
-}
-
-/* The head of one request, in the bed's memory. */
-static const char *
-head_of(struct bed *b, struct ask *a)
-{
-	int fd;
-	const char *head;
-
-	ck_assert_int_eq(ask_start(a), 0);
-	fd = bed_accept(b);
-	head = bed_expect(b, fd, "");
-	bed_hang_up(fd);
-	return head;
-}
-
-static void
-check_head(const char *head, const char *expected)
-{
-	ck_assert_msg(strcmp(head, expected) == 0, "not \"%s\" but \"%s\"", expected, head);
-}
-
 /* What follows the fields that are not about the client. */
 static const char *
 told_of_client(const char *head)
@@ -65,11 +36,11 @@ say_much_of_clients(struct bed *b)
 START_TEST(what_a_client_says_of_itself_goes_no_further)
 {
 	struct bed *b = bed_open("", "", BED_PASSED);
-	const char *head = head_of(b, say_much_of_clients(b));
+	const char *head = bed_head_of(b, say_much_of_clients(b));
 
-	check_head(told_of_client(head),
-		   "X-Forwarded-For: 192.0.2.7\r\nForwarded: for=192.0.2.7;proto=http\r\n"
-		   "X-Forwarded-Proto: http\r\nX-Forwarded-Host: front.example\r\n\r\n");
+	bed_check_head(told_of_client(head),
+		       "X-Forwarded-For: 192.0.2.7\r\nForwarded: for=192.0.2.7;proto=http\r\n"
+		       "X-Forwarded-Proto: http\r\nX-Forwarded-Host: front.example\r\n\r\n");
 	ck_assert_ptr_null(strstr(head, "203.0.113.9"));
 	bed_close(b);
 }
@@ -103,9 +74,9 @@ START_TEST(what_a_trusted_proxy_says_is_kept_and_added_to)
 	a->q.client = &client;
 	a->q.scheme = SLICE("https");
 	a->q.vouched = vouched[_i].vouched;
-	head = head_of(b, a);
-	check_head(told_of_client(head), vouched[_i].told);
-	ck_assert_int_eq(has(head, "X-Real-IP: 203.0.113.9"), vouched[_i].has_real_ip);
+	head = bed_head_of(b, a);
+	bed_check_head(told_of_client(head), vouched[_i].told);
+	ck_assert_int_eq(head_has(head, "X-Real-IP: 203.0.113.9"), vouched[_i].has_real_ip);
 	bed_close(b);
 }
 END_TEST
@@ -118,10 +89,10 @@ START_TEST(a_joined_part_forwards_what_a_trusted_proxy_says)
 	const char *head;
 
 	a->q.vouched = vouched[_i].vouched;
-	head = head_of(b, a);
-	ck_assert_int_eq(has(head, "X-Forwarded-For: 203.0.113.9"), is_x);
-	ck_assert_int_eq(has(head, "X-Real-IP: 203.0.113.9"), is_x);
-	ck_assert_int_eq(has(head, "Forwarded: for=203.0.113.9"), !is_x);
+	head = bed_head_of(b, a);
+	ck_assert_int_eq(head_has(head, "X-Forwarded-For: 203.0.113.9"), is_x);
+	ck_assert_int_eq(head_has(head, "X-Real-IP: 203.0.113.9"), is_x);
+	ck_assert_int_eq(head_has(head, "Forwarded: for=203.0.113.9"), !is_x);
 	bed_close(b);
 }
 END_TEST
@@ -139,7 +110,7 @@ START_TEST(forwarded_has_its_own_way_with_addresses)
 
 		ask_field(a, "Forwarded", "for=_me");
 		ck_assert_int_eq(address_parse(&a->client, slice_of(rows[i][0])), 0);
-		ck_assert_ptr_nonnull(strstr(head_of(b, a), rows[i][1]));
+		ck_assert_ptr_nonnull(strstr(bed_head_of(b, a), rows[i][1]));
 		bed_close(b);
 	}
 }
@@ -172,11 +143,11 @@ START_TEST(an_underscore_is_no_way_round)
 		ask_field(a, "X_Other", "kept");
 		ask_field(a, "XUser", "kept, too");
 		a->q.vouched = trusts ? FIELD_X_FORWARDED_FOR : FIELD_OTHER;
-		head = head_of(b, a);
+		head = bed_head_of(b, a);
 		ck_assert_msg(strstr(head, "forged") == NULL, "%s", head);
-		ck_assert(has(head, "X_Other: kept"));
-		ck_assert(has(head, "XUser: kept, too"));
-		ck_assert(has(head, "X-Forwarded-For: 192.0.2.7"));
+		ck_assert(head_has(head, "X_Other: kept"));
+		ck_assert(head_has(head, "XUser: kept, too"));
+		ck_assert(head_has(head, "X-Forwarded-For: 192.0.2.7"));
 		ask_cancel(a);
 	}
 	bed_close(b);

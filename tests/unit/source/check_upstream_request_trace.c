@@ -11,29 +11,6 @@ Suite *suite_source_upstream_request_trace(void);
 #define TRACE_ID "0af7651916cd43dd8448eb211c80319c"
 #define TRACED   "00-" TRACE_ID "-b7ad6b7169203331-01"
 
-static bool
-has(const char *head, const char *line)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text), "\r\n%s\r\n", line);
-	return strstr(head, text) != NULL;
-}
-
-/* The head of one request, in the bed's memory. */
-static const char *
-head_of(struct bed *b, struct ask *a)
-{
-	int fd;
-	const char *head;
-
-	ck_assert_int_eq(ask_start(a), 0);
-	fd = bed_accept(b);
-	head = bed_expect(b, fd, "");
-	bed_hang_up(fd);
-	return head;
-}
-
 static void
 ask_trace(struct ask *a, unsigned mode)
 {
@@ -72,12 +49,12 @@ START_TEST(a_trace_goes_on_with_a_parent_of_our_own)
 	ask_field(a, "TraceParent", TRACED);
 	ask_field(a, "Tracestate", "a=1");
 	ask_field(a, "tracestate", "b=2");
-	head = head_of(b, a);
+	head = bed_head_of(b, a);
 	value = parent_in(head, &flags);
 	ck_assert(slice_has_prefix(value, SLICE("00-" TRACE_ID "-")));
 	ck_assert(!slice_eq(value, SLICE(TRACED)));
 	ck_assert_uint_eq(flags, 1);
-	ck_assert(has(head, "tracestate: a=1,b=2"));
+	ck_assert(head_has(head, "tracestate: a=1,b=2"));
 	bed_close(b);
 }
 END_TEST
@@ -92,7 +69,7 @@ START_TEST(a_malformed_trace_is_replaced_and_its_state_dropped)
 	ask_trace(a, TRACE_MAKE);
 	ask_field(a, "traceparent", TRACED "-x");
 	ask_field(a, "tracestate", "a=1");
-	head = head_of(b, a);
+	head = bed_head_of(b, a);
 	ck_assert(!slice_has_prefix(parent_in(head, &flags), SLICE("00-" TRACE_ID "-")));
 	ck_assert_uint_eq(flags, 0);
 	ck_assert_ptr_null(strcasestr(head, "tracestate"));
@@ -109,7 +86,7 @@ START_TEST(no_trace_is_made_where_only_others_go_on)
 	ask_trace(a, TRACE_PROPAGATE);
 	ask_field(a, "traceparent", "nonsense");
 	ask_field(a, "tracestate", "a=1");
-	head = head_of(b, a);
+	head = bed_head_of(b, a);
 	ck_assert_ptr_null(strcasestr(head, "trace"));
 	bed_close(b);
 }
@@ -124,9 +101,9 @@ START_TEST(traces_that_are_off_pass_as_they_are)
 	ask_trace(a, TRACE_OFF);
 	ask_field(a, "traceparent", "nonsense");
 	ask_field(a, "tracestate", "=");
-	head = head_of(b, a);
-	ck_assert(has(head, "traceparent: nonsense"));
-	ck_assert(has(head, "tracestate: ="));
+	head = bed_head_of(b, a);
+	ck_assert(head_has(head, "traceparent: nonsense"));
+	ck_assert(head_has(head, "tracestate: ="));
 	bed_close(b);
 }
 END_TEST
@@ -143,8 +120,8 @@ START_TEST(a_trace_of_the_parts_own_stands_alone)
 	ask_trace(a, TRACE_MAKE);
 	ask_field(a, "traceparent", TRACED);
 	ask_field(a, "tracestate", "a=1");
-	head = head_of(b, a);
-	ck_assert(has(head, "traceparent: own") == !_i);
+	head = bed_head_of(b, a);
+	ck_assert(head_has(head, "traceparent: own") == !_i);
 	ck_assert_ptr_null(strstr(head, TRACE_ID));
 	ck_assert_ptr_null(strcasestr(head, "tracestate"));
 	bed_close(b);

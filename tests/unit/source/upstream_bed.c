@@ -587,6 +587,34 @@ bed_expect(struct bed *b, int fd, const char *start)
 	return b->heard;
 }
 
+const char *
+bed_head_of(struct bed *b, struct ask *a)
+{
+	int fd;
+	const char *head;
+
+	ck_assert_int_eq(ask_start(a), 0);
+	fd = bed_accept(b);
+	head = bed_expect(b, fd, "");
+	bed_hang_up(fd);
+	return head;
+}
+
+void
+bed_check_head(const char *head, const char *expected)
+{
+	ck_assert_msg(strcmp(head, expected) == 0, "not \"%s\" but \"%s\"", expected, head);
+}
+
+bool
+head_has(const char *head, const char *line)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "\r\n%s\r\n", line);
+	return strstr(head, text) != NULL;
+}
+
 void
 bed_hear(struct bed *b, int fd, const char *text)
 {

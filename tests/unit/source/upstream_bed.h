@@ -104,6 +104,11 @@ void bed_return(struct bed *b, unsigned server);
 bool bed_has_accepted(struct bed *b); /* somebody connects, in a few turns */
 /* Reads a head, checks that it starts so, and returns all of it (valid until the next). */
 const char *bed_expect(struct bed *b, int fd, const char *start);
+/* Starts it, and returns the head that comes of it, as bed_expect(); then hangs up. */
+const char *bed_head_of(struct bed *b, struct ask *a);
+void bed_check_head(const char *head, const char *expected);
+/* Whether this is one of its lines. */
+bool head_has(const char *head, const char *line);
 /* Reads exactly this text. */
 void bed_hear(struct bed *b, int fd, const char *text);
 /* Reads until the end of the stream. */
