@@ -138,13 +138,18 @@ struct exchange {
 	bool is_cut; /* the client went, or the response could not be completed */
 };
 
+/* Never later than the one that asks waits. */
+static inline uint64_t
+exchange_within(const struct exchange *x, uint64_t at)
+{
+	return x->deadline_ns && x->deadline_ns < at ? x->deadline_ns : at;
+}
+
 /* When the answer is overdue that may take so long: never later than the one that asks waits. */
 static inline uint64_t
 exchange_deadline(const struct exchange *x, uint64_t duration_ns)
 {
-	uint64_t at = clock_after(x->begun_ns, duration_ns);
-
-	return x->deadline_ns && x->deadline_ns < at ? x->deadline_ns : at;
+	return exchange_within(x, clock_after(x->begun_ns, duration_ns));
 }
 
 /* The one that asks waits no longer. */

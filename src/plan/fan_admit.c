@@ -11,8 +11,10 @@ fan_set_deadline(struct run *r, struct run_part *p)
 {
 	uint64_t timeout = p->plan->conf.timeout;
 	uint64_t own = clock_after(loop_now(&r->env->loop), timeout);
+	bool is_shorter = timeout && own < r->deadline_ns;
 
-	p->q.deadline_ns = timeout && own < r->deadline_ns ? own : r->deadline_ns;
+	p->q.deadline_ns = is_shorter ? own : r->deadline_ns;
+	p->q.is_hurried = !is_shorter && r->is_hurried;
 }
 
 /* One that is refused ends its parts here. */

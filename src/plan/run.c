@@ -69,6 +69,15 @@ on_time(struct timer *t)
 		ASSERT(0);
 }
 
+/* What the route allows, or less. */
+static void
+set_deadline(struct run *r, uint64_t at)
+{
+	r->deadline_ns = exchange_within(r->x, at);
+	if (r->deadline_ns < at)
+		r->is_hurried = true;
+}
+
 int
 run_arm(struct run *r)
 {
@@ -410,6 +419,7 @@ init_part(struct run *r, struct run_part *p, const struct plan_part *pp)
 	p->q.vouched = r->x->vouched;
 	p->q.trace = &r->x->trace;
 	p->q.deadline_ns = r->deadline_ns;
+	p->q.is_hurried = r->is_hurried;
 	p->q.priority = r->plan->conf.priority;
 }
 
@@ -459,7 +469,7 @@ make_run(struct exchange *x, struct lease *lease, const struct plan *p,
 	r->lease = lease;
 	r->plan = p;
 	r->way = p->flow ? &flow_way : p->is_joined ? &fan_way : &pass_way;
-	r->deadline_ns = exchange_deadline(x, p->conf.deadline);
+	set_deadline(r, clock_after(x->begun_ns, p->conf.deadline));
 	for (unsigned i = 0; i < p->count; i++)
 		init_part(r, &r->part[i], &p->part[i]);
 	return copy_captures(r, c) == 0 && make_more(r) == 0 ? r : NULL;

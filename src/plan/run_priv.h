@@ -88,6 +88,7 @@ struct run {
 	bool is_stored; /* the last of the request's body is in the spool */
 	bool is_collecting; /* the request's body; nothing has started yet */
 	bool is_fed; /* the last of the request's body has been handed to the part */
+	bool is_hurried; /* as in subrequest: the route allows more */
 	bool is_settling;
 	bool is_broken; /* the exchange is failing: cancel will follow */
 	bool is_degraded; /* a part failed that may */

@@ -511,11 +511,12 @@ resume(struct upstream_channel *ch)
 	upstream_conn_go_on(c);
 }
 
-/* A server that lets a deadline pass has failed; one whose client has gone has not. */
+/* A server that lets a deadline pass has failed; one whose client has gone, or hurries, has not. */
 static bool
 has_failed_deadline(const struct upstream_conn *c)
 {
 	return (c->state == UPSTREAM_CONNECTING || (c->state == UPSTREAM_HEAD && c->is_sent)) &&
+	       !c->errand->q->is_hurried &&
 	       loop_now(&upstream_env(c)->loop) >= c->errand->q->deadline_ns;
 }
 

@@ -55,7 +55,7 @@ resume(struct upstream_channel *ch)
 	upstream_h2_schedule(s->h2);
 }
 
-/* A server that lets a deadline pass has failed; one whose client has gone has not. */
+/* A server that lets a deadline pass has failed; one whose client has gone, or hurries, has not. */
 static bool
 has_failed_deadline(const struct upstream_h2_stream *s)
 {
@@ -63,7 +63,8 @@ has_failed_deadline(const struct upstream_h2_stream *s)
 	    conn_of(s)->state == UPSTREAM_CONNECTING ||
 	    (s->flags & (UPSTREAM_STREAM_SENT | UPSTREAM_STREAM_HEADED)) == UPSTREAM_STREAM_SENT;
 
-	return is_waiting && upstream_h2_now(s->h2) >= s->errand->q->deadline_ns;
+	return is_waiting && !s->errand->q->is_hurried &&
+	       upstream_h2_now(s->h2) >= s->errand->q->deadline_ns;
 }
 
 static void

@@ -140,6 +140,7 @@ START_TEST(a_client_that_waits_less_long_is_told_earlier)
 	w->client.x.deadline_ns = w->begun_ns + waits_ms[_i] * CLOCK_MS;
 	client_start(w);
 	ck_assert_uint_eq(world_call(w, "")->q->deadline_ns, w->begun_ns + at * CLOCK_MS);
+	ck_assert_int_eq(world_call(w, "")->q->is_hurried, waits_ms[_i] < 20);
 	world_run(w, at - 1);
 	ck_assert(!w->client.is_ended);
 	world_run(w, at);

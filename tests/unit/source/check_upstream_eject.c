@@ -167,6 +167,26 @@ START_TEST(a_passed_deadline_counts_and_a_client_that_leaves_does_not)
 }
 END_TEST
 
+/* Whoever hurries would else take the servers from those who do not. */
+START_TEST(a_deadline_that_the_client_has_lowered_counts_against_nobody)
+{
+	static const char *const sections[] = { "retries = 0\neject_after = 1",
+						"retries = 0\neject_after = 1\nprotocols = h2" };
+	struct bed *b = bed_open_servers(sections[_i / 2], "", 2);
+	bool is_hurried = _i % 2 == 1;
+	struct ask *a = bed_ask(b);
+	int fd = bed_accept_at(b, FIRST);
+
+	a->q.is_hurried = is_hurried;
+	a->q.deadline_ns = loop_now(&bed_env(b)->loop);
+	bed_turn(b);
+	ask_cancel(a);
+	ck_assert_int_eq(is_out(b, FIRST), !is_hurried);
+	bed_hang_up(fd);
+	bed_close(b);
+}
+END_TEST
+
 START_TEST(the_last_server_is_never_ejected)
 {
 	struct bed *b = bed_open_servers(quick, "", 3);
@@ -311,6 +331,7 @@ suite_source_upstream_eject(void)
 	tcase_add_loop_test(t, what_counts_as_a_failure, 0, MOVES);
 	tcase_add_test(t, a_server_that_refuses_is_one_that_fails);
 	tcase_add_loop_test(t, a_passed_deadline_counts_and_a_client_that_leaves_does_not, 0, 2);
+	tcase_add_loop_test(t, a_deadline_that_the_client_has_lowered_counts_against_nobody, 0, 4);
 	tcase_add_test(t, the_last_server_is_never_ejected);
 	tcase_add_test(t, when_the_last_fails_all_are_tried);
 	tcase_add_test(t, none_is_out_for_longer_because_all_failed_together);
