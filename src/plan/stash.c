@@ -254,8 +254,7 @@ stash_take(struct run_part *p)
 	return err;
 }
 
-/* --- an older one, in the place of a failure
- * ------------------------------------------------------ */
+/* --- an older one, in the place of a failure ------------------------------------------------ */
 
 static int
 take_kept(struct run_part *p)
@@ -274,11 +273,24 @@ take_kept(struct run_part *p)
 	return err ? err : result_take(p);
 }
 
-/* Whether this is a failure that a fallback is for, and not the end of a part that nobody needs. */
+/* RFC 5861 4, and who is too busy for us: that says as little of what was asked as our own queue.
+ * Others (401, 404, 410) are its answer, which an older one must not hide. */
+static bool
+is_error(int status)
+{
+	return status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+/* Whether this is a failure that a fallback is for, and not the end of a part that nobody needs. An
+ * answer is one as soon as its head is there, whatever becomes of the rest. */
 static bool
 is_failure(const struct run_part *p)
 {
-	return p->outcome != OUTCOME_UNNEEDED && p->outcome != OUTCOME_CANCELLED;
+	const struct result_head *head = &p->head;
+
+	if (p->outcome == OUTCOME_UNNEEDED || p->outcome == OUTCOME_CANCELLED)
+		return false;
+	return head->status == 0 || head->is_expected || is_error(head->status);
 }
 
 bool

@@ -7,6 +7,8 @@
  *                 '--> source --> good answer, as it came --> stash
  *                         '-----> failure --> not too old on the stash? --> the result, degraded
  *
+ * A failure is no answer, a broken one, or 500, 502, 503, 504 or 429; 401 or 404 is an answer.
+ *
  * Keys are those of plan/part_key.h: what may be one client's own is of every key, whatever the
  * operator has written. What an answer says for itself counts (RFC 9111): no-store, private and
  * Set-Cookie keep it out; must-revalidate, no-cache and s-maxage keep it from standing in for long.
@@ -52,7 +54,8 @@ bool stash_answer(struct run_part *p);
 /* result_take(), which it is for parts without a stash; of others what came is kept if it is good.
  * In done, of a head that was expected. */
 int stash_take(struct run_part *p) MUST_CHECK;
-/* p has failed, with its outcome set: an answer that is not too old becomes its result. */
+/* p has ended with this outcome, which is set: if it has failed, an answer that is not too old
+ * becomes its result. */
 bool stash_stand_in(struct run_part *p);
 
 #endif

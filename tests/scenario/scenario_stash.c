@@ -396,6 +396,47 @@ START_TEST(the_last_good_answer_stands_in_for_each_failure)
 }
 END_TEST
 
+/* What the source says of itself is a failure, what it says of what was asked is an answer. */
+static const struct {
+	const char *keys;
+	bool stands_in;
+} statuses[] = {
+	{ "status = 500\n", true },
+	{ "status = 502\n", true },
+	{ "status = 503\n", true },
+	{ "status = 504\n", true },
+	{ "status = 429\n", true },
+	{ "status = 400\n", false },
+	{ "status = 401\n", false },
+	{ "status = 403\n", false },
+	{ "status = 404\n", false },
+	{ "status = 410\n", false },
+	{ "status = 422\n", false },
+	{ "status = 501\n", false },
+	{ "status = 204\nexpect = 200\n", false },
+	{ "status = 404\npieces = 2\nbreaks = failed\n", false },
+	{ "status = 503\npieces = 2\nbreaks = failed\n", true },
+	{ "pieces = 2\nbreaks = failed\n", true },
+};
+
+START_TEST(nothing_stands_in_for_a_status_that_is_an_answer)
+{
+	char conf[512];
+	struct writer cw = writer_over(conf, sizeof(conf));
+	struct client *second;
+	struct world *w;
+
+	writer_format(&cw, ROUTE A(STALE "\ngood = 1\nbody = [7]\n%s"), statuses[_i].keys);
+	writer_char(&cw, '\0');
+	w = run(conf);
+	second = ask_at(w, 5000, "");
+	ck_assert_other(second, statuses[_i].stands_in ? "{\"a\":[7]}" : "{\"a\":null}");
+	ck_assert_field(second, "Cache-Control", "no-store");
+	ck_assert_uint_eq(counted(w, COUNTER_CACHE_PART_STALE), statuses[_i].stands_in);
+	world_close(w);
+}
+END_TEST
+
 START_TEST(a_source_that_answers_is_asked_each_time)
 {
 	struct world *w = run(ROUTE A(STALE "\nbody = [7]\n"));
@@ -644,6 +685,8 @@ suite_scenario_stash(void)
 	suite_add_tcase(s, t);
 	tcase_add_loop_test(u, the_last_good_answer_stands_in_for_each_failure, 0,
 			    sizeof(failures) / sizeof(failures[0]));
+	tcase_add_loop_test(u, nothing_stands_in_for_a_status_that_is_an_answer, 0,
+			    sizeof(statuses) / sizeof(statuses[0]));
 	tcase_add_test(u, a_source_that_answers_is_asked_each_time);
 	tcase_add_loop_test(u, without_one_the_next_fallback_counts, 0,
 			    sizeof(rests) / sizeof(rests[0]));

@@ -23,8 +23,8 @@
  *   refuses = yes     it is refused when it asks for its place
  *   effects = yes     it cannot be asked once for several
  *   forward = NAMES   fields of the client that it says it sends on
- *   good = 2          so many calls do not fail, hang, nor have that status, and are not refused
- *   reads = yes       passed through: it reads the request's body to its end first
+ *   good = 2          so many calls do not fail, break, hang, nor have that status, and are not
+ * refused reads = yes       passed through: it reads the request's body to its end first
  */
 #ifndef FOREBAY_TESTS_SCENARIO_WORLD_H
 #define FOREBAY_TESTS_SCENARIO_WORLD_H
