@@ -11,7 +11,10 @@
 
 #include <unistd.h>
 
-enum { READS_TURN = 16 };
+enum {
+	READS_TURN = 16,
+	ROOM_LEAST = STORE_BLOCK_BYTES / 4, /* of a block, to be read into */
+};
 
 void
 exec_stream_init(struct exec_stream *s, struct offload *o, uint64_t limit)
@@ -25,12 +28,21 @@ loop_of(const struct exec_stream *s)
 	return &s->offload->lease->env->loop;
 }
 
+static void
+drop_block(struct exec_stream *s)
+{
+	if (s->block)
+		block_unref(s->block);
+	s->block = NULL;
+}
+
 void
 exec_stream_close(struct exec_stream *s)
 {
 	s->is_over = true;
 	if (!s->is_here)
 		return; /* what is still on its way is closed when it comes */
+	drop_block(s);
 	io_close(&s->io);
 	loop_forget(loop_of(s), &s->work);
 }
@@ -78,9 +90,9 @@ give_head(struct exec_stream *s)
 	return err;
 }
 
-/* With 0 the run may have ended, and s with it. */
+/* The block's last n bytes. With 0 the run may have ended, and s with it. */
 static int
-pass_on(struct exec_stream *s, struct block *b)
+pass_on(struct exec_stream *s, size_t n)
 {
 	struct subrequest *q = s->offload->q;
 	struct chunks list;
@@ -88,8 +100,8 @@ pass_on(struct exec_stream *s, struct block *b)
 
 	if (err || q->state_now != SUBREQUEST_HEAD)
 		return err;
-	chunks_init(&list, b->store);
-	err = chunks_add_block(&list, b, slice_make(b->at, b->len));
+	chunks_init(&list, s->block->store);
+	err = chunks_add_block(&list, s->block, slice_make(s->block->at + s->block->len - n, n));
 	if (err)
 		return err;
 	wish = subrequest_body(q, &list);
@@ -99,26 +111,33 @@ pass_on(struct exec_stream *s, struct block *b)
 	return 0;
 }
 
+/* What was read before is in front of it: a program must not pin a block with each byte. */
+static int
+make_room(struct exec_stream *s)
+{
+	if (s->block && block_room(s->block) >= ROOM_LEAST)
+		return 0;
+	drop_block(s);
+	s->block = block_take(&s->offload->q->env->store, 0);
+	return s->block ? 0 : ERR_MEMORY;
+}
+
 /* 0: more may be there. ERR_BUSY: not now. Else it is over: ERR_CLOSED, or why it failed. */
 static int
 read_some(struct exec_stream *s)
 {
-	struct block *b = block_take(&s->offload->q->env->store, 0);
+	struct block *b;
 	long n;
-	int err;
 
-	if (!b)
+	if (make_room(s) != 0)
 		return ERR_MEMORY;
-	n = io_read_pipe(&s->io, b->at, b->cap);
-	if (n > 0) {
-		b->len = (uint32_t)n;
-		s->taken += (uint64_t)n;
-		err = s->limit > 0 && s->taken > s->limit ? ERR_TOO_LARGE : pass_on(s, b);
-	} else {
-		err = n == 0 ? ERR_CLOSED : (int)n;
-	}
-	block_unref(b);
-	return err;
+	b = s->block;
+	n = io_read_pipe(&s->io, b->at + b->len, block_room(b));
+	if (n <= 0)
+		return n == 0 ? ERR_CLOSED : (int)n;
+	b->len += (uint32_t)n;
+	s->taken += (uint64_t)n;
+	return s->limit > 0 && s->taken > s->limit ? ERR_TOO_LARGE : pass_on(s, (size_t)n);
 }
 
 /* Nothing is in it now. What got away from the program's group and holds it open is not waited
@@ -130,6 +149,8 @@ stop_reading(struct exec_stream *s, int why)
 		fail(s, why);
 		return;
 	}
+	if (s->block->refs == 1)
+		drop_block(s); /* all of it was taken: who waits holds none */
 	if (why == ERR_CLOSED) {
 		s->is_over = true;
 		io_close(&s->io);

@@ -1,8 +1,9 @@
 /*
  * What a program writes, on its way to the client: of a part that is passed
  * through, the worker itself reads the pipe that is the program's standard
- * output. Who reads slowly fills that pipe, and then the program waits; no more than
- * a block of it is ever in memory.
+ * output. Who reads slowly fills that pipe, and then the program waits. In memory is
+ * what whoever is above has taken and not let go of before it paused, in blocks that are
+ * filled, however little comes at once; and at most one block that is not full yet.
  *
  *   pool thread                         worker
  *   child_run: started ===mail, fd===>  reads: head with the first byte, body...
@@ -25,6 +26,7 @@ struct exec_stream {
 	struct mail mail;
 	struct io io;
 	struct deferred work;
+	struct block *block; /* counted: where is read to; NULL: none */
 	uint64_t taken;
 	int fd; /* on its way to the worker; then io's */
 	bool is_here; /* the worker has got it */

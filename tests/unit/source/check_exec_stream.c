@@ -8,7 +8,9 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 Suite *suite_source_exec_stream(void);
@@ -19,6 +21,7 @@ static struct play {
 	unsigned times;
 	int outcome;
 	bool is_none; /* it could not be started */
+	bool is_slow; /* it writes when all before was read */
 	bool is_left; /* somebody else holds its output open */
 	uint64_t limit;
 	int left; /* by whom */
@@ -53,6 +56,17 @@ make(const struct subrequest *q)
 	return &f->offload;
 }
 
+static void
+await_empty(int fd)
+{
+	int n;
+
+	do {
+		sched_yield();
+		ck_assert_int_eq(ioctl(fd, FIONREAD, &n), 0);
+	} while (n > 0);
+}
+
 static int
 run(struct offload *o, struct pool_thread *t)
 {
@@ -68,6 +82,8 @@ run(struct offload *o, struct pool_thread *t)
 	for (unsigned i = 0; i < play.times; i++) {
 		if (write(ends[1], play.text, strlen(play.text)) < 0)
 			break;
+		if (play.is_slow)
+			await_empty(ends[1]);
 	}
 	play.left = play.is_left ? ends[1] : -1;
 	if (!play.is_left)
@@ -153,6 +169,33 @@ START_TEST(what_it_writes_is_the_body)
 	ck_assert(slice_eq(ask.type, SLICE("image/x")));
 	ck_assert_uint_eq(ask.body_len, 50000);
 	ck_assert(slice_has_prefix(rig_ask_body(&ask), SLICE("0123456789012")));
+	end();
+}
+END_TEST
+
+static struct chunks kept;
+
+static void
+keep(struct rig_ask *a, struct chunks *list)
+{
+	(void)a;
+	chunks_move(&kept, list);
+}
+
+START_TEST(what_comes_bit_by_bit_shares_blocks)
+{
+	size_t bytes, blocks = 1;
+
+	begin(&(struct play){ .text = "x", .times = 2000, .is_slow = true });
+	chunks_init(&kept, &rig.env.store);
+	ask.on_body = keep;
+	ck_assert_int_eq(rig_ask_run(&rig, &ask), 0);
+	for (const struct chunk *c = kept.head; c->next; c = c->next)
+		blocks += c->of.block != c->next->of.block;
+	bytes = kept.bytes;
+	chunks_clear(&kept);
+	ck_assert_uint_eq(bytes, 2000);
+	ck_assert_uint_eq(blocks, 1);
 	end();
 }
 END_TEST
@@ -244,6 +287,7 @@ suite_source_exec_stream(void)
 	TCase *c = tcase_create("exec_stream");
 
 	tcase_add_test(c, what_it_writes_is_the_body);
+	tcase_add_test(c, what_comes_bit_by_bit_shares_blocks);
 	tcase_add_test(c, one_that_writes_nothing_answers_with_nothing);
 	tcase_add_test(c, a_failure_is_the_answers_whatever_was_written);
 	tcase_add_test(c, one_that_cannot_be_started_has_no_head);

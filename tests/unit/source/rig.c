@@ -221,6 +221,10 @@ on_body(struct subrequest *q, struct chunks *list)
 {
 	struct rig_ask *a = rig_ask_of(q);
 
+	if (a->on_body) {
+		a->on_body(a, list);
+		return 0;
+	}
 	ck_assert_uint_le(list->bytes, sizeof(a->body) - a->body_len);
 	a->body_len += chunks_copy_out(list, a->body + a->body_len, sizeof(a->body) - a->body_len);
 	chunks_clear(list);

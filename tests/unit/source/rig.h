@@ -38,6 +38,8 @@ struct rig_ask {
 	size_t body_len;
 	/* Called from inside head, when set. */
 	void (*on_head)(struct rig_ask *a);
+	/* Takes what comes, in place of body, when set. */
+	void (*on_body)(struct rig_ask *a, struct chunks *list);
 };
 
 /* Reads the configuration; every [pool NAME] has 2 threads and a queue of 8. */
