@@ -29,6 +29,7 @@ covered = set()
 CONF = """
 [server]
 workers = 1
+trusted_proxies = 127.0.0.1
 [admin]
 listen = 127.0.0.1:%d
 [limits]
@@ -85,7 +86,7 @@ class Faults:
         """{row of the table: number}."""
         seen = {}
         for (name, labels), number in metrics(("127.0.0.1", self.admin)).items():
-            match = re.match(r"forebay_(requests_refused|request_bodies_refused|connections_dropped|client_gone|h2_.*)_total\Z", name)
+            match = re.match(r"forebay_(requests_refused|request_bodies_refused|connections_dropped|client_gone|deadlines_ignored|h2_.*)_total\Z", name)
             if match:
                 reason = dict(labels).get("reason")
                 seen[match.group(1) + ("{%s}" % reason if reason else "")] = number
@@ -143,6 +144,8 @@ ONE = [
     ("requests_refused{method}", get(b"/hello", method=b"PUT"), 405, False),
     ("requests_refused{method}", get(b"/hello", method=b"BREW"), 501, False),
     ("requests_refused{no_route}", get(b"/nope"), 404, False),
+    ("requests_refused{deadline}", with_lines(b"Forebay-Deadline: 0ms"), 504, False),
+    ("deadlines_ignored", with_lines(b"Forebay-Deadline: soon"), 200, False),
     ("request_bodies_refused{syntax}", CHUNKED.replace(b"echo", b"digest") + b"x\r\n", 400, True),
 ]
 
