@@ -1,73 +1,19 @@
 /*
- * Answers of parts that are kept: while they are fresh in the place of the source (cache), and when
- * it fails (fallback = stale); what is kept, for whom, and for how long.
+ * Answers of parts that are kept, and used while they are fresh in the place of the source (cache):
+ * what is kept, for whom, and for how long; and what is wrong with a configuration of it.
  */
-#include "world.h"
+#include "kept.h"
 
 #include <check.h>
 
 Suite *suite_scenario_stash(void);
 
-#define ROUTE   "[cache c]\n[route r]\ndeadline = 1h\n"
-#define FAKE    "source = upstream fake\n"
-#define A(keys) "[subrequest r.a]\n" FAKE keys
-#define B(keys) "[subrequest r.b]\n" FAKE keys
-#define STALE   "optional = yes\nstale_in = c\nfallback = stale 60s"
-
-/* Another client, who asks with that query at that time and has its answer a little later. */
-static struct client *
-ask_at(struct world *w, uint64_t ms, const char *query)
-{
-	struct client *c = world_client(w);
-
-	c->x.request.query = slice_of(query);
-	c->x.request.has_query = true;
-	world_run(w, ms);
-	other_start(c);
-	world_run(w, ms + 100);
-	return c;
-}
-
-static struct slice
-field_of(const struct client *c, const char *name)
-{
-	for (unsigned i = 0; i < c->fields; i++) {
-		if (slice_eq_nocase(c->field_name[i], slice_of(name)))
-			return c->field_value[i];
-	}
-	return SLICE("");
-}
-
-#define ck_assert_field(c, name, literal)                                                          \
-	ck_assert_msg(slice_eq(field_of(c, name), slice_of(literal)), "%s: %.*s", name,            \
-		      SLICE_PRINT(field_of(c, name)))
-
-/* The first client has asked, with k=1, and has its answer. */
-static struct world *
-run(const char *conf)
-{
-	struct world *w = world_open(conf);
-
-	w->client.x.request.query = SLICE("k=1");
-	w->client.x.request.has_query = true;
-	client_start(w);
-	world_run(w, 100);
-	ck_assert_int_eq(w->client.status, 200);
-	return w;
-}
-
-static uint64_t
-counted(struct world *w, enum counter c)
-{
-	return count_read(&w->counters, c);
-}
-
 /* --- fresh ones ------------------------------------------------------------------------------ */
 
 START_TEST(a_fresh_answer_is_used_in_the_place_of_the_source)
 {
-	struct world *w = run(ROUTE A("cache = c\ncache_for = 10s\nbody = [7]\n"));
-	struct client *second = ask_at(w, 5000, ""), *third = ask_at(w, 11000, "");
+	struct world *w = kept_run(ROUTE A("cache = c\ncache_for = 10s\nbody = [7]\n"));
+	struct client *second = kept_ask(w, 5000, ""), *third = kept_ask(w, 11000, "");
 
 	ck_assert_got_field(w, "Forebay-Parts", "a=ok;1ms");
 	ck_assert_other(second, "{\"a\":[7]}");
@@ -77,9 +23,9 @@ START_TEST(a_fresh_answer_is_used_in_the_place_of_the_source)
 	ck_assert_field(third, "Forebay-Parts", "a=ok;1ms");
 	ck_assert_uint_eq(world_calls(w, "a"), 2);
 	ck_assert_uint_eq(world_outcome(w, "a", OUTCOME_OK), 3);
-	ck_assert_uint_eq(counted(w, COUNTER_CACHE_PART_HIT), 1);
-	ck_assert_uint_eq(counted(w, COUNTER_CACHE_PART_MISS), 2);
-	ck_assert_uint_eq(counted(w, COUNTER_CACHE_STORED), 2);
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_PART_HIT), 1);
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_PART_MISS), 2);
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_STORED), 2);
 	world_close(w);
 }
 END_TEST
@@ -115,11 +61,11 @@ START_TEST(an_answer_is_used_for_as_long_as_it_says)
 	writer_text(&cw, ROUTE A("cache = c\nbody = 1\n"));
 	writer_text(&cw, lives[_i].keys);
 	writer_char(&cw, '\0');
-	w = run(conf);
-	ask_at(w, 2000, "");
+	w = kept_run(conf);
+	kept_ask(w, 2000, "");
 	ck_assert_uint_eq(world_calls(w, "a"), lives[_i].is_used_early ? 1 : 2);
 	if (lives[_i].is_used_early) {
-		ask_at(w, 20000, "");
+		kept_ask(w, 20000, "");
 		ck_assert_uint_eq(world_calls(w, "a"), lives[_i].is_used_late ? 1 : 2);
 	}
 	world_close(w);
@@ -149,8 +95,8 @@ START_TEST(answers_are_told_apart_by_what_is_asked)
 	writer_text(&cw, ROUTE A("cache = c\ncache_for = 1h\n"));
 	writer_text(&cw, keys[_i].keys);
 	writer_char(&cw, '\0');
-	w = run(conf);
-	ask_at(w, 1000, keys[_i].query);
+	w = kept_run(conf);
+	kept_ask(w, 1000, keys[_i].query);
 	ck_assert_uint_eq(world_calls(w, "a"), keys[_i].is_shared ? 1 : 2);
 	world_close(w);
 }
@@ -196,12 +142,12 @@ END_TEST
 
 START_TEST(a_result_of_another_part_is_of_every_key)
 {
-	struct world *w = run(ROUTE A("body = {\"x\": \"{query.k}\"}\n") B(
+	struct world *w = kept_run(ROUTE A("body = {\"x\": \"{query.k}\"}\n") B(
 	    "cache = c\ncache_key = y\ncache_for = 1h\nbody = \"{a.x}\"\n"));
 
-	ask_at(w, 1000, "k=2");
+	kept_ask(w, 1000, "k=2");
 	ck_assert_uint_eq(world_calls(w, "b"), 2);
-	ask_at(w, 2000, "k=1");
+	kept_ask(w, 2000, "k=1");
 	ck_assert_uint_eq(world_calls(w, "b"), 2);
 	world_close(w);
 }
@@ -209,12 +155,12 @@ END_TEST
 
 START_TEST(parts_do_not_share_what_is_kept)
 {
-	struct world *w = run(ROUTE A("cache = c\ncache_for = 1h\ncache_key = x\nbody = 1\n")
-				  B("cache = c\ncache_for = 1h\ncache_key = x\nbody = 2\n"));
-	struct client *second = ask_at(w, 1000, "");
+	struct world *w = kept_run(ROUTE A("cache = c\ncache_for = 1h\ncache_key = x\nbody = 1\n")
+				       B("cache = c\ncache_for = 1h\ncache_key = x\nbody = 2\n"));
+	struct client *second = kept_ask(w, 1000, "");
 
 	ck_assert_other(second, "{\"a\":1,\"b\":2}");
-	ck_assert_uint_eq(counted(w, COUNTER_CACHE_PART_HIT), 2);
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_PART_HIT), 2);
 	world_close(w);
 }
 END_TEST
@@ -225,7 +171,7 @@ START_TEST(a_client_that_says_no_store_leaves_nothing)
 
 	client_field(w, "Cache-Control", "no-store");
 	client_start(w);
-	ask_at(w, 1000, "");
+	kept_ask(w, 1000, "");
 	ck_assert_uint_eq(world_calls(w, "a"), 2);
 	world_close(w);
 }
@@ -233,11 +179,11 @@ END_TEST
 
 START_TEST(what_is_too_large_is_not_kept)
 {
-	struct world *w = run(
+	struct world *w = kept_run(
 	    "[cache c]\nmax_entry = 3\n[route r]\n" A("cache = c\ncache_for = 1h\nbody = [77]\n")
 		B("cache = c\ncache_for = 1h\nbody = [7]\n"));
 
-	ask_at(w, 1000, "");
+	kept_ask(w, 1000, "");
 	ck_assert_uint_eq(world_calls(w, "a"), 2);
 	ck_assert_uint_eq(world_calls(w, "b"), 1);
 	world_close(w);
@@ -250,9 +196,9 @@ START_TEST(what_is_no_result_is_not_kept)
 	    ROUTE A("cache = c\ncache_for = 1h\nas = json\nbody = nonsense\noptional = yes\n"));
 
 	client_start(w);
-	ask_at(w, 1000, "");
+	kept_ask(w, 1000, "");
 	ck_assert_uint_eq(world_calls(w, "a"), 2);
-	ck_assert_uint_eq(counted(w, COUNTER_CACHE_STORED), 0);
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_STORED), 0);
 	world_close(w);
 }
 END_TEST
@@ -284,12 +230,13 @@ START_TEST(what_is_kept_makes_the_same_answer)
 	writer_format(&cw, "[cache c]\n[route r]\n%s" A("cache = c\ncache_for = 1h\n%s"),
 		      forms[_i].route, forms[_i].keys);
 	writer_char(&cw, '\0');
-	w = run(conf);
-	second = ask_at(w, 1000, "");
+	w = kept_run(conf);
+	second = kept_ask(w, 1000, "");
 	ck_assert_uint_eq(world_calls(w, "a"), 1);
 	ck_assert_other(second, forms[_i].answer);
 	ck_assert_int_eq(
-	    slice_eq(field_of(second, "Content-Type"), client_got_field(w, "Content-Type")), true);
+	    slice_eq(kept_field(second, "Content-Type"), client_got_field(w, "Content-Type")),
+	    true);
 	world_close(w);
 }
 END_TEST
@@ -297,8 +244,8 @@ END_TEST
 START_TEST(who_is_answered_so_needs_no_place)
 {
 	struct world *w =
-	    run(ROUTE A("cache = c\ncache_for = 1h\ngood = 1\nrefuses = yes\nbody = 1\n"));
-	struct client *second = ask_at(w, 1000, "");
+	    kept_run(ROUTE A("cache = c\ncache_for = 1h\ngood = 1\nrefuses = yes\nbody = 1\n"));
+	struct client *second = kept_ask(w, 1000, "");
 
 	ck_assert_other(second, "{\"a\":1}");
 	ck_assert_uint_eq(world_calls(w, "a"), 1);
@@ -316,8 +263,8 @@ START_TEST(those_who_share_an_execution_keep_it_once)
 	other_start(second);
 	world_run(w, 50);
 	ck_assert_other(second, "{\"a\":1}");
-	ck_assert_uint_eq(counted(w, COUNTER_CACHE_STORED), 1);
-	ck_assert_other(ask_at(w, 100, ""), "{\"a\":1}");
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_STORED), 1);
+	ck_assert_other(kept_ask(w, 100, ""), "{\"a\":1}");
 	ck_assert_uint_eq(world_calls(w, "a"), 1);
 	world_close(w);
 }
@@ -325,14 +272,14 @@ END_TEST
 
 START_TEST(elements_of_a_list_are_kept_one_by_one)
 {
-	struct world *w = run(ROUTE A("body = [{query.k}, 2]\n") B(
+	struct world *w = kept_run(ROUTE A("body = [{query.k}, 2]\n") B(
 	    "foreach = {a}\ncache = c\ncache_for = 1h\ncache_key = x\nbody = {item}\n"));
-	struct client *second = ask_at(w, 1000, "k=2"), *third;
+	struct client *second = kept_ask(w, 1000, "k=2"), *third;
 
 	ck_assert_got(w, "{\"a\":[1, 2],\"b\":[1,2]}");
 	ck_assert_other(second, "{\"a\":[2, 2],\"b\":[2,2]}");
 	ck_assert_uint_eq(world_calls(w, "b"), 2);
-	third = ask_at(w, 2000, "k=3");
+	third = kept_ask(w, 2000, "k=3");
 	ck_assert_other(third, "{\"a\":[3, 2],\"b\":[3,2]}");
 	ck_assert_uint_eq(world_calls(w, "b"), 3);
 	world_close(w);
@@ -341,274 +288,16 @@ END_TEST
 
 START_TEST(a_flow_gets_what_is_kept)
 {
-	struct world *w = run("[cache c]\n[route r]\ndeadline = 1h\nflow = script\n"
-			      "script = call a; set k=1; call b; put a; put b\n" A(
-				  "cache = c\ncache_for = 1h\nbody = 1\n")
-				  B(STALE "\ncache_key = x\ngood = 1\nfails = connect\n"
-					  "body = [{flow.k}]\n"));
-	struct client *second = ask_at(w, 5000, "");
+	struct world *w = kept_run("[cache c]\n[route r]\ndeadline = 1h\nflow = script\n"
+				   "script = call a; set k=1; call b; put a; put b\n" A(
+				       "cache = c\ncache_for = 1h\nbody = 1\n")
+				       B(STALE "\ncache_key = x\ngood = 1\nfails = connect\n"
+					       "body = [{flow.k}]\n"));
+	struct client *second = kept_ask(w, 5000, "");
 
 	ck_assert_got(w, "1[1]");
 	ck_assert_other(second, "1[1]");
 	ck_assert_field(second, "Forebay-Parts", "a=ok;0ms;hit, b=connect;1ms;stale");
-	ck_assert_field(second, "Cache-Control", "no-store");
-	world_close(w);
-}
-END_TEST
-
-/* --- those that stand in -----------------------------------------------------------------------
- */
-
-/* What happens to all requests but the first. */
-static const struct {
-	const char *keys, *report;
-} failures[] = {
-	{ "fails = connect\n", "a=connect;1ms;stale" },
-	{ "fails = shed\n", "a=shed;1ms;stale" },
-	{ "status = 500\n", "a=status;1ms;stale" },
-	{ "hangs = yes\ntimeout = 50ms\n", "a=timeout;50ms;stale" },
-	{ "refuses = yes\n", "a=shed;0ms;stale" },
-	{ "coalesce = x\nfails = failed\n", "a=error;1ms;stale" },
-	{ "cache_key = x\nfails = failed\n", "a=error;1ms;stale" },
-};
-
-START_TEST(the_last_good_answer_stands_in_for_each_failure)
-{
-	char conf[512];
-	struct writer cw = writer_over(conf, sizeof(conf));
-	struct client *second, *third;
-	struct world *w;
-
-	writer_format(&cw, ROUTE A(STALE "\ngood = 1\nbody = [7]\n%s"), failures[_i].keys);
-	writer_char(&cw, '\0');
-	w = run(conf);
-	ck_assert_got_field(w, "Cache-Control", "");
-	second = ask_at(w, 30000, "");
-	ck_assert_int_eq(second->status, 200);
-	ck_assert_other(second, "{\"a\":[7]}");
-	ck_assert_field(second, "Forebay-Parts", failures[_i].report);
-	ck_assert_field(second, "Cache-Control", "no-store");
-	third = ask_at(w, 60200, "");
-	ck_assert_other(third, "{\"a\":null}");
-	ck_assert_field(third, "Cache-Control", "no-store");
-	ck_assert_uint_eq(counted(w, COUNTER_CACHE_PART_STALE), 1);
-	world_close(w);
-}
-END_TEST
-
-/* What the source says of itself is a failure, what it says of what was asked is an answer. */
-static const struct {
-	const char *keys;
-	bool stands_in;
-} statuses[] = {
-	{ "status = 500\n", true },
-	{ "status = 502\n", true },
-	{ "status = 503\n", true },
-	{ "status = 504\n", true },
-	{ "status = 429\n", true },
-	{ "status = 400\n", false },
-	{ "status = 401\n", false },
-	{ "status = 403\n", false },
-	{ "status = 404\n", false },
-	{ "status = 410\n", false },
-	{ "status = 422\n", false },
-	{ "status = 501\n", false },
-	{ "status = 204\nexpect = 200\n", false },
-	{ "status = 404\npieces = 2\nbreaks = failed\n", false },
-	{ "status = 503\npieces = 2\nbreaks = failed\n", true },
-	{ "pieces = 2\nbreaks = failed\n", true },
-};
-
-START_TEST(nothing_stands_in_for_a_status_that_is_an_answer)
-{
-	char conf[512];
-	struct writer cw = writer_over(conf, sizeof(conf));
-	struct client *second;
-	struct world *w;
-
-	writer_format(&cw, ROUTE A(STALE "\ngood = 1\nbody = [7]\n%s"), statuses[_i].keys);
-	writer_char(&cw, '\0');
-	w = run(conf);
-	second = ask_at(w, 5000, "");
-	ck_assert_other(second, statuses[_i].stands_in ? "{\"a\":[7]}" : "{\"a\":null}");
-	ck_assert_field(second, "Cache-Control", "no-store");
-	ck_assert_uint_eq(counted(w, COUNTER_CACHE_PART_STALE), statuses[_i].stands_in);
-	world_close(w);
-}
-END_TEST
-
-START_TEST(a_source_that_answers_is_asked_each_time)
-{
-	struct world *w = run(ROUTE A(STALE "\nbody = [7]\n"));
-
-	ask_at(w, 500, "");
-	ask_at(w, 2000, "");
-	ck_assert_uint_eq(world_calls(w, "a"), 3);
-	/* That of half a second before does as well. */
-	ck_assert_uint_eq(counted(w, COUNTER_CACHE_STORED), 2);
-	world_close(w);
-}
-END_TEST
-
-/* What is written behind the time, and what follows where nothing is kept. */
-static const struct {
-	const char *route, *rest, *answer;
-} rests[] = {
-	{ "", "", "{\"a\":null,\"b\":1}" },
-	{ "", ", []", "{\"a\":[],\"b\":1}" },
-	{ "", ", {\"x\": [1, 2]}", "{\"a\":{\"x\": [1, 2]},\"b\":1}" },
-	{ "", ", omit", "{\"b\":1}" },
-	{ "join = concat\n", ", none", "none1" },
-};
-
-START_TEST(without_one_the_next_fallback_counts)
-{
-	char conf[512];
-	struct writer cw = writer_over(conf, sizeof(conf));
-	struct world *w;
-
-	writer_format(&cw, ROUTE "%s" A(STALE "%s\nfails = connect\n") B("body = 1\n"),
-		      rests[_i].route, rests[_i].rest);
-	writer_char(&cw, '\0');
-	w = run(conf);
-	ck_assert_got(w, rests[_i].answer);
-	world_close(w);
-}
-END_TEST
-
-START_TEST(a_text_is_no_time)
-{
-	struct world *w = run("[route r]\njoin = concat\n" A(
-	    "optional = yes\nfallback = stale bread\nfails = connect\n"));
-
-	ck_assert_got(w, "stale bread");
-	world_close(w);
-}
-END_TEST
-
-/* Before `omit` and in bytes, too. */
-static const struct {
-	const char *route, *rest, *answer;
-} joins[] = {
-	{ "", ", omit", "{\"a\":[7],\"b\":[7]}" },
-	{ "join = array\n", "", "[[7],[7]]" },
-	{ "join = concat\n", ", none", "[7][7]" },
-	{ "join = template\ntemplate = {\"is\": {a}}\n", "", "{\"is\": [7]}" },
-	{ "report = off\n", "", "{\"a\":[7],\"b\":[7]}" },
-};
-
-START_TEST(it_is_a_result_for_joins_and_for_other_parts)
-{
-	char conf[512];
-	struct writer cw = writer_over(conf, sizeof(conf));
-	struct world *w;
-
-	writer_format(&cw,
-		      ROUTE "%s" A(STALE "%s\ngood = 1\nstatus = 503\nbody = [7]\n")
-			  B("body = {a:body}\n"),
-		      joins[_i].route, joins[_i].rest);
-	writer_char(&cw, '\0');
-	w = run(conf);
-	ck_assert_other(ask_at(w, 1000, ""), joins[_i].answer);
-	world_close(w);
-}
-END_TEST
-
-/* What an answer says of itself, and whether it may stand in half a minute later. */
-static const struct {
-	const char *keys;
-	bool stands_in;
-} says[] = {
-	{ "", true },
-	{ "header.cache-control = max-age=0\n", true },
-	{ "header.cache-control = max-age=5\n", true },
-	{ "header.cache-control = max-age=5, must-revalidate\n", false },
-	{ "header.cache-control = max-age=50, must-revalidate\n", true },
-	{ "header.cache-control = max-age=5, stale-if-error=10\n", false },
-	{ "header.cache-control = s-maxage=5\n", false },
-	{ "header.cache-control = no-cache\n", false },
-	{ "header.cache-control = no-store\n", false },
-	{ "header.cache-control = private\n", false },
-	{ "header.set-cookie = a=b\n", false },
-};
-
-START_TEST(what_an_answer_says_of_itself_counts_for_standing_in)
-{
-	char conf[512];
-	struct writer cw = writer_over(conf, sizeof(conf));
-	struct world *w;
-
-	writer_format(&cw, ROUTE A(STALE "\ngood = 1\nfails = connect\nbody = [7]\n%s"),
-		      says[_i].keys);
-	writer_char(&cw, '\0');
-	w = run(conf);
-	ck_assert_other(ask_at(w, 30000, ""), says[_i].stands_in ? "{\"a\":[7]}" : "{\"a\":null}");
-	world_close(w);
-}
-END_TEST
-
-START_TEST(it_is_never_that_of_another_client)
-{
-	struct world *w = world_open(
-	    ROUTE A(STALE "\ncache_key = x\nforward = authorization\ngood = 1\nfails = connect\n"
-			  "body = [7]\n"));
-	struct client *second;
-
-	client_field(w, "Authorization", "ann");
-	client_start(w);
-	world_run(w, 100);
-	second = world_client(w);
-	other_field(second, "Authorization", "bob");
-	other_start(second);
-	world_run(w, 200);
-	ck_assert_got(w, "{\"a\":[7]}");
-	ck_assert_other(second, "{\"a\":null}");
-	world_close(w);
-}
-END_TEST
-
-START_TEST(one_memory_serves_both)
-{
-	struct world *w =
-	    run(ROUTE A("cache = c\ncache_for = 5s\noptional = yes\n"
-			"fallback = stale 20s\ngood = 1\nfails = connect\nbody = 1\n"));
-
-	ck_assert_field(ask_at(w, 4000, ""), "Forebay-Parts", "a=ok;0ms;hit");
-	ck_assert_field(ask_at(w, 10000, ""), "Forebay-Parts", "a=connect;1ms;stale");
-	ck_assert_field(ask_at(w, 30000, ""), "Forebay-Parts", "a=connect;1ms");
-	world_close(w);
-}
-END_TEST
-
-START_TEST(what_may_only_stand_in_is_not_used_as_fresh)
-{
-	struct world *w = run(ROUTE A("cache = c\noptional = yes\nfallback = stale 20s\ngood = 2\n"
-				      "fails = connect\nbody = 1\n"));
-
-	ck_assert_field(ask_at(w, 1000, ""), "Forebay-Parts", "a=ok;1ms");
-	ck_assert_field(ask_at(w, 2000, ""), "Forebay-Parts", "a=connect;1ms;stale");
-	world_close(w);
-}
-END_TEST
-
-START_TEST(nothing_stands_in_for_a_part_that_is_not_needed)
-{
-	struct world *w = run(ROUTE A(STALE "\nwhen = {query.k} == 1\nbody = [7]\n"));
-
-	ck_assert_other(ask_at(w, 1000, "k=2"), "{\"a\":null}");
-	world_close(w);
-}
-END_TEST
-
-START_TEST(at_the_deadline_it_stands_in_too)
-{
-	struct world *w = run("[cache c]\n[route r]\ndeadline = 1s\n" A(
-	    STALE "\ngood = 1\nhangs = yes\nbody = [7]\n"));
-	struct client *second = world_client(w);
-
-	other_start(second);
-	world_run(w, 3000);
-	ck_assert_other(second, "{\"a\":[7]}");
 	ck_assert_field(second, "Cache-Control", "no-store");
 	world_close(w);
 }
@@ -662,7 +351,7 @@ Suite *
 suite_scenario_stash(void)
 {
 	Suite *s = suite_create("scenario_stash");
-	TCase *t = tcase_create("fresh"), *u = tcase_create("stale");
+	TCase *t = tcase_create("fresh");
 
 	tcase_add_test(t, a_fresh_answer_is_used_in_the_place_of_the_source);
 	tcase_add_loop_test(t, an_answer_is_used_for_as_long_as_it_says, 0,
@@ -683,24 +372,6 @@ suite_scenario_stash(void)
 	tcase_add_test(t, elements_of_a_list_are_kept_one_by_one);
 	tcase_add_test(t, a_flow_gets_what_is_kept);
 	suite_add_tcase(s, t);
-	tcase_add_loop_test(u, the_last_good_answer_stands_in_for_each_failure, 0,
-			    sizeof(failures) / sizeof(failures[0]));
-	tcase_add_loop_test(u, nothing_stands_in_for_a_status_that_is_an_answer, 0,
-			    sizeof(statuses) / sizeof(statuses[0]));
-	tcase_add_test(u, a_source_that_answers_is_asked_each_time);
-	tcase_add_loop_test(u, without_one_the_next_fallback_counts, 0,
-			    sizeof(rests) / sizeof(rests[0]));
-	tcase_add_test(u, a_text_is_no_time);
-	tcase_add_loop_test(u, it_is_a_result_for_joins_and_for_other_parts, 0,
-			    sizeof(joins) / sizeof(joins[0]));
-	tcase_add_loop_test(u, what_an_answer_says_of_itself_counts_for_standing_in, 0,
-			    sizeof(says) / sizeof(says[0]));
-	tcase_add_test(u, it_is_never_that_of_another_client);
-	tcase_add_test(u, one_memory_serves_both);
-	tcase_add_test(u, what_may_only_stand_in_is_not_used_as_fresh);
-	tcase_add_test(u, nothing_stands_in_for_a_part_that_is_not_needed);
-	tcase_add_test(u, at_the_deadline_it_stands_in_too);
-	suite_add_tcase(s, u);
 	t = tcase_create("mistakes");
 	tcase_add_loop_test(t, a_mistake_is_told_with_its_line, 0,
 			    sizeof(mistakes) / sizeof(mistakes[0]));
