@@ -281,16 +281,26 @@ is_error(int status)
 	return status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
 }
 
-/* Whether this is a failure that a fallback is for, and not the end of a part that nobody needs. An
- * answer is one as soon as its head is there, whatever becomes of the rest. */
+/* Nobody needs it, or the run goes on without it. At the deadline a run answers with what it has,
+ * but that of a flow does not. */
+static bool
+is_given_up(const struct run_part *p)
+{
+	if (p->err == ERR_DEADLINE)
+		return p->run->flow && now_of(p) >= p->run->deadline_ns;
+	return p->outcome == OUTCOME_UNNEEDED || p->outcome == OUTCOME_CANCELLED ||
+	       p->outcome == OUTCOME_SKIPPED;
+}
+
+/* Whether this is a failure that a fallback is for. An answer is one as soon as its head is there,
+ * whatever becomes of the rest. */
 static bool
 is_failure(const struct run_part *p)
 {
 	const struct result_head *head = &p->head;
 
-	if (p->outcome == OUTCOME_UNNEEDED || p->outcome == OUTCOME_CANCELLED)
-		return false;
-	return head->status == 0 || head->is_expected || is_error(head->status);
+	return !is_given_up(p) &&
+	       (head->status == 0 || head->is_expected || is_error(head->status));
 }
 
 bool

@@ -265,6 +265,56 @@ START_TEST(at_the_deadline_it_stands_in_too)
 }
 END_TEST
 
+/* Its turn never came, but its answer is of use. */
+START_TEST(at_the_deadline_it_stands_in_for_who_waits_too)
+{
+	struct world *w = kept_run("[cache c]\n[route r]\ndeadline = 1s\n" A(
+	    "optional = yes\ngood = 1\nhangs = yes\nbody = 1\n")
+				       B(STALE "\nafter = a\nbody = 2\n"));
+	struct client *second = world_client(w);
+
+	other_start(second);
+	world_run(w, 3000);
+	ck_assert_other(second, "{\"a\":null,\"b\":2}");
+	world_close(w);
+}
+END_TEST
+
+/* Routes whose second answer is an error, and b would be of no use. */
+static const struct {
+	const char *conf;
+	int status;
+} stops[] = {
+	{ ROUTE A("good = 1\nfails = connect\nbody = 1\n") B(STALE "\nafter = a\nbody = 2\n"),
+	  502 },
+	{ ROUTE A("good = 1\nrefuses = yes\nbody = 1\n") B(STALE "\nbody = 2\n"), 503 },
+	{ ROUTE A("good = 1\nfails = connect\nbody = {\"x\": 2}\noptional = yes\n")
+	      B(STALE "\ncache_key = x\nbody = {a.x}\n"),
+	  200 },
+	{ "[cache c]\n[route r]\ndeadline = 1s\nflow = script\nscript = call b; call a; put b\n" A(
+	      "good = 1\nhangs = yes\nbody = 1\n") B(STALE "\nbody = 2\n"),
+	  504 },
+	{ "[cache c]\n[route r]\ndeadline = 1s\nflow = script\nscript = call a; call b; put b\n" A(
+	      "good = 1\nhangs = yes\nbody = 1\n") B(STALE "\nbody = 2\n"),
+	  504 },
+	{ "[cache c]\n[route r]\ndeadline = 1s\nflow = script\nscript = call a; put a\n" A(
+	      STALE "\ngood = 1\nhangs = yes\nbody = 1\n"),
+	  504 },
+};
+
+START_TEST(nothing_stands_in_for_a_part_that_the_run_stops)
+{
+	struct world *w = kept_run(stops[_i].conf);
+	struct client *second = world_client(w);
+
+	other_start(second);
+	world_run(w, 3000);
+	ck_assert_int_eq(second->status, stops[_i].status);
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_PART_STALE), 0);
+	world_close(w);
+}
+END_TEST
+
 Suite *
 suite_scenario_stale(void)
 {
@@ -288,6 +338,9 @@ suite_scenario_stale(void)
 	tcase_add_test(t, what_may_only_stand_in_is_not_used_as_fresh);
 	tcase_add_test(t, nothing_stands_in_for_a_part_that_is_not_needed);
 	tcase_add_test(t, at_the_deadline_it_stands_in_too);
+	tcase_add_test(t, at_the_deadline_it_stands_in_for_who_waits_too);
+	tcase_add_loop_test(t, nothing_stands_in_for_a_part_that_the_run_stops, 0,
+			    sizeof(stops) / sizeof(stops[0]));
 	suite_add_tcase(s, t);
 	return s;
 }
