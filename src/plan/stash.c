@@ -10,6 +10,8 @@
 #include "plan/flight.h"
 #include "plan/part_key.h"
 #include "plan/run_priv.h"
+#include "plan/template.h"
+#include "plan/when.h"
 
 #include <time.h>
 
@@ -303,13 +305,42 @@ is_failure(const struct run_part *p)
 	       (head->status == 0 || head->is_expected || is_error(head->status));
 }
 
+/* What its condition is about is known before anything has started. */
+static bool
+is_decidable(const struct when *w)
+{
+	const struct template *t;
+
+	for (unsigned i = 0; (t = when_variable(w, i)) != NULL; i++) {
+		if (template_needs(t).parts)
+			return false;
+	}
+	return true;
+}
+
+/* Its condition, which may say who may have it, holds: one that was refused before its turn came
+ * has not been asked for that. */
+static bool
+is_wanted(struct run_part *p)
+{
+	const struct when *w = p->plan->when;
+	struct run_scope *scope;
+	bool holds = false;
+
+	if (!w || p->began_ns)
+		return true;
+	scope = is_decidable(w) ? run_need_scope(p->run) : NULL;
+	return scope && when_holds(w, &scope->of, p->q.arena, &holds) == 0 && holds;
+}
+
 bool
 stash_stand_in(struct run_part *p)
 {
 	const struct result_head head = p->head;
 	struct cache_entry *e;
 
-	if (!p->plan->stash->stale_ns || !p->plan->is_optional || !is_failure(p) || !has_key(p))
+	if (!p->plan->stash->stale_ns || !p->plan->is_optional || !is_failure(p) || !is_wanted(p) ||
+	    !has_key(p))
 		return false;
 	e = find(p);
 	if (!e || !may_stand_in(p, e)) {

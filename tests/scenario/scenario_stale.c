@@ -251,6 +251,44 @@ START_TEST(nothing_stands_in_for_a_part_that_is_not_needed)
 }
 END_TEST
 
+/* A part with a condition, and what its result is where that holds; where it does not there is
+ * none. For the last the condition is not known at the deadline. */
+static const struct {
+	const char *keys, *result;
+} conditions[] = {
+	{ "when = {query.k} == 1\nfails = connect\n", "[7]" },
+	{ "when = {query.k} == 1\nrefuses = yes\n", "[7]" },
+	{ "when = {query.k} == 1\nafter = a\n", "[7]" },
+	{ "when = {query.k} == 1 and not {a.x}\n", "null" },
+};
+
+START_TEST(nothing_stands_in_where_a_condition_does_not_hold)
+{
+	char conf[512];
+	struct writer cw = writer_over(conf, sizeof(conf));
+	struct client *with_1, *with_2;
+	struct world *w;
+	char answer[64];
+
+	writer_format(&cw,
+		      "[cache c]\n[route r]\ndeadline = 1s\n" A(
+			  "optional = yes\ngood = 1\nhangs = yes\nbody = 1\n")
+			  B(STALE "\ngood = 1\nbody = [7]\n%s"),
+		      conditions[_i].keys);
+	writer_char(&cw, '\0');
+	w = kept_run(conf);
+	with_1 = kept_ask(w, 1000, "k=1");
+	with_2 = kept_ask(w, 1200, "k=2");
+	world_run(w, 5000);
+	cw = writer_over(answer, sizeof(answer));
+	writer_format(&cw, "{\"a\":null,\"b\":%s}", conditions[_i].result);
+	writer_char(&cw, '\0');
+	ck_assert_other(with_1, answer);
+	ck_assert_other(with_2, "{\"a\":null,\"b\":null}");
+	world_close(w);
+}
+END_TEST
+
 START_TEST(at_the_deadline_it_stands_in_too)
 {
 	struct world *w = kept_run("[cache c]\n[route r]\ndeadline = 1s\n" A(
@@ -337,6 +375,8 @@ suite_scenario_stale(void)
 	tcase_add_test(t, one_memory_serves_both);
 	tcase_add_test(t, what_may_only_stand_in_is_not_used_as_fresh);
 	tcase_add_test(t, nothing_stands_in_for_a_part_that_is_not_needed);
+	tcase_add_loop_test(t, nothing_stands_in_where_a_condition_does_not_hold, 0,
+			    sizeof(conditions) / sizeof(conditions[0]));
 	tcase_add_test(t, at_the_deadline_it_stands_in_too);
 	tcase_add_test(t, at_the_deadline_it_stands_in_for_who_waits_too);
 	tcase_add_loop_test(t, nothing_stands_in_for_a_part_that_the_run_stops, 0,
