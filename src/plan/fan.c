@@ -355,6 +355,15 @@ start_each(struct run *r, struct run_part *p)
 	each_start(p);
 }
 
+/* Under the deadline of one who hurries nobody else's work is done, nor his under theirs: what it
+ * was asked with stays with the source. */
+static bool
+may_share(struct run_part *p, struct slice *key)
+{
+	return p->plan->coalesce && !p->q.is_hurried &&
+	       part_key_make(p, p->plan->coalesce, key) == 0;
+}
+
 void
 fan_start_part(struct run *r, struct run_part *p)
 {
@@ -390,7 +399,7 @@ fan_start_part(struct run *r, struct run_part *p)
 	p->q.state_now = SUBREQUEST_STARTED;
 	if (p->plan->stash && stash_answer(p))
 		return;
-	if (p->plan->coalesce && part_key_make(p, p->plan->coalesce, &key) == 0)
+	if (may_share(p, &key))
 		start_shared(r, p, key);
 	else
 		start_alone(r, p);

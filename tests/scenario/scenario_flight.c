@@ -253,6 +253,44 @@ START_TEST(without_a_value_for_the_key_nothing_is_shared)
 }
 END_TEST
 
+/* Whose deadline the client lowered, first or second. */
+START_TEST(who_hurries_asks_alone)
+{
+	struct world *w = world_open(PART "body = 1\ndelay = 10ms\n");
+	struct client *second = other(w, "k=1"), *third = other(w, "k=1");
+	struct exchange *hurried = _i ? &second->x : &w->client.x;
+
+	ask_for(&w->client, "k=1");
+	hurried->deadline_ns = w->begun_ns + 5 * CLOCK_MS;
+	client_start(w);
+	other_start(second);
+	other_start(third);
+	ck_assert_uint_eq(world_calls(w, "a"), 2);
+	world_run(w, 50);
+	ck_assert_int_eq(w->client.status, _i ? 200 : 504);
+	ck_assert_int_eq(second->status, _i ? 504 : 200);
+	ck_assert_other(third, "{\"a\":1}");
+	world_close(w);
+}
+END_TEST
+
+/* What the client allows is more than the part takes. */
+START_TEST(who_hurries_less_than_the_parts_own_timeout_shares)
+{
+	struct world *w = world_open(PART "timeout = 20ms\nbody = 1\ndelay = 10ms\n");
+	struct client *second = other(w, "k=1");
+
+	ask_for(&w->client, "k=1");
+	w->client.x.deadline_ns = w->begun_ns + 50 * CLOCK_MS;
+	client_start(w);
+	other_start(second);
+	world_run(w, 50);
+	ck_assert_other(second, "{\"a\":1}");
+	ck_assert_uint_eq(world_calls(w, "a"), 1);
+	world_close(w);
+}
+END_TEST
+
 START_TEST(what_has_effects_is_not_shared)
 {
 	const char *said = world_complaint(PART "effects = yes\n");
@@ -280,6 +318,8 @@ suite_scenario_flight(void)
 	tcase_add_test(t, fields_that_the_source_sends_on_are_of_the_key);
 	tcase_add_test(t, results_of_other_parts_are_of_the_key);
 	tcase_add_test(t, without_a_value_for_the_key_nothing_is_shared);
+	tcase_add_loop_test(t, who_hurries_asks_alone, 0, 2);
+	tcase_add_test(t, who_hurries_less_than_the_parts_own_timeout_shares);
 	tcase_add_test(t, what_has_effects_is_not_shared);
 	suite_add_tcase(s, t);
 	return s;
