@@ -298,6 +298,7 @@ feed(struct run *r, struct chunks *body, bool is_last)
 	}
 	r->is_fed = is_last;
 	q->deadline_ns = r->deadline_ns;
+	q->is_hurried = r->is_hurried;
 	q->part->source->ops->feed(q, body, is_last);
 }
 

@@ -59,8 +59,8 @@ on_time(struct timer *t)
 	uint64_t now = loop_now(&r->env->loop), at = r->deadline_ns;
 
 	if (r->asked_ns)
-		at = clock_after(now, r->plan->conf.deadline);
-	else if (at <= now) {
+		at = exchange_within(r->x, clock_after(now, r->plan->conf.deadline));
+	if (at <= now) {
 		expire(r);
 		return;
 	}
@@ -69,7 +69,7 @@ on_time(struct timer *t)
 		ASSERT(0);
 }
 
-/* What the route allows, or less. */
+/* What the route allows, or less: the one that asks waits for its own body, too. */
 static void
 set_deadline(struct run *r, uint64_t at)
 {
@@ -99,7 +99,7 @@ start_clock(struct run *r)
 {
 	if (!r->asked_ns)
 		return;
-	r->deadline_ns = clock_after(r->deadline_ns, loop_now(&r->env->loop) - r->asked_ns);
+	set_deadline(r, clock_after(r->deadline_ns, loop_now(&r->env->loop) - r->asked_ns));
 	r->asked_ns = 0;
 	/* Moving a timer that is set needs no memory. */
 	if (timer_is_set(&r->timer) && r->timer.at_ns > r->deadline_ns &&
@@ -300,6 +300,19 @@ store(struct run *r, struct chunks *body, bool is_last)
 		on_stored(r->spool, err);
 }
 
+/* Our own clock stands. ERR_MEMORY. */
+static int
+start_collecting(struct run *r)
+{
+	int err = r->x->deadline_ns ? run_arm(r) : 0;
+
+	if (err)
+		return err;
+	r->is_collecting = true;
+	run_ask_body(r);
+	return 0;
+}
+
 /* ERR_MEMORY. */
 static int
 start_storing(struct run *r)
@@ -480,6 +493,7 @@ run_start(struct exchange *x, struct lease *lease, const struct plan *p,
 	  const struct run_captures *captures)
 {
 	struct run *r = make_run(x, lease, p, captures);
+	int err = 0;
 
 	if (!r) {
 		for (unsigned i = 0; i < p->count; i++)
@@ -497,15 +511,15 @@ run_start(struct exchange *x, struct lease *lease, const struct plan *p,
 		count_all_skipped(r);
 		run_refuse(r, 413, NULL);
 	} else if (p->needs_body && run_has_body(r)) {
-		r->is_collecting = true;
-		run_ask_body(r);
+		err = start_collecting(r);
 	} else if (p->spool && run_has_body(r)) {
-		if (start_storing(r) == 0)
-			return;
-		count_all_skipped(r);
-		run_refuse(r, 503, NULL);
+		err = start_storing(r);
 	} else {
 		begin(r);
+	}
+	if (err) {
+		count_all_skipped(r);
+		run_refuse(r, 503, NULL);
 	}
 }
 

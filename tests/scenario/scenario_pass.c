@@ -150,6 +150,35 @@ START_TEST(a_client_that_waits_less_long_is_told_earlier)
 }
 END_TEST
 
+/* Its body may take as long as it likes, but not longer than that: sent on, collected, or late. */
+START_TEST(a_client_that_uploads_slowly_is_told_in_time_all_the_same)
+{
+	static const char *const confs[] = {
+		FAKE "reads = yes\nbody = done\ndeadline = 20ms\n",
+		FAKE "reads = yes\nbody = {body}\ndeadline = 20ms\n",
+		FAKE "reads = yes\nbody = done\ndeadline = 20ms\ndelay = 20ms\n",
+	};
+	static const unsigned pieces[] = { 4, 4, 10 };
+	struct world *w = world_open(confs[_i]);
+
+	client_upload(w, "PUT", SLICE("0123456789"), true);
+	w->client.upload_piece = pieces[_i];
+	w->client.upload_gap_ns = 15 * CLOCK_MS;
+	w->client.x.deadline_ns = w->begun_ns + 32 * CLOCK_MS;
+	client_start(w);
+	world_run(w, 31);
+	ck_assert(!w->client.is_ended);
+	if (_i == 2) {
+		ck_assert_uint_eq(world_call(w, "")->q->deadline_ns, w->begun_ns + 32 * CLOCK_MS);
+		ck_assert(world_call(w, "")->q->is_hurried);
+	}
+	world_run(w, 32);
+	ck_assert_int_eq(w->client.status, 504);
+	ck_assert_uint_eq(world_outcome(w, "", _i == 1 ? OUTCOME_SKIPPED : OUTCOME_TIMEOUT), 1);
+	world_close(w);
+}
+END_TEST
+
 START_TEST(a_client_that_waits_no_longer_costs_nothing)
 {
 	struct world *w = world_open(FAKE "at_once = yes\n");
@@ -340,6 +369,7 @@ suite_scenario_pass(void)
 	tcase_add_test(t, a_failure_after_the_head_cuts_the_response);
 	tcase_add_test(t, the_deadline_ends_with_the_head);
 	tcase_add_loop_test(t, a_client_that_waits_less_long_is_told_earlier, 0, 3);
+	tcase_add_loop_test(t, a_client_that_uploads_slowly_is_told_in_time_all_the_same, 0, 3);
 	tcase_add_test(t, a_client_that_waits_no_longer_costs_nothing);
 	tcase_add_test(t, a_slow_client_slows_the_source);
 	tcase_add_test(t, a_request_body_is_streamed_into_the_source);
