@@ -78,11 +78,12 @@ upstream_hedge_go(struct upstream_errand *e)
 
 	if (e->twin || e->q->state_now != SUBREQUEST_STARTED ||
 	    e->retries >= UPSTREAM_RETRIES_MAX || !upstream_balance_has_other(e, p) ||
-	    !upstream_share_has_room(share) || !upstream_retry_pay(share))
+	    !upstream_share_has_room(share) || !upstream_retry_can_pay(share))
 		return;
 	twin = make_twin(e);
 	if (!twin)
 		return;
+	upstream_retry_pay(share);
 	share->admitted++;
 	count_add(share->env->counters, COUNTER_UPSTREAM_HEDGED, 1);
 	upstream_share_return(twin);

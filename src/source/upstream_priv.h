@@ -461,7 +461,9 @@ void upstream_retry_replay(struct upstream_errand *e);
 enum upstream_fault upstream_retry_fault(int status);
 
 /* Whether the budget pays for one more attempt. */
-bool upstream_retry_pay(struct upstream_share *share);
+bool upstream_retry_can_pay(struct upstream_share *share) MUST_CHECK;
+/* Only if it can: pays for it. */
+void upstream_retry_pay(struct upstream_share *share);
 
 /* --- upstream_hedge.c -------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
  * goes at once, later ones after a back-off with jitter; both are paid for when
  * they are decided.
  */
+#include "base/assert.h"
 #include "source/upstream_priv.h"
 
 enum {
@@ -57,13 +58,17 @@ top_up(struct upstream_share *share)
 }
 
 bool
-upstream_retry_pay(struct upstream_share *share)
+upstream_retry_can_pay(struct upstream_share *share)
 {
 	top_up(share);
-	if (share->budget.left < COST)
-		return false;
+	return share->budget.left >= COST;
+}
+
+void
+upstream_retry_pay(struct upstream_share *share)
+{
+	ASSERT(share->budget.left >= COST);
 	share->budget.left -= COST;
-	return true;
 }
 
 /* --- the decision ------------------------------------------------------------------- */
@@ -141,8 +146,9 @@ upstream_retry_may(struct upstream_errand *e, const struct upstream_peer *p,
 		return refuse(e, COUNTER_UPSTREAM_RETRY_NO_SERVER);
 	if (clock_after(now, back_off(e->retries + 1u)) >= e->q->deadline_ns)
 		return refuse(e, COUNTER_UPSTREAM_RETRY_NO_TIME);
-	if (!upstream_retry_pay(e->share))
+	if (!upstream_retry_can_pay(e->share))
 		return refuse(e, COUNTER_UPSTREAM_RETRY_NO_BUDGET);
+	upstream_retry_pay(e->share);
 	e->asked[e->retries++] = p->number;
 	count_add(e->share->env->counters, counters[why], 1);
 	return true;
