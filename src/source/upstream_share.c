@@ -95,13 +95,22 @@ next_waiting(struct upstream_share *share)
 	return CONTAINER_OF(wait_first(&share->line), struct upstream_errand, wait);
 }
 
+/* One whose twin is under way leaves quietly: nobody is refused. */
+static void
+shed(struct upstream_errand *e, enum wait_limit limit)
+{
+	if (!e->twin)
+		wait_refuse(&e->share->line, &e->q, 1, limit, 0);
+	upstream_errand_end(e, ERR_SHED);
+}
+
 static void
 end_evicted(struct upstream_share *share)
 {
 	struct list *item;
 
 	while ((item = list_take(&share->evicted)) != NULL)
-		upstream_errand_end(errand_of(item), ERR_SHED);
+		shed(errand_of(item), WAIT_PRIORITY);
 }
 
 static void
@@ -112,12 +121,10 @@ on_serve(struct deferred *d)
 
 	end_evicted(share);
 	while ((e = next_waiting(share)) != NULL) {
-		if (wait_is_hopeless(&share->line, &e->wait, e->q)) {
-			wait_refuse(&share->line, &e->q, 1, WAIT_DEADLINE, 0);
-			upstream_errand_end(e, ERR_SHED);
-		} else if (!is_served(share, e)) {
+		if (wait_is_hopeless(&share->line, &e->wait, e->q))
+			shed(e, WAIT_DEADLINE);
+		else if (!is_served(share, e))
 			break;
-		}
 	}
 	set_deadlines(share);
 }
@@ -536,7 +543,7 @@ evict(struct wait_line *l, struct wait *w)
 {
 	struct upstream_errand *e = CONTAINER_OF(w, struct upstream_errand, wait);
 
-	wait_refuse(l, &e->q, 1, WAIT_PRIORITY, 0);
+	(void)l;
 	list_remove(&e->link);
 	list_append(&e->share->evicted, &e->link);
 	upstream_share_serve(e->share);
