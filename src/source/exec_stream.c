@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum {
@@ -127,21 +128,27 @@ static int
 read_some(struct exec_stream *s)
 {
 	struct block *b;
+	size_t most;
 	long n;
 
+	if (s->offload->is_home && s->left == 0)
+		return ERR_CLOSED;
 	if (make_room(s) != 0)
 		return ERR_MEMORY;
 	b = s->block;
-	n = io_read_pipe(&s->io, b->at + b->len, block_room(b));
+	most = block_room(b);
+	if (s->offload->is_home && s->left < most)
+		most = s->left;
+	n = io_read_pipe(&s->io, b->at + b->len, most);
 	if (n <= 0)
 		return n == 0 ? ERR_CLOSED : (int)n;
 	b->len += (uint32_t)n;
 	s->taken += (uint64_t)n;
+	s->left -= s->offload->is_home ? (size_t)n : 0;
 	return s->limit > 0 && s->taken > s->limit ? ERR_TOO_LARGE : pass_on(s, (size_t)n);
 }
 
-/* Nothing is in it now. What got away from the program's group and holds it open is not waited
- * for. */
+/* Nothing is in it now, or it has ended. */
 static void
 stop_reading(struct exec_stream *s, int why)
 {
@@ -149,7 +156,7 @@ stop_reading(struct exec_stream *s, int why)
 		fail(s, why);
 		return;
 	}
-	if (s->block->refs == 1)
+	if (s->block && s->block->refs == 1)
 		drop_block(s); /* all of it was taken: who waits holds none */
 	if (why == ERR_CLOSED) {
 		s->is_over = true;
@@ -224,6 +231,21 @@ exec_stream_give(struct exec_stream *s, int fd)
 	mailbox_send(s->offload->job.home, &s->mail);
 }
 
+/* What is in the pipe when the program has ended is the last that is read: what got away from its
+ * group may hold it open, and write for ever. */
+static void
+read_rest(struct exec_stream *s)
+{
+	int n;
+
+	if (ioctl(io_fd(&s->io), FIONREAD, &n) != 0) {
+		fail(s, ERR_SYSTEM);
+		return;
+	}
+	s->left = (size_t)n;
+	loop_soon(loop_of(s), &s->work);
+}
+
 /* The descriptor has come before: it was sent before, by the same thread. */
 bool
 exec_stream_home(struct exec_stream *s)
@@ -235,7 +257,7 @@ exec_stream_home(struct exec_stream *s)
 	else if (s->is_over)
 		finish(s);
 	else
-		loop_soon(loop_of(s), &s->work);
+		read_rest(s);
 	return true;
 }
 

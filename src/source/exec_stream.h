@@ -7,11 +7,12 @@
  *
  *   pool thread                         worker
  *   child_run: started ===mail, fd===>  reads: head with the first byte, body...
- *              ended   ====job=======>  the rest of the pipe, done
+ *              ended   ====job=======>  what is in the pipe now, done
  *
  * Whatever happens first - the pipe's end, the job's, the client's - the answer ends with both
- * ends of the program: its output's and its own. A program that fails behind its first byte cuts
- * the answer.
+ * ends of the program: its output's and its own. What got away from the program and holds its
+ * output open is not waited for, even if it goes on writing. A program that fails behind its first
+ * byte cuts the answer.
  */
 #ifndef FOREBAY_SOURCE_EXEC_STREAM_H
 #define FOREBAY_SOURCE_EXEC_STREAM_H
@@ -28,6 +29,7 @@ struct exec_stream {
 	struct deferred work;
 	struct block *block; /* counted: where is read to; NULL: none */
 	uint64_t taken;
+	size_t left; /* once the job is home: bytes that are still read */
 	int fd; /* on its way to the worker; then io's */
 	bool is_here; /* the worker has got it */
 	bool is_over; /* nothing more will be read */

@@ -78,6 +78,7 @@ run(struct offload *o, struct pool_thread *t)
 		return play.outcome;
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
 	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	play.left = play.is_left ? ends[1] : -1;
 	exec_stream_give(&f->stream, ends[0]);
 	for (unsigned i = 0; i < play.times; i++) {
 		if (write(ends[1], play.text, strlen(play.text)) < 0)
@@ -85,7 +86,6 @@ run(struct offload *o, struct pool_thread *t)
 		if (play.is_slow)
 			await_empty(ends[1]);
 	}
-	play.left = play.is_left ? ends[1] : -1;
 	if (!play.is_left)
 		close(ends[1]);
 	return play.outcome;
@@ -238,6 +238,32 @@ START_TEST(a_pipe_that_somebody_holds_open_is_not_waited_for)
 }
 END_TEST
 
+static size_t given;
+
+/* As much as was read is written anew: the pipe is never empty. */
+static void
+refill(struct rig_ask *a, struct chunks *list)
+{
+	static const char memory[STORE_BLOCK_BYTES];
+
+	(void)a;
+	given += list->bytes;
+	ck_assert_uint_lt(given, 64 << 20);
+	ck_assert_int_eq(write(play.left, memory, list->bytes), (ssize_t)list->bytes);
+	chunks_clear(list);
+}
+
+START_TEST(one_that_leaves_somebody_who_writes_for_ever_has_an_end)
+{
+	given = 0;
+	begin(&(struct play){ .text = "0123456789", .times = 2000, .is_left = true });
+	ask.on_body = refill;
+	ck_assert_int_eq(rig_ask_run(&rig, &ask), 0);
+	ck_assert_uint_ge(given, 20000);
+	end();
+}
+END_TEST
+
 START_TEST(above_the_limit_it_fails)
 {
 	begin(&(struct play){ .text = "0123456789", .times = 5000, .limit = 49999 });
@@ -292,6 +318,7 @@ suite_source_exec_stream(void)
 	tcase_add_test(c, a_failure_is_the_answers_whatever_was_written);
 	tcase_add_test(c, one_that_cannot_be_started_has_no_head);
 	tcase_add_test(c, a_pipe_that_somebody_holds_open_is_not_waited_for);
+	tcase_add_test(c, one_that_leaves_somebody_who_writes_for_ever_has_an_end);
 	tcase_add_test(c, above_the_limit_it_fails);
 	tcase_add_test(c, one_that_is_cancelled_from_inside_its_head_is_not_read_on);
 	tcase_add_test(c, one_that_is_cancelled_at_once_leaves_nothing_open);
