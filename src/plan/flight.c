@@ -24,7 +24,8 @@ struct flight {
 	struct block *copy; /* of the body, when it did not come in one block: counted */
 	struct deferred later;
 	int err;
-	const struct subrequest *first; /* of those that got the answer; NULL: nobody so far */
+	struct slice stash_key; /* of what was asked; empty: nothing is kept of it */
+	const struct subrequest *first; /* that got the answer, of that key; NULL: none so far */
 	bool is_over; /* in no bucket: nobody joins any more */
 };
 
@@ -125,10 +126,11 @@ fill(struct flight *f, const struct run_part *p, struct slice key)
 	struct arena *a = &f->arena;
 
 	f->key = arena_copy(a, key);
+	f->stash_key = arena_copy(a, p->stash_key);
 	q->request_id = arena_copy(a, p->q.request_id);
 	if (q->share.at)
 		q->share = arena_copy(a, q->share);
-	if (!f->key.at || !q->request_id.at || (p->q.share.at && !q->share.at))
+	if (!f->key.at || !f->stash_key.at || !q->request_id.at || (p->q.share.at && !q->share.at))
 		return ERR_MEMORY;
 	if (p->q.client) {
 		f->client = *p->q.client;
@@ -214,7 +216,7 @@ give(struct flight *f, struct subrequest *q, int err)
 		subrequest_done(q, err);
 		return;
 	}
-	if (!f->first)
+	if (!f->first && slice_eq(f->stash_key, run_part_of(q)->stash_key))
 		f->first = q;
 	q->response = f->q.response;
 	subrequest_head(q);

@@ -25,7 +25,8 @@ struct run_part;
  * error: nothing came of it, with q.refusal filled for ERR_SHED.
  */
 int flight_join(struct run_part *p, struct slice key) MUST_CHECK;
-/* Of those that got the answer p is the first. Inside its done. */
+/* p is the first that got the answer of those who keep it under the key of who asked: they may
+ * share what they would not keep as one. Inside its done. */
 bool flight_is_first(const struct run_part *p);
 /* p waits no more. Nothing comes to it after this. */
 void flight_leave(struct run_part *p);

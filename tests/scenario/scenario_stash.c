@@ -270,6 +270,41 @@ START_TEST(those_who_share_an_execution_keep_it_once)
 }
 END_TEST
 
+static void
+start_with(struct client *c, const char *query)
+{
+	c->x.request.query = slice_of(query);
+	c->x.request.has_query = true;
+	other_start(c);
+}
+
+/* Who asks first leaves, the second shares what that one asked; a third, in the second loop, asks
+ * the same. */
+START_TEST(what_is_shared_is_kept_for_what_was_asked)
+{
+	struct world *w = world_open(
+	    ROUTE A("cache = c\ncache_for = 1h\ncoalesce = x\ndelay = 10ms\nbody = [{query.k}]\n"));
+	struct client *first = world_client(w), *second = world_client(w);
+
+	start_with(first, "k=1");
+	start_with(second, "k=2");
+	if (_i)
+		start_with(world_client(w), "k=1");
+	world_run(w, 5);
+	other_leave(first);
+	world_run(w, 50);
+	ck_assert_other(second, "{\"a\":[1]}");
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_STORED), _i);
+	second = kept_ask(w, 100, "k=2");
+	ck_assert_other(second, "{\"a\":[2]}");
+	second = kept_ask(w, 300, "k=1");
+	ck_assert_other(second, "{\"a\":[1]}");
+	ck_assert_uint_eq(world_calls(w, "a"), _i ? 2 : 3);
+	client_start(w);
+	world_close(w);
+}
+END_TEST
+
 START_TEST(elements_of_a_list_are_kept_one_by_one)
 {
 	struct world *w = kept_run(ROUTE A("body = [{query.k}, 2]\n") B(
@@ -369,6 +404,7 @@ suite_scenario_stash(void)
 			    sizeof(forms) / sizeof(forms[0]));
 	tcase_add_test(t, who_is_answered_so_needs_no_place);
 	tcase_add_test(t, those_who_share_an_execution_keep_it_once);
+	tcase_add_loop_test(t, what_is_shared_is_kept_for_what_was_asked, 0, 2);
 	tcase_add_test(t, elements_of_a_list_are_kept_one_by_one);
 	tcase_add_test(t, a_flow_gets_what_is_kept);
 	suite_add_tcase(s, t);
