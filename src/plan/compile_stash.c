@@ -128,19 +128,29 @@ check_freshness(const struct plan_part *pp, const struct stash *s, struct conf_e
 /* --- the stash ---------------------------------------------------------------------------------
  */
 
-/* Of every key and value: a cache outlives a reload, and may hold what another section asked. */
 static uint64_t
-print_of(const struct conf_section *s)
+print_section(const struct conf_section *s)
 {
 	uint64_t print = 1;
 
-	for (const struct conf_entry *e = s->entries; e; e = e->next) {
+	for (const struct conf_entry *e = s ? s->entries : NULL; e; e = e->next) {
 		struct siphash_key seed = { { print, 0 } };
 
 		seed.half[1] = siphash(&seed, e->key);
 		print = siphash(&seed, e->value);
 	}
-	return print | 1;
+	return print;
+}
+
+/* Of every key and value, the part's and its source's: a cache outlives a reload, and may hold what
+ * another section asked, or another server said. */
+static uint64_t
+print_of(const struct part *part)
+{
+	const struct siphash_key both = { { print_section(part->section),
+					    print_section(part->source->section) } };
+
+	return siphash(&both, SLICE("")) | 1;
 }
 
 int
@@ -166,7 +176,7 @@ stash_compile(struct plan_part *pp, const struct template *key, struct plan_buil
 		unsaid_ns = s->cache->conf.cache_for;
 	s->key = key;
 	s->values = key ? pp->key_values : pp->key_values | part_key_all_values(pp);
-	s->print = print_of(pp->part.section);
+	s->print = print_of(&pp->part);
 	s->unsaid_s = (int64_t)(unsaid_ns / CLOCK_SEC);
 	s->stale_ns = pp->stale_ns;
 	s->answers = has_cache;

@@ -28,7 +28,8 @@ struct stash {
 	const struct cache *cache; /* borrowed: of the site */
 	const struct template *key; /* NULL: all that the part asks */
 	uint32_t values; /* that belong to the key beside it */
-	uint64_t print; /* of what the part's section says: who changes that finds nothing */
+	uint64_t
+	    print; /* of what the sections of part and source say: who changes that finds nothing */
 	int64_t unsaid_s; /* how long an answer is fresh that does not say it */
 	uint64_t stale_ns; /* how old one may be that stands in for a failure; 0: none does */
 	bool answers; /* fresh ones are used in place of the source */

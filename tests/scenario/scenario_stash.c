@@ -3,6 +3,7 @@
  * what is kept, for whom, and for how long; and what is wrong with a configuration of it.
  */
 #include "kept.h"
+#include "plan/stash.h"
 
 #include <check.h>
 
@@ -338,6 +339,35 @@ START_TEST(a_flow_gets_what_is_kept)
 }
 END_TEST
 
+/* What a reload changes, and whether what was kept before is found after it. */
+static const struct {
+	const char *conf;
+	bool is_found;
+} reloads[] = {
+	{ ROUTE "[subrequest r.a]\nsource = upstream u\ncache = c\n[upstream u]\nservers = x\n",
+	  true },
+	{ ROUTE "[upstream u]\nservers = x\n[subrequest r.a]\nsource = upstream u\ncache = c\n",
+	  true },
+	{ ROUTE "[subrequest r.a]\nsource = upstream u\ncache = c\n[upstream u]\nservers = y\n",
+	  false },
+	{ ROUTE
+	  "[subrequest r.a]\nsource = upstream u\ncache = c\nbody = 1\n[upstream u]\nservers = x\n",
+	  false },
+};
+
+START_TEST(who_points_elsewhere_finds_nothing_of_before)
+{
+	struct world *before = world_open(reloads[0].conf), *after = world_open(reloads[_i].conf);
+
+	ck_assert_int_eq(before->plan->part[0].stash->print == after->plan->part[0].stash->print,
+			 reloads[_i].is_found);
+	client_start(before);
+	client_start(after);
+	world_close(before);
+	world_close(after);
+}
+END_TEST
+
 /* --- mistakes
  * --------------------------------------------------------------------------------------
  */
@@ -407,6 +437,8 @@ suite_scenario_stash(void)
 	tcase_add_loop_test(t, what_is_shared_is_kept_for_what_was_asked, 0, 2);
 	tcase_add_test(t, elements_of_a_list_are_kept_one_by_one);
 	tcase_add_test(t, a_flow_gets_what_is_kept);
+	tcase_add_loop_test(t, who_points_elsewhere_finds_nothing_of_before, 0,
+			    sizeof(reloads) / sizeof(reloads[0]));
 	suite_add_tcase(s, t);
 	t = tcase_create("mistakes");
 	tcase_add_loop_test(t, a_mistake_is_told_with_its_line, 0,

@@ -29,6 +29,8 @@ find_source(void *argument, const struct source_ops *ops, struct slice name)
 	ck_assert_uint_lt(w->sources, sizeof(w->source) / sizeof(w->source[0]));
 	s = &w->source[w->sources++];
 	*s = (struct source){ .ops = ops, .name = name, .state = w };
+	if (ops->section)
+		s->section = conf_find(w->conf, slice_of(ops->section), name);
 	return s;
 }
 

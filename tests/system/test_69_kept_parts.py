@@ -70,7 +70,10 @@ def daemon(tmp_path_factory, chaos):
     folder = tmp_path_factory.mktemp("kept")
     with sqlite3.connect(folder / "d.db") as db:
         db.execute("CREATE TABLE t (id TEXT PRIMARY KEY, x INT)")
-        db.executemany("INSERT INTO t VALUES (?, 1)", [("one",), ("mine",), ("two",), ("twofold",), ("new",)])
+        db.executemany("INSERT INTO t VALUES (?, 1)", [("one",), ("mine",), ("two",), ("twofold",), ("new",), ("moved",)])
+    with sqlite3.connect(folder / "other.db") as db:
+        db.execute("CREATE TABLE t (id TEXT PRIMARY KEY, x INT)")
+        db.execute("INSERT INTO t VALUES ('moved', 7)")
     admin = bed.free_port()
     d = bed.Daemon(folder, CONF % {"admin": admin, "chaos": chaos.port, "folder": folder})
     d.admin = ("127.0.0.1", admin)
@@ -145,17 +148,36 @@ def test_the_last_good_answer_stands_in_for_an_upstream_that_fails(daemon, chaos
     assert report(ask(daemon, "/spare/bad")) == {"said": "ok"}
 
 
-def test_a_section_that_says_something_else_finds_nothing_of_before(daemon):
-    ask(daemon, "/page/new")
-    assert report(ask(daemon, "/page/new")) == {"said": "ok;hit", "row": "ok;hit"}
-    with open(os.path.join(daemon.folder, "forebay.conf"), encoding="utf-8") as f:
+def reload(daemon, old, new):
+    """With that changed in its configuration."""
+    path = os.path.join(daemon.folder, "forebay.conf")
+    with open(path, encoding="utf-8") as f:
         text = f.read()
-    assert "rows = value" in text
-    with open(os.path.join(daemon.folder, "forebay.conf"), "w", encoding="utf-8") as f:
-        f.write(text.replace("rows = value", "rows = object"))
+    assert old in text
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace(old, new))
     done = subprocess.run([os.environ["FOREBAYCTL"], "-s", daemon.socket, "reload"],
                           capture_output=True, text=True, timeout=60 * bed.FACTOR, check=False)
     assert done.returncode == 0, done
+
+
+def test_a_source_that_points_elsewhere_finds_nothing_of_before(daemon):
+    ask(daemon, "/page/moved")
+    assert report(ask(daemon, "/page/moved")) == {"said": "ok;hit", "row": "ok;hit"}
+    reload(daemon, "/d.db", "/other.db")
+    r = ask(daemon, "/page/moved")
+    assert report(r) == {"said": "ok;hit", "row": "ok"}
+    assert r.body == b'{"said":"moved 1 - -","row":7}'
+    reload(daemon, "/other.db", "/d.db")
+    r = ask(daemon, "/page/moved")
+    assert report(r) == {"said": "ok;hit", "row": "ok;hit"}
+    assert r.body == b'{"said":"moved 1 - -","row":1}'
+
+
+def test_a_section_that_says_something_else_finds_nothing_of_before(daemon):
+    ask(daemon, "/page/new")
+    assert report(ask(daemon, "/page/new")) == {"said": "ok;hit", "row": "ok;hit"}
+    reload(daemon, "rows = value", "rows = object")
     r = ask(daemon, "/page/new")
     assert report(r) == {"said": "ok;hit", "row": "ok"}
     assert r.body == b'{"said":"new 1 - -","row":{"x":1}}'
