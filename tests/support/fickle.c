@@ -16,7 +16,6 @@
  */
 #include "ticker.h"
 
-#include <netinet/tcp.h>
 #include <string.h>
 
 enum { HEAD_BYTES = 8192, SLOT_MS = 10, SLOTS = 60000 };
@@ -26,8 +25,7 @@ enum { HEAD_BYTES = 8192, SLOT_MS = 10, SLOTS = 60000 };
 enum mode { MODE_OK, MODE_503, MODE_RESET, MODE_HANG, MODES };
 
 struct conn {
-	struct conn *prev, *next; /* in the list of those that wait */
-	uint64_t due_ns; /* 0: does not wait */
+	struct ticker_wait wait;
 	int fd;
 	bool hangs; /* it is never answered any more */
 	size_t len;
@@ -38,7 +36,6 @@ struct fickle {
 	struct ticker ticker;
 	enum mode mode;
 	uint64_t delay_ns;
-	struct conn *first, *last; /* waiting, soonest first: all wait equally long */
 	uint64_t began_ns;
 	size_t slots; /* that have anything in them, or lie before one */
 	uint32_t seen[SLOTS];
@@ -66,42 +63,12 @@ count(struct fickle *f)
 		f->slots = slot + 1;
 }
 
-/* --- those that wait ---------------------------------------------------------------- */
-
-static void
-set_timer(struct fickle *f)
-{
-	ticker_set(&f->ticker, f->first ? f->first->due_ns : 0);
-}
-
-static void
-waiting_add(struct fickle *f, struct conn *c)
-{
-	c->due_ns = now_ns() + f->delay_ns;
-	c->prev = f->last;
-	c->next = NULL;
-	*(c->prev ? &c->prev->next : &f->first) = c;
-	f->last = c;
-	if (f->first == c)
-		set_timer(f);
-}
-
-static void
-waiting_remove(struct fickle *f, struct conn *c)
-{
-	if (c->due_ns == 0)
-		return;
-	*(c->prev ? &c->prev->next : &f->first) = c->next;
-	*(c->next ? &c->next->prev : &f->last) = c->prev;
-	c->due_ns = 0;
-}
-
 /* --- conns ------------------------------------------------------------------------ */
 
 static void
 conn_close(struct fickle *f, struct conn *c)
 {
-	waiting_remove(f, c);
+	ticker_forget(&f->ticker, &c->wait);
 	close(c->fd);
 	free(c);
 }
@@ -119,14 +86,11 @@ static void
 conn_open(struct fickle *f, int fd)
 {
 	struct conn *c = calloc(1, sizeof(*c));
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
-	int on = 1;
 
 	if (!c)
 		die("conn");
 	c->fd = fd;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (epoll_ctl(f->ticker.epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+	if (!ticker_watch(&f->ticker, fd, c))
 		conn_close(f, c);
 }
 
@@ -197,21 +161,17 @@ answer(struct fickle *f, struct conn *c)
 	else if (f->mode == MODE_503)
 		say(f, c, "503 Service Unavailable", "", 0);
 	else
-		waiting_add(f, c);
+		ticker_await(&f->ticker, &c->wait, now_ns() + f->delay_ns);
 }
 
 static void
 answer_due(struct fickle *f)
 {
 	uint64_t now = now_ns();
+	struct conn *c;
 
-	while (f->first && f->first->due_ns <= now) {
-		struct conn *c = f->first;
-
-		waiting_remove(f, c);
+	while ((c = ticker_take(&f->ticker, now)) != NULL)
 		say(f, c, "200 OK", "Hello.\n", 7);
-	}
-	set_timer(f);
 }
 
 static void
@@ -222,7 +182,7 @@ on_readable(struct fickle *f, struct conn *c)
 
 	if (n < 0 && errno == EAGAIN)
 		return;
-	if (n <= 0 || c->hangs || c->due_ns) {
+	if (n <= 0 || c->hangs || c->wait.due_ns) {
 		conn_close(f, c);
 		return;
 	}

@@ -10,7 +10,6 @@
  */
 #include "ticker.h"
 
-#include <netinet/tcp.h>
 #include <string.h>
 
 enum { HEAD_BYTES = 8192 };
@@ -18,8 +17,7 @@ enum { HEAD_BYTES = 8192 };
 #define DELAY_US_MAX UINT64_C(60000000)
 
 struct conn {
-	struct conn *prev, *next; /* in the list of those that wait */
-	uint64_t due_ns; /* 0: does not wait */
+	struct ticker_wait wait;
 	uint64_t delay_us;
 	int fd;
 	size_t len;
@@ -28,49 +26,14 @@ struct conn {
 
 struct slow {
 	struct ticker ticker;
-	struct conn *first, *last; /* waiting, soonest first */
 };
-
-/* --- those that wait ------------------------------------------------------------ */
-
-static void
-set_timer(struct slow *s)
-{
-	ticker_set(&s->ticker, s->first ? s->first->due_ns : 0);
-}
-
-static void
-waiting_add(struct slow *s, struct conn *c)
-{
-	struct conn *before = s->last;
-
-	c->due_ns = now_ns() + c->delay_us * 1000;
-	while (before && before->due_ns > c->due_ns)
-		before = before->prev;
-	c->prev = before;
-	c->next = before ? before->next : s->first;
-	*(c->prev ? &c->prev->next : &s->first) = c;
-	*(c->next ? &c->next->prev : &s->last) = c;
-	if (s->first == c)
-		set_timer(s);
-}
-
-static void
-waiting_remove(struct slow *s, struct conn *c)
-{
-	if (c->due_ns == 0)
-		return;
-	*(c->prev ? &c->prev->next : &s->first) = c->next;
-	*(c->next ? &c->next->prev : &s->last) = c->prev;
-	c->due_ns = 0;
-}
 
 /* --- conns ---------------------------------------------------------------------- */
 
 static void
 conn_close(struct slow *s, struct conn *c)
 {
-	waiting_remove(s, c);
+	ticker_forget(&s->ticker, &c->wait);
 	close(c->fd);
 	free(c);
 }
@@ -79,14 +42,11 @@ static void
 conn_open(struct slow *s, int fd)
 {
 	struct conn *c = calloc(1, sizeof(*c));
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
-	int on = 1;
 
 	if (!c)
 		die("conn");
 	c->fd = fd;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (epoll_ctl(s->ticker.epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+	if (!ticker_watch(&s->ticker, fd, c))
 		conn_close(s, c);
 }
 
@@ -101,7 +61,6 @@ answer(struct slow *s, struct conn *c)
 			   "Content-Length: %d\r\n\r\n%s",
 			   body_len, body);
 
-	waiting_remove(s, c);
 	c->len = 0;
 	if (send(c->fd, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) != len)
 		conn_close(s, c);
@@ -111,10 +70,10 @@ static void
 answer_due(struct slow *s)
 {
 	uint64_t now = now_ns();
+	struct conn *c;
 
-	while (s->first && s->first->due_ns <= now)
-		answer(s, s->first);
-	set_timer(s);
+	while ((c = ticker_take(&s->ticker, now)) != NULL)
+		answer(s, c);
 }
 
 /* Whether the head is one "GET /N HTTP/1.1" and nothing comes after it. */
@@ -138,14 +97,14 @@ on_readable(struct slow *s, struct conn *c)
 
 	if (n < 0 && errno == EAGAIN)
 		return;
-	if (n <= 0 || c->due_ns) {
+	if (n <= 0 || c->wait.due_ns) {
 		conn_close(s, c);
 		return;
 	}
 	c->len += (size_t)n;
 	c->head[c->len] = '\0';
 	if (is_request(c))
-		waiting_add(s, c);
+		ticker_await(&s->ticker, &c->wait, now_ns() + c->delay_us * 1000);
 	else if (c->len == HEAD_BYTES || strstr(c->head, "\r\n\r\n"))
 		conn_close(s, c);
 }
@@ -173,7 +132,7 @@ on_ready(void *owner, void *conn)
 int
 main(int argc, char **argv)
 {
-	struct slow s = { .first = NULL };
+	struct slow s = { .ticker = { 0 } };
 	unsigned long port = 0;
 	int option;
 

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,9 +24,16 @@
 
 enum { TICKER_EVENTS = 64, TICKER_BACKLOG = 1024 };
 
+/* The first member of what waits for its time. */
+struct ticker_wait {
+	struct ticker_wait *prev, *next;
+	uint64_t due_ns; /* 0: does not wait */
+};
+
 struct ticker {
 	int epoll, timer;
 	int listener; /* of those that listen */
+	struct ticker_wait *first, *last; /* soonest first */
 };
 
 static inline void
@@ -85,6 +93,56 @@ ticker_listen(struct ticker *t, uint16_t port)
 	if (epoll_ctl(t->epoll, EPOLL_CTL_ADD, t->timer, &tick) != 0 ||
 	    epoll_ctl(t->epoll, EPOLL_CTL_ADD, t->listener, &come) != 0)
 		die("epoll");
+}
+
+/* It can be read from now on; false: it cannot. */
+static inline bool
+ticker_watch(const struct ticker *t, int fd, void *conn)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = conn };
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return epoll_ctl(t->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static inline void
+ticker_await(struct ticker *t, struct ticker_wait *w, uint64_t due_ns)
+{
+	struct ticker_wait *before = t->last;
+
+	while (before && before->due_ns > due_ns)
+		before = before->prev;
+	*w = (struct ticker_wait){ before, before ? before->next : t->first, due_ns };
+	*(w->prev ? &w->prev->next : &t->first) = w;
+	*(w->next ? &w->next->prev : &t->last) = w;
+	if (t->first == w)
+		ticker_set(t, due_ns);
+}
+
+static inline void
+ticker_forget(struct ticker *t, struct ticker_wait *w)
+{
+	if (w->due_ns == 0)
+		return;
+	*(w->prev ? &w->prev->next : &t->first) = w->next;
+	*(w->next ? &w->next->prev : &t->last) = w->prev;
+	w->due_ns = 0;
+}
+
+/* The next whose time has come by then, and waits no more. At NULL the timer is set for the rest.
+ */
+static inline void *
+ticker_take(struct ticker *t, uint64_t now)
+{
+	struct ticker_wait *w = t->first;
+
+	if (w && w->due_ns <= now) {
+		ticker_forget(t, w);
+		return w;
+	}
+	ticker_set(t, w ? w->due_ns : 0);
+	return NULL;
 }
 
 /* Waits until something happens, and tells of each conn that has come (NULL) or can be read. */
