@@ -105,7 +105,8 @@ is_authorized(const struct exchange *x)
 {
 	struct writer nowhere = writer_over(NULL, 0);
 
-	return x->user.len > 0 || fields_find(&x->request.fields, FIELD_AUTHORIZATION) ||
+	return x->user.len > 0 || x->claims.len > 0 ||
+	       fields_find(&x->request.fields, FIELD_AUTHORIZATION) ||
 	       exchange_write_subject(x, &nowhere) != ERR_MISSING;
 }
 

@@ -134,6 +134,19 @@ body = kept
 set_header.Cache-Control = {query.cache}
 set_header.Vary = Accept
 
+[cache pages]
+size = 1m
+max_entry = 64k
+
+[route tenant]
+match = GET /tenant
+auth = token
+forward_authorization = no
+source = fixed
+body = {request.claim.tenant}
+header.Cache-Control = {query.cache}
+cache = pages
+
 [route pem]
 match = GET /pem
 auth = pem
@@ -638,6 +651,16 @@ def test_what_a_cookie_opens_is_for_no_shared_cache(guarded, signers, said, kept
     assert caching(path, bearer(token)) == [[said], ["Accept"]]
     assert caching("/token", "Cookie: session=" + token) == [["private"], ["Cookie"]]
     assert caching("/token", bearer(token)) == [[], []]
+
+
+@pytest.mark.parametrize("by", [bearer, "Cookie: session=%s".__mod__], ids=["field", "cookie"])
+def test_what_a_token_without_a_user_opens_is_not_kept_for_others(guarded, signers, by):
+    def ask(tenant, said):
+        token = signers["HS256"].token(claims(sub=None, tenant=tenant))
+        return guarded.ask("/tenant?cache=" + said, by(token)).body
+
+    assert [ask(tenant, "max-age=60") for tenant in ("one", "two")] == [b"one", b"two"]
+    assert [ask(tenant, "public,max-age=60") for tenant in ("three", "four")] == [b"three", b"three"]
 
 
 def test_a_token_without_the_claim_that_names_the_user_is_refused(guarded, signers):
