@@ -20,7 +20,7 @@ const struct conf_key cache_keys[] = {
 		  "504" },
 	{ "wait", CONF_DURATION, FIELD_OF(wait), .def = "5s",
 	  .help = "longest time that a request waits for another in its worker that asks for the "
-		  "same; 0: not at all" },
+		  "same, and that this one may take before nobody waits for it; 0: not at all" },
 	{ "cache_status", CONF_BOOL, FIELD_OF(status), .def = "yes",
 	  .help = "whether Cache-Status (RFC 9211) tells how an answer came about" },
 	CONF_KEYS_END

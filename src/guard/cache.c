@@ -328,17 +328,31 @@ leave_seat(struct cache_visit *v)
 		loop_clear_timer(loop, &v->timer);
 }
 
+/* Until the other is done, or overdue, or v has waited enough. */
+static int
+take_seat(struct cache_visit *v)
+{
+	struct cache_visit *other = cache_find_fill(v);
+	uint64_t overdue = clock_after(other->since_ns, v->guard->cache->conf.wait);
+
+	list_append(&other->waiters, &v->seat);
+	return loop_set_timer(&v->env->loop, &v->timer,
+			      overdue < v->until_ns ? overdue : v->until_ns);
+}
+
 /* It is looked at again. */
 static void
 go_on(struct cache_visit *v)
 {
 	enum action action = decide(v);
 
-	if (action == ACTION_WAIT) {
-		list_append(&cache_find_fill(v)->waiters, &v->seat);
-		return;
-	}
 	leave_seat(v);
+	if (action == ACTION_WAIT) {
+		if (take_seat(v) == 0)
+			return;
+		list_remove(&v->seat);
+		action = ACTION_PASS;
+	}
 	if (action == ACTION_PASS) {
 		cache_fill(v);
 		guard_go_on(v->asked);
@@ -364,8 +378,7 @@ on_time(struct timer *t)
 {
 	struct cache_visit *v = CONTAINER_OF(t, struct cache_visit, timer);
 
-	list_remove(&v->seat);
-	v->goes_alone = true;
+	v->goes_alone = loop_now(&v->env->loop) >= v->until_ns;
 	go_on(v);
 }
 
@@ -373,14 +386,14 @@ on_time(struct timer *t)
 static int
 wait_for_other(struct cache_visit *v, struct guard_asked *a)
 {
-	uint64_t until = clock_after(loop_now(&v->env->loop), v->guard->cache->conf.wait);
+	uint64_t enough = clock_after(loop_now(&v->env->loop), v->guard->cache->conf.wait);
 	uint64_t deadline = exchange_deadline(v->x, a->plan->conf.deadline);
 
 	timer_init(&v->timer, on_time);
 	v->later.run = on_later;
+	v->until_ns = enough < deadline ? enough : deadline;
 	a->waiting = v;
-	list_append(&cache_find_fill(v)->waiters, &v->seat);
-	if (loop_set_timer(&v->env->loop, &v->timer, until < deadline ? until : deadline) == 0)
+	if (take_seat(v) == 0)
 		return 0;
 	list_remove(&v->seat);
 	return ERR_MEMORY;

@@ -25,6 +25,15 @@ bucket_of(const struct cache_visit *v)
 	return &v->desk->fill[siphash(&seed, v->key) % CACHE_FILLS];
 }
 
+static bool
+is_overdue(const struct cache_visit *v)
+{
+	uint64_t patience = v->guard->cache->conf.wait;
+
+	return patience > 0 && loop_now(&v->env->loop) - v->since_ns >= patience;
+}
+
+/* The newest is the first of its key. */
 struct cache_visit *
 cache_find_fill(const struct cache_visit *v)
 {
@@ -32,7 +41,7 @@ cache_find_fill(const struct cache_visit *v)
 
 	while (f && (f->guard->cache != v->guard->cache || !slice_eq(f->key, v->key)))
 		f = f->next;
-	return f;
+	return f && !is_overdue(f) ? f : NULL;
 }
 
 void
@@ -454,6 +463,7 @@ cache_fill(struct cache_visit *v)
 
 		v->next = *bucket;
 		*bucket = v;
+		v->since_ns = loop_now(&v->env->loop);
 		v->is_filling = true;
 	}
 	if (is_get && v->old &&

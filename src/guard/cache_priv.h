@@ -59,6 +59,7 @@ struct cache_visit {
 	/* As one who fills. */
 	struct cache_visit *next; /* in its bucket */
 	struct list waiters; /* of seat */
+	uint64_t since_ns; /* it fills; others have patience with it for so long */
 	bool is_filling;
 	bool stores;
 	struct cache_place place;
@@ -67,6 +68,7 @@ struct cache_visit {
 	bool has_length;
 	/* As one who waits. */
 	struct list seat;
+	uint64_t until_ns; /* in all */
 	struct timer timer;
 	struct deferred later;
 };
@@ -86,7 +88,9 @@ void cache_answer(struct cache_visit *v);
 
 /* The visit looks at the response that is to come. */
 void cache_fill(struct cache_visit *v);
-/* Somebody in this worker is about to have what v asks for; or NULL. */
+/* Somebody in this worker is about to have what v asks for; or NULL. Not who has been at it for
+ * longer than anybody waits: the next one takes his place, so that a client that reads slowly keeps
+ * nobody from what it asked for. */
 struct cache_visit *cache_find_fill(const struct cache_visit *v);
 /* v fills no more; those who wait for it ask again. */
 void cache_end_fill(struct cache_visit *v, bool is_vain);

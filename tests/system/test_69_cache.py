@@ -4,12 +4,15 @@ import os
 import sqlite3
 import ssl
 import subprocess
+import time
 
 import pytest
 
 import bed
 from authority import Authority
 from client import Client, metrics
+
+PATIENCE = 2 * bed.FACTOR
 
 CONF = """
 [server]
@@ -34,6 +37,19 @@ size = 1m
 max_entry = 64k
 cache_for = 60s
 wait = 100ms
+
+[cache patient]
+size = 1m
+max_entry = 64k
+cache_for = 60s
+wait = %(patience)dms
+
+[route held]
+match = GET /held/{rest...}
+deadline = %(hurry)dms
+source = upstream chaos
+path = /hold/{rest}
+cache = patient
 
 [route pages]
 match = * /kept/{rest...}
@@ -106,7 +122,8 @@ def chaos():
 def daemon(tmp_path_factory, chaos):
     """A server with all routes of this file."""
     admin = bed.free_port()
-    d = bed.Daemon(tmp_path_factory.mktemp("cache"), CONF % {"admin": admin, "chaos": chaos.port})
+    d = bed.Daemon(tmp_path_factory.mktemp("cache"), CONF % {
+        "admin": admin, "chaos": chaos.port, "patience": PATIENCE * 1000, "hurry": PATIENCE * 750})
     d.admin = ("127.0.0.1", admin)
     d.socket = os.path.join(d.folder, "admin.sock")
     yield d
@@ -418,6 +435,20 @@ def test_one_who_leaves_hands_on_what_others_wait_for(daemon, chaos):
     for c in clients[1:]:
         assert c.response().body == b"leader 2 - -"
         c.close()
+
+
+def test_nobody_waits_for_one_that_takes_for_ever(daemon, chaos):
+    first = Client(daemon.address)
+    first.get("/held/slow/half")
+    assert first.head().status == 200
+    time.sleep(PATIENCE)
+    # Who waited as long again would not be in time.
+    with Client(daemon.address) as c:
+        c.get("/held/slow/half")
+        assert c.head().status == 200
+    chaos.let_go("slow")
+    first.close()
+    bed.wait_until(lambda: "; hit;" in ask(daemon, "/held/slow/half").field("cache-status"), what="the answer, kept")
 
 
 def test_an_answer_that_broke_off_is_not_kept(daemon, chaos):
