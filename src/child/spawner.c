@@ -156,6 +156,8 @@ start_process(struct spawner *s)
 
 	if (s->started_ns && now < s->started_ns + CLOCK_SEC)
 		return ERR_BUSY;
+	if (s->pid > 0)
+		log_error("the process that starts programs has ended; another is started");
 	s->started_ns = now;
 	end_process(s);
 	err = make_sockets(ends);
@@ -235,8 +237,6 @@ give_order(struct spawner *s, const struct order *o, const int fds[ORDER_FDS])
 	if (s->socket >= 0)
 		err = send_order(s->socket, o, fds);
 	if (err == ERR_CLOSED) {
-		if (s->pid > 0)
-			log_error("the process that starts programs has ended; another is started");
 		err = start_process(s);
 		if (!err)
 			err = send_order(s->socket, o, fds);

@@ -51,7 +51,7 @@ struct talk {
 	const struct job *job; /* NULL: nobody waits */
 	uint64_t until_ns; /* for the whole */
 	uint64_t cancelled_ns; /* when it was seen that nobody waits; 0: somebody does */
-	bool is_running; /* it gets the run, or has it */
+	bool is_running; /* it gets the run, or has it: a byte of it is out */
 	bool is_given; /* all of it: it can be told to stop */
 	bool is_overrun; /* it did not */
 	bool has_answered;
@@ -195,14 +195,16 @@ wait_for(struct talk *t, short events)
 	return look_at_clock(t);
 }
 
+/* *has_begun: a byte of them is out. */
 static int
-send_all(struct talk *t, struct slice bytes)
+send_all(struct talk *t, struct slice bytes, bool *has_begun)
 {
 	int err = 0;
 
 	while (bytes.len > 0 && !err) {
 		ssize_t sent = send(t->cell->child.input, bytes.at, bytes.len, MSG_NOSIGNAL);
 
+		*has_begun |= sent > 0;
 		if (sent > 0)
 			bytes = slice_after(bytes, (size_t)sent);
 		else if (sent < 0 && errno != EAGAIN && errno != EINTR)
@@ -241,6 +243,7 @@ send_section(struct talk *t)
 {
 	struct cell_frame frame = { .kind = CELL_SECTION };
 	struct buffer b;
+	bool has_begun = false;
 	int err;
 
 	buffer_init(&b, CELL_FRAME_MAX);
@@ -249,7 +252,7 @@ send_section(struct talk *t)
 	frame.bytes = b.len - sizeof(frame);
 	if (!b.err)
 		memcpy(b.at, &frame, sizeof(frame));
-	err = b.err ? b.err : send_all(t, buffer_slice(&b));
+	err = b.err ? b.err : send_all(t, buffer_slice(&b), &has_begun);
 	buffer_fini(&b);
 	return err;
 }
@@ -282,8 +285,8 @@ make_ready(struct talk *t)
 		err = start(c);
 		if (!err)
 			err = send_section(t);
-		/* Half a section is of no use to whoever comes next. */
-		if (err)
+		/* Half a section is of no use to whoever comes next; of an end, judge() hears. */
+		if (err && err != ERR_CLOSED)
 			child_close(&c->child);
 	}
 	if (!err)
@@ -305,7 +308,7 @@ send_run(struct talk *t, const struct job_call *call)
 
 	buffer_init(&b, CELL_FRAME_MAX);
 	cell_wire_put_run(&b, call, (uint64_t)(j - j->module->jobs));
-	err = b.err ? b.err : send_all(t, buffer_slice(&b));
+	err = b.err ? b.err : send_all(t, buffer_slice(&b), &t->is_running);
 	buffer_fini(&b);
 	return err;
 }
@@ -434,15 +437,12 @@ replace(struct talk *t)
 		child_close(&c->child);
 }
 
+/* The socket's end comes a moment before the word about it. */
 static void
-on_crash(struct talk *t, struct job_call *call)
+await_end(struct cell *c)
 {
-	struct cell *c = t->cell;
-	char text[CELL_WHY_BYTES];
-	struct writer why = writer_over(text, sizeof(text));
 	uint64_t until = clock_after(clock_monotonic(), END_NS);
 
-	/* The socket's end comes a moment before the word about it. */
 	while (!child_is_over(&c->child) && clock_monotonic() < until) {
 		struct pollfd p = { .fd = c->child.control, .events = POLLIN };
 		poll(&p, 1, TICK_MS);
@@ -454,38 +454,67 @@ on_crash(struct talk *t, struct job_call *call)
 		if (!stderr_log_read(&c->log, &c->child.errors))
 			break;
 	}
-	child_explain(&c->child, &why);
-	log_warning("%s: job %s crashed: %.*s", c->name, call->type->name,
-		    SLICE_PRINT(writer_slice(&why)));
+}
+
+static void
+note_crash(struct talk *t, struct job_call *call)
+{
+	struct module *m = t->cell->module;
+
 	call->mishap = 1 + COUNTER_MODULE_CRASHES;
 	/* Before it was given the input, that was not what did it. */
-	if (quarantine_note(c->module->quarantine, t->is_running ? digest_of(c->module, call) : 0,
+	if (quarantine_note(m->quarantine, t->is_running ? digest_of(m, call) : 0,
 			    clock_monotonic()))
 		log_error("%s: it has crashed %d times within %d s, and is not run for %d s",
-			  c->name, BREAKER_CRASHES, (int)(BREAKER_WINDOW_NS / CLOCK_SEC),
+			  t->cell->name, BREAKER_CRASHES, (int)(BREAKER_WINDOW_NS / CLOCK_SEC),
 			  (int)(BREAKER_OPEN_NS / CLOCK_SEC));
+}
+
+/* ERR_FAILED: the job has ended its process. ERR_SYSTEM: it has not, since that was never started,
+ * or has gone with the process that starts them. */
+static int
+on_end(struct talk *t, struct job_call *call)
+{
+	struct cell *c = t->cell;
+	char text[CELL_WHY_BYTES];
+	struct writer why = writer_over(text, sizeof(text));
+
+	await_end(c);
+	child_explain(&c->child, &why);
+	if (c->child.state == CHILD_FAILED || c->child.state == CHILD_LOST) {
+		log_error("%s: its process %s: %.*s", c->name,
+			  c->child.state == CHILD_FAILED ? "cannot be started" : "is lost",
+			  SLICE_PRINT(writer_slice(&why)));
+		return ERR_SYSTEM;
+	}
+	log_warning("%s: job %s crashed: %.*s", c->name, call->type->name,
+		    SLICE_PRINT(writer_slice(&why)));
+	note_crash(t, call);
+	return ERR_FAILED;
 }
 
 static int
 judge(struct talk *t, struct job_call *call, int err)
 {
 	struct cell *c = t->cell;
+	int verdict = ERR_FAILED;
 
 	/* Or the cell was not even asked. */
 	if (t->has_answered ||
 	    (!t->is_running && err != ERR_CLOSED && err != ERR_PROTOCOL && err != ERR_TIMEOUT))
 		return err;
 	if (err == ERR_CLOSED) {
-		on_crash(t, call);
+		verdict = on_end(t, call);
 	} else if (t->is_overrun) {
 		log_warning("%s: job %s did not end when nobody waited any more: killed", c->name,
 			    call->type->name);
 		call->mishap = 1 + COUNTER_MODULE_OVERRUNS;
+		verdict = ERR_CANCELLED;
 	} else {
 		log_warning("%s: its process is ended: %s", c->name, err_text(err));
 	}
 	replace(t);
-	return t->is_overrun ? ERR_CANCELLED : ERR_FAILED;
+	return verdict;
 }
 
 int
@@ -508,10 +537,8 @@ cell_run(struct job_call *call)
 	}
 	t.until_ns = CLOCK_NEVER;
 	stderr_log_init(&t.cell->log, t.cell->name);
-	if (!err) {
-		t.is_running = true;
+	if (!err)
 		err = send_run(&t, call);
-	}
 	t.is_given = !err;
 	/* Who waited has left meanwhile. */
 	if (!err && t.cancelled_ns)

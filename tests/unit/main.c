@@ -2,12 +2,16 @@
  * Runs every Check suite of suites.def in order. With arguments, runs only the
  * suites whose names start with one of them: tests/check_forebay base_ http_uri
  */
+#include "child/spawner.h"
+#include "module/cell.h"
 #include "module/trial.h"
 
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+int check_cell_spawner(void);
 
 /* ASan asks a program for its defaults. Each test ends a process of its own,
  * and the search for leaks at its end walks over all that the parent ever
@@ -52,6 +56,11 @@ main(int argc, char **argv)
 	/* A module is tried by a copy of the program that loads it: here, of this one. */
 	if (argc > 4 && strcmp(argv[1], "--try-module") == 0)
 		return trial_serve(argv[2], argv[4]);
+	/* And so are its processes, and the one that starts them. */
+	if (argc > 4 && strcmp(argv[1], "--serve-module") == 0)
+		return cell_serve(argv[2], argv[4]);
+	if (argc > 1 && strcmp(argv[1], "--spawner") == 0)
+		return getenv("CHECK_CELL_SPAWNER") ? check_cell_spawner() : spawner_serve();
 
 	/* What hangs ends some time; what is slow, under a sanitizer beside other loads, is not it.
 	 */
