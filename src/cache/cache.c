@@ -50,6 +50,27 @@ cache_find(const struct cache *c, struct slice key, const struct request *reques
 	return e;
 }
 
+int
+cache_tag(const struct cache *c, struct slice key, uint64_t random, uint64_t *tag,
+	  unsigned *evicted)
+{
+	struct cache_entry *marker = find(c, key);
+	int err = 0;
+
+	*evicted = 0;
+	if (!marker) {
+		marker = cache_marker_new(key, SLICE(""), random);
+		if (!marker)
+			return ERR_MEMORY;
+		*evicted = vault_put(c->vault, &marker->item);
+	} else if (!marker->is_marker) {
+		err = ERR_CONFLICT;
+	}
+	*tag = marker->tag;
+	cache_entry_unref(&marker);
+	return err;
+}
+
 /* The key under which the response goes, and a marker where there is none of the same names yet. */
 static int
 choose_key(const struct cache *c, struct slice *key, const struct freshness_question *q,

@@ -30,6 +30,14 @@ extern const struct conf_key cache_keys[];
 struct cache_entry *cache_find(const struct cache *c, struct slice key,
 			       const struct request *request, struct arena *a) MUST_CHECK;
 
+/*
+ * The tag of the marker that stands under that key, and is put there, with a random one, where none
+ * is: keys that hold it are found no more when this one is purged. *evicted: how many others went.
+ * ERR_CONFLICT: something else stands there; ERR_MEMORY.
+ */
+int cache_tag(const struct cache *c, struct slice key, uint64_t random, uint64_t *tag,
+	      unsigned *evicted) MUST_CHECK;
+
 /* What is about to be kept. */
 struct cache_place {
 	struct cache_entry *entry; /* owned; NULL: nothing */

@@ -16,12 +16,19 @@
 #include "cache/control.h"
 #include "config/suggest.h"
 #include "guard/cache_priv.h"
+#include "http/forwarded.h"
 #include "http/uri.h"
 #include "plan/plan.h"
 #include "plan/scope.h"
 #include "plan/template.h"
 
-enum { KEY_BYTES = 8192, SHARDED_ENTRIES = 4 };
+enum {
+	KEY_BYTES = 8192,
+	SHARDED_ENTRIES = 4,
+	TARGET_SIGNS = 8, /* what stands between the pieces of a URI */
+	MORE_BYTES = 2048,
+	NUMBER_BYTES = 24,
+};
 
 struct route_conf {
 	struct slice cache, key;
@@ -32,7 +39,9 @@ static const struct conf_key route_keys[] = {
 	  .help = "name of a section [cache NAME]: answers are kept there, and requests answered "
 		  "from there, as RFC 9111 allows it to a cache that many share" },
 	{ "cache_key", CONF_TEMPLATE, CONF_FIELD(struct route_conf, key),
-	  .help = "by what answers are told apart; else GET, host and target as they were sent" },
+	  .help = "by what answers are told apart, such as "
+		  "{request.scheme}{request.host}{request.path}; else "
+		  "GET and the URI, with what a trusted proxy says of its host" },
 	CONF_KEYS_END
 };
 
@@ -229,24 +238,73 @@ detach_cache(const void *state, struct lease *l, void **attached)
 /* --- keys of requests --------------------------------------------------------------------------
  */
 
+/* The whole target URI (RFC 9111 2), host and port as upstreams are told of them. */
+static void
+put_target(const struct exchange *x, struct writer *w)
+{
+	const struct request *q = &x->request;
+
+	writer_text(w, "GET ");
+	writer_put(w, x->scheme);
+	writer_text(w, "://");
+	for (size_t i = 0; i < q->authority.len; i++)
+		writer_char(w, ascii_lower(q->authority.at[i]));
+	writer_put(w, q->raw_path);
+	if (q->has_query)
+		writer_char(w, '?');
+	writer_put(w, q->query);
+}
+
+static size_t
+max_target(const struct exchange *x)
+{
+	const struct request *q = &x->request;
+
+	return x->scheme.len + q->authority.len + q->raw_path.len + q->query.len + TARGET_SIGNS;
+}
+
+/* What a trusted proxy says of the target beside its URI is in the key behind the tag of a marker,
+ * whose own key a purge can name without knowing what was said. */
+static int
+add_more(struct cache_visit *v, struct slice more)
+{
+	size_t cap = v->key.len + NUMBER_BYTES + more.len + 2;
+	char *memory = arena_alloc(&v->x->arena, cap);
+	struct writer w = writer_over(memory, memory ? cap : 0);
+	unsigned evicted;
+	uint64_t tag;
+	int err;
+
+	writer_put(&w, v->key);
+	writer_char(&w, CACHE_KEY_MORE);
+	err = memory ? cache_tag(v->guard->cache, writer_slice(&w), random_next(&v->env->random),
+				 &tag, &evicted)
+		     : ERR_MEMORY;
+	if (err)
+		return err;
+	count_add(v->env->counters, COUNTER_CACHE_EVICTED, evicted);
+	writer_hex(&w, tag);
+	writer_char(&w, ' ');
+	writer_put(&w, more);
+	v->key = writer_slice(&w);
+	return w.is_full ? ERR_TOO_LARGE : 0;
+}
+
 static int
 make_plain_key(struct cache_visit *v)
 {
-	const struct request *q = &v->x->request;
-	struct slice host = q->authority; /* with the port: an upstream may be told of it */
-	size_t cap = host.len + q->raw_path.len + q->query.len + 8;
-	char *memory = arena_alloc(&v->x->arena, cap);
-	struct writer w = writer_over(memory, memory ? cap : 0);
+	char memory[MORE_BYTES], *target = arena_alloc(&v->x->arena, max_target(v->x));
+	struct writer w = writer_over(target, target ? max_target(v->x) : 0);
+	struct writer more = writer_over(memory, sizeof(memory));
 
-	writer_text(&w, "GET ");
-	for (size_t i = 0; i < host.len; i++)
-		writer_char(&w, ascii_lower(host.at[i]));
-	writer_put(&w, q->raw_path);
-	if (q->has_query)
-		writer_char(&w, '?');
-	writer_put(&w, q->query);
+	put_target(v->x, &w);
+	forwarded_write_more(v->x, &more);
 	v->key = writer_slice(&w);
-	return memory && !w.is_full ? 0 : ERR_MEMORY;
+	if (!target || w.is_full)
+		return ERR_MEMORY;
+	if (more.is_full)
+		return ERR_TOO_LARGE;
+	return more.len > 0 ? add_more(v, writer_slice(&more)) : 0;
 }
 
 /* Also of HEAD, and of what changes the resource, it is the key of GET. */

@@ -16,7 +16,7 @@
 
 #include "base/buffer.h"
 #include "cache/cache.h"
-#include "guard/guard.h"
+#include "guard/cache.h"
 #include "http/filter.h"
 
 struct template;
@@ -27,7 +27,7 @@ enum { CACHE_FILLS = 64 }; /* buckets */
 struct cache_guard {
 	struct guard guard; /* first */
 	const struct cache *cache;
-	struct template *key; /* NULL: method, host and target */
+	struct template *key; /* NULL: GET and the URI */
 	bool knows_user; /* the key does: what is one user's own may be kept */
 };
 

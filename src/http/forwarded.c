@@ -233,3 +233,76 @@ forwarded_apply(struct exchange *x, const struct networks *trusted, enum forward
 	x->vouched = w.id;
 	return 0;
 }
+
+/* --- what is asked for ---------------------------------------------------------------- */
+
+struct slice
+forwarded_host(const struct request *q, enum field_id vouched)
+{
+	const struct field *f = vouched == FIELD_X_FORWARDED_FOR
+				    ? fields_find(&q->fields, FIELD_X_FORWARDED_HOST)
+				    : NULL;
+
+	return f ? f->value : q->authority;
+}
+
+static bool
+is_known(const struct exchange *x, struct slice name, struct slice value)
+{
+	if (slice_eq_nocase(name, SLICE("for")) || slice_eq_nocase(name, SLICE("by")))
+		return true;
+	value = unquote(slice_trim(value));
+	return (slice_eq_nocase(name, SLICE("proto")) && slice_eq_nocase(value, x->scheme)) ||
+	       (slice_eq_nocase(name, SLICE("host")) &&
+		slice_eq_nocase(value, x->request.authority));
+}
+
+/* Cut without regard to quotes, so that nothing hides in a value that is left out. Returns whether
+ * there is anything that is not known. */
+static bool
+write_element(const struct exchange *x, struct slice element, struct writer *w)
+{
+	bool has_news = false;
+
+	while (element.len > 0) {
+		struct slice pair = slice_trim(slice_cut(&element, ';')), value = pair;
+		struct slice name = slice_trim(slice_cut(&value, '='));
+
+		has_news |= pair.len > 0 && !is_known(x, name, value);
+		if (slice_eq_nocase(name, SLICE("for")) || slice_eq_nocase(name, SLICE("by")))
+			continue;
+		writer_put(w, pair);
+		writer_char(w, ';');
+	}
+	writer_char(w, ',');
+	return has_news;
+}
+
+/* All lines, or none where each element says what is known. */
+static void
+write_elements(const struct exchange *x, struct writer *w)
+{
+	const struct fields *f = &x->request.fields;
+	bool has_news = false;
+	struct writer to = *w;
+
+	for (unsigned i = 0; i < f->count; i++) {
+		struct slice rest = f->at[i].value;
+
+		while (f->at[i].id == FIELD_FORWARDED && rest.len > 0)
+			has_news |= write_element(x, slice_cut(&rest, ','), &to);
+	}
+	if (has_news)
+		*w = to;
+}
+
+void
+forwarded_write_more(const struct exchange *x, struct writer *w)
+{
+	struct slice host = forwarded_host(&x->request, x->vouched);
+
+	if (x->vouched == FIELD_FORWARDED)
+		write_elements(x, w);
+	else if (!slice_eq_nocase(host, x->request.authority))
+		writer_put(w, host);
+}

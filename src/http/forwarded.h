@@ -32,4 +32,14 @@ enum { FORWARDED_HOPS_MAX = 64 }; /* read at most; then the last that was read i
 int forwarded_apply(struct exchange *x, const struct networks *trusted,
 		    enum forwarded_field which) MUST_CHECK;
 
+/* The host that servers are told of beside the authority: a trusted proxy's X-Forwarded-Host, or
+ * the authority itself. Borrowed. */
+struct slice forwarded_host(const struct request *q, enum field_id vouched);
+/*
+ * What servers are told of the target on a trusted proxy's word and is neither x->scheme nor the
+ * authority, as text that is another when they are told something else: X-Forwarded-Host, or what
+ * Forwarded says but for whose request it was. Writes nothing where there is nothing more to know.
+ */
+void forwarded_write_more(const struct exchange *x, struct writer *w);
+
 #endif

@@ -10,6 +10,7 @@
  *   {client.subject}            the subject of the client's certificate (RFC 2253)
  *   {request.host}              the name that the request is for, without its port
  *   {request.path}              its path, decoded once
+ *   {request.scheme}            http or https
  *   {request.user} {request.claim.NAME}   who asks, and a path into what a token claims
  *   {item} {item.a.0.b}         an element of a list (foreach); a path into it
  *   {flow.NAME}                 what the route's flow has set

@@ -192,6 +192,14 @@ fetch_request_host(const struct fetch *f, const struct template_segment *seg, st
 }
 
 static int
+fetch_request_scheme(const struct fetch *f, const struct template_segment *seg, struct slice *value)
+{
+	(void)seg;
+	*value = f->scope->exchange ? f->scope->exchange->scheme : SLICE("");
+	return value->len > 0 ? 0 : ERR_MISSING;
+}
+
+static int
 fetch_request_path(const struct fetch *f, const struct template_segment *seg, struct slice *value)
 {
 	(void)seg;
@@ -354,6 +362,7 @@ static const fetch_fn fetchers[TEMPLATE_KINDS] = {
 	[TEMPLATE_REQUEST_TRACE] = fetch_request_trace,
 	[TEMPLATE_REQUEST_METHOD] = fetch_request_method,
 	[TEMPLATE_REQUEST_HOST] = fetch_request_host,
+	[TEMPLATE_REQUEST_SCHEME] = fetch_request_scheme,
 	[TEMPLATE_REQUEST_PATH] = fetch_request_path,
 	[TEMPLATE_REQUEST_USER] = fetch_request_user,
 	[TEMPLATE_REQUEST_CLAIM] = fetch_request_claim,

@@ -24,6 +24,7 @@ static const struct row {
 	{ SLICE_INIT("request.trace"), false, TEMPLATE_REQUEST_TRACE },
 	{ SLICE_INIT("request.method"), false, TEMPLATE_REQUEST_METHOD },
 	{ SLICE_INIT("request.host"), false, TEMPLATE_REQUEST_HOST },
+	{ SLICE_INIT("request.scheme"), false, TEMPLATE_REQUEST_SCHEME },
 	{ SLICE_INIT("request.path"), false, TEMPLATE_REQUEST_PATH },
 	{ SLICE_INIT("request.user"), false, TEMPLATE_REQUEST_USER },
 	{ SLICE_INIT("request.claim."), true, TEMPLATE_REQUEST_CLAIM },

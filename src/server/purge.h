@@ -7,7 +7,8 @@
 struct command;
 struct server;
 
-/* c->name is a cache; c->value a key, the beginning of some with a * behind it, or empty: all. Main
+/* c->name is a cache; c->value a key or a URI, the beginning of some with a * behind it, or empty:
+ * all. Of a URI with no scheme it is both. Main
  * thread; answers c at once. A key takes all its variants along. */
 void purge_run(struct server *s, struct command *c);
 

@@ -12,6 +12,7 @@
  *                    header.NAME and set_request_header.NAME, which take
  *                    precedence; nothing that remove_request_header names
  */
+#include "http/forwarded.h"
 #include "http/uri.h"
 #include "source/upstream_priv.h"
 #include "source/upstream_tunnel.h"
@@ -334,27 +335,19 @@ put_forwarded_element(struct head *h)
 	close_line(h);
 }
 
-static struct slice
-forwarded_host(const struct head *h)
-{
-	const struct field *f = h->q->vouched == FIELD_X_FORWARDED_FOR
-				    ? fields_find(&h->q->request->fields, FIELD_X_FORWARDED_HOST)
-				    : NULL;
-
-	return f ? f->value : h->q->request->authority;
-}
-
 static void
 put_forwarded(struct head *h)
 {
+	struct slice host = forwarded_host(h->q->request, h->q->vouched);
+
 	if (h->q->near && !is_overridden(h, SLICE("X-Forwarded-For")))
 		put_forwarded_for(h);
 	if (h->q->near && !is_overridden(h, SLICE("Forwarded")))
 		put_forwarded_element(h);
 	if (!is_overridden(h, SLICE("X-Forwarded-Proto")))
 		put_field(h, SLICE("X-Forwarded-Proto"), h->q->scheme);
-	if (forwarded_host(h).len > 0 && !is_overridden(h, SLICE("X-Forwarded-Host")))
-		put_field(h, SLICE("X-Forwarded-Host"), forwarded_host(h));
+	if (host.len > 0 && !is_overridden(h, SLICE("X-Forwarded-Host")))
+		put_field(h, SLICE("X-Forwarded-Host"), host);
 }
 
 /* What is left of the deadline, in milliseconds, rounded up. */

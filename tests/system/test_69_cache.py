@@ -17,6 +17,7 @@ PATIENCE = 2 * bed.FACTOR
 CONF = """
 [server]
 workers = 1
+trusted_proxies = 127.0.0.1
 
 [admin]
 socket = admin.sock
@@ -68,6 +69,13 @@ source = upstream chaos
 path = /kept/{rest}
 cache = pages
 cache_key = {request.path} {header.authorization}
+
+[route schemed]
+match = GET /schemed/{rest...}
+source = upstream chaos
+path = /kept/{rest}
+cache = pages
+cache_key = {request.scheme} {request.path}
 
 [route edited]
 match = GET /edited/{rest...}
@@ -246,6 +254,29 @@ def test_another_port_in_the_host_is_another_answer(daemon):
             c.get(path, host=host)
             said = c.response().body
             assert said.startswith(b"ports %d " % (2 if host.endswith("7") else 1)), (host, said)
+
+
+@pytest.mark.parametrize("path", ["/kept/schemes", "/schemed/schemes2"])
+def test_what_was_asked_for_without_encryption_is_not_answered_to_others(daemon, path):
+    path += lines(FRESH, "Location: https://test/x", status="301")
+    bodies = [ask(daemon, path, "X-Forwarded-Proto: " + scheme).body for scheme in ("http", "https", "http", "https")]
+    assert bodies[0] == bodies[2] != bodies[1] == bodies[3]
+    assert ask(daemon, path).body == bodies[0]
+
+
+ELSEWHERE = ["X-Forwarded-Host: evil.example", "Forwarded: for=192.0.2.1;host=evil.example"]
+
+
+@pytest.mark.parametrize("said", ELSEWHERE)
+def test_what_servers_are_told_of_another_host_is_answered_to_nobody_else(daemon, said):
+    path = "/kept/hosts%d" % ELSEWHERE.index(said) + lines(FRESH)
+    usual = said.replace("evil.example", "TEST")
+    bodies = [ask(daemon, path, *more).body for more in ((said,), (), (said,), (usual,))]
+    assert bodies[0] == bodies[2] != bodies[1] == bodies[3]
+    other = ask(daemon, path, said.replace("evil", "other")).body
+    assert other not in bodies
+    assert purge(daemon, "pages", "http://test" + path) == (0, '2 taken out of "pages"')
+    assert ask(daemon, path, said).body not in bodies + [other]
 
 
 def test_what_is_fresh_is_answered_from_the_cache(daemon, chaos):
@@ -492,14 +523,19 @@ def test_an_operator_takes_out_what_is_kept(daemon, chaos):
     assert purge(daemon, "pages", "GET test" + one) == (0, '1 taken out of "pages"')
     assert ask(daemon, one, "Accept-Language: de").body == b"purged1 3 de -"
     assert ask(daemon, one, "Accept-Language: fi").body == b"purged1 4 fi -"
+    for scheme in "http", "https":
+        ask(daemon, one, "X-Forwarded-Proto: " + scheme)
+    assert purge(daemon, "pages", "https://test" + one) == (0, '1 taken out of "pages"')
     assert purge(daemon, "pages", "GET test/none") == (0, '0 taken out of "pages"')
+    ask(daemon, one, "X-Forwarded-Proto: https")
+    assert purge(daemon, "pages", "GET test" + one) == (0, '2 taken out of "pages"')
     before = metrics(daemon.admin)["forebay_cache_invalidated_total", (("reason", "purge"),)]
     code, said = purge(daemon, "pages", "GET test/kept/purged*")
     count = int(said.split()[0])
     assert code == 0 and count >= 2
     after = metrics(daemon.admin)["forebay_cache_invalidated_total", (("reason", "purge"),)]
     assert after == before + count
-    assert ask(daemon, one, "Accept-Language: de").body == b"purged1 5 de -"
+    assert ask(daemon, one, "Accept-Language: de").body == b"purged1 8 de -"
     assert purge(daemon, "pages")[0] == 0
     assert ask(daemon, "/kept/hit" + lines(FRESH)).field("cache-status") == "forebay; fwd=miss; stored"
     assert purge(daemon, "page") == (1, 'forebayctl: purge: the server says no (422): there is no cache "page"; '

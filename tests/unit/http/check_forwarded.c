@@ -242,6 +242,43 @@ START_TEST(long_lists_are_read_so_far_and_no_further)
 }
 END_TEST
 
+/* What each says of a target that is known as http://a.example. */
+static const struct {
+	enum field_id vouched;
+	const char *name, *value, *more;
+} targets[] = {
+	{ FIELD_X_FORWARDED_FOR, "X-Forwarded-For", "192.0.2.1", "" },
+	{ FIELD_X_FORWARDED_FOR, "X-Forwarded-Host", "A.example", "" },
+	{ FIELD_X_FORWARDED_FOR, "X-Forwarded-Host", "b.example", "b.example" },
+	{ FIELD_X_FORWARDED_FOR, "Forwarded", "host=b.example", "" },
+	{ FIELD_OTHER, "X-Forwarded-Host", "b.example", "" },
+	{ FIELD_FORWARDED, "X-Forwarded-Host", "b.example", "" },
+	{ FIELD_FORWARDED, "Forwarded", "for=192.0.2.1, for=\"[::1]\";by=x;proto=http", "" },
+	{ FIELD_FORWARDED, "Forwarded", "for=x;host=\"a.example\" ; proto=HTTP,for=y", "" },
+	{ FIELD_FORWARDED, "Forwarded", "for=x;host=b.example,for=y;proto=http",
+	  "host=b.example;,proto=http;," },
+	{ FIELD_FORWARDED, "Forwarded", "for=y;proto=http,for=x;host=b.example",
+	  "proto=http;,host=b.example;," },
+	{ FIELD_FORWARDED, "Forwarded", "proto=https", "proto=https;," },
+	{ FIELD_FORWARDED, "Forwarded", "for=\"x;host=b.example;\"", "host=b.example;\";," },
+};
+
+START_TEST(what_is_said_of_the_target_is_told_apart)
+{
+	char text[TEXT_BYTES];
+	struct writer w = writer_over(text, sizeof(text) - 1);
+
+	begin();
+	x.request.authority = SLICE("a.example");
+	x.vouched = targets[_i].vouched;
+	say(targets[_i].name, targets[_i].value);
+	forwarded_write_more(&x, &w);
+	text[w.len] = '\0';
+	ck_assert_str_eq(text, targets[_i].more);
+	arena_fini(&x.arena);
+}
+END_TEST
+
 Suite *
 suite_http_forwarded(void)
 {
@@ -256,6 +293,8 @@ suite_http_forwarded(void)
 	tcase_add_test(t, scheme_is_the_peers_word);
 	tcase_add_test(t, who_is_not_trusted_speaks_for_nobody);
 	tcase_add_test(t, long_lists_are_read_so_far_and_no_further);
+	tcase_add_loop_test(t, what_is_said_of_the_target_is_told_apart, 0,
+			    sizeof(targets) / sizeof(targets[0]));
 	suite_add_tcase(s, t);
 	return s;
 }
