@@ -13,6 +13,13 @@ enum { RATE_HALVINGS = 20 };
 /* Taken with a wish as the share that may be refused. */
 static const double refused_max = 0.01;
 
+bool
+advice_holds(const struct forecast *f, const struct advice_wish *wish)
+{
+	return f->way != FORECAST_NONE && f->shed <= refused_max &&
+	       forecast_response(f, wish->slo_p) <= wish->slo_s;
+}
+
 static int
 check_wish(const struct station *s, const struct advice_wish *wish, bool *holds)
 {
@@ -21,8 +28,7 @@ check_wish(const struct station *s, const struct advice_wish *wish, bool *holds)
 
 	if (err)
 		return err;
-	*holds = f.way != FORECAST_NONE && f.shed <= refused_max &&
-		 forecast_response(&f, wish->slo_p) <= wish->slo_s;
+	*holds = advice_holds(&f, wish);
 	forecast_fini(&f);
 	return 0;
 }
@@ -33,9 +39,16 @@ check_servers(const struct station *s, const struct advice_wish *wish, unsigned 
 {
 	struct station tried = *s;
 
+	int err;
+
 	tried.servers = servers;
+	tried.threads = 0;
 	tried.is_bounded = false;
-	return check_wish(&tried, wish, holds);
+	err = check_wish(&tried, wish, holds);
+	if (err != ERR_TOO_LARGE)
+		return err;
+	*holds = false;
+	return 0;
 }
 
 /* Whether the jobs of a request, each on a server of its own, are within the wish. */

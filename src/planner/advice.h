@@ -13,9 +13,13 @@ struct advice_wish {
 	double deadline_s; /* 0: none */
 };
 
+/* Whether what is forecast is within the wish, with at most one in a hundred refused. */
+bool advice_holds(const struct forecast *f, const struct advice_wish *wish);
+
 /*
  * The least number of servers, at most `most`, with which the response is within the wish while
- * nothing bounds the queue. *servers is 0 when even `most` are too few. Errors as forecast_init.
+ * nothing bounds the queue. *servers is 0 when even `most` are too few. So near to 1 that the
+ * forecast is too large counts as too few. Errors else as forecast_init.
  */
 int advice_servers(const struct station *s, const struct advice_wish *wish, unsigned most,
 		   unsigned *servers) MUST_CHECK;

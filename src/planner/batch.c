@@ -13,8 +13,10 @@
 
 /* Where the rest of a curve is nothing beside what a percentile asks. */
 static const double left_min = 1e-11;
-/* Additions and multiplications: about a second. */
-static const double effort_max = 1e9;
+/* Additions and multiplications: a quarter of a second. */
+static const double effort_max = 2.5e8;
+/* Steps for each server, of which each goes on with 1 - 1/c, until no more than that is left. */
+static const double steps_each = 25;
 
 static double
 own_servers(unsigned servers, unsigned others, unsigned own)
@@ -110,6 +112,8 @@ walk_batch(const struct crowd *c, struct curve *response)
 	struct chain h = { .crowd = c, .servers = s->servers, .fan = s->fan };
 	int err;
 
+	if (steps_each * s->servers * (double)places > effort_max)
+		return ERR_TOO_LARGE;
 	h.queued = c->found > s->servers ? c->found - s->servers : 0;
 	curve_init(&h.full, response->rate);
 	h.left = mem_alloc(places * sizeof(*h.left));

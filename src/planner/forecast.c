@@ -13,16 +13,43 @@
 
 enum {
 	CELLS = 600, /* of a convolution */
-	REQUESTS = 400000, /* of a simulation */
+	JOBS = 400000, /* of a simulation: as many as make it sure, from these ... */
+	JOBS_MAX = 4000000, /* ... to these */
 	SEED = 1,
 };
 
 /* --- no bound, one job a request --------------------------------------------------------- */
 
 /*
- * P(W > t) = C e^-(decay t) is exact for M/M/c. For another cv the mean is Allen-Cunneen's,
- * (1 + cv^2)/2 that of M/M/c (Lee and Longton 1959 for Poisson arrivals), the share that waits
- * is kept, and so the decay is what fits both.
+ * The mean wait of constant jobs by that of exponential ones: Cosmetatos, "Approximate explicit
+ * formulae for the average queueing time in the processes (M/D/r) and (D/M/r)", INFOR 13 (1975)
+ * 328-331. It grows without bound as the load falls; the limit there is c/(c+1), for of c constant
+ * jobs the first ends after 1/(c+1), of exponential ones after 1/c.
+ */
+static double
+constant_share(double load, double c)
+{
+	double share = 0.5 * (1 + (1 - load) * (c - 1) * (sqrt(4 + 5 * c) - 2) / (16 * load * c));
+
+	return fmin(share, c / (c + 1));
+}
+
+/* The mean wait by that of exponential jobs. Above 1: Lee and Longton (1959). Below: between those
+ * of constant and of exponential jobs, by the variance (Kimura, Queueing Systems 17 (1994)
+ * 347-382). For one server both are Pollaczek's and Khinchine's, and exact. */
+static double
+wait_share(const struct station *s)
+{
+	double square = s->cv * s->cv;
+
+	if (square >= 1)
+		return (1 + square) / 2;
+	return square + (1 - square) * constant_share(station_load(s), s->servers);
+}
+
+/*
+ * P(W > t) = C e^-(decay t) is exact for M/M/c. For another cv the mean is corrected, the share
+ * that waits is kept, and so the decay is what fits both.
  */
 static void
 make_closed(struct forecast *f)
@@ -31,7 +58,7 @@ make_closed(struct forecast *f)
 	double idle = (s->servers - station_work(s)) / s->service_s;
 
 	f->p_wait = erlang_c(station_work(s), s->servers);
-	f->decay = idle * 2 / (1 + s->cv * s->cv);
+	f->decay = s->cv == 1 ? idle : idle / wait_share(s);
 	f->mean_wait_s = f->p_wait / f->decay;
 	f->mean_response_s = f->mean_wait_s + s->service_s;
 	f->way = s->cv == 1 ? FORECAST_ERLANG : FORECAST_CORRECTED;
@@ -124,7 +151,8 @@ static int
 make_simulated(struct forecast *f)
 {
 	struct simulation *m = mem_alloc(sizeof(*m));
-	int err = m ? simulation_run(m, &f->station, REQUESTS, SEED) : ERR_MEMORY;
+	uint64_t jobs = simulation_jobs(&f->station, JOBS, JOBS_MAX);
+	int err = m ? simulation_run(m, &f->station, jobs, SEED) : ERR_MEMORY;
 
 	if (err) {
 		mem_free(&m);
@@ -160,11 +188,11 @@ choose(struct forecast *f)
 		make_none(f);
 		return 0;
 	}
-	if (!s->is_bounded && s->fan == 1) {
+	if (!s->is_bounded && s->fan == 1 && !station_is_shared(s)) {
 		make_closed(f);
 		return 0;
 	}
-	if (s->cv != 1)
+	if (s->cv != 1 || station_is_shared(s))
 		return make_simulated(f);
 	err = make_exact(f);
 	if (err != ERR_TOO_LARGE)
@@ -188,7 +216,7 @@ forecast_init(struct forecast *f, const struct station *s)
 	if (f->way != FORECAST_NONE)
 		f->shed = f->p_block;
 	f->throughput = s->rate * (1 - f->shed);
-	f->utilization = f->throughput / station_capacity(s);
+	f->utilization = fmin(f->throughput / station_capacity(s), 1);
 	f->p99_wait_s = forecast_wait(f, 0.99);
 	f->p99_response_s = forecast_response(f, 0.99);
 	return 0;

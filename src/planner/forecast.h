@@ -3,9 +3,10 @@
  * it takes the first that holds:
  *
  *   load >= 1, no bound              none: there are no waits to tell, only what must be refused
- *   fan 1, no bound                  Erlang C; for another cv Allen and Cunneen's correction
+ *   threads that share processors    simulation with a fixed seed
+ *   fan 1, no bound                  Erlang C; corrected for another cv
  *   cv 1                             the exact long run (crowd.h, batch.h)
- *   else                             simulation with a fixed seed
+ *   else                             simulation
  *
  * Pure but for the heap; a forecast owns what it was reckoned from until
  * forecast_fini.
@@ -40,7 +41,8 @@ struct forecast {
 	struct simulation *simulation; /* SIMULATED */
 };
 
-/* ERR_ARGUMENT: no request ever fits; ERR_TOO_LARGE; ERR_MEMORY. Fini only after 0. */
+/* ERR_ARGUMENT: no request ever fits; ERR_TOO_LARGE: there is no formula, and it cannot be
+ * simulated in a few seconds; ERR_MEMORY. Fini only after 0. */
 int forecast_init(struct forecast *f, const struct station *s) MUST_CHECK;
 void forecast_fini(struct forecast *f);
 

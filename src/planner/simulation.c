@@ -1,9 +1,14 @@
 /*
- * A station, event by event; see simulation.h. State: the ends of running jobs in
- * a heap, and batches that have jobs waiting, in a ring in the order of arrival.
+ * A station, event by event; see simulation.h. State: the running jobs in a heap
+ * by their ends, and the batches that have jobs waiting, in the order of arrival.
  *
- *   arrival -> room for all? -> ring -> a server is idle: start -> end
- *                 '-> refused                  ^__________________|
+ *   arrival -> room for all? -> line -> a place is free: start -> end
+ *                 '-> refused                  ^____________________|
+ *
+ * Ends are told by a clock that all running jobs share: the work that each of them
+ * has had. It goes at the speed of time while there is a processor for each.
+ * What is refused needs no event of its own: arrivals are a Poisson process, so
+ * while there is no room its mean is known.
  */
 #include "planner/simulation.h"
 
@@ -13,33 +18,51 @@
 #include <math.h>
 #include <string.h>
 
-enum { RING_MAX = 1 << 22 };
+enum {
+	BATCHES_MAX = 1 << 22,
+	MEMORIES = 2, /* of the queue, that a segment must hold at least */
+	MEMORIES_FIRST = 5, /* that warm it up */
+	NONE = UINT32_MAX,
+};
 
+static const double pi = 3.14159265358979323846;
 static const double student_t = 2.093; /* 97.5 %, 19 degrees of freedom */
 static const double bin_log = 0.01; /* of the width */
 static const double bin_first = 1e-7; /* of the mean service; what is less, and 0, is in bin 0 */
+/* Halves of a run that differ more, by so many deviations and by that share, are no long run. */
+static const double halves_deviations = 4.5, halves_share = 0.05;
 
-struct waiting {
+/* A request that was taken. */
+struct batch {
 	double since;
-	double last_end; /* of its jobs that run or ran */
-	unsigned left; /* jobs not started */
+	unsigned waiting, unfinished; /* jobs */
+	uint32_t next; /* in the line, or of the free ones */
+};
+
+struct running {
+	double end; /* by the clock of work */
+	uint32_t batch;
 };
 
 struct segment {
 	struct simulation_times wait, response;
-	uint64_t requests, refused, waited;
+	uint64_t taken, waited;
+	double refused; /* expected */
+	double seconds, busy_s;
 };
 
 struct shop {
 	const struct station *s;
 	struct random random;
-	double *ends; /* [servers], a heap: the earliest first */
-	unsigned running;
-	struct waiting *ring;
-	size_t room, head, batches; /* room: a power of two */
-	uint64_t jobs_waiting;
-	struct segment *now;
-	double unit_s;
+	double now, work; /* both begin anew whenever nobody is there */
+	double next_arrival; /* INFINITY: not drawn */
+	struct running *running; /* [places], a heap: the earliest end first */
+	unsigned runs;
+	struct batch *batches; /* [room] */
+	uint32_t room, free, first, last;
+	uint64_t waiting; /* jobs */
+	bool fills; /* what starts is already under way */
+	struct segment *at;
 };
 
 /* --- times ---------------------------------------------------------------------------------- */
@@ -100,154 +123,264 @@ simulation_over(const struct simulation *m, const struct simulation_times *times
 	return times->count ? (double)over / (double)times->count : 0;
 }
 
-/* --- the heap of ends ------------------------------------------------------------------------- */
+/* --- the heap of running jobs -------------------------------------------------------------- */
 
 static void
-ends_add(struct shop *f, double end)
+heap_add(struct shop *f, struct running r)
 {
-	unsigned i = f->running++;
+	unsigned i = f->runs++;
 
-	while (i > 0 && f->ends[(i - 1) / 2] > end) {
-		f->ends[i] = f->ends[(i - 1) / 2];
+	while (i > 0 && f->running[(i - 1) / 2].end > r.end) {
+		f->running[i] = f->running[(i - 1) / 2];
 		i = (i - 1) / 2;
 	}
-	f->ends[i] = end;
+	f->running[i] = r;
 }
 
 static void
-ends_take(struct shop *f)
+heap_take(struct shop *f)
 {
-	double last = f->ends[--f->running];
+	struct running last = f->running[--f->runs];
 	unsigned i = 0;
 
 	for (;;) {
 		unsigned child = 2 * i + 1;
 
-		if (child >= f->running)
+		if (child >= f->runs)
 			break;
-		if (child + 1 < f->running && f->ends[child + 1] < f->ends[child])
+		if (child + 1 < f->runs && f->running[child + 1].end < f->running[child].end)
 			child++;
-		if (f->ends[child] >= last)
+		if (f->running[child].end >= last.end)
 			break;
-		f->ends[i] = f->ends[child];
+		f->running[i] = f->running[child];
 		i = child;
 	}
-	f->ends[i] = last;
+	f->running[i] = last;
 }
 
-/* --- events -------------------------------------------------------------------------------------
+/* --- batches --------------------------------------------------------------------------------- */
+
+static void
+free_batch(struct shop *f, uint32_t i)
+{
+	f->batches[i].next = f->free;
+	f->free = i;
+}
+
+static int
+grow_batches(struct shop *f)
+{
+	uint32_t room = f->room ? f->room * 2 : 1024;
+	struct batch *grown;
+
+	if (room > BATCHES_MAX)
+		return ERR_TOO_LARGE;
+	grown = mem_grow(f->batches, room * sizeof(*grown));
+	if (!grown)
+		return ERR_MEMORY;
+	f->batches = grown;
+	while (f->room < room)
+		free_batch(f, f->room++);
+	return 0;
+}
+
+/* Takes one more request, at the end of the line. */
+static int
+add_batch(struct shop *f)
+{
+	int err = f->free == NONE ? grow_batches(f) : 0;
+	uint32_t i = f->free;
+
+	if (err)
+		return err;
+	f->free = f->batches[i].next;
+	f->batches[i] = (struct batch){ f->now, f->s->fan, f->s->fan, NONE };
+	if (f->first == NONE)
+		f->first = i;
+	else
+		f->batches[f->last].next = i;
+	f->last = i;
+	f->waiting += f->s->fan;
+	f->at->taken++;
+	return 0;
+}
+
+/* --- events ------------------------------------------------------------------------------------
  */
+
+/* Processors for each job that runs. */
+static double
+speed(const struct shop *f)
+{
+	return f->runs > f->s->servers ? (double)f->s->servers / f->runs : 1;
+}
+
+/* Time goes on; nothing happens until then. */
+static void
+pass(struct shop *f, double until)
+{
+	double seconds = until - f->now;
+
+	f->work += seconds * speed(f);
+	f->at->seconds += seconds;
+	f->at->busy_s += seconds * (f->runs < f->s->servers ? f->runs : f->s->servers);
+	f->now = until;
+}
 
 /* Starts what can start. */
 static void
-start_jobs(struct shop *f, double now)
+start_jobs(struct shop *f)
 {
-	while (f->batches > 0 && f->running < f->s->servers) {
-		struct waiting *b = &f->ring[f->head];
-		double end = now + f->unit_s * service_draw(f->s->cv, &f->random);
+	while (f->first != NONE && f->runs < station_places(f->s)) {
+		struct batch *b = &f->batches[f->first];
+		double takes = f->s->service_s * service_draw(f->s->cv, &f->random);
 
-		times_add(&f->now->wait, f->unit_s, now - b->since);
-		f->now->waited += now > b->since;
-		if (end > b->last_end)
-			b->last_end = end;
-		ends_add(f, end);
-		f->jobs_waiting--;
-		if (--b->left > 0)
-			continue;
-		times_add(&f->now->response, f->unit_s, b->last_end - b->since);
-		f->head = (f->head + 1) & (f->room - 1);
-		f->batches--;
+		if (f->fills)
+			takes *= service_uniform(&f->random);
+		times_add(&f->at->wait, f->s->service_s, f->now - b->since);
+		f->at->waited += f->now > b->since;
+		heap_add(f, (struct running){ f->work + takes, f->first });
+		f->waiting--;
+		if (--b->waiting == 0)
+			f->first = b->next;
 	}
 }
 
-static int
-grow_ring(struct shop *f)
+static void
+end_first(struct shop *f)
 {
-	struct waiting *ring;
+	struct running r = f->running[0];
+	struct batch *b = &f->batches[r.batch];
 
-	if (f->room == RING_MAX)
-		return ERR_TOO_LARGE;
-	ring = mem_alloc(f->room * 2 * sizeof(*ring));
-	if (!ring)
-		return ERR_MEMORY;
-	for (size_t i = 0; i < f->batches; i++)
-		ring[i] = f->ring[(f->head + i) & (f->room - 1)];
-	mem_free(&f->ring);
-	f->ring = ring;
-	f->head = 0;
-	f->room *= 2;
-	return 0;
+	f->work = r.end;
+	heap_take(f);
+	if (--b->unfinished == 0) {
+		times_add(&f->at->response, f->s->service_s, f->now - b->since);
+		free_batch(f, r.batch);
+	}
+	start_jobs(f);
 }
 
-static int
-arrive(struct shop *f, double now)
+static bool
+is_full(const struct shop *f)
 {
 	const struct station *s = f->s;
-	uint64_t others = f->jobs_waiting + f->running;
-	int err = 0;
 
-	f->now->requests++;
-	if (s->is_bounded && others + s->fan > (uint64_t)s->servers + s->slots) {
-		f->now->refused++;
-		return 0;
-	}
-	if (f->batches == f->room)
-		err = grow_ring(f);
-	if (err)
-		return err;
-	f->ring[(f->head + f->batches++) & (f->room - 1)] =
-	    (struct waiting){ .since = now, .left = s->fan };
-	f->jobs_waiting += s->fan;
-	start_jobs(f, now);
-	return 0;
+	return s->is_bounded &&
+	       f->waiting + f->runs + s->fan > (uint64_t)station_places(s) + s->slots;
 }
 
 static int
-run_segment(struct shop *f, uint64_t requests, double *now)
+arrive(struct shop *f)
 {
-	int err = 0;
+	int err;
 
-	for (uint64_t i = 0; i < requests && !err; i++) {
-		double next = *now + service_gap(&f->random) / f->s->rate;
-
-		while (f->running > 0 && f->ends[0] <= next) {
-			double end = f->ends[0];
-
-			ends_take(f);
-			start_jobs(f, end);
-		}
-		*now = next;
-		err = arrive(f, next);
-	}
+	f->next_arrival = INFINITY;
+	/* Long silence would eat the digits of short jobs. */
+	if (f->runs == 0)
+		f->now = f->work = 0;
+	err = add_batch(f);
+	if (!err)
+		start_jobs(f);
 	return err;
 }
 
-/* --- what came of it
- * ------------------------------------------------------------------------------- */
-
-/* Sums and squares over the segments, one value after the other. */
-struct spread {
-	double sum, squares;
-};
-
-static void
-spread_add(struct spread *d, double value)
+/* The next thing that happens. */
+static int
+step(struct shop *f)
 {
-	d->sum += value;
-	d->squares += value * value;
+	double end = f->runs ? f->now + (f->running[0].end - f->work) / speed(f) : INFINITY;
+
+	if (is_full(f)) {
+		f->at->refused += f->s->rate * (end - f->now);
+	} else {
+		if (isinf(f->next_arrival))
+			f->next_arrival = f->now + service_gap(&f->random) / f->s->rate;
+		if (f->next_arrival < end) {
+			pass(f, f->next_arrival);
+			return arrive(f);
+		}
+	}
+	pass(f, end);
+	end_first(f);
+	return 0;
 }
 
-static struct simulation_value
-spread_value(const struct spread *d)
+static int
+run_segment(struct shop *f, uint64_t requests)
 {
-	double n = SIMULATION_SEGMENTS;
-	double mean = d->sum / n;
-	double variance = (d->squares - n * mean * mean) / (n - 1);
+	int err = 0;
 
-	return (struct simulation_value){ mean, student_t * sqrt(variance > 0 ? variance / n : 0) };
+	memset(f->at, 0, sizeof(*f->at));
+	while (f->at->taken < requests && !err)
+		err = step(f);
+	return err;
 }
 
-enum { VALUES = 6 };
+/* --- how long -------------------------------------------------------------------------------- */
+
+/*
+ * What waits is seen as Brownian motion between 0 and the bound, which with each job moves by the
+ * difference of 1 and the load, and spreads by the variances of both. Its relaxation is known:
+ * Whitt, "Planning queueing simulations", Management Science 35 (1989) 1341-1366; Linetsky, "On
+ * the transition densities for reflected diffusions", Adv. Appl. Prob. 37 (2005) 435-460. What runs
+ * is forgotten as the jobs end.
+ */
+double
+simulation_memory(const struct station *s)
+{
+	double spread = s->fan + s->cv * s->cv;
+	double drift = 1 - station_load(s);
+	double slots = s->is_bounded ? (double)s->slots + 1 + station_places(s) - s->servers
+				     : (double)INFINITY;
+	double busy = fmin(station_work(s), s->servers);
+
+	return 1 / (drift * drift / (2 * spread) + spread * pi * pi / (2 * slots * slots)) +
+	       busy * (1 + s->cv * s->cv) / 2;
+}
+
+uint64_t
+simulation_jobs(const struct station *s, uint64_t least, uint64_t most)
+{
+	double jobs = simulation_memory(s) * MEMORIES * SIMULATION_SEGMENTS;
+
+	/* Also for what is not a number. */
+	if (!(jobs < (double)most))
+		return most;
+	return jobs > (double)least ? (uint64_t)jobs + 1 : least;
+}
+
+/* Requests taken before anything counts: all that were there at the beginning have gone, too. */
+static uint64_t
+warm_up(const struct station *s, uint64_t requests)
+{
+	double jobs = MEMORIES_FIRST * simulation_memory(s);
+
+	if (s->is_bounded && station_load(s) >= 1)
+		jobs += (double)station_places(s) + s->slots;
+	return (uint64_t)(jobs / s->fan) + requests / SIMULATION_SEGMENTS + 1;
+}
+
+/* As it is most of the time. */
+static int
+fill(struct shop *f)
+{
+	int err = 0;
+
+	memset(f->at, 0, sizeof(*f->at));
+	if (!f->s->is_bounded || station_load(f->s) < 1)
+		return 0;
+	f->fills = true;
+	while (!is_full(f) && !err)
+		err = arrive(f);
+	f->fills = false;
+	return err;
+}
+
+/* --- what came of it ----------------------------------------------------------------------------
+ */
+
+enum { VALUES = 7 };
 
 static double
 ratio(double part, double of)
@@ -255,86 +388,139 @@ ratio(double part, double of)
 	return of > 0 ? part / of : 0;
 }
 
-static void
-measure(struct spread spreads[VALUES], const struct segment *g, double unit_s)
+/* Where more comes than can be done, the refused follow best from what was done. */
+static double
+refused_share(const struct station *s, const struct segment *g, double busy)
 {
-	double jobs = (double)g->wait.count;
-	const double values[VALUES] = {
-		ratio((double)g->refused, (double)g->requests),
-		ratio((double)g->waited, jobs),
-		ratio(g->wait.sum_s, jobs),
-		times_percentile(&g->wait, unit_s, 0.99),
-		ratio(g->response.sum_s, (double)g->response.count),
-		times_percentile(&g->response, unit_s, 0.99),
-	};
-
-	for (int i = 0; i < VALUES; i++)
-		spread_add(&spreads[i], values[i]);
+	if (station_load(s) >= 1)
+		return s->is_bounded ? fmax(1 - busy / station_load(s), 0) : 0;
+	return ratio(g->refused, g->refused + (double)g->taken);
 }
 
 static void
-conclude(struct simulation *m, const struct spread spreads[VALUES])
+measure(double values[VALUES], const struct segment *g, const struct station *s)
+{
+	double jobs = (double)g->wait.count;
+	double busy = fmin(ratio(g->busy_s, g->seconds * s->servers), 1);
+	const double found[VALUES] = {
+		busy,
+		refused_share(s, g, busy),
+		ratio((double)g->waited, jobs),
+		ratio(g->wait.sum_s, jobs),
+		times_percentile(&g->wait, s->service_s, 0.99),
+		ratio(g->response.sum_s, (double)g->response.count),
+		times_percentile(&g->response, s->service_s, 0.99),
+	};
+
+	memcpy(values, found, sizeof(found));
+}
+
+/* Mean and variance of a row of segments. */
+struct spread {
+	double mean, variance;
+};
+
+static struct spread
+spread_of(const double values[][VALUES], int from, int count, int which)
+{
+	struct spread d = { 0, 0 };
+
+	for (int i = from; i < from + count; i++)
+		d.mean += values[i][which];
+	d.mean /= count;
+	for (int i = from; i < from + count; i++)
+		d.variance += pow(values[i][which] - d.mean, 2) / (count - 1);
+	/* What is the same in all differs by the last digits alone. */
+	if (d.variance < 1e-24 * d.mean * d.mean)
+		d.variance = 0;
+	return d;
+}
+
+static bool
+do_halves_agree(const double values[][VALUES])
+{
+	enum { HALF = SIMULATION_SEGMENTS / 2 };
+
+	for (int i = 0; i < VALUES; i++) {
+		struct spread a = spread_of(values, 0, HALF, i);
+		struct spread b = spread_of(values, HALF, HALF, i);
+		double off = fabs(a.mean - b.mean);
+
+		if (off > halves_deviations * sqrt((a.variance + b.variance) / HALF) &&
+		    off > halves_share * fmax(a.mean, b.mean))
+			return false;
+	}
+	return true;
+}
+
+static int
+conclude(struct simulation *m, const double values[][VALUES])
 {
 	struct simulation_value *const to[VALUES] = {
-		&m->refused,    &m->p_wait,          &m->mean_wait_s,
+		&m->busy,       &m->refused,         &m->p_wait,         &m->mean_wait_s,
 		&m->p99_wait_s, &m->mean_response_s, &m->p99_response_s,
 	};
 
-	for (int i = 0; i < VALUES; i++)
-		*to[i] = spread_value(&spreads[i]);
+	if (!do_halves_agree(values))
+		return ERR_TOO_LARGE;
+	for (int i = 0; i < VALUES; i++) {
+		struct spread d = spread_of(values, 0, SIMULATION_SEGMENTS, i);
+
+		*to[i] = (struct simulation_value){ d.mean, student_t * sqrt(d.variance /
+									     SIMULATION_SEGMENTS) };
+	}
 	m->p99_wait_s.mean = simulation_percentile(m, &m->wait, 0.99);
 	m->p99_response_s.mean = simulation_percentile(m, &m->response, 0.99);
+	return 0;
 }
 
 static int
 run_segments(struct shop *f, struct simulation *m, uint64_t requests)
 {
-	struct spread spreads[VALUES] = { { 0 } };
-	double now = 0;
+	double values[SIMULATION_SEGMENTS][VALUES];
+	int err = fill(f);
 
-	for (int i = 0; i <= SIMULATION_SEGMENTS; i++) {
-		int err;
-
-		memset(f->now, 0, sizeof(*f->now));
-		err = run_segment(f, requests / SIMULATION_SEGMENTS, &now);
-		if (err)
-			return err;
-		if (i == 0)
-			continue;
-		m->requests += f->now->requests;
-		times_merge(&m->wait, &f->now->wait);
-		times_merge(&m->response, &f->now->response);
-		measure(spreads, f->now, f->unit_s);
+	if (!err)
+		err = run_segment(f, warm_up(f->s, requests));
+	for (int i = 0; i < SIMULATION_SEGMENTS && !err; i++) {
+		err = run_segment(f, requests / SIMULATION_SEGMENTS);
+		m->requests += f->at->taken;
+		times_merge(&m->wait, &f->at->wait);
+		times_merge(&m->response, &f->at->response);
+		measure(values[i], f->at, f->s);
 	}
-	conclude(m, spreads);
-	return 0;
+	return err ? err : conclude(m, values);
 }
 
 static int
-check_station(const struct station *s)
+check_station(const struct station *s, uint64_t jobs)
 {
-	if (s->is_bounded)
-		return (size_t)s->servers + s->slots < s->fan ? ERR_ARGUMENT : 0;
-	return station_load(s) >= 1 ? ERR_SHED : 0;
+	if (s->is_bounded && (size_t)station_places(s) + s->slots < s->fan)
+		return ERR_ARGUMENT;
+	if (!s->is_bounded && station_load(s) >= 1)
+		return ERR_SHED;
+	return simulation_memory(s) * MEMORIES * SIMULATION_SEGMENTS > (double)jobs ? ERR_TOO_LARGE
+										    : 0;
 }
 
 int
-simulation_run(struct simulation *m, const struct station *s, uint64_t requests, uint64_t seed)
+simulation_run(struct simulation *m, const struct station *s, uint64_t jobs, uint64_t seed)
 {
-	struct shop f = { .s = s, .room = 1024, .unit_s = s->service_s };
-	int err = check_station(s);
+	struct shop f = {
+		.s = s, .next_arrival = INFINITY, .free = NONE, .first = NONE, .last = NONE
+	};
+	int err = check_station(s, jobs);
 
 	memset(m, 0, sizeof(*m));
 	m->unit_s = s->service_s;
 	if (err)
 		return err;
 	random_init(&f.random, seed);
-	f.ends = mem_alloc(s->servers * sizeof(*f.ends));
-	f.ring = mem_alloc(f.room * sizeof(*f.ring));
-	f.now = mem_alloc(sizeof(*f.now));
-	err = f.ends && f.ring && f.now ? run_segments(&f, m, requests) : ERR_MEMORY;
-	mem_free(&f.now);
-	mem_free(&f.ring);
-	mem_free(&f.ends);
+	f.running = mem_alloc(station_places(s) * sizeof(*f.running));
+	f.at = mem_alloc(sizeof(*f.at));
+	err = f.running && f.at ? run_segments(&f, m, jobs / s->fan) : ERR_MEMORY;
+	mem_free(&f.at);
+	mem_free(&f.batches);
+	mem_free(&f.running);
 	return err;
 }

@@ -2,11 +2,14 @@
  * A discrete-event run of a station: every arrival, start and end, with the very
  * number of jobs in it. The last word where no formula is exact, and the check
  * of those that are. The same seed gives the same run on every machine with the
- * same libm. About a million jobs take a third of a second.
+ * same libm. About a million jobs take a third of a second, however many are
+ * refused beside them.
  *
- * The run is cut into segments after one that warms it up; from their spread
- * come the errors, half the width of an interval that holds the true value 95
- * times in 100 (batch means; Student's t).
+ * Overloaded and bounded it begins full, else empty. The run is cut into segments
+ * after one that warms it up; from their spread come the errors, half the width
+ * of an interval that holds the true value 95 times in 100 (batch means; Student's
+ * t). A queue forgets slowly where the load is near to 1: what needs more jobs
+ * than it was given, or goes on changing, is no long run, and said so.
  */
 #ifndef FOREBAY_PLANNER_SIMULATION_H
 #define FOREBAY_PLANNER_SIMULATION_H
@@ -33,17 +36,23 @@ struct simulation_times {
 };
 
 struct simulation {
-	uint64_t requests; /* that arrived in the segments */
-	struct simulation_value refused; /* share */
+	uint64_t requests; /* taken in the segments */
+	struct simulation_value busy; /* share of the servers */
+	struct simulation_value refused; /* share of the requests */
 	struct simulation_value p_wait, mean_wait_s, p99_wait_s; /* of jobs */
 	struct simulation_value mean_response_s, p99_response_s; /* of requests */
 	struct simulation_times wait, response; /* of all segments */
 	double unit_s; /* of the bins */
 };
 
-/* `requests` arrive in all segments, at least 1000. ERR_SHED and ERR_ARGUMENT as crowd_init;
- * ERR_TOO_LARGE when the queue grows out of hand; ERR_MEMORY. */
-int simulation_run(struct simulation *m, const struct station *s, uint64_t requests,
+/* Jobs after which its queue has forgotten how it began, about. */
+double simulation_memory(const struct station *s);
+/* Jobs that a run of it should be given: no fewer than `least`, no more than `most`. */
+uint64_t simulation_jobs(const struct station *s, uint64_t least, uint64_t most);
+
+/* `jobs` are taken in all segments, at least 1000. ERR_SHED and ERR_ARGUMENT as crowd_init;
+ * ERR_TOO_LARGE: it cannot be simulated in so many; ERR_MEMORY. */
+int simulation_run(struct simulation *m, const struct station *s, uint64_t jobs,
 		   uint64_t seed) MUST_CHECK;
 /* The share that lasted longer than t seconds, to the width of a bin. */
 double simulation_over(const struct simulation *m, const struct simulation_times *times, double t);

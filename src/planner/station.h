@@ -1,7 +1,8 @@
 /*
  * What the planner reckons with: requests that arrive at random, each of one or
  * more jobs, one queue in the order of arrival, and servers that take from it.
- * A pool is one; its threads are the servers as far as there are processors.
+ * A pool is one; its threads are the servers as far as there are processors, and
+ * more threads share these: all that run are equally slow.
  */
 #ifndef FOREBAY_PLANNER_STATION_H
 #define FOREBAY_PLANNER_STATION_H
@@ -22,7 +23,22 @@ struct station {
 	unsigned fan; /* jobs of a request, which are taken or refused together; >= 1 */
 	bool is_bounded;
 	unsigned slots; /* jobs that may wait, if bounded */
+	unsigned threads; /* jobs that may run at once; below `servers` (0): as many as these */
 };
+
+/* Jobs that may run at once. */
+static inline unsigned
+station_places(const struct station *s)
+{
+	return s->threads > s->servers ? s->threads : s->servers;
+}
+
+/* Whether jobs that run may have less than a processor each. */
+static inline bool
+station_is_shared(const struct station *s)
+{
+	return s->threads > s->servers;
+}
 
 /* Erlangs offered: servers that would be busy if there were as many as one likes. */
 static inline double

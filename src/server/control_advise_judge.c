@@ -11,7 +11,8 @@
 
 enum {
 	JOBS_MIN = 200, /* fewer tell nothing about waits */
-	SIMULATED_MIN = 1000,
+	SIMULATED = 100000, /* to know what chance does: from these ... */
+	SIMULATED_MAX = 1000000, /* ... to these */
 	SEED = 3,
 };
 
@@ -37,11 +38,12 @@ predict(const struct station *s, double dispersion, struct outlook *o)
 	return 0;
 }
 
-/* How far the mean wait of so many jobs can be from the true one by chance. */
+/* How far the mean wait of so many jobs can be from the true one by chance: as far as that of more,
+ * by the root of how many. */
 static int
 find_chance(const struct pool_study *p, double *chance_s)
 {
-	uint64_t jobs = (uint64_t)p->arrived > SIMULATED_MIN ? (uint64_t)p->arrived : SIMULATED_MIN;
+	uint64_t jobs = simulation_jobs(&p->station, SIMULATED, SIMULATED_MAX);
 	struct simulation *m = mem_alloc(sizeof(*m));
 	int err = m ? simulation_run(m, &p->station, jobs, SEED) : ERR_MEMORY;
 
@@ -129,18 +131,11 @@ suppose(const struct advising *a, struct pool_study *p)
 	return w->is_given ? predict(&s, p->dispersion, &p->supposed) : 0;
 }
 
-int
-control_advise_judge(const struct advising *a, struct pool_study *p)
+static int
+judge(const struct advising *a, struct pool_study *p)
 {
-	int err;
+	int err = predict(&p->station, p->dispersion, &p->predicted);
 
-	if (p->seen->run.total < JOBS_MIN) {
-		snprintf(p->why, sizeof(p->why),
-			 "too few jobs: %.0f in %s, and at least %d are needed; see --window.",
-			 p->seen->run.total, quantity_show_time(a->seconds).text, JOBS_MIN);
-		return 0;
-	}
-	err = predict(&p->station, p->dispersion, &p->predicted);
 	if (err)
 		return err;
 	if (p->dispersion > dispersion_max) {
@@ -155,4 +150,25 @@ control_advise_judge(const struct advising *a, struct pool_study *p)
 		return err;
 	err = recommend(a, p);
 	return err ? err : suppose(a, p);
+}
+
+int
+control_advise_judge(const struct advising *a, struct pool_study *p)
+{
+	int err;
+
+	if (p->seen->run.total < JOBS_MIN) {
+		snprintf(p->why, sizeof(p->why),
+			 "too few jobs: %.0f in %s, and at least %d are needed; see --window.",
+			 p->seen->run.total, quantity_show_time(a->seconds).text, JOBS_MIN);
+		return 0;
+	}
+	err = judge(a, p);
+	if (err != ERR_TOO_LARGE)
+		return err;
+	/* One pool that cannot be reckoned does not silence the others. */
+	p->fits = false;
+	snprintf(p->why, sizeof(p->why),
+		 "the load is so near to 1 that waits take longer to settle than can be watched.");
+	return 0;
 }

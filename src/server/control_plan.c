@@ -10,13 +10,17 @@
 #include "server/quantity.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
-	SIMULATED = 1000000, /* requests of --simulate, and the seed of their run */
+	SIMULATED = 1000000, /* jobs of --simulate: as many, or where that is too few ... */
+	SIMULATED_MAX = 4000000, /* ... to these */
 	SIMULATED_SEED = 2,
 	SEARCHED_SLOTS_MAX = 10000, /* of a queue for which the highest rate is sought */
+	MORE_BYTES = 64,
 };
 
 static const double rate_max = 1e9, service_max = 86400, cv_max = 10;
@@ -147,8 +151,7 @@ static const struct control_option choices[] = {
 	{ "slo", "pN=TIME", "the response wanted: p99=150ms", "not of the form p99=150ms", take_slo,
 	  0 },
 	{ "cores", "N", "processors for the pool", "not a number from 1 to 100000", take_cores, 0 },
-	{ "simulate", NULL, "a run of a million requests beside the formulas", NULL, take_simulate,
-	  0 },
+	{ "simulate", NULL, "a run of a million jobs beside the formulas", NULL, take_simulate, 0 },
 	{ "json", NULL, "for programs", NULL, take_json, 'j' },
 	{ "help", NULL, "this text", NULL, take_help, 'h' },
 };
@@ -185,6 +188,16 @@ complain(const char *what)
 }
 
 static enum control_exit
+complain_fit(const struct planning *p)
+{
+	char more[MORE_BYTES];
+
+	snprintf(more, sizeof(more), "; raise --queue to at least %u", p->asked.fan - p->threads);
+	return control_options_complain(
+	    &options, "no request ever fits: --fan-out is above threads and queue", NULL, more);
+}
+
+static enum control_exit
 check_options(const struct planning *p)
 {
 	const struct station *s = &p->asked;
@@ -196,7 +209,7 @@ check_options(const struct planning *p)
 	if (!p->has_threads && !(p->wish.slo_s > 0) && !p->cores)
 		return complain("--threads is missing, or --slo to have them chosen");
 	if (p->has_threads && p->has_queue && s->fan > p->threads + s->slots)
-		return complain("no request ever fits: --fan-out is above threads and queue");
+		return complain_fit(p);
 	return CONTROL_OK;
 }
 
@@ -238,12 +251,25 @@ is_worth_searching(const struct planning *p)
 static int
 simulate(struct planning *p)
 {
-	if (!p->simulates || p->forecast.way == FORECAST_NONE)
+	uint64_t jobs = simulation_jobs(&p->asked, SIMULATED, SIMULATED_MAX);
+	int err;
+
+	if (!p->simulates)
 		return 0;
+	if (p->forecast.way == FORECAST_NONE) {
+		p->unsimulated = "without --queue what waits grows for ever";
+		return 0;
+	}
 	p->simulation = mem_alloc(sizeof(*p->simulation));
 	if (!p->simulation)
 		return ERR_MEMORY;
-	return simulation_run(p->simulation, &p->asked, SIMULATED, SIMULATED_SEED);
+	err = simulation_run(p->simulation, &p->asked, jobs, SIMULATED_SEED);
+	if (err != ERR_TOO_LARGE)
+		return err;
+	mem_free(&p->simulation);
+	p->unsimulated = "it cannot be in so many jobs: the load is too near to 1 for a queue "
+			 "this long";
+	return 0;
 }
 
 /* A wish that nothing can fulfil bounds no queue. */
@@ -266,13 +292,11 @@ make_forecast(struct planning *p)
 	int err;
 
 	s->servers = usable(p, p->threads);
+	s->threads = p->threads;
 	choose_slots(p);
 	s->is_bounded = p->has_queue || (p->is_chosen && p->has_slots);
 	if (!p->has_queue && s->is_bounded)
 		s->slots = p->slots;
-	/* Threads beyond the cores are places, too. */
-	if (p->has_queue && p->threads > s->servers)
-		s->slots += p->threads - s->servers;
 	err = forecast_init(&p->forecast, s);
 	if (err)
 		return err;
@@ -282,12 +306,42 @@ make_forecast(struct planning *p)
 }
 
 static enum control_exit
-blame(int err)
+blame(const struct planning *p, int err)
 {
 	if (err == ERR_ARGUMENT)
-		return complain("no request ever fits: --fan-out is above threads and queue");
-	fprintf(stderr, "forebayctl: plan: %s\n", err_text(err));
+		return complain_fit(p);
+	if (err == ERR_TOO_LARGE)
+		fprintf(stderr,
+			"forebayctl: plan: there is no formula for this case, and it cannot be "
+			"simulated in so many jobs (%d): the load, %.3g, is too near to 1 for a "
+			"queue this long\n",
+			SIMULATED_MAX, station_load(&p->asked));
+	else
+		fprintf(stderr, "forebayctl: plan: %s\n", err_text(err));
 	return CONTROL_NO;
+}
+
+/* Whoever looks on is told that it goes on. */
+static void
+on_slow(int signal)
+{
+	static const char text[] = "forebayctl: plan: reckoning, some seconds ...\n";
+	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)signal;
+	(void)n;
+}
+
+static void
+announce(bool begins)
+{
+	const struct sigaction slow = { .sa_handler = on_slow, .sa_flags = SA_RESTART };
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	if (begins)
+		sigaction(SIGALRM, &slow, NULL);
+	alarm(begins ? 1 : 0);
 }
 
 static enum control_exit
@@ -310,12 +364,13 @@ reckon(struct planning *p)
 	int err = choose_threads(p);
 
 	if (err)
-		return blame(err);
+		return blame(p, err);
 	if (p->threads == 0)
 		return complain("the service alone takes longer than --slo; give --cores or "
 				"--threads to see by how much");
 	err = make_forecast(p);
-	code = err ? blame(err) : print(p);
+	announce(false);
+	code = err ? blame(p, err) : print(p);
 	mem_free(&p->simulation);
 	forecast_fini(&p->forecast);
 	return code;
@@ -334,5 +389,6 @@ control_plan(int argc, char **argv)
 		return CONTROL_OK;
 	}
 	code = check_options(&p);
+	announce(code == CONTROL_OK);
 	return code == CONTROL_OK ? reckon(&p) : code;
 }

@@ -10,6 +10,8 @@
 
 /* Above it a little more load, or a little more than was guessed, makes long waits. */
 static const double busy = 0.8;
+/* A share below it is shown as 0 %. */
+static const double shed_min = 0.0005;
 
 /* --- the sentence ---------------------------------------------------------------------------- */
 
@@ -17,13 +19,6 @@ static const char *
 plural(unsigned n)
 {
 	return n == 1 ? "" : "s";
-}
-
-static bool
-is_met(const struct planning *p)
-{
-	return p->forecast.way != FORECAST_NONE &&
-	       forecast_response(&p->forecast, p->wish.slo_p) <= p->wish.slo_s;
 }
 
 static void
@@ -55,11 +50,16 @@ say_overload(const struct planning *p)
 {
 	const struct station *s = &p->asked;
 	const char *what = p->cores && p->threads >= p->cores ? "core" : "thread";
+	double shed = 1 - 1 / station_load(s);
 
-	printf("It must shed %s: %u %s%s can do %s of the %s that come",
-	       quantity_show_share(1 - 1 / station_load(s)).text, s->servers, what,
-	       plural(s->servers), quantity_show_rate(station_capacity(s)).text,
-	       quantity_show_rate(s->rate).text);
+	if (shed < shed_min)
+		shed = p->forecast.shed;
+	if (shed >= shed_min)
+		printf("It must shed %s: ", quantity_show_share(shed).text);
+	else
+		printf("It must shed almost nothing, but waits grow for ever: ");
+	printf("%u %s%s can do %s of the %s that come", s->servers, what, plural(s->servers),
+	       quantity_show_rate(station_capacity(s)).text, quantity_show_rate(s->rate).text);
 }
 
 /* Threads were to be chosen, and there are too few cores: a queue this short keeps the wish by
@@ -73,20 +73,31 @@ say_short(const struct planning *p)
 	printf(", %s refused.\n", quantity_show_share(p->forecast.p_block).text);
 }
 
+/* What would do instead. */
+static void
+say_what_it_takes(const struct planning *p)
+{
+	if (p->needed == 0)
+		printf("; no number of threads would do, the jobs alone take too long.\n");
+	else if (p->needed > p->threads)
+		printf("; it takes %u threads%s.\n", p->needed,
+		       p->cores && p->needed > p->cores ? ", with as many cores" : "");
+	else if (station_is_shared(&p->asked))
+		printf("; threads = %u would do.\n", p->needed);
+	else
+		printf("; a longer max_queue would do, or more threads.\n");
+}
+
 static void
 say_miss(const struct planning *p)
 {
-	double alone = p->wish.slo_s;
-
-	printf("It misses the wish of %s within %s: %u thread%s give ",
-	       quantity_show_share(p->wish.slo_p).text, quantity_show_time(alone).text, p->threads,
-	       plural(p->threads));
+	printf("It misses the wish of %s within %s: with %u thread%s ",
+	       quantity_show_share(p->wish.slo_p).text, quantity_show_time(p->wish.slo_s).text,
+	       p->threads, plural(p->threads));
 	say_percentile(p);
-	if (p->needed > 0)
-		printf("; it takes %u%s.\n", p->needed,
-		       p->cores && p->needed > p->cores ? " threads, with as many cores" : "");
-	else
-		printf("; no number of threads would do, the jobs alone take too long.\n");
+	if (p->asked.is_bounded && p->forecast.shed >= shed_min)
+		printf(", and %s refused", quantity_show_share(p->forecast.shed).text);
+	say_what_it_takes(p);
 }
 
 static void
@@ -120,7 +131,7 @@ say_advice(const struct planning *p)
 		say_way_out(p);
 	} else if (p->is_chosen && p->cores && p->needed > p->cores) {
 		say_short(p);
-	} else if (p->wish.slo_s > 0 && !is_met(p)) {
+	} else if (p->wish.slo_s > 0 && !advice_holds(&p->forecast, &p->wish)) {
 		say_miss(p);
 	} else if (p->is_chosen) {
 		say_chosen(p);
@@ -134,9 +145,10 @@ say_advice(const struct planning *p)
 static const char *const ways[] = {
 	[FORECAST_NONE] = "A queue that grows for ever has no wait to tell.",
 	[FORECAST_ERLANG] = "Exact for exponential jobs (Erlang C).",
-	[FORECAST_CORRECTED] = "Approximate: Erlang C, corrected for the cv (Allen-Cunneen).",
+	[FORECAST_CORRECTED] = "Approximate: Erlang C, corrected for the cv.",
 	[FORECAST_EXACT] = "Exact for exponential jobs (the long run of all states).",
-	[FORECAST_SIMULATED] = "Simulated: there is no formula for this case.",
+	[FORECAST_SIMULATED] =
+	    "Simulated: there is no formula for this case; +- holds 95 times in 100.",
 };
 
 static void
@@ -167,6 +179,8 @@ print_notes(const struct planning *p)
 		printf("It bears up to %s within the wish.\n",
 		       quantity_show_rate(p->rate_max).text);
 	printf("%s\n", ways[p->forecast.way]);
+	if (p->unsimulated)
+		printf("Not simulated: %s.\n", p->unsimulated);
 }
 
 /* --- the table ---------------------------------------------------------------------------------
@@ -186,14 +200,29 @@ show(enum shape shape, double value)
 	return shape == SHAPE_TIME ? quantity_show_time(value) : quantity_show_rate(value);
 }
 
-static void
-print_row(const struct planning *p, const char *name, enum shape shape, double value,
-	  const struct simulation_value *simulated)
+/* Of a value that both have. */
+#define AT(value) offsetof(struct simulation, value)
+
+enum { NOWHERE = -1 };
+
+static const struct simulation_value *
+value_at(const struct simulation *m, long at)
 {
+	return m && at != NOWHERE ? (const void *)((const char *)m + at) : NULL;
+}
+
+static void
+print_row(const struct planning *p, const char *name, enum shape shape, double value, long at)
+{
+	const struct simulation_value *own = value_at(p->forecast.simulation, at);
+	const struct simulation_value *beside = value_at(p->simulation, at);
+
 	printf("  %-28s%12s", name, show(shape, value).text);
-	if (p->simulation && simulated)
-		printf("%14s +- %s", show(shape, simulated->mean).text,
-		       show(shape, simulated->error).text);
+	if (own)
+		printf(" +- %s", show(shape, own->error).text);
+	if (beside)
+		printf("%14s +- %s", show(shape, beside->mean).text,
+		       show(shape, beside->error).text);
 	printf("\n");
 }
 
@@ -210,7 +239,7 @@ print_asked(const struct planning *p)
 	if (s->servers != p->threads)
 		printf(" on %u core%s", s->servers, plural(s->servers));
 	if (s->is_bounded)
-		printf(", room for %u to wait\n", s->slots - (p->threads - s->servers));
+		printf(", room for %u to wait\n", s->slots);
 	else
 		printf(", no bound on what waits\n");
 }
@@ -219,24 +248,22 @@ static void
 print_table(const struct planning *p)
 {
 	const struct forecast *f = &p->forecast;
-	const struct simulation *m = p->simulation;
 
 	print_asked(p);
-	if (m)
+	if (p->simulation)
 		printf("  %40s%14s +- 95 %%\n", "formula", "simulated");
-	print_row(p, "threads busy", SHAPE_SHARE, f->utilization, NULL);
-	print_row(p, "jobs that wait", SHAPE_SHARE, f->p_wait, m ? &m->p_wait : NULL);
-	print_row(p, "wait, mean", SHAPE_TIME, f->mean_wait_s, m ? &m->mean_wait_s : NULL);
-	print_row(p, "wait, p99", SHAPE_TIME, f->p99_wait_s, m ? &m->p99_wait_s : NULL);
-	print_row(p, "response, mean", SHAPE_TIME, f->mean_response_s,
-		  m ? &m->mean_response_s : NULL);
-	print_row(p, "response, p99", SHAPE_TIME, f->p99_response_s, m ? &m->p99_response_s : NULL);
+	print_row(p, "threads busy", SHAPE_SHARE, f->utilization, AT(busy));
+	print_row(p, "jobs that wait", SHAPE_SHARE, f->p_wait, AT(p_wait));
+	print_row(p, "wait, mean", SHAPE_TIME, f->mean_wait_s, AT(mean_wait_s));
+	print_row(p, "wait, p99", SHAPE_TIME, f->p99_wait_s, AT(p99_wait_s));
+	print_row(p, "response, mean", SHAPE_TIME, f->mean_response_s, AT(mean_response_s));
+	print_row(p, "response, p99", SHAPE_TIME, f->p99_response_s, AT(p99_response_s));
 	if (p->wish.deadline_s > 0 && f->way != FORECAST_NONE)
 		print_row(p, "later than the deadline", SHAPE_SHARE,
-			  forecast_late(f, p->wish.deadline_s), NULL);
-	print_row(p, "refused", SHAPE_SHARE, f->shed, m ? &m->refused : NULL);
-	print_row(p, "answered", SHAPE_RATE, f->throughput, NULL);
-	print_row(p, "answered at the most", SHAPE_RATE, station_capacity(&p->asked), NULL);
+			  forecast_late(f, p->wish.deadline_s), NOWHERE);
+	print_row(p, "refused", SHAPE_SHARE, f->shed, AT(refused));
+	print_row(p, "answered", SHAPE_RATE, f->throughput, NOWHERE);
+	print_row(p, "answered at the most", SHAPE_RATE, station_capacity(&p->asked), NOWHERE);
 	printf("\n");
 }
 
@@ -266,22 +293,42 @@ put_whole(const char *name, bool is_known, unsigned value)
 	put_number(name, is_known ? (double)value : (double)INFINITY);
 }
 
-static void
-put_simulated(const char *name, const struct simulation_value *v)
-{
-	printf(", \"%s\": {\"value\": %.9g, \"error\": %.3g}", name, v->mean, v->error);
-}
+static const struct {
+	const char *name;
+	long at;
+} simulated[] = {
+	{ "utilization", AT(busy) },
+	{ "p_wait", AT(p_wait) },
+	{ "mean_wait_s", AT(mean_wait_s) },
+	{ "p99_wait_s", AT(p99_wait_s) },
+	{ "mean_response_s", AT(mean_response_s) },
+	{ "p99_response_s", AT(p99_response_s) },
+	{ "p_block", AT(refused) },
+};
+
+enum { SIMULATED = sizeof(simulated) / sizeof(simulated[0]) };
 
 static void
 put_simulation(const struct simulation *m)
 {
 	printf(",\n  \"simulation\": {\"requests\": %llu", (unsigned long long)m->requests);
-	put_simulated("p_wait", &m->p_wait);
-	put_simulated("mean_wait_s", &m->mean_wait_s);
-	put_simulated("p99_wait_s", &m->p99_wait_s);
-	put_simulated("mean_response_s", &m->mean_response_s);
-	put_simulated("p99_response_s", &m->p99_response_s);
-	put_simulated("p_block", &m->refused);
+	for (unsigned i = 0; i < SIMULATED; i++) {
+		const struct simulation_value *v = value_at(m, simulated[i].at);
+
+		printf(", \"%s\": {\"value\": %.9g, \"error\": %.3g}", simulated[i].name, v->mean,
+		       v->error);
+	}
+	printf("}");
+}
+
+/* Of the numbers themselves, where they were simulated. */
+static void
+put_errors(const struct simulation *m)
+{
+	printf(",\n  \"error\": {");
+	for (unsigned i = 0; i < SIMULATED; i++)
+		printf("%s\"%s\": %.3g", i > 0 ? ", " : "", simulated[i].name,
+		       value_at(m, simulated[i].at)->error);
 	printf("}");
 }
 
@@ -300,7 +347,7 @@ control_plan_json(const struct planning *p)
 
 	printf("{\n  \"method\": \"%s\"", way_words[f->way]);
 	put_whole("threads", true, p->threads);
-	put_whole("queue", s->is_bounded, s->slots - (p->threads - s->servers));
+	put_whole("queue", s->is_bounded, s->slots);
 	put_number("load", station_load(s));
 	put_number("utilization", f->utilization);
 	put_number("p_wait", f->p_wait);
@@ -316,14 +363,19 @@ control_plan_json(const struct planning *p)
 		put_number("late", f->way == FORECAST_NONE ? INFINITY
 							   : forecast_late(f, p->wish.deadline_s));
 	if (has_slo) {
-		printf(",\n  \"slo_met\": %s", is_met(p) ? "true" : "false");
+		printf(",\n  \"slo_met\": %s",
+		       advice_holds(&p->forecast, &p->wish) ? "true" : "false");
 		put_whole("threads_needed", p->needed > 0, p->needed);
 	}
 	if (p->has_slots)
 		put_whole("queue_in_time", true, p->slots);
 	if (has_slo)
 		put_number("rate_max", p->has_rate ? p->rate_max : INFINITY);
+	if (f->simulation)
+		put_errors(f->simulation);
 	if (p->simulation)
 		put_simulation(p->simulation);
+	if (p->unsimulated)
+		printf(",\n  \"simulation\": null, \"simulation_why\": \"%s\"", p->unsimulated);
 	printf("\n}\n");
 }

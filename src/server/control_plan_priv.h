@@ -22,6 +22,7 @@ struct planning {
 	unsigned slots; /* what may wait at the most to come in time */
 	struct forecast forecast;
 	struct simulation *simulation; /* --simulate */
+	const char *unsimulated; /* why --simulate brought nothing; or NULL */
 };
 
 void control_plan_text(const struct planning *p);

@@ -79,7 +79,7 @@ def test_simulation_stands_beside_the_formulas():
     for key in ("p_wait", "mean_wait_s", "p99_wait_s", "mean_response_s", "p99_response_s"):
         seen = n["simulation"][key]
         assert n[key] == pytest.approx(seen["value"], abs=3 * seen["error"], rel=0.01), key
-    assert n["simulation"]["requests"] == 1000000
+    assert n["simulation"]["requests"] == 250000
     assert n == numbers(*words)
     assert re.search(r"response, p99 .* ms .* ms \+- ", plan(*words))
 
@@ -87,6 +87,39 @@ def test_simulation_stands_beside_the_formulas():
 def test_without_a_formula_it_simulates():
     n = numbers("--rate", "80/s", "--service", "20ms", "--cv", "2", "--threads", "2", "--queue", "10")
     assert n["method"] == "simulated" and 0.05 < n["p_block"] < 0.08
+
+
+def test_what_is_simulated_says_how_sure_it_is():
+    words = ["--rate", "60/s", "--service", "20ms", "--cv", "0.5", "--threads", "1", "--queue", "1000"]
+    n = numbers(*words)
+    assert n["method"] == "simulated" and n["utilization"] <= 1
+    assert near(n["throughput"], 50) and n["shed"] == pytest.approx(1 / 6, abs=1e-6)
+    assert n["mean_wait_s"] == pytest.approx(20, abs=3 * n["error"]["mean_wait_s"])
+    assert re.search(r"  wait, mean .* s \+- .* ms\n", plan(*words))
+
+
+def test_what_cannot_be_simulated_is_told():
+    words = ["--rate", "49.95/s", "--service", "20ms", "--cv", "0.5", "--threads", "1"]
+    code, said, wrong = control("plan", *words, "--queue", "10000")
+    assert (code, said) == (1, "") and "cannot be simulated in so many jobs" in wrong
+    n = numbers(*words, "--simulate")
+    assert n["simulation"] is None and "too near to 1" in n["simulation_why"] and n["mean_wait_s"] > 1
+    assert "\nNot simulated: without --queue what waits grows for ever.\n" in plan(
+        "--rate", "60/s", "--service", "20ms", "--threads", "1", "--simulate")
+
+
+def test_what_is_refused_is_no_answer_in_time():
+    words = ["--rate", "45/s", "--service", "20ms", "--threads", "1", "--queue", "0", "--slo", "p99=150ms"]
+    n = numbers(*words)
+    assert (n["slo_met"], n["threads_needed"]) == (False, 2)
+    assert re.match(r"It misses the wish of 99 % within 150 ms: .*47.4 % refused; it takes 2 threads", plan(*words))
+    assert plan("--rate", "50/s", "--service", "20ms", "--threads", "1").startswith("It must shed almost nothing, but ")
+
+
+def test_threads_that_share_cores_are_simulated():
+    n = numbers("--rate", "80/s", "--service", "20ms", "--threads", "16", "--cores", "2", "--slo", "p99=250ms")
+    assert (n["method"], n["slo_met"], n["threads_needed"]) == ("simulated", False, 2)
+    assert n["p99_response_s"] > 0.3
 
 
 def test_json_may_stand_before_the_command():
@@ -110,7 +143,7 @@ def test_json_may_stand_before_the_command():
     (["--rate"], "a value is missing: --rate"),
     (["compute"], "options alone, without: compute"),
     (["--rate", "1", "--service", "1s", "--threads", "2", "--queue", "1", "--fan-out", "4"],
-     "no request ever fits"),
+     "no request ever fits: --fan-out is above threads and queue; raise --queue to at least 2"),
 ])
 def test_what_is_wrong_is_said_in_one_line(words, wrong):
     code, said, complaint = control("plan", *words)

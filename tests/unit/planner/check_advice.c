@@ -112,6 +112,35 @@ START_TEST(the_highest_rate_is_at_the_edge_of_the_wish)
 }
 END_TEST
 
+START_TEST(what_is_refused_breaks_the_wish)
+{
+	struct advice_wish wish = { 0.15, 0.99, 0 };
+	struct station s = { 45, 0.02, 1, 1, 1, true, 0 };
+	struct forecast f;
+
+	ck_assert(forecast_init(&f, &s) == 0);
+	ck_assert(f.p99_response_s < 0.15 && !advice_holds(&f, &wish));
+	forecast_fini(&f);
+	s.servers = 5;
+	ck_assert(forecast_init(&f, &s) == 0);
+	ck_assert(advice_holds(&f, &wish));
+	forecast_fini(&f);
+}
+END_TEST
+
+START_TEST(what_cannot_be_told_is_too_little)
+{
+	struct advice_wish wish = { 10, 0.99, 0 };
+	struct station s = { 199.95, 0.02, 0.5, 1, 2, false, 0 };
+	unsigned servers;
+
+	ck_assert(advice_servers(&s, &wish, 100, &servers) == 0);
+	ck_assert_uint_eq(servers, 9);
+	ck_assert(advice_servers(&s, &wish, 8, &servers) == 0);
+	ck_assert_uint_eq(servers, 0);
+}
+END_TEST
+
 Suite *
 suite_planner_advice(void)
 {
@@ -124,6 +153,8 @@ suite_planner_advice(void)
 	tcase_add_test(c, too_few_at_the_most_are_none);
 	tcase_add_test(c, slots_hold_the_jobs_of_a_request);
 	tcase_add_test(c, the_highest_rate_is_at_the_edge_of_the_wish);
+	tcase_add_test(c, what_is_refused_breaks_the_wish);
+	tcase_add_test(c, what_cannot_be_told_is_too_little);
 	suite_add_tcase(s, c);
 	return s;
 }

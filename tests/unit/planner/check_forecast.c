@@ -237,6 +237,110 @@ START_TEST(extremes_are_numbers)
 }
 END_TEST
 
+enum { PLACES = 400 };
+
+/* Crommelin (1932): of what is there now, c have gone one service time later, and what has come is
+ * Poisson. The long run of that chain, by steps; its mean wait in service times. */
+static double
+constant_wait(double work, unsigned servers)
+{
+	double come[PLACES], now[PLACES] = { 0 }, then[PLACES];
+	double waiting = 0;
+
+	come[0] = exp(-work);
+	for (unsigned n = 1; n < PLACES; n++)
+		come[n] = come[n - 1] * work / n;
+	now[0] = 1;
+	for (unsigned i = 0; i < 300; i++) {
+		for (unsigned n = 0; n < PLACES; n++)
+			then[n] = 0;
+		for (unsigned n = 0; n < PLACES; n++) {
+			unsigned left = n > servers ? n - servers : 0;
+
+			for (unsigned k = 0; now[n] > 0 && left + k < PLACES; k++)
+				then[left + k] += now[n] * come[k];
+		}
+		for (unsigned n = 0; n < PLACES; n++)
+			now[n] = then[n];
+	}
+	for (unsigned n = servers; n < PLACES; n++)
+		waiting += (n - servers) * now[n];
+	return waiting / work;
+}
+
+START_TEST(constant_jobs_wait_as_the_chain_says)
+{
+	static const struct {
+		unsigned servers;
+		double load, off;
+	} cases[] = {
+		{ 1, 0.5, 1e-6 },  { 2, 0.5, 0.02 },  { 2, 0.9, 0.02 },
+		{ 10, 0.5, 0.03 }, { 10, 0.8, 0.02 }, { 10, 0.2, 0.1 },
+		{ 50, 0.5, 0.1 },  { 50, 0.8, 0.03 }, { 50, 0.95, 0.02 },
+	};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unsigned servers = cases[i].servers;
+		double work = cases[i].load * servers;
+		struct forecast f =
+		    forecast((struct station){ work / 0.02, 0.02, 0, servers, 1, false, 0 });
+		double wanted = constant_wait(work, servers) * 0.02;
+
+		ck_assert_msg(fabs(f.mean_wait_s / wanted - 1) <= cases[i].off,
+			      "%u at %g: %g, not %g", servers, cases[i].load, f.mean_wait_s,
+			      wanted);
+		forecast_fini(&f);
+	}
+}
+END_TEST
+
+START_TEST(nothing_is_busier_than_busy)
+{
+	static const double cvs[] = { 0, 0.5, 1, 3 };
+	static const double loads[] = { 0.5, 1.2, 30, 1e6 };
+
+	for (unsigned i = 0; i < 16; i++) {
+		struct station s = { 0, 0.02, cvs[i / 4], 2, 1, true, 10 };
+		struct forecast f;
+
+		s.rate = loads[i % 4] * station_capacity(&s);
+		f = forecast(s);
+		ck_assert(f.utilization <= 1 && f.throughput <= station_capacity(&s) * (1 + 1e-9));
+		ck_assert(f.utilization > 0.3 && f.mean_response_s >= 0.019);
+		ck_assert(f.shed >= 1 - 1 / loads[i % 4] - 1e-9);
+		forecast_fini(&f);
+	}
+}
+END_TEST
+
+START_TEST(what_cannot_be_told_is_refused)
+{
+	struct station s = { 50, 0.02, 0.5, 1, 1, true, 100000 };
+	struct forecast f;
+
+	ck_assert(forecast_init(&f, &s) == ERR_TOO_LARGE);
+	s.rate = 60;
+	ck_assert(forecast_init(&f, &s) == 0);
+	NEAR(f.shed, 1.0 / 6);
+	ck_assert_double_eq_tol(f.mean_wait_s, 2000, 2);
+	forecast_fini(&f);
+}
+END_TEST
+
+START_TEST(threads_that_share_are_no_servers)
+{
+	struct forecast f = forecast((struct station){ 80, 0.02, 1, 2, 1, false, 0, 16 });
+
+	ck_assert(f.way == FORECAST_SIMULATED);
+	ck_assert(f.p99_response_s > 0.3);
+	forecast_fini(&f);
+	f = forecast((struct station){ 80, 0.02, 1, 2, 1, false, 0, 2 });
+	ck_assert(f.way == FORECAST_ERLANG);
+	NEAR(f.p99_response_s, 0.23874740472);
+	forecast_fini(&f);
+}
+END_TEST
+
 Suite *
 suite_planner_forecast(void)
 {
@@ -254,6 +358,10 @@ suite_planner_forecast(void)
 	tcase_add_test(c, more_servers_are_never_worse);
 	tcase_add_test(c, late_is_the_inverse_of_the_response);
 	tcase_add_test(c, extremes_are_numbers);
+	tcase_add_test(c, constant_jobs_wait_as_the_chain_says);
+	tcase_add_test(c, nothing_is_busier_than_busy);
+	tcase_add_test(c, what_cannot_be_told_is_refused);
+	tcase_add_test(c, threads_that_share_are_no_servers);
 	suite_add_tcase(s, c);
 	return s;
 }
