@@ -77,6 +77,7 @@ make_options(void)
 		return NULL;
 	nghttp2_option_set_no_auto_window_update(option, 1);
 	nghttp2_option_set_no_closed_streams(option, 1);
+	nghttp2_option_set_max_send_header_block_length(option, UPSTREAM_H2_BLOCK_MAX);
 	return option;
 }
 

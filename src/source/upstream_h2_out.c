@@ -272,11 +272,27 @@ on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 	return 0;
 }
 
+/* The library closes the stream next, as if the server had refused it. That is so where the
+ * connection takes no more of them; all else is of our own making, and says nothing of a server. */
+static int
+on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int err, void *user)
+{
+	struct upstream_h2_stream *s =
+	    nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+
+	(void)user;
+	if (s && frame->hd.type == NGHTTP2_HEADERS &&
+	    (err == NGHTTP2_ERR_FRAME_SIZE_ERROR || err == NGHTTP2_ERR_HEADER_COMP))
+		upstream_h2_stream_fail(s, ERR_TOO_LARGE);
+	return 0;
+}
+
 void
 upstream_h2_out_register(nghttp2_session_callbacks *callbacks)
 {
 	nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
+	nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_not_sent);
 }
 
 void

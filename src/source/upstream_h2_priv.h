@@ -34,6 +34,9 @@ enum {
 	UPSTREAM_H2_TURN_BYTES = 256 << 10, /* written in one go */
 	UPSTREAM_H2_CUT_IDS = 128, /* streams whose frames may still come after our reset */
 	UPSTREAM_H2_HEAD_MAX = 64 << 10, /* of a request's head */
+	/* As the library counts them, which is 12 bytes more for each field: what fits above fits
+	 * this, too, so that it drops no head. */
+	UPSTREAM_H2_BLOCK_MAX = 4 * UPSTREAM_H2_HEAD_MAX,
 };
 
 enum upstream_h2_flag {

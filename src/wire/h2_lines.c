@@ -3,7 +3,10 @@
  */
 #include "wire/h2_lines.h"
 
-enum { PSEUDO_FIELDS = 4 };
+enum {
+	PSEUDO_FIELDS = 4,
+	COOKIE_PIECES = 128, /* of one head, that cost no more than they are good for */
+};
 
 static size_t
 count(struct slice s, char c)
@@ -20,7 +23,10 @@ count(struct slice s, char c)
 size_t
 h2_lines_bound(struct slice lines)
 {
-	return PSEUDO_FIELDS + count(lines, '\n') + count(lines, ';');
+	size_t pieces = count(lines, ';');
+
+	return PSEUDO_FIELDS + count(lines, '\n') +
+	       (pieces < COOKIE_PIECES ? pieces : COOKIE_PIECES);
 }
 
 static int
@@ -32,11 +38,16 @@ add(struct fields *to, struct slice name, struct slice value)
 	return 0;
 }
 
+/* Whatever a client puts into them, there are not many: where they would be, they stay together. */
 static int
-add_cookies(struct fields *to, struct slice name, struct slice value)
+add_cookies(struct fields *to, struct slice name, struct slice value, size_t *cuts)
 {
+	size_t more = count(value, ';');
 	int err = 0;
 
+	if (more > *cuts)
+		return add(to, name, value);
+	*cuts -= more;
 	while (!err && value.len > 0) {
 		struct slice piece = slice_trim(slice_cut(&value, ';'));
 
@@ -47,14 +58,14 @@ add_cookies(struct fields *to, struct slice name, struct slice value)
 }
 
 static int
-add_line(struct fields *to, struct slice line)
+add_line(struct fields *to, struct slice line, size_t *cuts)
 {
 	struct slice name = slice_cut(&line, ':'), value = slice_trim(line);
 	enum field_id id = field_id_of(name);
 
 	if (id == FIELD_HOST || (id != FIELD_TE && (field_flags(id) & FIELD_HOP)))
 		return 0;
-	return id == FIELD_COOKIE ? add_cookies(to, name, value) : add(to, name, value);
+	return id == FIELD_COOKIE ? add_cookies(to, name, value, cuts) : add(to, name, value);
 }
 
 /* Without its CR LF; false behind the last. */
@@ -72,11 +83,12 @@ next_line(struct slice *lines, struct slice *line)
 int
 h2_lines_fields(struct slice lines, struct fields *to)
 {
+	size_t cuts = COOKIE_PIECES;
 	struct slice line;
 	int err = 0;
 
 	while (!err && next_line(&lines, &line))
-		err = add_line(to, line);
+		err = add_line(to, line, &cuts);
 	return err;
 }
 

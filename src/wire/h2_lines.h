@@ -14,8 +14,8 @@ size_t h2_lines_bound(struct slice lines);
 /*
  * A request's head, from its first line to the empty one: pseudo-fields first, Host becomes
  * :authority, what belongs to one connection is left out but `TE`, cookies are cut in pieces, of
- * which a server's table keeps those that stay the same (8.2.3). ERR_SYNTAX: it is no such head;
- * ERR_TOO_MANY: `to` is full.
+ * which a server's table keeps those that stay the same (8.2.3), unless there are very many.
+ * ERR_SYNTAX: it is no such head; ERR_TOO_MANY: `to` is full.
  */
 int h2_lines_request(struct slice head, struct slice scheme, struct fields *to) MUST_CHECK;
 /* Field lines alone: a body's trailers. */

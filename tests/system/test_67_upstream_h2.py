@@ -128,6 +128,17 @@ def test_a_request_is_sent_as_http_2_has_it(daemon):
     assert said["settings"]["2"] == 0, "nothing may be pushed"
 
 
+def test_a_cookie_of_very_many_pieces_is_no_failure_of_the_server(daemon, server, admin):
+    """The library takes each piece for 30 bytes, and would drop a head of so many."""
+    before = server.seen["connections"], counts(admin, "forebay_upstream_connections_replaced_total")
+    text = "; ".join(["a"] * 3500)
+    said = json.loads(ask(daemon, "/one/heard", "Cookie: " + text).body)
+    assert [value for name, value in said["fields"] if name == "cookie"] == [text]
+    assert ask(daemon, "/one/hello").status == 200
+    assert server.seen["connections"] <= before[0] + 1
+    assert counts(admin, "forebay_upstream_connections_replaced_total") == before[1]
+
+
 def test_a_response_comes_back_as_it_was(daemon):
     r = ask(daemon, "/u/hello")
     assert (r.status, r.body, r.field("content-type")) == (200, b"Hello.", "text/plain")
