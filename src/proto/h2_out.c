@@ -7,6 +7,7 @@
  * by the library.
  */
 #include "base/assert.h"
+#include "base/log.h"
 #include "http/status.h"
 #include "proto/h2_priv.h"
 
@@ -436,11 +437,28 @@ on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 	return 0;
 }
 
+/* The library drops the frame, and nothing more: the client would wait for ever. */
+static int
+on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int err, void *user)
+{
+	struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+	struct h2 *h = user;
+
+	if (!s || frame->hd.type != NGHTTP2_HEADERS || (s->flags & H2_STREAM_CLOSED))
+		return 0;
+	log_debug("HTTP/2: stream %u: a head is not sent: %s", s->id, nghttp2_strerror(err));
+	h2_count(h, COUNTER_ABORTED);
+	s->flags |= H2_STREAM_UNSENT;
+	h2_stream_touch(s);
+	return 0;
+}
+
 void
 h2_out_register(nghttp2_session_callbacks *callbacks)
 {
 	nghttp2_session_callbacks_set_send_data_callback(callbacks, send_data);
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
+	nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_not_sent);
 }
 
 /*

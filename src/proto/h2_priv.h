@@ -33,6 +33,8 @@ enum {
 	H2_ARENA_BYTES = 1 << 24, /* of one exchange */
 	H2_TRAILER_BYTES = 8192, /* of one request */
 	H2_HEADS_MORE = 4, /* so many times max_header_bytes, and the connection ends */
+	H2_BLOCK_MAX = 256 << 10, /* of a response's head, as the library counts it: as much, and 12
+				     bytes for each field */
 	H2_CUT_IDS = 32, /* streams whose frames may still come after our reset */
 	H2_BYE_MS = 2000, /* for a last GOAWAY to be written */
 };
@@ -95,6 +97,7 @@ enum h2_stream_flag {
 	H2_STREAM_WENT = 16384, /* body went since then */
 	H2_STREAM_ANSWERED = 32768, /* a head was sent */
 	H2_STREAM_BARE = 65536, /* the request ends with its head */
+	H2_STREAM_UNSENT = 131072, /* a head cannot be sent: to be reset */
 };
 
 enum h2_wait { H2_WAIT_NONE, H2_WAIT_BODY, H2_WAIT_SEND };

@@ -231,6 +231,18 @@ fail(struct h2_stream *s)
 	}
 }
 
+/* Its response cannot be told: what there is of it is dropped, and whoever makes it is stopped. */
+static void
+give_up(struct h2_stream *s)
+{
+	s->flags &= ~(unsigned)H2_STREAM_UNSENT;
+	s->x.is_cut = true;
+	h2_stream_cancel(s, ERR_TOO_LARGE);
+	s->h2->held -= s->out.bytes;
+	chunks_clear(&s->out);
+	h2_stream_reset(s, NGHTTP2_INTERNAL_ERROR);
+}
+
 static bool
 is_feed_due(const struct h2_stream *s)
 {
@@ -374,6 +386,8 @@ h2_stream_step(struct h2_stream *s)
 		begin(s);
 	if (s->flags & H2_STREAM_FAILED)
 		fail(s);
+	if (s->flags & H2_STREAM_UNSENT)
+		give_up(s);
 	if (is_feed_due(s))
 		feed(s);
 	if (is_resume_due(s)) {

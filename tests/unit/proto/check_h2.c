@@ -1,0 +1,261 @@
+/*
+ * HTTP/2 on a conn, frame by frame.
+ */
+#include "stand.h"
+
+#include "base/writer.h"
+#include "wire/h2_frames.h"
+
+#include <check.h>
+#include <string.h>
+#include <sys/socket.h>
+
+Suite *suite_proto_h2(void);
+
+/* :method GET, :scheme http, :path /, :authority a (RFC 7541 A). */
+#define GET "\x82\x86\x84\x41\1a"
+
+enum { END_STREAM = 1, END_HEADERS = 4, INTERNAL_ERROR = 2 };
+
+static struct stand stand;
+static uint32_t next_stream;
+
+static void
+keep(struct stand *b, struct exchange *x)
+{
+	(void)b;
+	(void)x;
+}
+
+/* A frame of which no more than `len` bytes of `of` come now. */
+static void
+put_part(struct writer *w, enum h2_frame_type type, unsigned flags, uint32_t stream,
+	 struct slice payload, size_t of)
+{
+	const unsigned char head[H2_FRAME_HEAD_BYTES] = {
+		(unsigned char)(of >> 16),
+		(unsigned char)(of >> 8),
+		(unsigned char)of,
+		(unsigned char)type,
+		(unsigned char)flags,
+		(unsigned char)(stream >> 24),
+		(unsigned char)(stream >> 16),
+		(unsigned char)(stream >> 8),
+		(unsigned char)stream,
+	};
+
+	writer_put(w, slice_make((const char *)head, sizeof(head)));
+	writer_put(w, payload);
+}
+
+static void
+put(struct writer *w, enum h2_frame_type type, unsigned flags, uint32_t stream,
+    struct slice payload)
+{
+	put_part(w, type, flags, stream, payload, payload.len);
+}
+
+static void
+say(const struct writer *w)
+{
+	ck_assert(!w->is_full);
+	stand_say_bytes(&stand, w->at, w->len);
+}
+
+static uint32_t
+say_head(struct slice block, unsigned flags)
+{
+	char text[256];
+	struct writer w = writer_over(text, sizeof(text));
+	uint32_t stream = next_stream;
+
+	next_stream += 2;
+	put(&w, H2_FRAME_HEADERS, flags | END_HEADERS, stream, block);
+	say(&w);
+	return stream;
+}
+
+static void
+connect_client(void)
+{
+	char text[128];
+	struct writer w = writer_over(text, sizeof(text));
+
+	stand_connect(&stand, SOCK_STREAM, CONN_H2);
+	next_stream = 1;
+	writer_put(&w, SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+	put(&w, H2_FRAME_SETTINGS, 0, 0, SLICE(""));
+	say(&w);
+}
+
+static void
+setup(void)
+{
+	stand_open(&stand);
+	stand.begin = keep;
+	connect_client();
+}
+
+static void
+teardown(void)
+{
+	stand_close(&stand);
+}
+
+static uint64_t
+counted(enum counter id)
+{
+	return count_read(&stand.counters, id);
+}
+
+/* The next frame at *at of what was heard; false: there is none. */
+static bool
+next_frame(size_t *at, struct h2_frame_head *head, const unsigned char **payload)
+{
+	const unsigned char *p = (const unsigned char *)stand.heard + *at;
+
+	if (stand.heard_len - *at < H2_FRAME_HEAD_BYTES)
+		return false;
+	*head = (struct h2_frame_head){
+		.length = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2],
+		.type = p[3],
+		.flags = p[4],
+		.stream = (uint32_t)p[5] << 24 | (uint32_t)p[6] << 16 | (uint32_t)p[7] << 8 | p[8],
+	};
+	*payload = p + H2_FRAME_HEAD_BYTES;
+	*at += H2_FRAME_HEAD_BYTES + head->length;
+	return *at <= stand.heard_len;
+}
+
+/* The error code of a frame of that type on that stream, at this place of its payload; -1: none was
+ * heard. */
+static long
+heard_error(enum h2_frame_type type, uint32_t stream, size_t place)
+{
+	const unsigned char *p;
+	struct h2_frame_head head;
+	size_t at = 0;
+
+	stand_hear(&stand);
+	while (next_frame(&at, &head, &p)) {
+		if (head.type == type && head.stream == stream)
+			return p[place] << 24 | p[place + 1] << 16 | p[place + 2] << 8 |
+			       p[place + 3];
+	}
+	return -1;
+}
+
+static long
+heard_reset(uint32_t stream)
+{
+	return heard_error(H2_FRAME_RST_STREAM, stream, 0);
+}
+
+/* How many bytes of HEADERS and CONTINUATIONs there were for this stream. */
+static size_t
+heard_head(uint32_t stream)
+{
+	const unsigned char *p;
+	struct h2_frame_head head;
+	size_t at = 0, bytes = 0;
+
+	stand_hear(&stand);
+	while (next_frame(&at, &head, &p)) {
+		if (head.stream == stream &&
+		    (head.type == H2_FRAME_HEADERS || head.type == H2_FRAME_CONTINUATION))
+			bytes += head.length;
+	}
+	return bytes;
+}
+
+/* --- heads of responses ------------------------------------------------------------------ */
+
+enum { FIELDS = 300, VALUE_BYTES = 1000 };
+
+/* A head of so many fields, that no table and no code makes shorter. */
+static void
+answer_with(unsigned fields)
+{
+	static struct field at[FIELDS];
+	static char value[FIELDS][VALUE_BYTES];
+	struct exchange *x = stand.x;
+
+	for (unsigned i = 0; i < fields; i++) {
+		memset(value[i], '~', VALUE_BYTES);
+		value[i][0] = (char)('a' + i / 26);
+		value[i][1] = (char)('a' + i % 26);
+		at[i] = (struct field){ .name = SLICE("x"),
+					.value = slice_make(value[i], VALUE_BYTES) };
+	}
+	x->response.fields = (struct fields){ .at = at, .count = fields, .cap = fields };
+	ck_assert_int_eq(stand_head(x, 200, BODY_LENGTH, 5), 0);
+	ck_assert_int_eq(stand_body(x, "hello", 5), 0);
+	exchange_end(x);
+	stand_turns(&stand, 8);
+}
+
+START_TEST(a_head_of_more_than_64_kib_is_sent)
+{
+	uint32_t id = say_head(SLICE(GET), END_STREAM);
+
+	answer_with(100);
+	ck_assert_uint_gt(heard_head(id), 64 << 10);
+	ck_assert_int_eq(heard_reset(id), -1);
+	ck_assert_uint_eq(stand.endeds, 1);
+	ck_assert(!stand.was_cut);
+}
+END_TEST
+
+START_TEST(a_head_that_cannot_be_sent_resets_its_stream)
+{
+	uint32_t id = say_head(SLICE(GET), END_STREAM);
+
+	answer_with(300);
+	ck_assert_uint_eq(heard_head(id), 0);
+	ck_assert_int_eq(heard_reset(id), INTERNAL_ERROR);
+	ck_assert_uint_eq(stand.endeds, 1);
+	ck_assert(stand.was_cut);
+	ck_assert_uint_eq(counted(COUNTER_ABORTED), 1);
+	stand.begin = NULL;
+	id = say_head(SLICE(GET), END_STREAM);
+	ck_assert_uint_gt(heard_head(id), 0);
+}
+END_TEST
+
+/* Whoever makes the body is told to stop. */
+START_TEST(a_response_whose_head_cannot_be_sent_is_cancelled)
+{
+	struct field *at;
+	char *value;
+	uint32_t id = say_head(SLICE(GET), END_STREAM);
+	struct exchange *x = stand.x;
+
+	at = arena_alloc(&x->arena, sizeof(*at));
+	value = arena_alloc(&x->arena, 300 << 10);
+	ck_assert_ptr_nonnull(at);
+	ck_assert_ptr_nonnull(value);
+	memset(value, '~', 300 << 10);
+	*at = (struct field){ .name = SLICE("x"), .value = slice_make(value, 300 << 10) };
+	x->response.fields = (struct fields){ .at = at, .count = 1, .cap = 1 };
+	ck_assert_int_eq(stand_head(x, 200, BODY_CHUNKED, 0), 0);
+	stand_turns(&stand, 8);
+	ck_assert_int_eq(heard_reset(id), INTERNAL_ERROR);
+	ck_assert_uint_eq(stand.cancels, 1);
+	ck_assert_int_eq(stand.cancel_err, ERR_TOO_LARGE);
+	ck_assert_uint_eq(stand.endeds, 1);
+}
+END_TEST
+
+Suite *
+suite_proto_h2(void)
+{
+	Suite *s = suite_create("proto/h2");
+	TCase *t = tcase_create("h2");
+
+	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, a_head_of_more_than_64_kib_is_sent);
+	tcase_add_test(t, a_head_that_cannot_be_sent_resets_its_stream);
+	tcase_add_test(t, a_response_whose_head_cannot_be_sent_is_cancelled);
+	return s;
+}
