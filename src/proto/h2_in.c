@@ -56,16 +56,30 @@ on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *use
 	return 0;
 }
 
+/* The library resets the stream with INTERNAL_ERROR, which is mostly our fault, and is not charged
+ * where it is sent; by then the exchange has begun, and what it does was for nothing. */
+static int
+refuse_trailers(struct h2_stream *s, int err)
+{
+	if (err == ERR_MEMORY) {
+		h2_count(s->h2, COUNTER_REFUSED_MEMORY);
+	} else {
+		h2_fault(s->h2, COUNTER_BODY_SYNTAX, 0, "HTTP/2: trailers that cannot be");
+		h2_charge(s->h2, H2_WASTE_ERROR);
+	}
+	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
 static int
 take_trailer(struct h2_stream *s, struct slice name, struct slice value)
 {
 	struct exchange *x = &s->x;
+	int err = ERR_TOO_LARGE;
 
 	s->trailer_bytes += name.len + value.len;
-	if (s->trailer_bytes > H2_TRAILER_BYTES ||
-	    trailers_add(&x->request.trailers, &x->arena, name, value) != 0)
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	return 0;
+	if (s->trailer_bytes <= H2_TRAILER_BYTES)
+		err = trailers_add(&x->request.trailers, &x->arena, name, value);
+	return err ? refuse_trailers(s, err) : 0;
 }
 
 static int

@@ -213,10 +213,14 @@ refuse_body(struct h2_stream *s, int err)
 	h2_fault(s->h2, answers[i].reason, answers[i].status, answers[i].what);
 	err = err == ERR_DEADLINE ? ERR_TIMEOUT : err;
 	exchange_cancel(&s->x, err);
-	if (s->x.is_head_sent)
-		h2_ops.abort(&s->x, err);
-	else
+	if (!s->x.is_head_sent) {
 		exchange_refuse(&s->x, answers[i].status);
+		return;
+	}
+	/* A reset that the client has made us send. */
+	if (answers[i].err)
+		h2_charge(s->h2, H2_WASTE_ERROR);
+	h2_ops.abort(&s->x, err);
 }
 
 static void

@@ -906,9 +906,15 @@ def made_you_reset(c, i):
     return c.headers(fields("/echo", "POST", ("content-length", "5")))[0]
 
 
+def trailed_you_reset(c, i):
+    return (c.headers(fields("/echo", "POST"), flags=END_HEADERS)[0] +
+            pack(HEADERS, END_HEADERS | END_STREAM, c.next_stream - 2, b"\0\1x\1y" * 65))
+
+
 ABUSES = [
     ("rapid reset", rapid_reset, 'reason="reset"'),
     ("MadeYouReset", made_you_reset, 'reason="stream_error"'),
+    ("MadeYouReset by trailers", trailed_you_reset, 'reason="stream_error"'),
     ("PING", lambda c, i: ping(), 'reason="ping"'),
     ("ACKs of PINGs", lambda c, i: ping(flags=ACK), 'reason="ping"'),
     ("SETTINGS", lambda c, i: settings((MAX_CONCURRENT_STREAMS, i)), 'reason="settings"'),

@@ -1,10 +1,11 @@
 /*
- * HTTP/2 on a conn, frame by frame.
+ * HTTP/2 on a conn, frame by frame: heads that are too long for the library, deadlines of header
+ * blocks, resets that a client makes us send.
  */
 #include "stand.h"
 
 #include "base/writer.h"
-#include "wire/h2_frames.h"
+#include "wire/h2_budget.h"
 
 #include <check.h>
 #include <string.h>
@@ -12,10 +13,11 @@
 
 Suite *suite_proto_h2(void);
 
-/* :method GET, :scheme http, :path /, :authority a (RFC 7541 A). */
-#define GET "\x82\x86\x84\x41\1a"
+/* :method GET or POST, :scheme http, :path /, :authority a (RFC 7541 A). */
+#define GET  "\x82\x86\x84\x41\1a"
+#define POST "\x83\x86\x84\x41\1a"
 
-enum { END_STREAM = 1, END_HEADERS = 4, INTERNAL_ERROR = 2 };
+enum { END_STREAM = 1, END_HEADERS = 4, INTERNAL_ERROR = 2, ENHANCE_YOUR_CALM = 11 };
 
 static struct stand stand;
 static uint32_t next_stream;
@@ -151,6 +153,12 @@ heard_reset(uint32_t stream)
 	return heard_error(H2_FRAME_RST_STREAM, stream, 0);
 }
 
+static long
+heard_goaway(void)
+{
+	return heard_error(H2_FRAME_GOAWAY, 0, 4);
+}
+
 /* How many bytes of HEADERS and CONTINUATIONs there were for this stream. */
 static size_t
 heard_head(uint32_t stream)
@@ -246,6 +254,65 @@ START_TEST(a_response_whose_head_cannot_be_sent_is_cancelled)
 }
 END_TEST
 
+/* --- resets that a client makes us send ----------------------------------------------------- */
+
+/* RFC 9113 8.1: trailers, of more fields than there may be. */
+static void
+say_trailers(uint32_t stream, unsigned fields)
+{
+	char text[1024];
+	struct writer block = writer_over(text, sizeof(text)), w;
+	char frame[1100];
+
+	for (unsigned i = 0; i < fields; i++)
+		writer_put(&block, slice_make("\0\1x\1y", 5));
+	w = writer_over(frame, sizeof(frame));
+	put(&w, H2_FRAME_HEADERS, END_STREAM | END_HEADERS, stream, writer_slice(&block));
+	say(&w);
+}
+
+START_TEST(trailers_that_are_too_many_cost_a_token)
+{
+	uint32_t id = say_head(SLICE(POST), 0);
+
+	say_trailers(id, 100);
+	ck_assert_int_eq(heard_reset(id), INTERNAL_ERROR);
+	ck_assert_uint_eq(stand.endeds, 1);
+	ck_assert_uint_eq(counted(COUNTER_BODY_SYNTAX), 1);
+	for (unsigned i = 0; i < 2 * H2_BUDGET_TOKENS && !stand.is_eof && heard_goaway() < 0; i++)
+		say_trailers(say_head(SLICE(POST), 0), 100);
+	ck_assert_int_eq(heard_goaway(), ENHANCE_YOUR_CALM);
+	ck_assert_uint_eq(counted(COUNTER_H2_WASTE_ERROR), 1);
+}
+END_TEST
+
+/* The answer has begun, and a body of four bytes may come. */
+static void
+answer_early(struct stand *b, struct exchange *x)
+{
+	(void)b;
+	x->max_body = 4;
+	ck_assert_int_eq(stand_head(x, 200, BODY_CHUNKED, 0), 0);
+	exchange_want_body(x);
+}
+
+START_TEST(a_body_that_is_too_large_behind_the_head_costs_a_token)
+{
+	char text[64];
+
+	stand.begin = answer_early;
+	for (unsigned i = 0; i < 2 * H2_BUDGET_TOKENS && heard_goaway() < 0; i++) {
+		struct writer w = writer_over(text, sizeof(text));
+
+		put(&w, H2_FRAME_DATA, 0, say_head(SLICE(POST), 0), SLICE("12345"));
+		say(&w);
+	}
+	ck_assert_int_eq(heard_reset(1), INTERNAL_ERROR);
+	ck_assert_int_eq(heard_goaway(), ENHANCE_YOUR_CALM);
+	ck_assert_uint_eq(counted(COUNTER_H2_WASTE_ERROR), 1);
+}
+END_TEST
+
 Suite *
 suite_proto_h2(void)
 {
@@ -257,5 +324,7 @@ suite_proto_h2(void)
 	tcase_add_test(t, a_head_of_more_than_64_kib_is_sent);
 	tcase_add_test(t, a_head_that_cannot_be_sent_resets_its_stream);
 	tcase_add_test(t, a_response_whose_head_cannot_be_sent_is_cancelled);
+	tcase_add_test(t, trailers_that_are_too_many_cost_a_token);
+	tcase_add_test(t, a_body_that_is_too_large_behind_the_head_costs_a_token);
 	return s;
 }
