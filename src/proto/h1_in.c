@@ -244,6 +244,10 @@ begin(struct h1 *h, size_t head_bytes)
 
 	init_exchange(h);
 	count_add(host->env->counters, COUNTER_REQUESTS, 1);
+	/* What comes behind it, even in this turn, has time of its own; what is to be written has
+	 * not. */
+	if (h->wait != H1_WAIT_SEND)
+		h->wait = H1_WAIT_UNSET;
 	h->head_block = block_ref(h->in);
 	h->in_at += (uint32_t)head_bytes;
 	h->in_seen = 0;

@@ -294,13 +294,13 @@ is_stale(struct h2 *h, const struct h2_frame_head *head)
 	       !was_cut(h, head->stream);
 }
 
-/* A header block has one deadline for all of it. */
+/* A header block has one deadline for all of it, and each its own. */
 static void
 watch_block(struct h2 *h, const struct h2_frame_head *head)
 {
 	bool is_block = head->type == H2_FRAME_HEADERS || head->type == H2_FRAME_CONTINUATION;
 
-	if (is_block && h->head_due_ns == CLOCK_NEVER)
+	if (is_block && !h->is_block_open)
 		h->head_due_ns = clock_after(h2_now(h), h->conn->host->limits.header_timeout_ns);
 	else if (!is_block)
 		h->head_due_ns = CLOCK_NEVER;

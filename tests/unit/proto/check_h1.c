@@ -147,6 +147,40 @@ START_TEST(a_head_has_one_deadline_however_it_trickles)
 }
 END_TEST
 
+/* A client that is busy is always in the middle of one. */
+START_TEST(each_head_has_a_deadline_of_its_own)
+{
+	stand.begin = NULL;
+	stand_say(&stand, "GET / HTTP/1.1\r\n");
+	for (unsigned i = 0; i < 4; i++) {
+		stand_wait(&stand, 6 * CLOCK_SEC);
+		stand_say(&stand, "Host: a\r\n\r\nGET / HTTP/1.1\r\n");
+	}
+	ck_assert_uint_eq(stand.begun, 4);
+	ck_assert_ptr_null(strstr(stand_heard(&stand), "HTTP/1.1 408 "));
+	stand_wait(&stand, 9 * CLOCK_SEC);
+	ck_assert_uint_eq(stand.host.open, 1);
+	stand_wait(&stand, 2 * CLOCK_SEC);
+	ck_assert_ptr_nonnull(strstr(stand_heard(&stand), "HTTP/1.1 408 "));
+}
+END_TEST
+
+/* The same for bodies that nobody reads. */
+START_TEST(each_unread_body_has_a_deadline_of_its_own)
+{
+	stand.begin = NULL;
+	stand_say(&stand, POST "abc");
+	for (unsigned i = 0; i < 4; i++) {
+		stand_wait(&stand, 4 * CLOCK_SEC);
+		stand_say(&stand, "def" POST "abc");
+	}
+	ck_assert_uint_eq(stand.begun, 5);
+	ck_assert_uint_eq(stand.host.open, 1);
+	stand_wait(&stand, 6 * CLOCK_SEC);
+	ck_assert_uint_eq(stand.host.open, 0);
+}
+END_TEST
+
 START_TEST(a_client_that_says_nothing_is_closed)
 {
 	stand_wait(&stand, 9 * CLOCK_SEC);
@@ -425,6 +459,8 @@ suite_proto_h1(void)
 	tcase_add_test(t, gone_while_the_queue_is_full);
 	tcase_add_test(t, gone_after_the_answer_was_queued_whole);
 	tcase_add_test(t, a_head_has_one_deadline_however_it_trickles);
+	tcase_add_test(t, each_head_has_a_deadline_of_its_own);
+	tcase_add_test(t, each_unread_body_has_a_deadline_of_its_own);
 	tcase_add_test(t, a_client_that_says_nothing_is_closed);
 	tcase_add_test(t, an_idle_conn_has_its_own_time);
 	tcase_add_test(t, a_body_is_given_up_when_nothing_comes);

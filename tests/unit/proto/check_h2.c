@@ -313,6 +313,60 @@ START_TEST(a_body_that_is_too_large_behind_the_head_costs_a_token)
 }
 END_TEST
 
+/* --- deadlines of header blocks --------------------------------------------------------------- */
+
+/* The rest of a request, of which `said` bytes came before, and the beginning of the next. */
+static void
+say_rest_and_a_bit(size_t said)
+{
+	struct slice block = SLICE(GET);
+	char text[256];
+	struct writer w = writer_over(text, sizeof(text));
+
+	writer_put(&w, slice_after(block, said));
+	put_part(&w, H2_FRAME_HEADERS, END_STREAM | END_HEADERS, next_stream,
+		 slice_make(block.at, 1), block.len);
+	next_stream += 2;
+	say(&w);
+}
+
+START_TEST(each_header_block_has_a_deadline_of_its_own)
+{
+	stand.begin = NULL;
+	say_rest_and_a_bit(sizeof(GET) - 1);
+	for (unsigned i = 0; i < 4; i++) {
+		stand_wait(&stand, 6 * CLOCK_SEC);
+		ck_assert_int_eq(heard_goaway(), -1);
+		say_rest_and_a_bit(1);
+	}
+	ck_assert_uint_eq(stand.begun, 4);
+	stand_wait(&stand, 9 * CLOCK_SEC);
+	ck_assert_int_eq(heard_goaway(), -1);
+	stand_wait(&stand, 2 * CLOCK_SEC);
+	ck_assert_int_eq(heard_goaway(), ENHANCE_YOUR_CALM);
+	ck_assert_uint_eq(counted(COUNTER_CLOSE_HEADER), 1);
+}
+END_TEST
+
+START_TEST(a_header_block_has_one_deadline_however_it_trickles)
+{
+	char text[64];
+	struct writer w = writer_over(text, sizeof(text));
+
+	put(&w, H2_FRAME_HEADERS, END_STREAM, 1, SLICE("\x82"));
+	say(&w);
+	for (unsigned i = 0; i < 5; i++) {
+		stand_wait(&stand, 3 * CLOCK_SEC);
+		w = writer_over(text, sizeof(text));
+		put(&w, H2_FRAME_CONTINUATION, 0, 1, slice_make("\0\1x\1y", 5));
+		if (heard_goaway() < 0)
+			say(&w);
+	}
+	ck_assert_int_eq(heard_goaway(), ENHANCE_YOUR_CALM);
+	ck_assert_uint_eq(counted(COUNTER_CLOSE_HEADER), 1);
+}
+END_TEST
+
 Suite *
 suite_proto_h2(void)
 {
@@ -326,5 +380,7 @@ suite_proto_h2(void)
 	tcase_add_test(t, a_response_whose_head_cannot_be_sent_is_cancelled);
 	tcase_add_test(t, trailers_that_are_too_many_cost_a_token);
 	tcase_add_test(t, a_body_that_is_too_large_behind_the_head_costs_a_token);
+	tcase_add_test(t, each_header_block_has_a_deadline_of_its_own);
+	tcase_add_test(t, a_header_block_has_one_deadline_however_it_trickles);
 	return s;
 }
