@@ -32,14 +32,23 @@ read_word(const _Atomic uint64_t *word)
 	return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-/* a * b / of; nothing overflows: an hour is 2^42 ns. */
-static uint64_t
-scale(uint64_t ns, uint64_t by, uint64_t of)
-{
-	const uint64_t most = UINT64_C(1) << 42;
+/* An hour: nothing is expected to take longer. */
+static const uint64_t most_ns = UINT64_C(1) << 42;
 
-	ns = ns < most ? ns : most;
-	return ns / of * by + ns % of * by / of;
+/* ns * by / of, or the most that may come of it. What a few units take is far more for COST_UNIT of
+ * them: the product is cut, never what it is made of. */
+static uint64_t
+scale(uint64_t ns, uint64_t by, uint64_t of, uint64_t most)
+{
+	unsigned __int128 product = (unsigned __int128)ns * by / of;
+
+	return product < most ? (uint64_t)product : most;
+}
+
+static uint64_t
+per_unit(uint64_t ns, uint64_t units)
+{
+	return scale(ns < most_ns ? ns : most_ns, COST_UNIT, units, UINT64_MAX);
 }
 
 static uint64_t
@@ -51,7 +60,7 @@ scale_units(const struct cost *c, uint64_t ns, uint64_t units)
 		return ns;
 	if (units == 0)
 		units = usual;
-	return scale(ns, units < COST_UNITS_MAX ? units : COST_UNITS_MAX, COST_UNIT);
+	return scale(ns, units < COST_UNITS_MAX ? units : COST_UNITS_MAX, COST_UNIT, most_ns);
 }
 
 uint64_t
@@ -74,10 +83,8 @@ begin_units(struct cost *c, uint64_t units)
 
 	if (!atomic_compare_exchange_strong(&c->mean_units, &none, units))
 		return false;
-	atomic_store_explicit(&c->mean_ns, scale(cost_mean(c), COST_UNIT, units),
-			      memory_order_relaxed);
-	atomic_store_explicit(&c->dev_ns, scale(cost_dev(c), COST_UNIT, units),
-			      memory_order_relaxed);
+	atomic_store_explicit(&c->mean_ns, per_unit(cost_mean(c), units), memory_order_relaxed);
+	atomic_store_explicit(&c->dev_ns, per_unit(cost_dev(c), units), memory_order_relaxed);
 	return true;
 }
 
@@ -94,7 +101,7 @@ cost_learn_units(struct cost *c, uint64_t units, uint64_t took_ns, bool was_cut)
 		units = COST_UNITS_MAX;
 	if (!begin_units(c, units))
 		move(&c->mean_units, units, n < REMEMBERED ? n : REMEMBERED);
-	cost_learn(c, scale(took_ns, COST_UNIT, units), was_cut);
+	cost_learn(c, per_unit(took_ns, units), was_cut);
 }
 
 void

@@ -147,7 +147,8 @@ gate_ask_more(const struct pool_gate *g, struct gate_ask *a, const struct cost *
 	uint64_t dev = c && cost_mean(c) ? cost_spread(c, units) : cost_dev(&g->mix);
 
 	a->jobs++;
-	a->work_ns += expected;
+	if (__builtin_add_overflow(a->work_ns, expected, &a->work_ns))
+		a->work_ns = UINT64_MAX;
 	if (expected > a->longest_ns)
 		a->longest_ns = expected;
 	if (dev > a->dev_ns)

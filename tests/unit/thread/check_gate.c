@@ -150,6 +150,12 @@ START_TEST(what_has_twice_as_much_to_do_is_expected_to_take_twice_as_long)
 	/* Not known: as much as usual, 2.5 of them. */
 	ck_assert_uint_ge(cost_expect(&c, 0), 23 * ms);
 	ck_assert_uint_le(cost_expect(&c, 0), 27 * ms);
+	/* Coarse units cost what they cost: pages, of 20 ms each. */
+	cost_init(&c, 0);
+	for (unsigned i = 0; i < 200; i++)
+		cost_learn_units(&c, 1 + i % 3, (1 + i % 3) * 20 * ms, false);
+	ck_assert_uint_eq(cost_expect(&c, 1), 20 * ms);
+	ck_assert_uint_eq(cost_expect(&c, 24), 480 * ms);
 	/* Nothing overflows. */
 	cost_learn_units(&c, 1, UINT64_MAX / 2, false);
 	cost_learn_units(&c, UINT64_MAX, 1, false);
