@@ -204,6 +204,7 @@ run_offload(struct job *j, struct pool_thread *t)
 	struct offload *o = CONTAINER_OF(j, struct offload, job);
 	int err = o->ops->run(o, t);
 
+	j->has_failed = o->mishap || o->status >= 400;
 	/* Whoever still waits is told the reason. */
 	if (err == ERR_CANCELLED && clock_monotonic() >= j->deadline_ns)
 		err = ERR_DEADLINE;

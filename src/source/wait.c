@@ -379,7 +379,7 @@ void
 wait_answered(struct wait *w, uint64_t took_ns)
 {
 	if (w->is_passed)
-		cost_learn(&w->cost->answer, cut_off(&w->cost->answer, took_ns), false);
+		cost_learn(&w->cost->answer, cut_off(&w->cost->answer, took_ns), COST_WHOLE);
 }
 
 static void
@@ -387,7 +387,7 @@ end_running(struct wait_line *l, struct wait *w, uint64_t held_ns, bool was_cut)
 {
 	const struct cost *c = w->cost ? &w->cost->hold : &l->gate->mix;
 
-	gate_end(l->gate, &w->job, now_of(l), cut_off(c, held_ns), was_cut);
+	gate_end(l->gate, &w->job, now_of(l), cut_off(c, held_ns), was_cut ? COST_CUT : COST_WHOLE);
 	gate_leave(l->gate);
 }
 

@@ -89,33 +89,50 @@ begin_units(struct cost *c, uint64_t units)
 }
 
 void
-cost_learn_units(struct cost *c, uint64_t units, uint64_t took_ns, bool was_cut)
+cost_learn_units(struct cost *c, uint64_t units, uint64_t took_ns, enum cost_run how)
 {
 	unsigned n = atomic_load_explicit(&c->samples, memory_order_relaxed) + 1;
 
 	if (units == 0) {
-		cost_learn(c, took_ns, was_cut);
+		cost_learn(c, took_ns, how);
 		return;
 	}
 	if (units > COST_UNITS_MAX)
 		units = COST_UNITS_MAX;
 	if (!begin_units(c, units))
 		move(&c->mean_units, units, n < REMEMBERED ? n : REMEMBERED);
-	cost_learn(c, per_unit(took_ns, units), was_cut);
+	cost_learn(c, per_unit(took_ns, units), how);
 }
 
+/* What was cut short says only that it would have taken longer. What failed early says nothing; but
+ * a password that does not match took as long as one that does. */
+static bool
+says_something(uint64_t mean, uint64_t took_ns, enum cost_run how)
+{
+	switch (how) {
+	case COST_CUT:
+		return took_ns > mean;
+	case COST_FAILED:
+		return mean == 0 || took_ns >= mean / 2;
+	case COST_WHOLE:
+		break;
+	}
+	return true;
+}
+
+/* However many have failed, the first that does not is believed. */
 void
-cost_learn(struct cost *c, uint64_t took_ns, bool was_cut)
+cost_learn(struct cost *c, uint64_t took_ns, enum cost_run how)
 {
 	uint64_t mean = cost_mean(c);
 	uint64_t off = took_ns > mean ? took_ns - mean : mean - took_ns;
 	unsigned n = atomic_load_explicit(&c->samples, memory_order_relaxed);
 
-	/* What was cut short says only that it would have taken longer. */
-	if (was_cut && took_ns <= mean)
+	if (!says_something(mean, took_ns, how))
 		return;
-	if (n < REMEMBERED)
-		atomic_store_explicit(&c->samples, ++n, memory_order_relaxed);
+	n += n < REMEMBERED;
+	if (how != COST_FAILED)
+		atomic_store_explicit(&c->samples, n, memory_order_relaxed);
 	/* One sample has no spread; half of it is what RFC 6298 2.2 starts with. */
 	move(&c->dev_ns, mean ? off : took_ns / 2, n);
 	move(&c->mean_ns, took_ns ? took_ns : 1, n);

@@ -21,15 +21,24 @@ struct cost {
 	atomic_uint samples; /* that the averages remember, up to some */
 };
 
+/* What a run says about what others will take. */
+enum cost_run {
+	COST_WHOLE,
+	COST_CUT, /* it was told to stop: it would have taken longer */
+	/* It refused or failed, perhaps before it began: it counts only if it took at least half of
+	 * what is usual, which is work. */
+	COST_FAILED,
+};
+
 #define COST_UNIT      (UINT64_C(1) << 20)
 #define COST_UNITS_MAX (UINT64_C(1) << 40)
 
 /* prior_ns: what it is said to cost, or 0. */
 void cost_init(struct cost *c, uint64_t prior_ns);
-/* Any thread. was_cut: it was told to stop, and would have taken longer. */
-void cost_learn(struct cost *c, uint64_t took_ns, bool was_cut);
+/* Any thread. */
+void cost_learn(struct cost *c, uint64_t took_ns, enum cost_run how);
 /* The same of a job that said how much there was to do; 0: it did not. */
-void cost_learn_units(struct cost *c, uint64_t units, uint64_t took_ns, bool was_cut);
+void cost_learn_units(struct cost *c, uint64_t units, uint64_t took_ns, enum cost_run how);
 /* What so much takes, and how far it may be from that; of units that are not known yet (0), as much
  * as usual. 0 when nothing is known. */
 uint64_t cost_expect(const struct cost *c, uint64_t units);

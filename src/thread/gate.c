@@ -477,12 +477,12 @@ gate_return(struct pool_gate *g, const struct gate_job *j)
 
 void
 gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns,
-	 bool was_cut)
+	 enum cost_run how)
 {
 	add_to(g, &g->running_ns, -j->node.work_ns);
-	cost_learn(&g->mix, took_ns, was_cut);
+	cost_learn(&g->mix, took_ns, how);
 	if (j->cost)
-		cost_learn_units(j->cost, j->units, took_ns, was_cut);
+		cost_learn_units(j->cost, j->units, took_ns, how);
 	if (atomic_load_explicit(&g->waiting, memory_order_relaxed) == 0)
 		atomic_store_explicit(&g->idle_ns, now_ns, memory_order_relaxed);
 }

@@ -144,7 +144,7 @@ bool gate_is_hopeless(const struct pool_gate *g, const struct gate_job *j, uint6
 void gate_start(struct pool_gate *g, const struct gate_job *j);
 /* One that was started has ended. */
 void gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns,
-	      bool was_cut);
+	      enum cost_run how);
 /* One that is reserved, and was never submitted, runs. */
 void gate_skip(struct pool_gate *g, const struct gate_job *j);
 /* One that counts as running did not end, but waits (again): it is reserved and not submitted. */

@@ -56,6 +56,10 @@ struct job {
 	struct cost *cost; /* of pool_cost(), or NULL */
 	uint64_t units; /* how much there is to do, in a unit of its kind; 0: it does not say */
 
+	/* Set by run, of an outcome of 0: it answered, but did not do the work (it refused its
+	 * input), so that its time is no measure of what others will take. */
+	bool has_failed;
+
 	/* Read in on_home. */
 	uint64_t submitted_ns, started_ns, ended_ns; /* 0 when it did not get there */
 	int outcome; /* of run, or ERR_DEADLINE, ERR_SHED, ERR_CANCELLED, ERR_SHUTDOWN unrun */

@@ -194,6 +194,14 @@ measure_run(struct pool_thread *t, uint64_t ns)
 	t->run_squares_rest = square - (double)whole;
 }
 
+static enum cost_run
+how_it_ran(const struct job *j, int outcome)
+{
+	if (outcome == ERR_CANCELLED || outcome == ERR_DEADLINE || outcome == ERR_TIMEOUT)
+		return COST_CUT;
+	return outcome || j->has_failed ? COST_FAILED : COST_WHOLE;
+}
+
 static int
 run_timed(struct pool_thread *t, struct job *j)
 {
@@ -209,9 +217,7 @@ run_timed(struct pool_thread *t, struct job *j)
 	j->ended_ns = clock_monotonic();
 	took = j->ended_ns - j->started_ns;
 	measure_run(t, took);
-	/* One that was cut short says only that it would have taken longer. */
-	gate_end(g, &j->gate, j->ended_ns, took,
-		 outcome == ERR_CANCELLED || outcome == ERR_DEADLINE || outcome == ERR_TIMEOUT);
+	gate_end(g, &j->gate, j->ended_ns, took, how_it_ran(j, outcome));
 	return outcome;
 }
 
@@ -264,6 +270,7 @@ pool_submit(struct pool *p, struct job *j)
 	j->submitted_ns = clock_monotonic();
 	j->started_ns = j->ended_ns = 0;
 	j->outcome = 0;
+	j->has_failed = false;
 	j->gate = (struct gate_job){
 		.node.work_ns = j->expected_ns,
 		.priority = j->priority,

@@ -152,7 +152,7 @@ end_run(struct sim *s, unsigned thread)
 	struct sim_ask *a = j->ask;
 
 	s->running[thread] = NULL;
-	gate_end(&s->gate, &j->job, s->now_ns, s->now_ns - j->started_ns, false);
+	gate_end(&s->gate, &j->job, s->now_ns, s->now_ns - j->started_ns, COST_WHOLE);
 	a->spent_ns += j->takes_ns;
 	note_response(a->stream, s->now_ns - a->came_ns);
 	end_job(s, j, s->now_ns <= a->deadline_ns);
@@ -320,7 +320,7 @@ sim_fini(struct sim *s)
 	for (unsigned i = 0; i < SIM_THREADS_MAX; i++) {
 		if (!s->running[i])
 			continue;
-		gate_end(&s->gate, &s->running[i]->job, s->now_ns, 0, true);
+		gate_end(&s->gate, &s->running[i]->job, s->now_ns, 0, COST_CUT);
 		end_job(s, s->running[i], false);
 	}
 	while ((next = gate_take(&s->gate)) != NULL)

@@ -93,14 +93,14 @@ START_TEST(a_cost_is_learned_and_follows_a_change)
 
 	cost_init(&c, 0);
 	ck_assert_uint_eq(cost_mean(&c), 0);
-	cost_learn(&c, 20 * ms, false);
+	cost_learn(&c, 20 * ms, COST_WHOLE);
 	ck_assert_uint_eq(cost_mean(&c), 20 * ms);
 	ck_assert_uint_eq(cost_dev(&c), 10 * ms);
 	for (unsigned i = 0; i < 200; i++)
-		cost_learn(&c, 20 * ms, false);
+		cost_learn(&c, 20 * ms, COST_WHOLE);
 	ck_assert_uint_le(cost_dev(&c), 1 * ms);
 	for (unsigned i = 0; i < 128; i++)
-		cost_learn(&c, 50 * ms, false);
+		cost_learn(&c, 50 * ms, COST_WHOLE);
 	ck_assert_uint_ge(cost_mean(&c), 45 * ms);
 	ck_assert_uint_le(cost_mean(&c), 50 * ms);
 }
@@ -113,7 +113,7 @@ START_TEST(a_declared_cost_gives_way_to_what_is_seen)
 	cost_init(&c, 100 * ms);
 	ck_assert_uint_eq(cost_mean(&c), 100 * ms);
 	for (unsigned i = 0; i < 100; i++)
-		cost_learn(&c, 10 * ms, false);
+		cost_learn(&c, 10 * ms, COST_WHOLE);
 	ck_assert_uint_le(cost_mean(&c), 25 * ms);
 }
 END_TEST
@@ -123,10 +123,56 @@ START_TEST(a_run_that_was_cut_short_says_only_that_it_is_longer)
 	struct cost c;
 
 	cost_init(&c, 20 * ms);
-	cost_learn(&c, 5 * ms, true);
+	cost_learn(&c, 5 * ms, COST_CUT);
 	ck_assert_uint_eq(cost_mean(&c), 20 * ms);
-	cost_learn(&c, 65 * ms, true);
+	cost_learn(&c, 65 * ms, COST_CUT);
 	ck_assert_uint_gt(cost_mean(&c), 20 * ms);
+}
+END_TEST
+
+START_TEST(what_fails_at_once_says_nothing_and_what_fails_late_says_how_long_it_takes)
+{
+	struct cost c;
+
+	/* The first whole one is believed, however many failed before it. */
+	cost_init(&c, 0);
+	for (unsigned i = 0; i < 100; i++)
+		cost_learn(&c, CLOCK_US, COST_FAILED);
+	ck_assert_uint_eq(cost_mean(&c), CLOCK_US);
+	cost_learn(&c, 20 * ms, COST_WHOLE);
+	ck_assert_uint_eq(cost_mean(&c), 20 * ms);
+	for (unsigned i = 0; i < 100; i++)
+		cost_learn(&c, CLOCK_US, COST_FAILED);
+	ck_assert_uint_eq(cost_mean(&c), 20 * ms);
+	for (unsigned i = 0; i < 100; i++)
+		cost_learn(&c, 40 * ms, COST_FAILED);
+	ck_assert_uint_ge(cost_mean(&c), 30 * ms);
+	/* One outlier does not stay for good where all fail. */
+	for (unsigned i = 0; i < 100; i++)
+		cost_learn(&c, 25 * ms, COST_FAILED);
+	ck_assert_uint_le(cost_mean(&c), 28 * ms);
+}
+END_TEST
+
+/* Ten pictures that are none, and one that is: an eleventh of its time is no prediction. */
+START_TEST(cheap_refusals_beside_real_work_do_not_make_it_look_cheap)
+{
+	struct bench b;
+	uint64_t now = start;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	cost_init(&b.cost, 0);
+	cost_init(&b.gate.mix, 0);
+	for (unsigned i = 0; i < 200; i++) {
+		struct gate_job j = { .cost = &b.cost };
+		bool is_real = i % 11 == 10;
+
+		now += is_real ? 22 * ms : CLOCK_US;
+		gate_end(&b.gate, &j, now, is_real ? 22 * ms : CLOCK_US,
+			 is_real ? COST_WHOLE : COST_FAILED);
+	}
+	ck_assert_uint_eq(gate_expect(&b.gate, &b.cost, 0), 22 * ms);
+	ck_assert_uint_eq(cost_mean(&b.gate.mix), 22 * ms);
 }
 END_TEST
 
@@ -142,7 +188,7 @@ START_TEST(what_has_twice_as_much_to_do_is_expected_to_take_twice_as_long)
 	for (unsigned i = 0; i < 200; i++) {
 		uint64_t units = (1 + i % 4) * mega;
 
-		cost_learn_units(&c, units, units / mega * 10 * ms, false);
+		cost_learn_units(&c, units, units / mega * 10 * ms, COST_WHOLE);
 	}
 	ck_assert_uint_eq(cost_expect(&c, mega), 10 * ms);
 	ck_assert_uint_eq(cost_expect(&c, 24 * mega), 240 * ms);
@@ -153,12 +199,12 @@ START_TEST(what_has_twice_as_much_to_do_is_expected_to_take_twice_as_long)
 	/* Coarse units cost what they cost: pages, of 20 ms each. */
 	cost_init(&c, 0);
 	for (unsigned i = 0; i < 200; i++)
-		cost_learn_units(&c, 1 + i % 3, (1 + i % 3) * 20 * ms, false);
+		cost_learn_units(&c, 1 + i % 3, (1 + i % 3) * 20 * ms, COST_WHOLE);
 	ck_assert_uint_eq(cost_expect(&c, 1), 20 * ms);
 	ck_assert_uint_eq(cost_expect(&c, 24), 480 * ms);
 	/* Nothing overflows. */
-	cost_learn_units(&c, 1, UINT64_MAX / 2, false);
-	cost_learn_units(&c, UINT64_MAX, 1, false);
+	cost_learn_units(&c, 1, UINT64_MAX / 2, COST_WHOLE);
+	cost_learn_units(&c, UINT64_MAX, 1, COST_WHOLE);
 	ck_assert_uint_gt(cost_expect(&c, UINT64_MAX), cost_expect(&c, 1));
 }
 END_TEST
@@ -170,7 +216,7 @@ START_TEST(a_declared_cost_is_for_as_much_as_the_first_one_has_to_do)
 	cost_init(&c, 40 * ms);
 	ck_assert_uint_eq(cost_expect(&c, 1), 40 * ms);
 	ck_assert_uint_eq(cost_expect(&c, 1000), 40 * ms);
-	cost_learn_units(&c, 1000, 40 * ms, false);
+	cost_learn_units(&c, 1000, 40 * ms, COST_WHOLE);
 	ck_assert_uint_eq(cost_expect(&c, 1000) / 1000, 40 * ms / 1000);
 	ck_assert_uint_eq(cost_expect(&c, 5000) / 1000, 200 * ms / 1000);
 }
@@ -184,7 +230,7 @@ START_TEST(a_large_one_is_refused_where_a_small_one_is_let_in)
 	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
 	occupy(&b, 1);
 	cost_init(&b.cost, 0);
-	cost_learn_units(&b.cost, COST_UNIT, 10 * ms, false);
+	cost_learn_units(&b.cost, COST_UNIT, 10 * ms, COST_WHOLE);
 	gate_ask_more(&b.gate, &small, &b.cost, COST_UNIT, start + 200 * ms);
 	gate_ask_more(&b.gate, &large, &b.cost, 24 * COST_UNIT, start + 200 * ms);
 	ck_assert_int_eq(gate_reserve(&b.gate, &large, true), GATE_WAIT);
@@ -384,11 +430,11 @@ START_TEST(the_end_of_a_job_with_none_waiting_is_idleness)
 	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
 	occupy(&b, 1);
 	ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_SEC), GATE_OPEN);
-	gate_end(&b.gate, &b.job[0], start + 10 * ms, 10 * ms, false);
+	gate_end(&b.gate, &b.job[0], start + 10 * ms, 10 * ms, COST_WHOLE);
 	gate_leave(&b.gate);
 	ck_assert_uint_eq(b.gate.idle_ns, start);
 	j = take(&b);
-	gate_end(&b.gate, j, start + 20 * ms, 10 * ms, false);
+	gate_end(&b.gate, j, start + 20 * ms, 10 * ms, COST_WHOLE);
 	gate_leave(&b.gate);
 	ck_assert_uint_eq(b.gate.idle_ns, start + 20 * ms);
 	ck_assert_uint_eq(b.gate.admitted, 0);
@@ -500,6 +546,9 @@ suite_thread_gate(void)
 	tcase_add_test(t, a_cost_is_learned_and_follows_a_change);
 	tcase_add_test(t, a_declared_cost_gives_way_to_what_is_seen);
 	tcase_add_test(t, a_run_that_was_cut_short_says_only_that_it_is_longer);
+	tcase_add_test(t,
+		       what_fails_at_once_says_nothing_and_what_fails_late_says_how_long_it_takes);
+	tcase_add_test(t, cheap_refusals_beside_real_work_do_not_make_it_look_cheap);
 	add_admission(t);
 	tcase_add_test(t, a_queue_that_stands_must_not_grow);
 	tcase_add_test(t, a_standing_queue_may_take_a_quarter_of_the_time_or_four_jobs);

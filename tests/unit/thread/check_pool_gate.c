@@ -142,7 +142,7 @@ START_TEST(one_that_waited_too_long_to_be_in_time_comes_home_unrun)
 	due = clock_monotonic() + 3600 * CLOCK_SEC;
 	ck_assert_int_eq(offer(&b, &w, CLASS_NORMAL, cost, due, &refusal), 0);
 	/* It is known now: exactly what there was when it came, and there is less since. */
-	cost_learn(cost, due - w.job.submitted_ns, false);
+	cost_learn(cost, due - w.job.submitted_ns, COST_WHOLE);
 	while (clock_monotonic() == w.job.submitted_ns)
 		continue;
 	leave_gate(&b);
@@ -390,6 +390,48 @@ START_TEST(every_job_comes_home_once_and_no_work_stays_counted)
 }
 END_TEST
 
+static int
+run_and_fail(struct job *j, struct pool_thread *t)
+{
+	(void)j;
+	(void)t;
+	return ERR_FAILED;
+}
+
+static int
+run_and_refuse(struct job *j, struct pool_thread *t)
+{
+	(void)t;
+	j->has_failed = true;
+	return 0;
+}
+
+START_TEST(a_job_that_refuses_or_fails_at_once_does_not_make_its_kind_cheap)
+{
+	static int (*const runs[])(struct job *, struct pool_thread *) = { run_and_fail,
+									   run_and_refuse };
+	struct bench b;
+	struct cost *cost;
+	struct pool_sample sample;
+
+	open_adaptive(&b, 1, 8);
+	cost = pool_cost(b.pool, SLICE("dear"), CLOCK_SEC);
+	for (unsigned i = 0; i < 8; i++) {
+		struct work w;
+		struct pool_refusal refusal;
+
+		make_work(&b, &w, runs[i % 2]);
+		w.job.cost = cost;
+		ck_assert_int_eq(reserve(&b, 1, &refusal), 0);
+		pool_submit(b.pool, &w.job);
+		home_await(&b.home, &b.came, i + 1);
+	}
+	ck_assert_uint_eq(cost_mean(cost), CLOCK_SEC);
+	expect_idle(&b, &sample);
+	close_bench(&b);
+}
+END_TEST
+
 Suite *
 suite_thread_pool_gate(void)
 {
@@ -401,6 +443,7 @@ suite_thread_pool_gate(void)
 	tcase_add_test(t, a_batch_evicts_all_that_it_needs_or_nothing);
 	tcase_add_test(t, one_that_waited_too_long_to_be_in_time_comes_home_unrun);
 	tcase_add_test(t, what_a_kind_of_job_costs_is_learned_from_its_runs);
+	tcase_add_test(t, a_job_that_refuses_or_fails_at_once_does_not_make_its_kind_cheap);
 	tcase_add_test(t, costs_are_kept_by_name_and_bounded);
 	tcase_add_test(t, a_refusal_under_overload_is_not_for_good);
 	tcase_add_test(t, a_shadow_counts_what_it_would_refuse_and_lets_it_in);
