@@ -1,7 +1,7 @@
 """The table of cases: what each compares, who takes part, how often it is repeated."""
 import collections
 
-from benchlib import case_admission, case_advise, case_fanout, case_files, case_h2, case_idle, case_instructions
+from benchlib import case_admission, case_advise, case_fanout, case_files, case_flows, case_h2, case_idle, case_instructions
 from benchlib import case_isolation, case_keepalive, case_latency, case_light, case_overload, case_proxy
 from benchlib import case_sql, case_storm, case_tls
 
@@ -29,6 +29,8 @@ CASES = (
          case_proxy.proxy, case_proxy.seconds, "proxy", 9, 5, 1),
     Case("fanout", "a request of 2 to 16 parts; 4 beside Node and Go",
          case_fanout.fanout, case_fanout.seconds, "fanout", 5, 3, 1),
+    Case("flows", "the demo by a flow and by a plan; 10,000 flows that wait",
+         case_flows.flows, case_flows.seconds, "", 5, 3, 1),
     Case("sql", "SQLite by 1 to 8 connections; light requests beside it",
          case_sql.sql, case_sql.seconds, "", 5, 3, 1),
     Case("isolation", "light requests while every pool thread is busy",

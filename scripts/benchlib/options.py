@@ -11,12 +11,11 @@ from benchlib import cases, peers
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 USAGE = """\
-Usage: scripts/bench CASE... [OPTION...] | compare OLD NEW (two results.json)
-Measures this server, beside the peers that are installed; cases, or all:
+Usage: scripts/bench CASE...|all [OPTION...] | compare OLD NEW (results.json)
 %(cases)s
-  --quick       small and few: whether it works, not how fast (two minutes)
+  --quick       whether it works, not how fast (2 min); --minutes N at most
   --rounds N    of each case; --seconds N of each load (3); --workers N (2)
-  --minutes N   at most; --build DIR with forebayd; --out DIR for results
+  --build DIR   with forebayd; --out DIR; --check: exit 1 where a bar is missed
   --without P   skips %(peers)s
 """
 
@@ -87,6 +86,7 @@ class Options:
         parser.add_argument("words", nargs="*")
         parser.add_argument("--help", action="store_true")
         parser.add_argument("--quick", action="store_true")
+        parser.add_argument("--check", action="store_true")
         for name, default in (("rounds", None), ("seconds", None), ("minutes", None), ("workers", 2)):
             parser.add_argument("--" + name, type=positive, default=default)
         parser.add_argument("--without", action="append", default=[])
@@ -102,6 +102,7 @@ class Options:
         self.command = words
         self.words = given.words
         self.quick, self.rounds, self.minutes = given.quick, given.rounds, given.minutes
+        self.check = given.check
         self.workers = given.workers
         self.scale = QUICK if given.quick else FULL
         self.seconds = given.seconds or self.scale.seconds

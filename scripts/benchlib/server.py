@@ -162,11 +162,19 @@ class Server:
         return sum(int((read_words(path) or ["0"])[0]) for path in paths)
 
     def anonymous_bytes(self):
-        """Memory of its own that is resident: RssAnon over all its processes."""
+        """Memory of its own that is resident."""
+        return self.status_bytes("RssAnon:")
+
+    def address_bytes(self):
+        """What it has mapped, used or not."""
+        return self.status_bytes("VmSize:")
+
+    def status_bytes(self, word):
+        """Of /proc/PID/status, over all its processes."""
         total = 0
         for pid in self.pids():
             words = read_words("/proc/%d/status" % pid)
-            total += int(words[words.index("RssAnon:") + 1]) * 1024
+            total += int(words[words.index(word) + 1]) * 1024
         return total
 
 

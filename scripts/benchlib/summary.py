@@ -2,7 +2,7 @@
 import re
 import textwrap
 
-from benchlib import figures, progress
+from benchlib import bars, figures, progress
 
 WIDTH = 100
 
@@ -113,6 +113,16 @@ def glance_text(results):
     return ["", "At a glance: ratios, less than 1 is less for %s" % figures.OURS] + lines if lines else []
 
 
+def bars_text(results):
+    """What is promised, and whether it held."""
+    found = bars.judge(results)
+    lines = ["  %-10s %-80s %8s  %s: %s" % (
+        row["case"], ", ".join(filter(None, (row["title"], row["at"], row["subject"]))), number(row["median"]),
+        bars.words(bar), "met" if met else "MISSED") for row, bar, met in found]
+    head = "Bars: %d of %d are met, by the medians" % (sum(met for _, _, met in found), len(found))
+    return ["", head] + lines if lines else []
+
+
 def noise_text(results):
     """How far the figures can be believed."""
     repeated = [row for case in results["cases"] for row in case["figures"] if row["noisy"] is not None]
@@ -133,5 +143,5 @@ def write(results):
     lines = head(results)
     for case in results["cases"]:
         lines += case_text(case)
-    lines += glance_text(results) + noise_text(results)
+    lines += glance_text(results) + bars_text(results) + noise_text(results)
     return "\n".join(lines) + "\n"

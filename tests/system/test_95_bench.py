@@ -23,7 +23,7 @@ BENCH = os.path.join(TOP, "scripts/bench")
 BUILD = os.path.dirname(os.path.abspath(bed.FOREBAYD))
 sys.path.insert(0, os.path.join(TOP, "scripts"))
 
-from benchlib import case_storm, cases, compare, figures, options, plots, report, results, server  # noqa: E402
+from benchlib import bars, case_storm, cases, compare, figures, options, plots, report, results, server  # noqa: E402
 
 needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="there is no wrk (package wrk)")
 needs_plain_build = pytest.mark.skipif(bed.guess_factor() > 1, reason="a sanitized build is not measured")
@@ -105,6 +105,28 @@ def test_a_recovery_ends_with_the_first_good_second():
     # A good quarter alone is none; later on a bad one does not matter.
     assert case_storm.recovery([100, 0, 0, 0, 0, 98, 50, 94, 100, 96, 100, 100], meant, 4.0, 0.95) == pytest.approx(1.0)
     assert case_storm.recovery([100] + [0] * 11, meant, 4.0, 0.95) is None
+
+
+def judged(*values, quick=False):
+    """Whether the bar of goodput at twice the capacity is met by rounds with these values."""
+    found = figures.Figures("overload")
+    for value in values:
+        found.add("overload_goodput", "forebay", value, "2 times")
+        found.add("overload_goodput", "forebay-fifo", 0.1, "2 times")
+        found.add("overload_goodput", "forebay", 0.1, "0.5 times")
+    return [met for _, _, met in bars.judge({"quick": quick, "cases": [{"figures": found.rows()}]})]
+
+
+def test_a_bar_is_met_by_the_median():
+    assert judged(0.95) == [True] and judged(0.949) == [False]
+    assert judged(0.2, 0.96, 0.97) == [True] and judged(0.2, 0.2, 0.97) == [False]
+    assert not judged(0.1, quick=True)
+
+
+def test_bars_are_of_cases_and_measures_that_there_are():
+    for bar in bars.BARS:
+        assert bar.case in cases.BY_NAME and bar.measure in figures.MEASURES
+        assert (bar.least is None) <= (bar.most is not None)
 
 
 # --- words ------------------------------------------------------------------------------
@@ -203,6 +225,16 @@ def test_quick_run_says_what_became_of_a_storm(quick):
     # Each window of the load, for the plot alone.
     assert sum(row["measure"] == "storm_goodput" for row in found["figures"]) == 4 * sum(case_storm.lengths(options.QUICK))
     assert "answered in time, to the mean rate" not in quick[1]
+
+
+@needs_wrk
+@needs_plain_build
+def test_quick_run_measures_what_bars_are_about(quick):
+    rows = results.rows(results.read_json(str(quick[0])))
+    for bar in bars.BARS:
+        if "/" in bar.subject or bar.case == "advise" or (bar.case == "admission" and bar.at != "classes"):
+            continue  # peers that are not installed, what is too short
+        assert any(bars.is_of(bar, row) for row in rows), bar
 
 
 @needs_wrk
