@@ -24,6 +24,7 @@ struct flight {
 	struct block *copy; /* of the body, when it did not come in one block: counted */
 	struct deferred later;
 	int err;
+	uint64_t aimed_ns; /* the deadline that it took off with */
 	struct slice stash_key; /* of what was asked; empty: nothing is kept of it */
 	const struct subrequest *first; /* that got the answer, of that key; NULL: none so far */
 	bool is_over; /* in no bucket: nobody joins any more */
@@ -260,6 +261,83 @@ end_soon(struct flight *f, int err)
 	loop_soon(&f->q.env->loop, &f->later);
 }
 
+static int
+take_off(struct flight *f)
+{
+	const struct source_ops *ops = f->plan->part.source->ops;
+	int err = 0;
+
+	f->aimed_ns = f->q.deadline_ns;
+	f->q.state_now = SUBREQUEST_STARTED;
+	if (ops->answer && ops->answer(&f->q) == 0)
+		return 0;
+	f->q.state_now = SUBREQUEST_NEW;
+	if (ops->reserve) {
+		struct subrequest *one = &f->q;
+
+		err = ops->reserve(&one, 1);
+	}
+	if (err)
+		return err;
+	f->q.state_now = SUBREQUEST_STARTED;
+	ops->start(&f->q);
+	return 0;
+}
+
+/* --- once more -------------------------------------------------------------------------------- */
+
+static uint64_t
+latest_deadline(const struct flight *f)
+{
+	uint64_t latest = 0;
+
+	for (const struct list *seat = f->waiters.next; seat != &f->waiters; seat = seat->next) {
+		const struct run_part *p =
+		    CONTAINER_OF((struct list *)(uintptr_t)seat, struct run_part, seat);
+
+		if (p->q.deadline_ns > latest)
+			latest = p->q.deadline_ns;
+	}
+	return latest;
+}
+
+/* What a source has copied of the deadline is that of the take-off: where it has been refused or
+ * dropped by that, who came later still has time. */
+static bool
+may_try_again(const struct flight *f, int err)
+{
+	uint64_t latest = latest_deadline(f);
+
+	return (err == ERR_DEADLINE || err == ERR_SHED) && f->q.response.status == 0 &&
+	       latest > f->aimed_ns && latest > loop_now(&f->q.env->loop);
+}
+
+static void
+try_again(struct deferred *d)
+{
+	struct flight *f = CONTAINER_OF(d, struct flight, later);
+	int err = f->err;
+
+	f->err = 0;
+	if (may_try_again(f, err)) {
+		f->q.deadline_ns = latest_deadline(f);
+		f->q.state = NULL;
+		f->q.conflict = NULL;
+		err = take_off(f);
+	}
+	if (err)
+		finish(f, err);
+}
+
+/* The source may still be at work on what it has just ended. */
+static void
+try_again_soon(struct flight *f, int err)
+{
+	f->err = err;
+	f->later.run = try_again;
+	loop_soon(&f->q.env->loop, &f->later);
+}
+
 /* --- call-backs of the source ------------------------------------------------------------------
  */
 
@@ -300,9 +378,10 @@ on_done(struct subrequest *q, int err)
 {
 	struct flight *f = flight_of(q);
 
-	if (!err)
-		err = f->err;
-	finish(f, err);
+	if (may_try_again(f, err))
+		try_again_soon(f, err);
+	else
+		finish(f, err ? err : f->err);
 }
 
 static void
@@ -339,28 +418,6 @@ drop(struct flight *f)
 	loop_forget(&f->q.env->loop, &f->later);
 	f->later.run = free_later;
 	loop_last(&f->q.env->loop, &f->later);
-}
-
-static int
-take_off(struct flight *f)
-{
-	const struct source_ops *ops = f->plan->part.source->ops;
-	int err = 0;
-
-	f->q.state_now = SUBREQUEST_STARTED;
-	if (ops->answer && ops->answer(&f->q) == 0)
-		return 0;
-	f->q.state_now = SUBREQUEST_NEW;
-	if (ops->reserve) {
-		struct subrequest *one = &f->q;
-
-		err = ops->reserve(&one, 1);
-	}
-	if (err)
-		return err;
-	f->q.state_now = SUBREQUEST_STARTED;
-	ops->start(&f->q);
-	return 0;
 }
 
 int

@@ -8,6 +8,9 @@
  *   run B  --> flight_join ---+--> flight --> source --+
  *   run C  --> flight_join --'                        '--> of C's part; B has left
  *
+ * A source may have copied the deadline of the take-off, which later ones outlive: refused or
+ * dropped by that, it takes off again for those who still have time.
+ *
  * Of one worker and one lease: parts in other workers do not see it, and no lock is taken. The
  * answer is collected first, then given to all, its bytes by reference.
  */

@@ -12,8 +12,8 @@
 struct fake {
 	bool at_once, hangs, refuses, reads, effects;
 	uint64_t delay, gap;
-	unsigned status, pieces, good;
-	struct slice type, body, fails, breaks;
+	unsigned status, pieces, good, drops;
+	struct slice type, body, fails, breaks, drop;
 	struct conf_family headers;
 	struct conf_list forward;
 	int body_value;
@@ -35,6 +35,8 @@ static const struct conf_key keys[] = {
 	{ "body", CONF_TEMPLATE, CONF_FIELD(struct fake, body) },
 	{ "fails", CONF_TEXT, CONF_FIELD(struct fake, fails) },
 	{ "breaks", CONF_TEXT, CONF_FIELD(struct fake, breaks) },
+	{ "drops", CONF_UINT, CONF_FIELD(struct fake, drops), .def = "0" },
+	{ "drop", CONF_TEXT, CONF_FIELD(struct fake, drop), .def = "deadline" },
 	{ "header.", CONF_FAMILY, CONF_FIELD(struct fake, headers) },
 	CONF_KEYS_END
 };
@@ -88,6 +90,7 @@ call_of(struct subrequest *q)
 	c->q = q;
 	c->name = q->part->name;
 	c->is_good = world_calls_of(w, c->name) < ((const struct fake *)q->part->conf)->good;
+	c->is_dropped = world_calls_of(w, c->name) < ((const struct fake *)q->part->conf)->drops;
 	list_append(&w->calls, &c->link);
 	q->state = c;
 	return c;
@@ -213,11 +216,13 @@ go_on(struct call *c)
 static void
 reply(struct call *c)
 {
-	if (fake_of(c)->fails.len && !c->is_good) {
-		if (err_of(fake_of(c)->fails) == ERR_SHED)
+	struct slice word = c->is_dropped ? fake_of(c)->drop : fake_of(c)->fails;
+
+	if (word.len && (c->is_dropped || !c->is_good)) {
+		if (err_of(word) == ERR_SHED)
 			c->q->refusal = (struct pool_refusal){ "pool.fake.wait", 2 };
 		c->q->conflict = "unique";
-		finish(c, err_of(fake_of(c)->fails));
+		finish(c, err_of(word));
 		return;
 	}
 	make_head(c);
@@ -241,10 +246,14 @@ on_time(struct timer *t)
 static void
 set_out(struct call *c)
 {
+	uint64_t at = loop_now(&c->world->env.loop) + fake_of(c)->delay;
+
 	if (fake_of(c)->hangs && !c->is_good)
 		return;
-	if (loop_set_timer(&c->world->env.loop, &c->timer,
-			   loop_now(&c->world->env.loop) + fake_of(c)->delay) != 0) {
+	/* As a job has it, whose deadline is that of its start, whatever becomes of q's. */
+	if (c->is_dropped)
+		at = c->q->deadline_ns;
+	if (loop_set_timer(&c->world->env.loop, &c->timer, at) != 0) {
 		/* Not from inside start(): but a fake has no other way, and a test that fails
 		 * allocations grows the heap of timers beforehand. */
 		ck_abort_msg("no room for a timer");

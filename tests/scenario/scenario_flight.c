@@ -8,6 +8,8 @@
 
 Suite *suite_scenario_flight(void);
 
+enum { CONF_BYTES = 512 };
+
 #define PART "[route r]\n[subrequest r.a]\nsource = upstream fake\ncoalesce = {query.k}\n"
 
 static void
@@ -112,6 +114,114 @@ START_TEST(each_keeps_its_own_timeout)
 	world_run(w, 50);
 	ck_assert_other(second, "{\"a\":1}");
 	ck_assert_uint_eq(world_calls(w, "a"), 1);
+	world_close(w);
+}
+END_TEST
+
+/* How those end that are dropped at the deadline of who began them. */
+static const char *const drops[] = { "drop = deadline\n", "drop = shed\n" };
+
+static struct world *
+open_dropping(const char *drop, const char *more)
+{
+	char conf[CONF_BYTES];
+	struct writer w = writer_over(conf, sizeof(conf) - 1);
+
+	writer_format(&w, "%stimeout = 20ms\nbody = 1\ndelay = 5ms\n%s%s", PART, drop, more);
+	conf[w.len] = '\0';
+	return world_open(conf);
+}
+
+START_TEST(who_joins_has_its_own_time)
+{
+	struct world *w = open_dropping(drops[_i], "drops = 1\n");
+	struct client *second = other(w, "k=1"), *third = other(w, "k=1");
+
+	ask_for(&w->client, "k=1");
+	client_start(w);
+	world_run(w, 10);
+	other_start(second);
+	world_run(w, 15);
+	other_start(third);
+	world_run(w, 22);
+	ck_assert_int_eq(w->client.status, 504);
+	ck_assert(!second->is_ended && !third->is_ended);
+	world_run(w, 50);
+	ck_assert_other(second, "{\"a\":1}");
+	ck_assert_other(third, "{\"a\":1}");
+	ck_assert_uint_eq(world_calls(w, "a"), 2);
+	world_close(w);
+}
+END_TEST
+
+/* It began for the second one's sake, and the third came after that. */
+START_TEST(who_joins_what_was_begun_again_has_its_own_time_too)
+{
+	struct world *w = open_dropping(drops[_i], "drops = 2\n");
+	struct client *second = other(w, "k=1"), *third = other(w, "k=1");
+
+	ask_for(&w->client, "k=1");
+	client_start(w);
+	world_run(w, 15);
+	other_start(second);
+	world_run(w, 30);
+	other_start(third);
+	world_run(w, 60);
+	ck_assert_int_eq(second->status, 504);
+	ck_assert_other(third, "{\"a\":1}");
+	ck_assert_uint_eq(world_calls(w, "a"), 3);
+	world_close(w);
+}
+END_TEST
+
+START_TEST(what_all_have_had_time_for_is_not_begun_again)
+{
+	struct world *w = open_dropping(drops[_i], "drops = 1\n");
+	struct client *second = other(w, "k=1"), *third = other(w, "k=1");
+
+	ask_for(&w->client, "k=1");
+	client_start(w);
+	other_start(second);
+	world_run(w, 10);
+	other_start(third);
+	other_leave(third);
+	world_run(w, 50);
+	ck_assert_int_ge(second->status, 503);
+	ck_assert_uint_eq(world_calls(w, "a"), 1);
+	world_close(w);
+}
+END_TEST
+
+START_TEST(who_is_refused_when_it_is_begun_again_is_told)
+{
+	struct world *w = open_dropping(drops[_i], "drops = 1\nrefuses = yes\ngood = 1\n");
+	struct client *second = other(w, "k=1");
+
+	ask_for(&w->client, "k=1");
+	client_start(w);
+	world_run(w, 10);
+	other_start(second);
+	world_run(w, 25);
+	ck_assert_int_eq(second->status, 503);
+	ck_assert_uint_eq(world_calls(w, "a"), 1);
+	world_close(w);
+}
+END_TEST
+
+START_TEST(who_leaves_before_it_is_begun_again_ends_it)
+{
+	struct world *w = open_dropping(drops[_i], "drops = 1\n");
+	struct client *second = other(w, "k=1");
+
+	ask_for(&w->client, "k=1");
+	client_start(w);
+	world_run(w, 10);
+	other_start(second);
+	client_leave(w);
+	world_run(w, 20);
+	other_leave(second);
+	world_run(w, 50);
+	ck_assert_uint_le(world_calls(w, "a"), 2);
 	world_close(w);
 }
 END_TEST
@@ -310,6 +420,11 @@ suite_scenario_flight(void)
 	tcase_add_test(t, the_first_may_leave_and_the_work_goes_on);
 	tcase_add_test(t, the_work_ends_when_the_last_has_left);
 	tcase_add_test(t, each_keeps_its_own_timeout);
+	tcase_add_loop_test(t, who_joins_has_its_own_time, 0, 2);
+	tcase_add_loop_test(t, who_joins_what_was_begun_again_has_its_own_time_too, 0, 2);
+	tcase_add_loop_test(t, what_all_have_had_time_for_is_not_begun_again, 0, 2);
+	tcase_add_loop_test(t, who_is_refused_when_it_is_begun_again_is_told, 0, 2);
+	tcase_add_loop_test(t, who_leaves_before_it_is_begun_again_ends_it, 0, 2);
 	tcase_add_test(t, a_failure_is_shared_too);
 	tcase_add_test(t, a_refused_place_fails_the_one_who_asked);
 	tcase_add_test(t, an_unexpected_status_is_told_to_all);

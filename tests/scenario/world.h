@@ -21,6 +21,8 @@
  *   breaks = WORD     the same after the head and the first piece
  *   hangs = yes       it never answers
  *   refuses = yes     it is refused when it asks for its place
+ *   drops = N         so many calls wait for their turn in vain: at the deadline that they are
+ *                     started with they fail by the word of `drop` (deadline)
  *   effects = yes     it cannot be asked once for several
  *   forward = NAMES   fields of the client that it says it sends on
  *   good = 2          so many calls do not fail, break, hang, nor have that status, and are not
@@ -57,7 +59,7 @@ struct call {
 	uint64_t fed; /* bytes of the request's body that came */
 	uint64_t started_ns;
 	unsigned reserved, released, answered, started, heads, dones, cancelled, feeds, resumes;
-	bool is_paused, is_whole, is_good;
+	bool is_paused, is_whole, is_good, is_dropped;
 };
 
 /* The client: a fake proto/ below one exchange. */
