@@ -496,6 +496,14 @@ part_of(unsigned total, const struct lease *l)
 	return part == 0 && total > 0 ? 1 : part;
 }
 
+/* Of a worker that leaves with a reload there is no part: the others have it all. What it still
+ * has to answer waits for one. */
+static unsigned
+connections_of(const struct upstream_conf *conf, const struct lease *l)
+{
+	return l->worker < l->workers ? part_of(conf->max_connections, l) : 1;
+}
+
 /* The servers are others than before. */
 static void
 on_post(void *argument)
@@ -573,7 +581,7 @@ upstream_share_new(const struct upstream *u, struct lease *lease)
 		return NULL;
 	share->upstream = u;
 	share->env = lease->env;
-	share->max_connections = part_of(u->conf->max_connections, lease);
+	share->max_connections = connections_of(u->conf, lease);
 	share->max_pending = part_of(u->conf->max_pending, lease);
 	/* Workers do not all begin with the same server. */
 	share->first = lease->worker;

@@ -374,11 +374,25 @@ END_TEST
 
 START_TEST(limits_are_split_among_workers_with_at_least_one_each)
 {
-	struct bed *b = bed_open_worker("max_connections = 2\nmax_pending = 1", "", BED_JOINED, 4);
+	struct bed *b = bed_open_worker("max_connections = 2\nmax_pending = 1", "", BED_JOINED,
+					(struct bed_place){ 0, 4 });
 
 	bed_ask(b);
 	bed_ask(b);
 	ck_assert_int_eq(ask_start(bed_prepare(b)), ERR_SHED);
+	bed_turn(b);
+	ck_assert_uint_eq(bed_open_conns(b), 1);
+	bed_close(b);
+}
+END_TEST
+
+START_TEST(a_worker_that_leaves_takes_no_part_of_what_the_others_have)
+{
+	struct bed *b = bed_open_worker("max_connections = 64\nmax_pending = 64", "", BED_JOINED,
+					(struct bed_place){ 3, 1 });
+
+	for (unsigned i = 0; i < 4; i++)
+		bed_ask(b);
 	bed_turn(b);
 	ck_assert_uint_eq(bed_open_conns(b), 1);
 	bed_close(b);
@@ -487,6 +501,7 @@ add_limits(Suite *s)
 	tcase_add_test(t, more_than_max_pending_are_refused_with_a_reason);
 	tcase_add_test(t, a_fan_out_is_admitted_whole_or_not_at_all);
 	tcase_add_test(t, limits_are_split_among_workers_with_at_least_one_each);
+	tcase_add_test(t, a_worker_that_leaves_takes_no_part_of_what_the_others_have);
 	tcase_add_test(t, who_waits_gives_up_at_its_deadline);
 	tcase_add_test(t, a_deadline_that_was_moved_is_heeded);
 	tcase_add_test(t, servers_are_asked_in_turn);

@@ -171,7 +171,7 @@ bed_complaint(const char *section, const char *part, int kind)
 }
 
 static struct bed *
-open_bed(const char *section, const char *part, int kind, unsigned workers, unsigned servers)
+open_bed(const char *section, const char *part, int kind, struct bed_place place, unsigned servers)
 {
 	struct bed *b = mem_zalloc(1, sizeof(*b));
 	char text[4096], list[256] = "";
@@ -183,7 +183,12 @@ open_bed(const char *section, const char *part, int kind, unsigned workers, unsi
 	arena_init(&b->site, &b->site_store, 1 << 20);
 	random_init(&b->env.random, 1);
 	b->env.counters = &b->counters;
-	b->lease = (struct lease){ .env = &b->env, .workers = workers, .attached = b->attached };
+	b->lease = (struct lease){
+		.env = &b->env,
+		.worker = place.worker,
+		.workers = place.workers,
+		.attached = b->attached,
+	};
 	b->part.passes_through = kind == BED_PASSED;
 	b->servers = servers;
 	for (unsigned i = 0; i < servers; i++) {
@@ -202,15 +207,15 @@ open_bed(const char *section, const char *part, int kind, unsigned workers, unsi
 }
 
 struct bed *
-bed_open_worker(const char *section, const char *part, int kind, unsigned workers)
+bed_open_worker(const char *section, const char *part, int kind, struct bed_place place)
 {
-	return open_bed(section, part, kind, workers, 1);
+	return open_bed(section, part, kind, place, 1);
 }
 
 struct bed *
 bed_open_servers_for(const char *section, const char *part, int kind, unsigned servers)
 {
-	return open_bed(section, part, kind, 1, servers);
+	return open_bed(section, part, kind, (struct bed_place){ 0, 1 }, servers);
 }
 
 struct bed *
@@ -222,7 +227,7 @@ bed_open_servers(const char *section, const char *part, unsigned servers)
 struct bed *
 bed_open(const char *section, const char *part, int kind)
 {
-	return bed_open_worker(section, part, kind, 1);
+	return bed_open_worker(section, part, kind, (struct bed_place){ 0, 1 });
 }
 
 static void

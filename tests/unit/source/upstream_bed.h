@@ -45,8 +45,12 @@ struct ask {
 
 /* `section` and `part` are lines of their configuration; the server's address is added. */
 struct bed *bed_open(const char *section, const char *part, int kind);
-/* With so many workers, of which this is the first. */
-struct bed *bed_open_worker(const char *section, const char *part, int kind, unsigned workers);
+/* Of so many workers the one with that number; one that leaves has a higher one. */
+struct bed_place {
+	unsigned worker, workers;
+};
+struct bed *bed_open_worker(const char *section, const char *part, int kind,
+			    struct bed_place place);
 /* With so many servers, each with a listener of its own; the part is joined. */
 struct bed *bed_open_servers(const char *section, const char *part, unsigned servers);
 struct bed *bed_open_servers_for(const char *section, const char *part, int kind, unsigned servers);
