@@ -144,9 +144,10 @@ load(struct source *s, struct source_build *b, struct database *d)
 {
 	int err = 0;
 
-	if (slice_has_suffix(s->name, SLICE(WRITER))) {
+	if (slice_has_suffix(s->name, SLICE(WRITER)) ||
+	    slice_has_suffix(s->name, SLICE(SQL_OPENER))) {
 		conf_error_at(b->errors, s->section, NULL,
-			      "the name is that of the pool by which a database is written");
+			      "the name is that of a pool that a database may have");
 		return ERR_SYNTAX;
 	}
 	err = try_database(s, b, d);

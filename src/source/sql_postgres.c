@@ -224,7 +224,9 @@ try_server(struct source *s, struct source_build *b, struct database *d)
 {
 	char text[POSTGRES_WHY_BYTES];
 	struct writer why = writer_over(text, sizeof(text));
-	PGconn *db = postgres_open(&d->postgres->options, NULL, &why);
+	const struct postgres_options *o = &d->postgres->options;
+	uint64_t until_ns = clock_after(clock_monotonic(), o->connect_timeout_ns);
+	PGconn *db = postgres_open(o, until_ns, NULL, &why);
 
 	d->postgres->builders = db;
 	if (db)
@@ -247,8 +249,7 @@ load(struct source *s, struct source_build *b, struct database *d)
 		return ERR_MEMORY;
 	p->database = d;
 	p->source = s;
-	p->pool = b->find_pool(b->argument, SLICE("blocking"));
-	err = p->pool ? wait_name_limits(s, b, limits, POSTGRES_LIMITS) : ERR_MEMORY;
+	err = wait_name_limits(s, b, limits, POSTGRES_LIMITS);
 	if (!err)
 		err = make_options(s, b, p);
 	if (err)
@@ -257,6 +258,12 @@ load(struct source *s, struct source_build *b, struct database *d)
 	if (!p->quota)
 		return ERR_MEMORY;
 	d->postgres = p;
+	p->opener = postgres_opener_make(s, b, d);
+	if (!p->opener) {
+		conf_error_at(b->errors, s->section, "url",
+			      "threads that open connections cannot be started");
+		return ERR_FAILED;
+	}
 	try_server(s, b, d);
 	return 0;
 }

@@ -206,13 +206,17 @@ fail(struct postgres_conn *c, int err)
 }
 
 static void
-on_timer(struct timer *t)
+give_up_server(struct postgres_conn *c, int err)
 {
-	struct postgres_conn *c = CONTAINER_OF(t, struct postgres_conn, timer);
-
 	log_warning("database %.*s: no answer; a connection is given up",
 		    SLICE_PRINT(c->share->postgres->database->sql.name));
-	fail(c, ERR_TIMEOUT);
+	fail(c, err);
+}
+
+static void
+on_timer(struct timer *t)
+{
+	give_up_server(CONTAINER_OF(t, struct postgres_conn, timer), ERR_TIMEOUT);
 }
 
 /* --- an attempt ------------------------------------------------------------------ */
@@ -341,13 +345,16 @@ end_draining(struct postgres_conn *c)
 }
 
 void
-postgres_conn_cancelled(struct postgres_conn *c, bool is_sure)
+postgres_conn_cancelled(struct postgres_conn *c, int outcome)
 {
-	c->was_cancelled = true;
-	if (!is_sure)
+	if (outcome == 0 || outcome == ERR_FAILED)
+		c->was_cancelled = true;
+	if (outcome == ERR_FAILED)
 		c->is_doubtful = true;
 	if (c->state == POSTGRES_SETTLING)
 		end_draining(c);
+	else if (c->state == POSTGRES_DRAINING && outcome == ERR_TIMEOUT)
+		give_up_server(c, ERR_CLOSED);
 	else if (c->state == POSTGRES_DRAINING)
 		cancel_again_later(c);
 }

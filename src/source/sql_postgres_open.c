@@ -1,7 +1,7 @@
 /*
  * Connections to PostgreSQL, opened. libpq looks names up, reads files and
  * computes keys in its own time, so this is no work for a worker: a job of the
- * blocking pool, or the builder, who checks statements. Every wait in here is
+ * opener, or the builder, who checks statements. Every other wait in here is
  * ours, so that it ends at a time-out, or when the job is told to stop.
  */
 #include "base/mem.h"
@@ -28,17 +28,16 @@ postgres_write_message(struct writer *w, const char *message)
 
 /* --- waiting --------------------------------------------------------------------- */
 
-/* Until the socket is ready. ERR_TIMEOUT, ERR_CANCELLED. */
-static int
-wait_for(PGconn *db, short events, uint64_t until_ns, const struct job *j)
+int
+postgres_wait(int fd, short events, uint64_t until_ns, const struct job *j)
 {
-	struct pollfd p = { .fd = PQsocket(db), .events = events };
+	struct pollfd p = { .fd = fd, .events = events };
 
 	for (;;) {
-		if (j && job_is_cancelled(j))
-			return ERR_CANCELLED;
 		if (clock_monotonic() >= until_ns)
 			return ERR_TIMEOUT;
+		if (j && job_is_cancelled(j))
+			return ERR_CANCELLED;
 		if (poll(&p, 1, NAP_MS) > 0)
 			return 0;
 	}
@@ -53,7 +52,8 @@ connect_now(PGconn *db, uint64_t until_ns, const struct job *j)
 	if (PQstatus(db) == CONNECTION_BAD)
 		return ERR_CONNECT;
 	while (!err && status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
-		err = wait_for(db, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, until_ns, j);
+		err = postgres_wait(
+		    PQsocket(db), status == PGRES_POLLING_READING ? POLLIN : POLLOUT, until_ns, j);
 		if (!err)
 			status = PQconnectPoll(db);
 	}
@@ -73,7 +73,7 @@ run_now(PGconn *db, const char *sql, uint64_t until_ns, const struct job *j)
 		return ERR_CONNECT;
 	for (;;) {
 		while (!err && PQisBusy(db)) {
-			err = wait_for(db, POLLIN, until_ns, j);
+			err = postgres_wait(PQsocket(db), POLLIN, until_ns, j);
 			if (!err && !PQconsumeInput(db))
 				err = ERR_CONNECT;
 		}
@@ -110,9 +110,9 @@ say_why(struct writer *why, const PGconn *db, int err)
 }
 
 PGconn *
-postgres_open(const struct postgres_options *o, const struct job *j, struct writer *why)
+postgres_open(const struct postgres_options *o, uint64_t until_ns, const struct job *j,
+	      struct writer *why)
 {
-	uint64_t until_ns = clock_after(clock_monotonic(), o->connect_timeout_ns);
 	PGconn *db = PQconnectStartParams(o->keyword, o->value, 1);
 	int err;
 
@@ -145,10 +145,13 @@ static int
 run_opening(struct job *j, struct pool_thread *t)
 {
 	struct opening *o = CONTAINER_OF(j, struct opening, job);
+	const struct postgres *p = o->share->postgres;
 	struct writer why = writer_over(o->why, sizeof(o->why));
+	uint64_t until_ns;
 
-	(void)t;
-	o->db = postgres_open(&o->share->postgres->options, j, &why);
+	if (postgres_opener_begin(p, j, t, "the opening of a connection", &until_ns) != 0)
+		return ERR_DEADLINE;
+	o->db = postgres_open(&p->options, until_ns, j, &why);
 	o->why_len = why.len;
 	return o->db ? 0 : ERR_CONNECT;
 }
@@ -164,7 +167,10 @@ on_opened(struct job *j, void *receiver)
 	(void)receiver;
 	if (why.len == 0)
 		why = slice_of(err_text(j->outcome));
-	postgres_share_opened(share, o->db, why);
+	if (j->outcome == ERR_DEADLINE)
+		postgres_share_not_tried(share);
+	else
+		postgres_share_opened(share, o->db, why);
 	mem_free(&o);
 	lease_give(lease);
 }
@@ -172,27 +178,16 @@ on_opened(struct job *j, void *receiver)
 int
 postgres_open_for(struct postgres_share *s)
 {
-	struct pool *pool = s->postgres->pool;
-	struct gate_ask ask = { .priority = CLASS_CRITICAL,
-				.now_ns = loop_now(&s->env->loop),
-				.deadline_ns = CLOCK_NEVER };
 	struct opening *o = mem_zalloc(1, sizeof(*o));
-	struct pool_refusal refusal;
+	int err;
 
 	if (!o)
 		return ERR_MEMORY;
 	o->share = s;
-	o->job = (struct job){ .home = &s->env->loop.mailbox,
-			       .run = run_opening,
-			       .on_home = on_opened,
-			       .deadline_ns = CLOCK_NEVER,
-			       .priority = CLASS_CRITICAL };
-	o->job.expected_ns = pool_ask_more(pool, &ask, NULL, 0, CLOCK_NEVER);
-	if (pool_reserve(pool, &ask, random_next(&s->env->random), &refusal) != 0) {
+	o->job.run = run_opening;
+	o->job.on_home = on_opened;
+	err = postgres_opener_submit(s, &o->job);
+	if (err)
 		mem_free(&o);
-		return ERR_SHED;
-	}
-	lease_take(s->lease);
-	pool_submit(pool, &o->job);
-	return 0;
+	return err;
 }

@@ -6,20 +6,21 @@
  *
  *   subrequest -- errand --> [ waiting ] --> conn (idle) --> server
  *                    ^           share   \       ^
- *                    '-- answer, done --- \      |  by mail: from the blocking pool that
- *                                          quota '  opened it, or from another worker's share
+ *                    '-- answer, done --- \      |  by mail: from the opener, or from
+ *                                          quota '  another worker's share
  *
  *   sql_postgres.c         the engine: sections and statements checked; one errand per subrequest
  *   sql_postgres_url.c     secrets that stand in a url as they are
  *   sql_postgres_text.c    :name becomes $n
- *   sql_postgres_open.c    connections opened, by a thread that may block
+ *   sql_postgres_opener.c  two threads of its own, for what libpq waits for
+ *   sql_postgres_open.c    connections opened, by such a thread
  *   sql_postgres_share.c   a worker's share: waiting, which conn is next, opening more
  *   sql_postgres_conn.c    one connection on the loop: a statement, its results, its end
  *   sql_postgres_send.c    what it sends at once: statements prepared once, transactions
  *   sql_postgres_cancel.c  a statement that nobody waits for is cancelled
  *   sql_postgres_rows.c    rows and errors of libpq as ours
  *
- * Loading is the builder's, opening and cancelling jobs are the pool's; all else runs on the
+ * Loading is the builder's, opening and cancelling jobs are the opener's; all else runs on the
  * worker that owns the share.
  */
 #ifndef FOREBAY_SOURCE_SQL_POSTGRES_PRIV_H
@@ -59,7 +60,7 @@ struct postgres {
 	struct postgres_options options;
 	struct quota
 	    *quota; /* counted: shared with the site before, when the options are the same */
-	struct pool *pool; /* borrowed: of what blocks */
+	struct pool *opener; /* borrowed: the site's */
 	unsigned steps; /* of all parts so far */
 	const struct source *source; /* that it is the state of */
 	struct pg_conn
@@ -173,14 +174,28 @@ struct postgres_script {
 int postgres_text_read(struct postgres_script *t, struct slice query, struct arena *a,
 		       struct writer *why) MUST_CHECK;
 
+/* --- sql_postgres_opener.c ------------------------------------------------------- */
+
+/* Builder. NULL: it cannot be had. */
+struct pool *postgres_opener_make(const struct source *s, struct source_build *b,
+				  const struct database *d) MUST_CHECK;
+/* On the worker: a job with run and on_home, which gives s->lease back. ERR_SHED. */
+int postgres_opener_submit(struct postgres_share *s, struct job *j) MUST_CHECK;
+/* First in run: says what it is (a constant text), and until when it may take. ERR_DEADLINE: it has
+ * waited for so long that it is not to begin. */
+int postgres_opener_begin(const struct postgres *p, const struct job *j, struct pool_thread *t,
+			  const char *what, uint64_t *until_ns) MUST_CHECK;
+
 /* --- sql_postgres_open.c --------------------------------------------------------- */
 
-/* Blocks, at most connect_timeout; the job, if there is one, may be told to stop. NULL: `why` holds
- * the reason. */
-struct pg_conn *postgres_open(const struct postgres_options *o, const struct job *j,
-			      struct writer *why) MUST_CHECK;
-/* On the worker: opens a connection in the pool and brings it to the share, which holds a place for
- * it. ERR_SHED, ERR_MEMORY: nothing comes. */
+/* Blocks until then; the job, if there is one, may be told to stop. NULL: `why` holds the reason.
+ */
+struct pg_conn *postgres_open(const struct postgres_options *o, uint64_t until_ns,
+			      const struct job *j, struct writer *why) MUST_CHECK;
+/* The same for a socket, until it is ready for what poll() calls so. ERR_TIMEOUT, ERR_CANCELLED. */
+int postgres_wait(int fd, short events, uint64_t until_ns, const struct job *j) MUST_CHECK;
+/* On the worker: opens a connection by the opener and brings it to the share, which holds a place
+ * for it. ERR_SHED, ERR_MEMORY: nothing comes. */
 int postgres_open_for(struct postgres_share *s) MUST_CHECK;
 /* libpq's call-back for what is no result. */
 void postgres_log_notice(void *argument, const struct pg_result *r);
@@ -200,6 +215,8 @@ void postgres_share_wait(struct postgres_errand *e);
 void postgres_share_serve(struct postgres_share *s);
 /* What postgres_open_for() brings: NULL: it could not be opened, and `why` says why not. */
 void postgres_share_opened(struct postgres_share *s, struct pg_conn *db, struct slice why);
+/* Or instead of that: others were before it for too long. */
+void postgres_share_not_tried(struct postgres_share *s);
 /* The errand's end, with its subrequest_done; neither may be touched after it. ERR_SYNTAX: a value
  * that no column would take, which is the request's fault. */
 void postgres_errand_end(struct postgres_errand *e, int err);
@@ -228,8 +245,9 @@ void postgres_conn_abandon(struct postgres_conn *c);
 void postgres_conn_close(struct postgres_conn *c);
 /* At once; for one that has left its share. */
 void postgres_conn_free(struct postgres_conn *c);
-/* Its cancelling has come home. */
-void postgres_conn_cancelled(struct postgres_conn *c, bool is_sure);
+/* Its cancelling has come home. 0: the server has been told; ERR_FAILED: perhaps; ERR_TIMEOUT: it
+ * does not answer, and has not been told; any other: it was not asked. */
+void postgres_conn_cancelled(struct postgres_conn *c, int outcome);
 
 /* --- sql_postgres_send.c --------------------------------------------------------- */
 

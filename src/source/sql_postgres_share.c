@@ -10,7 +10,8 @@
  * later in the turn: neither start() nor cancel() calls back from inside.
  *
  * When no connection can be opened and the worker has none, whoever waits hears
- * of it at once: until the back-off is over nobody else is let wait either.
+ * of it at once: until the back-off is over nobody else is let wait either, and
+ * then one attempt is made, not one for each who waits.
  */
 #include "base/assert.h"
 #include "base/mem.h"
@@ -148,10 +149,17 @@ open_one(struct postgres_share *s)
 	return false;
 }
 
+/* Connections that are worth opening at once: whether there is a server one is enough to know. */
+static unsigned
+count_wanted(const struct postgres_share *s)
+{
+	return s->failures > 0 && s->waiting_count > 1 ? 1 : s->waiting_count;
+}
+
 static void
 open_more(struct postgres_share *s)
 {
-	while (s->opening < s->waiting_count && quota_take(s->member)) {
+	while (s->opening < count_wanted(s) && quota_take(s->member)) {
 		if (!open_one(s))
 			return;
 	}
@@ -189,6 +197,15 @@ postgres_share_opened(struct postgres_share *s, struct pg_conn *db, struct slice
 	count_add(s->env->counters, COUNTER_POSTGRES_CONNECT_FAILED, 1);
 	say_failed(s, why);
 	back_off(s);
+	postgres_share_serve(s);
+}
+
+void
+postgres_share_not_tried(struct postgres_share *s)
+{
+	ASSERT(s->opening > 0);
+	s->opening--;
+	quota_give(s->member);
 	postgres_share_serve(s);
 }
 

@@ -14,6 +14,9 @@
 #include "source/sql_driver.h"
 #include "source/wait.h"
 
+/* Behind the name of a pool that a database of PostgreSQL has: no other may be called so. */
+#define SQL_OPENER ".opener"
+
 enum sql_empty { SQL_EMPTY_200, SQL_EMPTY_404 };
 
 /* [database NAME] */

@@ -419,7 +419,7 @@ def test_a_client_that_goes_away_ends_its_statement(shop, server):
     for c in clients:
         c.reset()
     wait_until(lambda: not sleeping(server), what="the end of the statements")
-    wait_until(lambda: shop.counted("cancelled_total") == before + 4, what="cancelling")
+    wait_until(lambda: shop.counted("cancelled_total") >= before + 4, what="cancelling")
     # They were cancelled, not cut: the connections go on.
     for _ in range(20):
         assert shop.json("/count") >= 3

@@ -193,15 +193,19 @@ START_TEST(writes_have_one_connection_of_their_own)
 }
 END_TEST
 
-START_TEST(a_name_that_a_writers_pool_has_is_no_databases)
+START_TEST(a_name_that_a_databases_pool_has_is_no_databases)
 {
+	static const char *const names[] = { "a.writer", "a.opener" };
+	char conf[64], said[128];
 	struct rig r;
 
-	rig_open(&r, "[database a.writer]\nurl = sqlite:x.db\n");
-	ck_assert_ptr_null(rig_load_source(&r, &source_sql, "a.writer"));
-	ck_assert_str_eq(rig_errors(&r),
-			 "test.conf:1: [database a.writer]: the name is that of the "
-			 "pool by which a database is written");
+	snprintf(conf, sizeof(conf), "[database %s]\nurl = sqlite:x.db\n", names[_i]);
+	snprintf(said, sizeof(said),
+		 "test.conf:1: [database %s]: the name is that of a pool that a database may have",
+		 names[_i]);
+	rig_open(&r, conf);
+	ck_assert_ptr_null(rig_load_source(&r, &source_sql, names[_i]));
+	ck_assert_str_eq(rig_errors(&r), said);
 	rig_close(&r);
 }
 END_TEST
@@ -327,7 +331,7 @@ suite_source_sql_write(void)
 	tcase_add_test(t, a_result_that_just_fails_to_fit_takes_the_change_back);
 	tcase_add_test(t, statements_that_read_see_one_state);
 	tcase_add_test(t, writes_have_one_connection_of_their_own);
-	tcase_add_test(t, a_name_that_a_writers_pool_has_is_no_databases);
+	tcase_add_loop_test(t, a_name_that_a_databases_pool_has_is_no_databases, 0, 2);
 	tcase_add_test(t, lack_of_memory_while_writing_fails_the_part_and_changes_nothing);
 	tcase_add_test(t, waiting_for_anothers_lock_ends_with_the_time_out);
 	tcase_add_loop_test(t, a_rule_of_the_database_is_a_conflict_and_nothing_changes, 0,
