@@ -27,6 +27,14 @@ quarantine_is_empty(struct quarantine *q)
 	return is_empty;
 }
 
+/* Who tells has looked at the clock before it took the lock, and may come after one that looked
+ * later. */
+static uint64_t
+elapsed(uint64_t since_ns, uint64_t now_ns)
+{
+	return now_ns > since_ns ? now_ns - since_ns : 0;
+}
+
 /* NULL: it is not among them. */
 static struct quarantine_entry *
 find(struct quarantine *q, uint64_t digest)
@@ -48,7 +56,8 @@ quarantine_ask(struct quarantine *q, uint64_t digest, uint64_t now_ns)
 	e = find(q, digest);
 	if (now_ns < q->open_until_ns)
 		verdict = QUARANTINE_MODULE;
-	else if (e && e->crashes >= QUARANTINE_REPEATS && now_ns - e->last_ns < QUARANTINE_NS)
+	else if (e && e->crashes >= QUARANTINE_REPEATS &&
+		 elapsed(e->last_ns, now_ns) < QUARANTINE_NS)
 		verdict = QUARANTINE_INPUT;
 	lock_give(&q->lock);
 	return verdict;
@@ -67,16 +76,17 @@ note_input(struct quarantine *q, uint64_t digest, uint64_t now_ns)
 		*e = (struct quarantine_entry){ .digest = digest };
 	}
 	/* What is long ago was perhaps another's fault. */
-	if (now_ns - e->last_ns >= QUARANTINE_NS)
+	if (elapsed(e->last_ns, now_ns) >= QUARANTINE_NS)
 		e->crashes = 0;
 	e->crashes++;
-	e->last_ns = now_ns;
+	if (now_ns > e->last_ns)
+		e->last_ns = now_ns;
 }
 
 static bool
 note_module(struct quarantine *q, uint64_t now_ns)
 {
-	if (now_ns - q->window_ns >= BREAKER_WINDOW_NS) {
+	if (elapsed(q->window_ns, now_ns) >= BREAKER_WINDOW_NS) {
 		q->window_ns = now_ns;
 		q->crashes = 0;
 	}

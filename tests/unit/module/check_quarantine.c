@@ -45,6 +45,28 @@ START_TEST(crashes_that_are_far_apart_are_not_counted_together)
 }
 END_TEST
 
+/* Two threads looked at the clock in one order and take the lock in the other. */
+START_TEST(a_crash_that_is_told_late_counts_as_any_other)
+{
+	quarantine_note(&q, 7, NOW + 2);
+	quarantine_note(&q, 7, NOW + 1);
+	ck_assert_int_eq(quarantine_ask(&q, 7, NOW + 3), QUARANTINE_INPUT);
+	ck_assert_int_eq(quarantine_ask(&q, 7, NOW), QUARANTINE_INPUT);
+	/* The later one is the last. */
+	ck_assert_int_eq(quarantine_ask(&q, 7, NOW + 1 + QUARANTINE_NS), QUARANTINE_INPUT);
+	ck_assert_int_eq(quarantine_ask(&q, 7, NOW + 2 + QUARANTINE_NS), QUARANTINE_FREE);
+}
+END_TEST
+
+START_TEST(crashes_that_are_told_late_open_the_breaker)
+{
+	for (unsigned i = 1; i < BREAKER_CRASHES; i++)
+		ck_assert(!quarantine_note(&q, i, NOW - i));
+	ck_assert(quarantine_note(&q, 50, NOW - 50));
+	ck_assert_int_eq(quarantine_ask(&q, 99, NOW), QUARANTINE_MODULE);
+}
+END_TEST
+
 START_TEST(the_oldest_input_gives_way)
 {
 	for (unsigned k = 0; k < 2; k++)
@@ -85,6 +107,8 @@ suite_module_quarantine(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, an_input_that_crashed_twice_is_refused_for_a_while);
 	tcase_add_test(t, crashes_that_are_far_apart_are_not_counted_together);
+	tcase_add_test(t, a_crash_that_is_told_late_counts_as_any_other);
+	tcase_add_test(t, crashes_that_are_told_late_open_the_breaker);
 	tcase_add_test(t, the_oldest_input_gives_way);
 	tcase_add_test(t, a_module_that_crashes_over_and_over_is_refused_for_a_while);
 	tcase_add_test(t, crashes_now_and_then_do_not_stop_a_module);
