@@ -3,10 +3,11 @@
  * Metadata is left out, what EXIF says of the orientation is done. Its jobs run in processes of
  * their own unless it is told otherwise: the libraries below abort without memory.
  *
- *   probe (probe.h)   format and size, from the head: too many pixels are refused before any is
- * decoded open              with the size that is wanted, so that JPEG decodes no more than is
- * needed crop              of the picture as it is seen save              to the format that is
- * asked for, or the one it came in
+ *   probe (probe.h)   format and size, from the head: too many pixels are refused
+ *   open              what libvips takes the size for: the same, before anything is decoded
+ *   crop              of the picture as it is seen
+ *   make smaller      without a crop while it is decoded: JPEG decodes no more than is needed
+ *   save              to the format that is asked for, or the one it came in
  */
 #include <forebay_module.h>
 
@@ -21,6 +22,9 @@ enum {
 	SIDE_MAX = 16383, /* of what is made: what WebP can */
 	FIXED_PIXELS = 65536, /* as much as every run has to do beside them */
 };
+
+/* For loaders: the sandbox has no files, in which libvips would keep what is large. */
+#define IN_MEMORY "[memory=true]"
 
 enum fit { FIT_INSIDE, FIT_COVER, FIT_FILL };
 enum to { TO_SAME, TO_JPEG, TO_PNG, TO_WEBP };
@@ -129,6 +133,21 @@ give_up(struct run *r)
 	return refuse(r->call, 422, "The picture cannot be read.");
 }
 
+static int
+refuse_size(struct run *r)
+{
+	return refuse(r->call, 413, "The picture has too many pixels.");
+}
+
+static bool
+is_too_large(const struct run *r)
+{
+	uint64_t width = (uint64_t)r->vips->vips_image_get_width(r->image);
+	uint64_t height = (uint64_t)r->vips->vips_image_get_height(r->image);
+
+	return width * height > r->params->max_pixels;
+}
+
 /* Called while pixels are computed; the first argument says whether to stop. */
 static void
 on_progress(VipsImage *image, VipsProgress *progress, struct run *r)
@@ -136,6 +155,14 @@ on_progress(VipsImage *image, VipsProgress *progress, struct run *r)
 	(void)progress;
 	if (forebay_is_cancelled(r->call))
 		r->vips->vips_image_set_kill(image, TRUE);
+}
+
+/* Whoever computes the pixels of this image asks who still waits for them. */
+static void
+watch(struct run *r)
+{
+	r->vips->vips_image_set_progress(r->image, TRUE);
+	r->vips->g_signal_connect_data(r->image, "eval", G_CALLBACK(on_progress), r, NULL, 0);
 }
 
 static VipsSize
@@ -166,21 +193,37 @@ make_smaller(struct run *r)
 	else
 		code = r->vips->vips_thumbnail_buffer(
 		    (void *)(uintptr_t)r->call->input.at, r->call->input.len, &out, width, "height",
-		    height, "size", size, "crop", crop, "export_profile", "srgb", NULL);
+		    height, "size", size, "crop", crop, "export_profile", "srgb", "option_string",
+		    IN_MEMORY, NULL);
 	if (code != 0)
 		return give_up(r);
 	put(r, out);
-	return 0;
+	return is_too_large(r) ? refuse_size(r) : 0;
 }
 
-/* All of it, upright. */
+/* Reads the head alone: pixels are decoded when they are asked for, from the top to the bottom. So
+ * what the decoder itself takes the size for decides, whatever the probe was told. */
 static int
-open_whole(struct run *r)
+open_head(struct run *r)
+{
+	put(r, r->vips->vips_image_new_from_buffer(r->call->input.at, r->call->input.len, IN_MEMORY,
+						   "access", VIPS_ACCESS_SEQUENTIAL, NULL));
+	if (!r->image)
+		return give_up(r);
+	return is_too_large(r) ? refuse_size(r) : 0;
+}
+
+/* One that lies on its side is read across, for which all of it has to be there: in memory, as the
+ * sandbox has no files. */
+static int
+turn_upright(struct run *r)
 {
 	VipsImage *out = NULL;
 
-	put(r,
-	    r->vips->vips_image_new_from_buffer(r->call->input.at, r->call->input.len, "", NULL));
+	if (r->vips->vips_image_get_orientation(r->image) <= 1)
+		return 0;
+	watch(r);
+	put(r, r->vips->vips_image_copy_memory(r->image));
 	if (!r->image || r->vips->vips_autorot(r->image, &out, NULL) != 0)
 		return give_up(r);
 	put(r, out);
@@ -271,8 +314,7 @@ deliver(struct run *r)
 
 	if (err)
 		return err;
-	r->vips->vips_image_set_progress(r->image, TRUE);
-	r->vips->g_signal_connect_data(r->image, "eval", G_CALLBACK(on_progress), r, NULL, 0);
+	watch(r);
 	if (save(r, format, &bytes, &len) != 0)
 		return give_up(r);
 	if (format == PROBE_WEBP)
@@ -284,16 +326,32 @@ deliver(struct run *r)
 	return err;
 }
 
-/* A crop is of the picture as it came, so all of it is opened; else only what is needed. */
+/* A crop is of the picture as it came, so all of it is decoded; else only what is needed. */
 static int
 prepare(struct run *r)
 {
 	bool is_cut = r->wish.crop[2] > 0, is_sized = r->wish.width || r->wish.height;
-	int err = is_cut || !is_sized ? open_whole(r) : GO_ON;
+	int err = open_head(r);
 
+	if (!err && is_sized && !is_cut) {
+		put(r, NULL);
+		return make_smaller(r);
+	}
+	if (!err)
+		err = turn_upright(r);
 	if (!err && is_cut)
 		err = cut(r);
 	return err || !is_sized ? err : make_smaller(r);
+}
+
+/* With both sides that is how large the result will be, and libvips makes all of it to cut it. */
+static bool
+is_wish_too_large(const struct run *r)
+{
+	const struct image_params *p = r->params;
+	bool is_exact = p->fit == FIT_FILL || (p->fit == FIT_COVER && p->enlarge);
+
+	return is_exact && (uint64_t)r->wish.width * r->wish.height > p->max_pixels;
 }
 
 static int
@@ -308,8 +366,8 @@ check(struct run *r)
 		    c, 400, "Width and height are numbers up to 16383, crop is X,Y,WIDTH,HEIGHT.");
 	if (!probe_image(c->input.at, c->input.len, &r->probe))
 		return refuse(c, 415, "That is no JPEG, PNG or WebP.");
-	if (probe_pixels(&r->probe) > p->max_pixels)
-		return refuse(c, 413, "The picture has too many pixels.");
+	if (probe_pixels(&r->probe) > p->max_pixels || is_wish_too_large(r))
+		return refuse_size(r);
 	return GO_ON;
 }
 
@@ -329,13 +387,16 @@ image_run(struct forebay_call *c)
 	return err == ANSWERED ? 0 : err;
 }
 
+/* One that is refused costs nothing, however large it is. */
 static uint64_t
 image_units(const struct forebay_hint *h)
 {
+	const struct image_params *params = (const struct image_params *)h->params;
 	struct probe p;
 
-	return probe_image(h->input.at, h->input.len, &p) ? probe_pixels(&p) + FIXED_PIXELS
-							  : FIXED_PIXELS;
+	if (!probe_image(h->input.at, h->input.len, &p) || probe_pixels(&p) > params->max_pixels)
+		return FIXED_PIXELS;
+	return probe_pixels(&p) + FIXED_PIXELS;
 }
 
 /* --- the module ------------------------------------------------------------------------------ */
@@ -438,7 +499,8 @@ static const struct forebay_param params[] = {
 	  .def = "50000000",
 	  .min = 1,
 	  .max = INT64_C(1) << 40,
-	  .help = "of a picture; larger ones are refused with 413 before anything is decoded" },
+	  .help = "of a picture and of what is made of it; more is refused with 413 before "
+		  "anything is decoded" },
 	FOREBAY_PARAMS_END
 };
 

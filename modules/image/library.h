@@ -25,6 +25,8 @@
 	FUNCTION(vips_image_hasalpha)                                                              \
 	FUNCTION(vips_image_get_width)                                                             \
 	FUNCTION(vips_image_get_height)                                                            \
+	FUNCTION(vips_image_get_orientation)                                                       \
+	FUNCTION(vips_image_copy_memory)                                                           \
 	FUNCTION(vips_autorot)                                                                     \
 	FUNCTION(vips_thumbnail_buffer)                                                            \
 	FUNCTION(vips_thumbnail_image)                                                             \

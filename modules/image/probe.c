@@ -51,15 +51,28 @@ is_frame(uint8_t marker)
 	       marker != 0xcc;
 }
 
+/* What stands before the first scan with a length behind it. A decoder takes some others, too, for
+ * markers without one (TEM, RST0 to RST7) or for nothing at all (FF00), and whoever read a length
+ * there would go on somewhere else than the decoder: no writer makes such a picture. */
+static bool
+is_segment(uint8_t marker)
+{
+	return (marker >= 0xc0 && marker <= 0xcf && marker != 0xc8) || marker == 0xdb ||
+	       marker == 0xdd || (marker >= 0xe0 && marker <= 0xef) || marker == 0xfe;
+}
+
+/* Segments one behind the other, with nothing between them but the FF that may fill up. */
 static bool
 probe_jpeg(const uint8_t *at, size_t len, struct probe *p)
 {
 	size_t i = 2;
 
 	for (unsigned n = 0; n < SEGMENTS_MAX; n++) {
+		if (i >= len || at[i] != 0xff)
+			return false;
 		while (i < len && at[i] == 0xff)
 			i++;
-		if (i < 3 || i + 8 > len || at[i - 1] != 0xff)
+		if (i + 8 > len || !is_segment(at[i]) || big16(at + i + 1) < 2)
 			return false;
 		if (is_frame(at[i])) {
 			p->height = big16(at + i + 4);

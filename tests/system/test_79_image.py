@@ -52,6 +52,7 @@ format = png
 match = POST /jpeg
 deadline = 2m
 source = compute image
+crop = {query.crop}
 format = jpeg
 quality = 30
 [route hello]
@@ -64,6 +65,14 @@ pytestmark = pytest.mark.skipif(not os.path.exists(SO), reason="this build has n
 
 def run(*words):
     return subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def turn(folder):
+    """Makes turned.jpg of a.jpg."""
+    whole = (folder / "a.jpg").read_bytes()
+    # EXIF with the one entry Orientation = 6: what is seen is turned by 90 degrees.
+    exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, 6, 0, 0)
+    (folder / "turned.jpg").write_bytes(whole[:2] + segment(0xe1, exif) + whole[2:])
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +90,19 @@ def pictures(tmp_path_factory):
     run("vips", "webpsave", at + "rgb.v", at + "a.webp")
     run("vips", "webpsave", at + "rgb.v", at + "lossless.webp", "--lossless")
     run("vips", "bandjoin", "%srgb.v %ssines.v" % (at, at), at + "alpha.png")
-    turned = (folder / "a.jpg").read_bytes()
-    # EXIF with the one entry Orientation = 6: what is seen is turned by 90 degrees.
-    exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, 6, 0, 0)
-    (folder / "turned.jpg").write_bytes(turned[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + turned[2:])
+    turn(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A folder with a picture of one colour, 109 MB of pixels."""
+    folder = tmp_path_factory.mktemp("large")
+    at = str(folder) + "/"
+    run("vips", "black", at + "rgb.v", "7000", "5200", "--bands", "3")
+    run("vips", "jpegsave", at + "rgb.v", at + "a.jpg")
+    run("vips", "webpsave", at + "rgb.v", at + "a.webp", "--effort", "0")
+    turn(folder)
     return folder
 
 
@@ -150,6 +168,68 @@ def test_a_bomb_is_refused_before_it_is_decoded(daemon):
     r = post(daemon, "/image?w=10", bomb)
     assert r.status == 413 and b"too many pixels" in r.body
     assert daemon.cpu_seconds() - before < 1
+
+
+def segment(kind, body):
+    return b"\xff" + bytes([kind]) + struct.pack(">H", len(body) + 2) + body
+
+
+def frame(kind, width, height):
+    """The head of a JPEG's frame."""
+    return segment(kind, struct.pack(">BHHB", 8, height, width, 3) + b"\1\x11\0\2\x11\0\3\x11\0")
+
+
+# The head of its scan.
+SCAN = segment(0xda, b"\3\1\0\2\0\3\0\0\x3f\0")
+
+
+def jpeg_of_two_sizes(before):
+    """A JPEG of 4 gigapixels, which whoever takes the wrong marker for a segment takes for one of 16 by 16."""
+    head = b"\xff\xd8" + before + frame(0xc2, 65500, 65500)
+    hidden = frame(0xc0, 16, 16)
+    place = len(b"\xff\xd8" + before) - 1 + 0xffc2
+    return head + segment(0xfe, bytes(place - len(head) - 4) + hidden + bytes(20)) + SCAN
+
+
+def webp(width, height):
+    """A WebP, lossless, whose head says that size."""
+    bits = 0x2f | (width - 1) << 8 | (height - 1) << 22
+    body = struct.pack("<Q", bits)[:5] + bytes(40)
+    return b"RIFF" + struct.pack("<I", len(body) + 13) + b"WEBPVP8L" + struct.pack("<I", len(body)) + body + b"\0"
+
+
+BOMBS = {
+    "png": png(100000, 100000, bytes(12501 * 1600)),
+    "webp": webp(16384, 16384),
+    "jpeg": b"\xff\xd8" + frame(0xc0, 65500, 65500) + SCAN,
+    "progressive": b"\xff\xd8" + frame(0xc2, 65500, 65500) + SCAN,
+    # What stands before a segment, and is none, is not taken for one.
+    "tem": jpeg_of_two_sizes(b"\xff\x01"),
+    "rst0": jpeg_of_two_sizes(b"\xff\xd0"),
+    "rst7": jpeg_of_two_sizes(b"\xff\xd7"),
+    "zero": jpeg_of_two_sizes(b"\xff\0"),
+    "garbage": b"\xff\xd8" + segment(0xfe, b"\xff") + frame(0xc0, 16, 16)[1:] + frame(0xc2, 65500, 65500) + SCAN,
+    "short": b"\xff\xd8\xff\xfe\0\0" + frame(0xc2, 65500, 65500) + SCAN,
+}
+
+
+@pytest.mark.parametrize("path", ["/image?w=10", "/image", "/image?crop=0,0,10,10", "/image?crop=0,0,10,10&w=5", "/jpeg"])
+@pytest.mark.parametrize("name", BOMBS)
+def test_no_bomb_is_decoded(daemon, path, name):
+    assert post(daemon, path, BOMBS[name]).status in (413, 415)
+
+
+@pytest.mark.parametrize("path", ["/cover?w=16000&h=16000", "/fill?w=16000&h=16000", "/cover?w=16383"])
+def test_nothing_becomes_larger_than_what_is_let_in(daemon, pictures, path):
+    r = post(daemon, path, (pictures / "a.png").read_bytes())
+    assert r.status == 413 and b"too many pixels" in r.body
+
+
+@pytest.mark.parametrize("name, query, size", [("a.jpg", "?crop=0,0,6900,5100", (6900, 5100)), ("a.webp", "", (7000, 5200)),
+                                               ("turned.jpg", "", (5200, 7000))])
+def test_a_picture_above_100_mb_is_not_put_into_a_file(daemon, large, tmp_path, name, query, size):
+    """Where libvips would do that by itself, and the sandbox has none."""
+    assert size_of(tmp_path, post(daemon, "/jpeg" + query, (large / name).read_bytes()))[:2] == size
 
 
 @pytest.mark.parametrize("body, status", [
