@@ -1,7 +1,8 @@
 /*
  * The module image: pictures made smaller, cropped and converted, JPEG, PNG and WebP, on libvips.
- * Metadata is left out, what EXIF says of the orientation is done. Its jobs run in processes of
- * their own unless it is told otherwise: the libraries below abort without memory.
+ * Metadata is left out, what EXIF says of the orientation is done, and colours become those of
+ * sRGB. Its jobs run in processes of their own unless it is told otherwise: the libraries below
+ * abort without memory.
  *
  *   probe (probe.h)   format and size, from the head: too many pixels are refused
  *   open              what libvips takes the size for: the same, before anything is decoded
@@ -111,6 +112,7 @@ struct run {
 	struct wish wish;
 	struct probe probe;
 	VipsImage *image; /* owned */
+	const char *to_profile; /* of sRGB; NULL: its colours are those of sRGB, as it came */
 };
 
 /* It takes the place of the last one. */
@@ -193,12 +195,24 @@ make_smaller(struct run *r)
 	else
 		code = r->vips->vips_thumbnail_buffer(
 		    (void *)(uintptr_t)r->call->input.at, r->call->input.len, &out, width, "height",
-		    height, "size", size, "crop", crop, "export_profile", "srgb", "option_string",
-		    IN_MEMORY, NULL);
+		    height, "size", size, "crop", crop, "export_profile", r->to_profile,
+		    "option_string", IN_MEMORY, NULL);
 	if (code != 0)
 		return give_up(r);
 	put(r, out);
 	return is_too_large(r) ? refuse_size(r) : 0;
+}
+
+static bool
+has_profile(const struct run *r)
+{
+	return r->vips->vips_image_get_typeof(r->image, VIPS_META_ICC_NAME) != 0;
+}
+
+static bool
+is_cmyk(const struct run *r)
+{
+	return r->vips->vips_image_get_interpretation(r->image) == VIPS_INTERPRETATION_CMYK;
 }
 
 /* Reads the head alone: pixels are decoded when they are asked for, from the top to the bottom. So
@@ -210,6 +224,7 @@ open_head(struct run *r)
 						   "access", VIPS_ACCESS_SEQUENTIAL, NULL));
 	if (!r->image)
 		return give_up(r);
+	r->to_profile = has_profile(r) || is_cmyk(r) ? "srgb" : NULL;
 	return is_too_large(r) ? refuse_size(r) : 0;
 }
 
@@ -225,6 +240,39 @@ turn_upright(struct run *r)
 	watch(r);
 	put(r, r->vips->vips_image_copy_memory(r->image));
 	if (!r->image || r->vips->vips_autorot(r->image, &out, NULL) != 0)
+		return give_up(r);
+	put(r, out);
+	return 0;
+}
+
+/* A profile that is none, or of other colours than the picture's, is as none. */
+static bool
+apply_profile(struct run *r)
+{
+	const char *otherwise = is_cmyk(r) ? "cmyk" : "srgb";
+	VipsImage *out = NULL;
+	int code = r->vips->vips_icc_transform(r->image, &out, "srgb", "embedded", TRUE,
+					       "input_profile", otherwise, NULL);
+
+	r->vips->vips_error_clear();
+	if (code == 0)
+		put(r, out);
+	return code == 0;
+}
+
+/* What is saved has no profile, and is taken for sRGB. */
+static int
+make_srgb(struct run *r)
+{
+	VipsInterpretation is = r->vips->vips_image_get_interpretation(r->image);
+	VipsInterpretation to =
+	    is == VIPS_INTERPRETATION_GREY16 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB;
+	VipsImage *out = NULL;
+
+	if ((r->to_profile && apply_profile(r)) || is == VIPS_INTERPRETATION_sRGB ||
+	    is == VIPS_INTERPRETATION_B_W)
+		return 0;
+	if (r->vips->vips_colourspace(r->image, &out, to, NULL) != 0)
 		return give_up(r);
 	put(r, out);
 	return 0;
@@ -341,6 +389,8 @@ prepare(struct run *r)
 		err = turn_upright(r);
 	if (!err && is_cut)
 		err = cut(r);
+	if (!err)
+		err = make_srgb(r);
 	return err || !is_sized ? err : make_smaller(r);
 }
 

@@ -25,11 +25,15 @@
 	FUNCTION(vips_image_hasalpha)                                                              \
 	FUNCTION(vips_image_get_width)                                                             \
 	FUNCTION(vips_image_get_height)                                                            \
+	FUNCTION(vips_image_get_interpretation)                                                    \
 	FUNCTION(vips_image_get_orientation)                                                       \
+	FUNCTION(vips_image_get_typeof)                                                            \
 	FUNCTION(vips_image_copy_memory)                                                           \
 	FUNCTION(vips_autorot)                                                                     \
 	FUNCTION(vips_thumbnail_buffer)                                                            \
 	FUNCTION(vips_thumbnail_image)                                                             \
+	FUNCTION(vips_icc_transform)                                                               \
+	FUNCTION(vips_colourspace)                                                                 \
 	FUNCTION(vips_extract_area)                                                                \
 	FUNCTION(vips_flatten)                                                                     \
 	FUNCTION(vips_array_double_new)                                                            \

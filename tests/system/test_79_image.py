@@ -219,6 +219,52 @@ def test_no_bomb_is_decoded(daemon, path, name):
     assert post(daemon, path, BOMBS[name]).status in (413, 415)
 
 
+# Strong ones, where profiles differ much; and what prints.
+COLOURS = [(230, 30, 20), (40, 200, 60), (180, 90, 80), (90, 140, 100)]
+
+
+@pytest.fixture(scope="module")
+def coloured(tmp_path_factory):
+    """A folder with pictures of these colours, each 32 by 32, side by side, in several spaces."""
+    folder = tmp_path_factory.mktemp("coloured")
+    at = str(folder) + "/"
+    (folder / "raw").write_bytes(b"".join(bytes(c) * 32 for c in COLOURS) * 32)
+    run("vips", "rawload", at + "raw", at + "raw.v", "128", "32", "3")
+    run("vips", "copy", at + "raw.v", at + "rgb.v", "--interpretation", "srgb")
+    for profile in "p3", "cmyk":
+        run("vips", "icc_transform", at + "rgb.v", at + profile + ".v", profile, "--input-profile", "srgb")
+        run("vips", "jpegsave", at + profile + ".v", at + profile + ".jpg", "--Q", "95")
+    run("vips", "pngsave", at + "p3.v", at + "p3.png")
+    run("vips", "webpsave", at + "p3.v", at + "p3.webp", "--Q", "95")
+    run("vips", "jpegsave", at + "cmyk.v", at + "bare-cmyk.jpg", "--Q", "95", "--strip")
+    run("vips", "colourspace", at + "rgb.v", at + "deep.v", "rgb16")
+    run("vips", "bandjoin_const", at + "deep.v", at + "deep.png", "65535")
+    run("vips", "jpegsave", at + "rgb.v", at + "plain.jpg", "--Q", "95")
+    # A profile that is none.
+    plain = (folder / "plain.jpg").read_bytes()
+    (folder / "bad-profile.jpg").write_bytes(plain[:2] + segment(0xe2, b"ICC_PROFILE\0\1\1" + bytes(range(200))) + plain[2:])
+    # Of one colour less than the picture has.
+    run("vips", "extract_band", at + "rgb.v", at + "grey.v", "1")
+    run("vips", "copy", at + "grey.v", at + "b-w.v", "--interpretation", "b-w")
+    run("vips", "jpegsave", at + "b-w.v", at + "grey.jpg", "--Q", "95")
+    return folder
+
+
+@pytest.mark.parametrize("query", ["?w=64", "", "?crop=0,0,128,32", "?crop=0,0,128,32&w=64"])
+@pytest.mark.parametrize("name, known", [("plain.jpg", 4), ("p3.jpg", 4), ("p3.png", 4), ("p3.webp", 4), ("cmyk.jpg", 2),
+                                         ("bare-cmyk.jpg", 2), ("deep.png", 4), ("bad-profile.jpg", 4), ("grey.jpg", 0)])
+def test_colours_stay_what_they_are(daemon, coloured, tmp_path, name, known, query):
+    """What comes out has no profile, so that it is taken for sRGB. Of print, only what can be printed stays."""
+    width, _, _, said = size_of(tmp_path, post(daemon, "/image" + query, (coloured / name).read_bytes()))
+    bands = int(re.search(r"(?m)^bands: (\d+)", said).group(1))
+    assert "icc-profile" not in said and re.search(r"interpretation: (srgb|b-w)", said) and "uchar" in said
+    run("vips", "rawsave", str(tmp_path / "result"), str(tmp_path / "raw"))
+    row = (tmp_path / "raw").read_bytes()[8 * width * bands:]
+    for i, colour in list(enumerate(COLOURS))[4 - known:]:
+        got = row[(2 * i + 1) * width // 8 * bands:][:3]
+        assert all(abs(a - b) <= 7 for a, b in zip(got, colour)), (colour, list(got))
+
+
 @pytest.mark.parametrize("path", ["/cover?w=16000&h=16000", "/fill?w=16000&h=16000", "/cover?w=16383"])
 def test_nothing_becomes_larger_than_what_is_let_in(daemon, pictures, path):
     r = post(daemon, path, (pictures / "a.png").read_bytes())
