@@ -53,7 +53,7 @@ backlog_fini(struct backlog *b)
 	mem_free(&b->ring);
 }
 
-/* One that is on goes off when it is empty, whatever is set meanwhile. */
+/* One that is on and not wanted any more is emptied by its next turn, and goes off. */
 void
 backlog_set_limit(struct backlog *b, uint64_t limit_ns, bool is_shadow)
 {
@@ -168,10 +168,24 @@ serve_one(struct backlog *b, uint64_t now, backlog_clock_fn clock)
 	return then;
 }
 
+static bool
+is_wanted(const struct backlog *b)
+{
+	return b->limit_ns != CLOCK_NEVER && !b->is_shadow;
+}
+
+/* It is empty. */
+static bool
+is_to_go_off(const struct backlog *b, uint64_t now)
+{
+	return !is_wanted(b) || (now - b->late_ns) / LAG_INTERVAL >= b->limit_ns;
+}
+
 void
 backlog_serve(struct backlog *b, backlog_clock_fn clock)
 {
-	uint64_t now = clock(), until = now + b->limit_ns / TURN_SHARE;
+	uint64_t now = clock();
+	uint64_t until = is_wanted(b) ? now + b->limit_ns / TURN_SHARE : CLOCK_NEVER;
 
 	remember(b, now);
 	while (b->first != b->end && now < until)
@@ -184,6 +198,6 @@ backlog_serve(struct backlog *b, backlog_clock_fn clock)
 	}
 	b->stopped_ns = 0;
 	gauge_set(&b->behind_ns, 0);
-	if ((now - b->late_ns) / LAG_INTERVAL >= b->limit_ns)
+	if (is_to_go_off(b, now))
 		b->is_on = false;
 }

@@ -16,9 +16,9 @@
  * brings: they are served.
  *
  * It goes on when turns have been long for an interval (net/lag.h), and off
- * when for an interval nobody had to wait long, and nobody does. In shadow mode
- * it never goes on; what it would refuse then is counted. One thread: the
- * worker's.
+ * when for an interval nobody had to wait long, and nobody does; or with its next
+ * turn, when it is not wanted any more. In shadow mode it never goes on; what it
+ * would refuse then is counted. One thread: the worker's.
  */
 #ifndef FOREBAY_PROTO_BACKLOG_H
 #define FOREBAY_PROTO_BACKLOG_H

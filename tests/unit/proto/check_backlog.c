@@ -289,6 +289,44 @@ START_TEST(it_goes_off_when_nobody_has_waited_long_for_a_while)
 }
 END_TEST
 
+/* All wait, far too long; then the limit is another. */
+static void
+wait_and_set(uint64_t limit_ns, bool is_shadow)
+{
+	add_crowd(CROWD);
+	turn_on();
+	all_ask(CROWD);
+	serve_ns = CLOCK_MS;
+	priority = CLASS_CRITICAL;
+	now += 100 * LIMIT_MS * CLOCK_MS;
+	backlog_set_limit(backlog, limit_ns, is_shadow);
+	serve_turn();
+}
+
+START_TEST(it_goes_off_at_once_when_there_is_no_limit_any_more)
+{
+	wait_and_set(0, false);
+	ck_assert_uint_eq(served, CROWD);
+	ck_assert(!backlog->is_on);
+}
+END_TEST
+
+START_TEST(it_goes_off_at_once_in_shadow)
+{
+	wait_and_set(LIMIT_MS * CLOCK_MS, true);
+	ck_assert_uint_eq(served, CROWD);
+	ck_assert(!backlog->is_on);
+}
+END_TEST
+
+START_TEST(with_another_limit_it_goes_on)
+{
+	wait_and_set(2 * LIMIT_MS * CLOCK_MS, false);
+	ck_assert_uint_eq(served, 2 * LIMIT_MS / 4);
+	ck_assert(backlog->is_on);
+}
+END_TEST
+
 START_TEST(one_that_closes_meanwhile_leaves_its_place)
 {
 	add_crowd(3);
@@ -365,6 +403,9 @@ suite_proto_backlog(void)
 	tcase_add_test(t, where_few_wait_nobody_is_refused);
 	tcase_add_test(t, refusals_get_a_tenth_of_the_time);
 	tcase_add_test(t, it_goes_off_when_nobody_has_waited_long_for_a_while);
+	tcase_add_test(t, it_goes_off_at_once_when_there_is_no_limit_any_more);
+	tcase_add_test(t, it_goes_off_at_once_in_shadow);
+	tcase_add_test(t, with_another_limit_it_goes_on);
 	tcase_add_test(t, one_that_closes_meanwhile_leaves_its_place);
 	tcase_add_test(t, all_close_while_they_wait);
 	tcase_add_test(t, who_waits_is_not_idle);
