@@ -213,13 +213,19 @@ dismiss(struct pool_thread *list)
 	}
 }
 
+/* One that was lost may have come back meanwhile, and its post have found as many as there should
+ * be: so there is another for each that is too many now. */
 static void
 welcome(struct pool *p, struct pool_thread *list, unsigned count, unsigned wanted)
 {
+	unsigned surplus;
+
 	pthread_mutex_lock(&p->lock);
 	p->alive += count;
+	surplus = p->alive > wanted ? p->alive - wanted : 0;
 	atomic_store_explicit(&p->gate.threads, wanted, memory_order_relaxed);
 	pthread_mutex_unlock(&p->lock);
+	pool_post(&p->work, surplus);
 	for (struct pool_thread *t = list, *next; t; t = next) {
 		next = t->next_new;
 		sem_post(&t->go);

@@ -13,6 +13,13 @@ Suite *suite_thread_pool_lost(void);
 enum { PATIENCE = 2000 }; /* turns in which whoever is wrong would show it */
 #define AFTER (5 * CLOCK_SEC)
 
+/* What a test does when a thread of that name says something; once. */
+static struct interruption {
+	const char *thread;
+	void (*act)(void *argument);
+	void *argument;
+} interruption;
+
 /* Several threads of a pool may speak at once. */
 static pthread_mutex_t saying = PTHREAD_MUTEX_INITIALIZER;
 static char said[4096];
@@ -22,7 +29,10 @@ static int
 keep_line(enum log_level level, const char *thread, struct slice message)
 {
 	(void)level;
-	(void)thread;
+	if (interruption.thread && thread && strcmp(thread, interruption.thread) == 0) {
+		interruption.thread = NULL;
+		interruption.act(interruption.argument);
+	}
 	pthread_mutex_lock(&saying);
 	writer_put(&lines, message);
 	writer_char(&lines, '\n');
@@ -41,6 +51,8 @@ set_up(void)
 static void
 tear_down(void)
 {
+	interruption.thread = NULL;
+	log_set_level(LOG_LEVEL_NOTICE);
 	log_to_fd(STDERR_FILENO, LOG_FORMAT_TEXT);
 }
 
@@ -155,6 +167,39 @@ START_TEST(another_thread_serves_in_its_stead_until_it_comes_back)
 }
 END_TEST
 
+/* On the substitute, which is not counted yet: the lost one comes back, and finds nothing to do. */
+static void
+let_it_come_back(void *argument)
+{
+	leave_gate(argument);
+	for (unsigned i = 0; i < 20 * PATIENCE; i++)
+		sched_yield();
+}
+
+START_TEST(one_that_comes_back_while_its_substitute_starts_strands_no_job)
+{
+	struct bench b;
+	struct work lost, w;
+	struct pool_sample s;
+	struct pool_limits l;
+
+	open_lossy(&b, 1, 1);
+	/* With processors to stay on, a thread says so before it is counted. */
+	l = pool_limits(b.pool);
+	l.cpus = thread_cpus((uint64_t)getpid());
+	ck_assert_int_eq(pool_resize(b.pool, &l), 0);
+	log_set_level(LOG_LEVEL_DEBUG);
+	interruption = (struct interruption){ "t/1", let_it_come_back, &b };
+	ck_assert_uint_eq(pool_watch(b.pool, lose(&b, &lost) + 1, NULL, NULL), 1);
+	ck_assert_ptr_null(interruption.thread);
+	home_await(&b.home, &b.came, 1);
+	submit(&b, &w, run_and_note);
+	home_await(&b.home, &b.came, 2);
+	expect_idle(&b, &s);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(no_more_than_max_lost_are_replaced)
 {
 	struct bench b;
@@ -218,6 +263,7 @@ suite_thread_pool_lost(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, a_thread_is_lost_when_its_job_goes_on_long_after_its_deadline);
 	tcase_add_test(t, another_thread_serves_in_its_stead_until_it_comes_back);
+	tcase_add_test(t, one_that_comes_back_while_its_substitute_starts_strands_no_job);
 	tcase_add_test(t, no_more_than_max_lost_are_replaced);
 	tcase_add_test(t, a_pool_that_is_resized_meanwhile_has_the_threads_it_should);
 	tcase_add_test(t, jobs_without_a_deadline_are_never_lost);
