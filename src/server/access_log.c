@@ -59,6 +59,12 @@ access_log_take(struct access_log *l, const struct site *site, const struct exch
 }
 
 void
+access_log_flush(struct access_log *l)
+{
+	access_outbox_flush(&l->outbox);
+}
+
+void
 access_log_close(struct access_log *l)
 {
 	loop_clear_timer(&l->env->loop, &l->flush);

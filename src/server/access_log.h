@@ -24,6 +24,8 @@ void access_log_fini(struct access_log *l);
 
 /* The exchange has ended, or was refused before it began; site->access_format is not NULL. */
 void access_log_take(struct access_log *l, const struct site *site, const struct exchange *x);
+/* What there is goes to the writer. */
+void access_log_flush(struct access_log *l);
 /* The worker's last turns: everything is written and all buffers are home when it returns. */
 void access_log_close(struct access_log *l);
 

@@ -540,9 +540,11 @@ void
 site_free(struct site **site)
 {
 	struct site *s = *site;
+	bool has_ended;
 
 	if (!s)
 		return;
+	*site = NULL;
 	for (unsigned i = s->source_count; i-- > 0;) {
 		if (s->sources[i]->ops->unload)
 			s->sources[i]->ops->unload(s->sources[i]);
@@ -554,16 +556,19 @@ site_free(struct site **site)
 		networks_unref(&s->listeners[i].proxies);
 	}
 	site_close_guards(s);
-	site_close_modules(s);
+	has_ended = site_close_modules(s);
 	pools_release(&s->pools);
 	spawner_unref(&s->spawner);
 	close_ledgers(s);
 	site_close_sheds(s);
 	networks_unref(&s->trusted);
+	/* What a module needs that cannot be closed stays for as long as the process. */
+	if (!has_ended)
+		return;
 	arena_fini(&s->arena);
 	store_fini(&s->store);
 	conf_free(&s->conf);
-	mem_free(site);
+	mem_free(&s);
 }
 
 /* Its pages of all ledgers. */

@@ -2,6 +2,7 @@
  * The modules of a site: loaded before its routes, whose compute parts use
  * their jobs; closed with the site. See module/module.h.
  */
+#include "base/log.h"
 #include "config/suggest.h"
 #include "flow/flow.h"
 #include "module/module.h"
@@ -161,27 +162,40 @@ site_build_modules(struct site *s, struct source_build *b)
 	b->job_count = s->job_count;
 }
 
-/* Pools live longer than sites: what their threads keep for a module goes before it. */
-static void
+/* Pools live longer than sites: what their threads keep for a module goes before it. How many do
+ * not come for that, because they are lost. */
+static unsigned
 forget_module(const struct site *s, const struct module *m)
 {
+	unsigned lost = 0;
+
 	for (unsigned i = 0; i < module_job_count(m); i++) {
 		const void *local = module_job_local(m, i);
 
 		for (unsigned k = 0; local && k < s->pools.count; k++)
-			pool_forget_local(s->pools.at[k].pool, local);
+			lost += pool_forget_local(s->pools.at[k].pool, local);
 	}
+	return lost;
 }
 
-void
+bool
 site_close_modules(struct site *s)
 {
+	bool are_all_closed = true;
+
 	while (s->module_count > 0) {
 		struct module *m = s->modules[--s->module_count];
 
-		forget_module(s, m);
-		module_close(m);
+		if (forget_module(s, m) == 0) {
+			module_close(m);
+			continue;
+		}
+		are_all_closed = false;
+		log_error("module %.*s: of the old configuration it stays loaded: a lost thread "
+			  "still keeps what it made for it",
+			  SLICE_PRINT(module_section(m)->name));
 	}
+	return are_all_closed;
 }
 
 void

@@ -24,7 +24,9 @@ void site_check_limits(const struct site *s, struct conf_errors *e);
 /* site_modules.c. Building adds what is wrong to b->errors, and tells b of the jobs; closing is for
  * when none of their jobs is anywhere any more. */
 void site_build_modules(struct site *s, struct source_build *b);
-void site_close_modules(struct site *s);
+/* False when one cannot be, because a lost thread keeps something for it: what the site has in
+ * memory must stay. */
+bool site_close_modules(struct site *s) MUST_CHECK;
 void site_dump_modules(const struct site *s, struct writer *w);
 
 /* site_pages.c. Adds what is wrong to e. */

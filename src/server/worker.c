@@ -221,6 +221,8 @@ on_close(struct mail *m, void *receiver)
 	(void)m;
 	conn_host_close_all(&w->host);
 	loop_clear_timer(&w->env.loop, &w->grace);
+	/* Threads are waited for now, and not for ever: then nobody flushes it any more. */
+	access_log_flush(&w->access);
 	latch_open(&w->closed);
 }
 

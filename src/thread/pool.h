@@ -137,7 +137,7 @@ struct pool_thread {
 	bool is_told; /* that it is lost in this job */
 	bool is_lost, is_replaced; /* under the lock */
 	bool is_called; /* under the lock: woken to forget, and has not come yet */
-	unsigned forgets; /* the last pool_forget_local that it has heard of */
+	atomic_bool must_forget; /* something that it keeps is unwanted; written under the lock */
 };
 
 /* POOL_SHED(NAME, word): the limits that a pool may refuse by; pool.NAME.word in Forebay-Shed. */
@@ -243,8 +243,11 @@ void *pool_local(struct pool_thread *t, const void *key);
 int pool_keep_local(struct pool_thread *t, const void *key, void *state, void (*fini)(void *state))
     __attribute__((warn_unused_result));
 /* Every thread of the pool ends what it keeps under the key; returns when all have, so it waits for
- * jobs that run now. No job that uses the key may be in the pool any more, or come later. */
-void pool_forget_local(struct pool *p, const void *key);
+ * jobs that run now on those that keep something, but for no other. No job that uses the key may be
+ * in the pool any more, or come later. Returns how many have not, because they are lost
+ * (pool_watch) in another job: they do when they come back, if ever, and all that `fini` needs must
+ * stay. */
+unsigned pool_forget_local(struct pool *p, const void *key) __attribute__((warn_unused_result));
 
 /* For metrics, any thread. */
 struct pool_sample {

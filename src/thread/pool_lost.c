@@ -112,6 +112,8 @@ look_at(struct pool_thread *t, const struct search *s)
 		t->is_told = true;
 		pthread_mutex_lock(&p->lock);
 		t->is_lost = true;
+		/* Who waits for it to forget something does not any more. */
+		pthread_cond_broadcast(&p->has_forgotten);
 		pthread_mutex_unlock(&p->lock);
 	}
 	pthread_mutex_unlock(&t->look);

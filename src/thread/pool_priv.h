@@ -38,7 +38,7 @@ struct pool {
 	_Atomic unsigned long cpus[CPUS_WORDS]; /* written under control */
 	_Atomic uint64_t expired, abandoned, shed[POOL_SHEDS], shadowed[POOL_SHEDS];
 
-	pthread_mutex_t control; /* one at a time resizes, forgets or stops; taken before lock */
+	pthread_mutex_t control; /* one at a time resizes or stops; taken before lock */
 	/* Places of threads: written under control, freed with the pool. */
 	_Atomic(struct pool_thread *) place[POOL_THREADS_MAX];
 	atomic_uint places;
@@ -46,10 +46,9 @@ struct pool {
 	pthread_mutex_t lock; /* workers only ever try it. All below is under it. */
 	unsigned replaced; /* threads that are lost, and have another in their stead: not alive */
 	unsigned alive; /* threads that serve; above `threads`: so many are to leave */
-	atomic_uint forgets; /* how often pool_forget_local was called; read without the lock too */
-	const void *forgotten; /* its key */
-	unsigned forgetting, called; /* threads that have not done it; not even come for it */
-	pthread_cond_t has_forgotten, has_come; /* the last of these */
+	unsigned called; /* threads that sleep, are to forget something and have not come yet */
+	pthread_cond_t has_come; /* the last of these */
+	pthread_cond_t has_forgotten; /* one has ended something, or is found lost */
 };
 
 /* What jobs of one name cost. */

@@ -16,6 +16,7 @@
  */
 #include "base/assert.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/writer.h"
 #include "thread/pool_priv.h"
@@ -180,7 +181,6 @@ start_thread(struct pool *p, struct pool_thread **list)
 		return ERR_MEMORY;
 	t->state = NULL;
 	t->is_dismissed = false;
-	t->forgets = atomic_load_explicit(&p->forgets, memory_order_relaxed);
 	t->thread = (struct thread){
 		.role = THREAD_POOL,
 		.nice = p->options.nice,
@@ -336,6 +336,26 @@ pool_move_threads(struct pool *p)
 
 /* --- all of them ------------------------------------------------------------------------ */
 
+/* So that the log has the name of what is waited for. */
+static void
+tell_of_lost(struct pool *p)
+{
+	unsigned places = atomic_load_explicit(&p->places, memory_order_relaxed);
+
+	for (unsigned i = 0; i < places; i++) {
+		const struct pool_thread *t = pool_thread_at(p, i);
+		bool is_lost;
+
+		pthread_mutex_lock(&p->lock);
+		is_lost = t->is_lost;
+		pthread_mutex_unlock(&p->lock);
+		if (is_lost)
+			log_warning("pool %s: thread %s has not come back from the job that it is "
+				    "lost in",
+				    p->name, t->thread.name);
+	}
+}
+
 void
 pool_stop_threads(struct pool *p)
 {
@@ -343,6 +363,7 @@ pool_stop_threads(struct pool *p)
 
 	atomic_store_explicit(&p->is_stopping, true, memory_order_release);
 	pool_post(&p->work, places);
+	tell_of_lost(p);
 	for (unsigned i = 0; i < places; i++)
 		thread_join(&pool_thread_at(p, i)->thread);
 }

@@ -43,6 +43,8 @@ deadline = 300ms
 # What the module does to itself is not for sanitizers to report.
 QUIET = {name: os.environ.get(name, "") + ":handle_segv=0:handle_abort=0"
          for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")}
+# Where a thread never ends, those that do are not joined.
+QUIET["TSAN_OPTIONS"] += ":report_thread_leaks=0"
 
 
 def serve(start, keys="", threads=2, pool=""):
@@ -330,10 +332,61 @@ def test_an_endless_loop_in_a_thread_costs_one_thread_and_is_named(start):
     assert (lost["thread"], lost["what"], lost["route"]) == ("compute/0", "wild of module wild", "slow")
     assert lost["lasted_ms"] >= 500 and "(request %s)" % lost["request"] in daemon.stderr()
     assert threads(daemon) == ["compute/0", "compute/1"]
-    # It never ends, so that it cannot be drained.
+    # A SIGTERM would wait for it for 10 s.
     daemon.signal(signal.SIGKILL)
     daemon.process.wait()
     daemon.running.remove(daemon)
+
+
+KEEPING = """isolate = thread
+[module good]
+path = good.so
+ledger = %s
+greeting = number-0
+[route keep]
+match = GET /keep
+source = compute keep
+[access_log]
+path = access.log
+flush = 5m
+"""
+
+
+def test_reloads_settings_and_the_end_do_not_wait_for_a_lost_thread(start, tmp_path):
+    ledger = tmp_path / "ledger"
+    daemon = serve(start, KEEPING % ledger, pool="lost_after = 200ms")
+
+    def command(target):
+        with Client(os.path.join(daemon.folder, "admin.sock"), timeout=60) as c:
+            return c.ask(target, method="POST").status
+
+    def reload(greeting):
+        with open(daemon.path, encoding="utf-8") as file:
+            conf = re.sub("number-[0-9]", greeting, file.read())
+        with open(daemon.path, "w", encoding="utf-8") as file:
+            file.write(conf)
+        return command("/reload")
+
+    def closed():
+        """How often the module was closed, but for trials."""
+        lines = ledger.read_text().splitlines()
+        return lines.count("fini") - lines.count("trial")
+    assert ask(daemon.address, "/keep").status == 200
+    assert post(daemon, b"loop", "/slow").status == 504
+    wait_until(lambda: "another thread serves instead of" in daemon.stderr(), what="another thread")
+    for i in range(1, 4):
+        assert reload("number-%d" % i) == 200
+        assert ask(daemon.address, "/keep").status == 200
+        assert command("/set?name=pool.compute.threads&value=%d" % (2 + i)) == 200
+    # The lost job holds the first site, and nothing the second and the third.
+    wait_until(lambda: closed() == 2, what="the end of the second and the third site")
+    daemon.signal()
+    assert daemon.process.wait(60 * FACTOR) == 1
+    daemon.running.remove(daemon)
+    assert re.search("pool compute: thread compute/. has not come back from the job that it is lost in",
+                     daemon.stderr())
+    with open(os.path.join(daemon.folder, "access.log"), encoding="utf-8") as file:
+        assert len(file.read().splitlines()) == 5
 
 
 def test_a_thread_that_comes_back_leaves_as_many_as_there_should_be(start):

@@ -456,7 +456,7 @@ START_TEST(a_thread_keeps_its_state_until_the_pool_forgets_it)
 	/* One from the trial, whose thread_init is not noted. */
 	ck_assert_uint_eq(count_lines(read_ledger(&b), "thread_fini\n"), 1);
 	ck_assert_ptr_null(find_local(&b, "nap"));
-	pool_forget_local(b.rig.pools[0], find_local(&b, "keep"));
+	ck_assert_uint_eq(pool_forget_local(b.rig.pools[0], find_local(&b, "keep")), 0);
 	ck_assert_uint_eq(count_lines(read_ledger(&b), "thread_fini\n"), begun + 1);
 	begun = run_keep(&b, p);
 	close_bench(&b);

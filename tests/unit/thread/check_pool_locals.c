@@ -139,13 +139,13 @@ START_TEST(what_is_forgotten_has_ended_on_all_threads_and_nothing_else_has)
 	keep_on_all(&s, k, 4, &red);
 	keep_on_all(&s, k, 4, &blue);
 	ck_assert_uint_eq(atomic_load(&s.made), 8);
-	pool_forget_local(s.bench.pool, &red);
+	ck_assert_uint_eq(pool_forget_local(s.bench.pool, &red), 0);
 	ck_assert_uint_eq(atomic_load(&s.ended), 4);
-	pool_forget_local(s.bench.pool, &red);
+	ck_assert_uint_eq(pool_forget_local(s.bench.pool, &red), 0);
 	ck_assert_uint_eq(atomic_load(&s.ended), 4);
 	keep_on_all(&s, k, 4, &red);
 	ck_assert_uint_eq(atomic_load(&s.made), 12);
-	pool_forget_local(s.bench.pool, &blue);
+	ck_assert_uint_eq(pool_forget_local(s.bench.pool, &blue), 0);
 	ck_assert_uint_eq(atomic_load(&s.ended), 8);
 	close_shelf(&s);
 }
@@ -157,7 +157,7 @@ START_TEST(forgetting_where_nothing_is_kept_returns)
 
 	open_shelf(&s, 8);
 	for (unsigned i = 0; i < 100; i++)
-		pool_forget_local(s.bench.pool, &red);
+		ck_assert_uint_eq(pool_forget_local(s.bench.pool, &red), 0);
 	close_shelf(&s);
 }
 END_TEST
@@ -165,6 +165,7 @@ END_TEST
 struct forgetter {
 	struct thread thread;
 	struct pool *pool;
+	unsigned lost;
 	atomic_uint has_returned;
 };
 
@@ -173,8 +174,18 @@ forget_red(void *argument)
 {
 	struct forgetter *f = argument;
 
-	pool_forget_local(f->pool, &red);
+	f->lost = pool_forget_local(f->pool, &red);
 	atomic_store(&f->has_returned, 1);
+}
+
+static void
+start_forgetter(struct forgetter *f, const struct shelf *s)
+{
+	*f = (struct forgetter){ .pool = s->bench.pool };
+	f->thread = (struct thread){ .role = THREAD_BUILDER, .name = "forgetter" };
+	f->thread.run = forget_red;
+	f->thread.argument = f;
+	ck_assert_int_eq(thread_start(&f->thread), 0);
 }
 
 START_TEST(forgetting_waits_for_a_job_that_runs_while_others_are_served)
@@ -182,16 +193,12 @@ START_TEST(forgetting_waits_for_a_job_that_runs_while_others_are_served)
 	struct shelf s;
 	struct keeping k[2];
 	struct work slow, w[20];
-	struct forgetter f = { .has_returned = 0 };
+	struct forgetter f;
 
 	open_shelf(&s, 2);
 	keep_on_all(&s, k, 2, &red);
 	enter_gate(&s.bench, &slow);
-	f.pool = s.bench.pool;
-	f.thread = (struct thread){ .role = THREAD_BUILDER, .name = "forgetter" };
-	f.thread.run = forget_red;
-	f.thread.argument = &f;
-	ck_assert_int_eq(thread_start(&f.thread), 0);
+	start_forgetter(&f, &s);
 	await_count(&s.ended, 1);
 	for (unsigned i = 0; i < 20; i++) {
 		submit(&s.bench, &w[i], run_and_note);
@@ -202,6 +209,118 @@ START_TEST(forgetting_waits_for_a_job_that_runs_while_others_are_served)
 	thread_join(&f.thread);
 	ck_assert_uint_eq(atomic_load(&s.ended), 2);
 	home_await(&s.bench.home, &s.bench.came, 23);
+	close_shelf(&s);
+}
+END_TEST
+
+START_TEST(forgetting_does_not_wait_for_a_thread_that_keeps_nothing)
+{
+	struct shelf s;
+	struct keeping k;
+	struct work slow;
+
+	open_shelf(&s, 2);
+	enter_gate(&s.bench, &slow);
+	submit_keeping(&s, &k, &red, false);
+	home_await(&s.bench.home, &s.bench.came, 1);
+	ck_assert_uint_eq(pool_forget_local(s.bench.pool, &red), 0);
+	ck_assert_uint_eq(atomic_load(&s.ended), 1);
+	leave_gate(&s.bench);
+	home_await(&s.bench.home, &s.bench.came, 2);
+	close_shelf(&s);
+}
+END_TEST
+
+START_TEST(a_pool_is_resized_and_learns_costs_while_somebody_waits_for_it_to_forget)
+{
+	struct shelf s;
+	struct keeping k;
+	struct work slow;
+	struct forgetter f;
+
+	open_shelf(&s, 1);
+	submit_keeping(&s, &k, &red, false);
+	home_await(&s.bench.home, &s.bench.came, 1);
+	enter_gate(&s.bench, &slow);
+	start_forgetter(&f, &s);
+	/* It may not have begun: what is wrong shows when it has. */
+	for (unsigned i = 0; i < 1000; i++)
+		sched_yield();
+	ck_assert_ptr_nonnull(pool_cost(s.bench.pool, SLICE("a"), 0));
+	ck_assert_int_eq(resize(&s.bench, 3), 0);
+	ck_assert_uint_eq(atomic_load(&f.has_returned), 0);
+	leave_gate(&s.bench);
+	thread_join(&f.thread);
+	ck_assert_uint_eq(f.lost, 0);
+	home_await(&s.bench.home, &s.bench.came, 2);
+	close_shelf(&s);
+}
+END_TEST
+
+/* A job that does not end before leave_gate, on a thread that keeps something. */
+static void
+lose_holder(struct shelf *s, struct keeping *k, struct work *lost)
+{
+	struct pool_limits l = pool_limits(s->bench.pool);
+	struct pool_refusal refusal;
+
+	l.lost_after_ns = CLOCK_SEC;
+	ck_assert_int_eq(pool_resize(s->bench.pool, &l), 0);
+	submit_keeping(s, k, &red, false);
+	home_await(&s->bench.home, &s->bench.came, 1);
+	make_work(&s->bench, lost, run_until_the_gate_opens);
+	lost->job.deadline_ns = clock_monotonic() + 3600 * CLOCK_SEC;
+	ck_assert_int_eq(reserve(&s->bench, 1, &refusal), 0);
+	pool_submit(s->bench.pool, &lost->job);
+	sem_wait(&s->bench.entered);
+}
+
+static void
+watch(struct shelf *s, const struct work *lost)
+{
+	uint64_t then = lost->job.deadline_ns + CLOCK_SEC + 1;
+
+	ck_assert_uint_eq(pool_watch(s->bench.pool, then, NULL, NULL), 1);
+}
+
+START_TEST(a_lost_thread_is_not_waited_for_and_forgets_when_it_comes_back)
+{
+	struct shelf s;
+	struct keeping k;
+	struct work lost;
+
+	open_shelf(&s, 1);
+	lose_holder(&s, &k, &lost);
+	watch(&s, &lost);
+	ck_assert_uint_eq(pool_forget_local(s.bench.pool, &red), 1);
+	ck_assert_uint_eq(atomic_load(&s.ended), 0);
+	leave_gate(&s.bench);
+	await_count(&s.ended, 1);
+	home_await(&s.bench.home, &s.bench.came, 2);
+	ck_assert_uint_eq(pool_forget_local(s.bench.pool, &red), 0);
+	close_shelf(&s);
+}
+END_TEST
+
+START_TEST(a_thread_that_is_lost_meanwhile_is_waited_for_no_longer)
+{
+	struct shelf s;
+	struct keeping k;
+	struct work lost;
+	struct forgetter f;
+
+	open_shelf(&s, 1);
+	lose_holder(&s, &k, &lost);
+	start_forgetter(&f, &s);
+	for (unsigned i = 0; i < 1000; i++)
+		sched_yield();
+	ck_assert_uint_eq(atomic_load(&f.has_returned), 0);
+	watch(&s, &lost);
+	thread_join(&f.thread);
+	ck_assert_uint_eq(f.lost, 1);
+	leave_gate(&s.bench);
+	await_count(&s.ended, 1);
+	home_await(&s.bench.home, &s.bench.came, 2);
 	close_shelf(&s);
 }
 END_TEST
@@ -262,7 +381,7 @@ START_TEST(forgetting_waits_for_a_thread_that_is_leaving)
 	ck_assert_int_eq(resize(&s.bench, 1), 0);
 	sem_wait(&s.bench.entered);
 	leave_gate(&s.bench);
-	pool_forget_local(s.bench.pool, &red);
+	ck_assert_uint_eq(pool_forget_local(s.bench.pool, &red), 0);
 	ck_assert_uint_eq(atomic_load(&slow.has_ended), 1);
 	home_await(&s.bench.home, &s.bench.came, 2);
 	close_shelf(&s);
@@ -373,7 +492,7 @@ resize_at_random(struct shelf *s)
 					 .max_queue = (unsigned)random_below(&r, 32) };
 		ck_assert_int_eq(pool_resize(s->bench.pool, &l), 0);
 		if (random_below(&r, 4) == 0)
-			pool_forget_local(s->bench.pool, &red);
+			ck_assert_uint_eq(pool_forget_local(s->bench.pool, &red), 0);
 		expect_growth(s->bench.pool, &last);
 	}
 }
@@ -400,7 +519,7 @@ START_TEST(every_job_comes_home_once_while_threads_come_and_go)
 	expect_idle(&s.bench, &sample);
 	ck_assert_uint_eq(histogram_sum_count(&sample.run) + sample.abandoned, submitted);
 	/* Nobody uses it any more, so it can be forgotten. */
-	pool_forget_local(s.bench.pool, &blue);
+	ck_assert_uint_eq(pool_forget_local(s.bench.pool, &blue), 0);
 	ck_assert_uint_eq(atomic_load(&s.ended), atomic_load(&s.made));
 	close_shelf(&s);
 	/* Only now: a pool thread may still be ringing after its mail was read. */
@@ -419,6 +538,10 @@ suite_thread_pool_locals(void)
 	tcase_add_test(t, what_is_forgotten_has_ended_on_all_threads_and_nothing_else_has);
 	tcase_add_test(t, forgetting_where_nothing_is_kept_returns);
 	tcase_add_test(t, forgetting_waits_for_a_job_that_runs_while_others_are_served);
+	tcase_add_test(t, forgetting_does_not_wait_for_a_thread_that_keeps_nothing);
+	tcase_add_test(t, a_pool_is_resized_and_learns_costs_while_somebody_waits_for_it_to_forget);
+	tcase_add_test(t, a_lost_thread_is_not_waited_for_and_forgets_when_it_comes_back);
+	tcase_add_test(t, a_thread_that_is_lost_meanwhile_is_waited_for_no_longer);
 	tcase_add_test(t, a_thread_that_leaves_ends_what_it_keeps);
 	tcase_add_test(t, forgetting_waits_for_a_thread_that_is_leaving);
 	tcase_add_test(t, every_job_comes_home_once_while_threads_come_and_go);

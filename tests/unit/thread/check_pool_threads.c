@@ -408,7 +408,7 @@ START_TEST(a_stopped_pool_can_be_stopped_again_but_not_resized)
 	ck_assert_int_eq(waiting.job.outcome, ERR_SHUTDOWN);
 	pool_stop(b.pool);
 	ck_assert_int_eq(resize(&b, 2), ERR_SHUTDOWN);
-	pool_forget_local(b.pool, &crew);
+	ck_assert_uint_eq(pool_forget_local(b.pool, &crew), 0);
 	pool_sample(b.pool, &s);
 	ck_assert_uint_eq(s.queued + s.running, 0);
 	ck_assert_uint_eq(histogram_sum_count(&s.run), 1);
