@@ -6,6 +6,7 @@ from tree import Skip
 
 LINES_MAX = {"src": 650, "modules": 650, "tests": 750}
 README_LINES_MAX = 40
+TOP_README_LINES_MAX = 340
 
 
 def file_comments(tree):
@@ -29,6 +30,8 @@ def readmes(tree):
     for file in tree.files:
         if os.path.basename(file) == "README" and tree.text(file).count("\n") > README_LINES_MAX:
             yield "%s: more than %d lines; keep what a newcomer needs" % (file, README_LINES_MAX)
+    if tree.has("README") and tree.text("README").count("\n") > TOP_README_LINES_MAX:
+        yield "README: more than %d lines; the rest is for man pages" % TOP_README_LINES_MAX
 
 
 def makefile(tree):
@@ -66,20 +69,34 @@ def fuzz_targets(tree):
 
 
 def counters(tree):
-    """Every metric, of counters.def and of the exporter, is explained to its readers."""
-    table = "src/metrics/counters.def"
-    readers = [f for f in tree.files if f.startswith(("man/", "conf/")) or f.endswith("/README")]
-    readers += [f for f in ("README", "NEWS") if tree.has(f)]
-    docs = "\n".join(tree.text(f) for f in readers)
-    if not tree.has(table) or "forebay_connections_accepted_total" not in docs:
-        raise Skip("no document lists the metrics")
-    seen = set()
-    rows = list(tree.matches(table, tree.text(table), r'(?m)^COUNTER\(\w+,\s*"(\w+)"'))
-    export = "src/server/metrics.c"
-    if tree.has(export):
-        rows += tree.matches(export, tree.text(export), r'"(forebay_\w+)"')
+    """Every metric, of counters.def and of the exporter, is an item of its page, with the words that its label may be."""
+    table, export, page = "src/metrics/counters.def", "src/server/metrics.c", "man/forebay-metrics.7"
+    if not tree.has(table):
+        raise Skip("there are no counters")
+    items = dict(re.findall(r"(?ms)^\.It Ic (forebay_\w+)(.*?)(?=^\.It |^\.El)", tree.text(page)))
+    rows = list(tree.matches(table, tree.text(table), r'(?m)^COUNTER\(\w+,\s*"(\w+)",\s*"(?:\w+=\\"(\w+)\\")?'))
+    rows += list(tree.matches(export, tree.text(export), r'"(forebay_\w+)()"'))
     for where, match in rows:
-        name = match.group(1)
-        if name not in seen and not re.search(r"\b%s\b" % name, docs):
-            yield "%s: no README or man page explains %s" % (where, name)
-        seen.add(name)
+        name, word = match.groups()
+        if name not in items:
+            yield "%s: %s lacks an item .It Ic %s" % (where, page, name)
+        elif word and not re.search(r"\b%s\b" % word, items[name]):
+            yield "%s: %s does not say that a label of %s may be %s" % (where, page, name, word)
+    for name in sorted(set(items) - {match.group(1) for _, match in rows}):
+        yield "%s: there is no metric %s" % (page, name)
+
+
+def outcomes(tree):
+    """Every word that a part's entry may have is explained."""
+    table, page = "src/metrics/outcomes.def", "man/forebayd.8"
+    for where, match in tree.matches(table, tree.text(table), r'(?m)^OUTCOME\(\w+,\s*"([\w-]+)"'):
+        if not re.search(r"(?m)^\.It Cm %s$" % match.group(1), tree.text(page)):
+            yield "%s: %s does not explain %s" % (where, page, match.group(1))
+
+
+def pointers(tree):
+    """Files that the README and the index point to are there."""
+    for page in ("README", "src/INDEX"):
+        for where, match in tree.matches(page, tree.text(page), r"\b(?:src|tests|scripts)/[\w./-]+\.(?:c|h|def|S|py)\b"):
+            if not tree.has(match.group(0)):
+                yield "%s: there is no %s" % (where, match.group(0))
