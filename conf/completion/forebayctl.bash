@@ -65,7 +65,7 @@ _forebayctl()
 		word='--rate --service --cv --threads --queue --fan-out --deadline --slo --cores
 			--simulate --json --help'
 	elif [ "$command" = advise ]; then
-		word='--window --pool --slo --deadline --what-if --socket --address --timeout
+		word='--window --pool --slo --deadline --cores --what-if --socket --address --timeout
 			--json --help'
 	elif [[ $current == -* ]]; then
 		word='--address --help --json --socket --timeout --version --wait'

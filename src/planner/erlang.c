@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+enum { HALVINGS = 60 };
+
 /* The factorials of the textbook form overflow above 170 servers; this never does. */
 double
 erlang_b(double work, unsigned servers)
@@ -39,4 +41,22 @@ erlang_response_over(double work, unsigned servers, double t)
 	if (x * t < -1)
 		return exp(-t) + erlang_c(work, servers) * (exp(-t) - exp(-(x + 1) * t)) / x;
 	return exp(-t) * (1 + erlang_c(work, servers) * ratio);
+}
+
+/* The response grows with the service, towards infinity where the load is 1. */
+double
+erlang_service(double rate, unsigned servers, double response)
+{
+	double low = 0, high = fmin(response, servers / rate);
+
+	for (int i = 0; i < HALVINGS; i++) {
+		double service = (low + high) / 2, work = rate * service;
+		double waits = erlang_c(work, servers) * service / (servers - work);
+
+		if (service + waits < response)
+			low = service;
+		else
+			high = service;
+	}
+	return low;
 }

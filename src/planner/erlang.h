@@ -14,5 +14,8 @@ double erlang_b(double work, unsigned servers);
 double erlang_c(double work, unsigned servers);
 /* P(wait + service > t), t in mean service times. */
 double erlang_response_over(double work, unsigned servers, double t);
+/* The mean service with which exponential jobs, coming at that rate, have that mean response; that
+ * of jobs that share as many processors, too. */
+double erlang_service(double rate, unsigned servers, double response);
 
 #endif

@@ -48,20 +48,38 @@ wait_share(const struct station *s)
 }
 
 /*
- * P(W > t) = C e^-(decay t) is exact for M/M/c. For another cv the mean is corrected, the share
- * that waits is kept, and so the decay is what fits both.
+ * The same by that of random arrivals: as the sum of both variances (Allen and Cunneen), and for
+ * regular ones less (Kraemer and Langenbach-Belz, "Approximate formulae for the delay in the
+ * queueing system GI/G/1", 8th International Teletraffic Congress (1976)).
+ */
+static double
+arrivals_share(const struct station *s)
+{
+	double arrivals = station_dispersion(s), load = station_load(s);
+	double both = arrivals + s->cv * s->cv;
+	double share = both / (1 + s->cv * s->cv);
+
+	if (arrivals >= 1)
+		return share;
+	return share * exp(-2 * (1 - load) * (1 - arrivals) * (1 - arrivals) / (3 * load * both));
+}
+
+/*
+ * P(W > t) = C e^-(decay t) is exact for M/M/c. For another cv, and arrivals that are not random,
+ * the mean is corrected, the share that waits is kept, and so the decay is what fits both.
  */
 static void
 make_closed(struct forecast *f)
 {
 	const struct station *s = &f->station;
 	double idle = (s->servers - station_work(s)) / s->service_s;
+	bool is_exact = s->cv == 1 && station_dispersion(s) == 1;
 
 	f->p_wait = erlang_c(station_work(s), s->servers);
-	f->decay = s->cv == 1 ? idle : idle / wait_share(s);
+	f->decay = is_exact ? idle : idle / (wait_share(s) * arrivals_share(s));
 	f->mean_wait_s = f->p_wait / f->decay;
 	f->mean_response_s = f->mean_wait_s + s->service_s;
-	f->way = s->cv == 1 ? FORECAST_ERLANG : FORECAST_CORRECTED;
+	f->way = is_exact ? FORECAST_ERLANG : FORECAST_CORRECTED;
 }
 
 /* Of the waits C e^-(decay t), none if C is small enough. */
@@ -110,7 +128,7 @@ closed_over(const struct forecast *f, double t)
 {
 	const struct station *s = &f->station;
 
-	if (s->cv == 1)
+	if (f->way == FORECAST_ERLANG)
 		return erlang_response_over(station_work(s), s->servers, t / s->service_s);
 	return s->cv < 0.01 ? shifted_over(f, t) : convolved_over(f, t);
 }
@@ -192,7 +210,7 @@ choose(struct forecast *f)
 		make_closed(f);
 		return 0;
 	}
-	if (s->cv != 1 || station_is_shared(s))
+	if (s->cv != 1 || station_dispersion(s) != 1 || station_is_shared(s))
 		return make_simulated(f);
 	err = make_exact(f);
 	if (err != ERR_TOO_LARGE)

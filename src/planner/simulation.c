@@ -7,8 +7,8 @@
  *
  * Ends are told by a clock that all running jobs share: the work that each of them
  * has had. It goes at the speed of time while there is a processor for each.
- * What is refused needs no event of its own: arrivals are a Poisson process, so
- * while there is no room its mean is known.
+ * What is refused needs no event of its own where arrivals are random: while there
+ * is no room its mean is known. Arrivals that are not have gamma distributed gaps.
  */
 #include "planner/simulation.h"
 
@@ -29,6 +29,8 @@ static const double pi = 3.14159265358979323846;
 static const double student_t = 2.093; /* 97.5 %, 19 degrees of freedom */
 static const double bin_log = 0.01; /* of the width */
 static const double bin_first = 1e-7; /* of the mean service; what is less, and 0, is in bin 0 */
+/* A load at which nobody can tell whether arrivals are random: there is one at any moment. */
+static const double flood = 10;
 /* Halves of a run that differ more, by so many deviations and by that share, are no long run. */
 static const double halves_deviations = 4.5, halves_share = 0.05;
 
@@ -62,6 +64,7 @@ struct shop {
 	uint32_t room, free, first, last;
 	uint64_t waiting; /* jobs */
 	bool fills; /* what starts is already under way */
+	double gap_cv; /* 1: arrivals are random */
 	struct segment *at;
 };
 
@@ -276,6 +279,10 @@ arrive(struct shop *f)
 	int err;
 
 	f->next_arrival = INFINITY;
+	if (is_full(f)) {
+		f->at->refused++;
+		return 0;
+	}
 	/* Long silence would eat the digits of short jobs. */
 	if (f->runs == 0)
 		f->now = f->work = 0;
@@ -291,11 +298,11 @@ step(struct shop *f)
 {
 	double end = f->runs ? f->now + (f->running[0].end - f->work) / speed(f) : INFINITY;
 
-	if (is_full(f)) {
+	if (is_full(f) && f->gap_cv == 1) {
 		f->at->refused += f->s->rate * (end - f->now);
 	} else {
 		if (isinf(f->next_arrival))
-			f->next_arrival = f->now + service_gap(&f->random) / f->s->rate;
+			f->next_arrival = f->now + service_draw(f->gap_cv, &f->random) / f->s->rate;
 		if (f->next_arrival < end) {
 			pass(f, f->next_arrival);
 			return arrive(f);
@@ -329,7 +336,7 @@ run_segment(struct shop *f, uint64_t requests)
 double
 simulation_memory(const struct station *s)
 {
-	double spread = s->fan + s->cv * s->cv;
+	double spread = s->fan * station_dispersion(s) + s->cv * s->cv;
 	double drift = 1 - station_load(s);
 	double slots = s->is_bounded ? (double)s->slots + 1 + station_places(s) - s->servers
 				     : (double)INFINITY;
@@ -506,9 +513,12 @@ check_station(const struct station *s, uint64_t jobs)
 int
 simulation_run(struct simulation *m, const struct station *s, uint64_t jobs, uint64_t seed)
 {
-	struct shop f = {
-		.s = s, .next_arrival = INFINITY, .free = NONE, .first = NONE, .last = NONE
-	};
+	struct shop f = { .s = s,
+			  .next_arrival = INFINITY,
+			  .gap_cv = 1,
+			  .free = NONE,
+			  .first = NONE,
+			  .last = NONE };
 	int err = check_station(s, jobs);
 
 	memset(m, 0, sizeof(*m));
@@ -516,6 +526,8 @@ simulation_run(struct simulation *m, const struct station *s, uint64_t jobs, uin
 	if (err)
 		return err;
 	random_init(&f.random, seed);
+	if (station_load(s) < flood)
+		f.gap_cv = sqrt(station_dispersion(s));
 	f.running = mem_alloc(station_places(s) * sizeof(*f.running));
 	f.at = mem_alloc(sizeof(*f.at));
 	err = f.running && f.at ? run_segments(&f, m, jobs / s->fan) : ERR_MEMORY;

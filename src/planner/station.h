@@ -16,7 +16,7 @@ enum {
 };
 
 struct station {
-	double rate; /* requests a second, a Poisson process; > 0 */
+	double rate; /* requests a second; > 0 */
 	double service_s; /* mean of one job, in seconds; > 0 */
 	double cv; /* of one job: standard deviation / mean; 1: exponential, 0: constant */
 	unsigned servers; /* >= 1 */
@@ -24,7 +24,16 @@ struct station {
 	bool is_bounded;
 	unsigned slots; /* jobs that may wait, if bounded */
 	unsigned threads; /* jobs that may run at once; below `servers` (0): as many as these */
+	/* Of the arrivals: variance / mean of their counts in long intervals. 0 stands for 1,
+	 * random (Poisson); less is more regular, more comes in bursts. */
+	double dispersion;
 };
+
+static inline double
+station_dispersion(const struct station *s)
+{
+	return s->dispersion > 0 ? s->dispersion : 1;
+}
 
 /* Jobs that may run at once. */
 static inline unsigned

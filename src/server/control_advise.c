@@ -6,10 +6,12 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "config/suggest.h"
 #include "config/value.h"
 #include "planner/moments.h"
 #include "server/control_advise_priv.h"
 #include "server/control_option.h"
+#include "server/control_watch.h"
 #include "server/quantity.h"
 
 #include <errno.h>
@@ -19,7 +21,6 @@
 #include <unistd.h>
 
 enum {
-	TICK_MS = 250, /* between readings: counts of arrivals in each give their dispersion */
 	TICKS_MIN = 4,
 	ANSWER_SECONDS = 5,
 };
@@ -90,6 +91,14 @@ take_deadline(void *into, const char *text)
 	return quantity_time(slice_of(text), &a->wish.deadline_s) == 0 && a->wish.deadline_s > 0;
 }
 
+static bool
+take_cores(void *into, const char *text)
+{
+	struct advising *a = into;
+
+	return control_option_whole(text, 1, STATION_SERVERS_MAX, &a->cores);
+}
+
 /* 2x or 0.5x. */
 static bool
 take_factor(struct slice s, double *factor)
@@ -150,6 +159,8 @@ static const struct control_option choices[] = {
 	  0 },
 	{ "deadline", "TIME", "of a request: later is lost", "not a time such as 500ms",
 	  take_deadline, 0 },
+	{ "cores", "N", "processors; default: the server's cpu_budget",
+	  "not a number from 1 to 100000", take_cores, 0 },
 	{ "what-if", "NAME=VALUE", "rate=2x, rate=80/s, service=0.5x, threads=6, queue=32",
 	  "not one of rate=2x, rate=80/s, service=20ms, threads=6, queue=32", take_supposition, 0 },
 	{ "socket", "PATH", "default " CONTROL_SOCKET, NULL, take_socket, 's' },
@@ -182,17 +193,6 @@ print_help(void)
 
 /* --- readings --------------------------------------------------------------------------------- */
 
-struct watch {
-	struct pool_readings first, last;
-	uint64_t began, ended;
-	double at_first[POOL_READINGS]; /* arrivals, by place in `last` */
-	double before[POOL_READINGS]; /* at the last tick that counts */
-	uint64_t before_ns;
-	struct moments_counts counts[POOL_READINGS]; /* of arrivals per tick */
-	double arrived[POOL_READINGS]; /* in all */
-	double max_queue[POOL_READINGS], max_wait_us[POOL_READINGS];
-};
-
 static int
 ask(const struct advising *a, const char *target, const char *accept, struct client_answer *answer)
 {
@@ -221,60 +221,27 @@ read_metrics(const struct advising *a, struct pool_readings *r, uint64_t *at)
 	return err ? ERR_PROTOCOL : 0;
 }
 
-/* Jobs that had come by then. A refused batch counts as one. */
-static double
-arrivals(const struct pool_reading *p)
-{
-	return p->wait.total + p->queued + p->refused_queue + p->refused_wait + p->refused_else +
-	       p->dropped;
-}
-
-static void
-count_first(struct watch *w)
-{
-	w->last = w->first;
-	w->ended = w->before_ns = w->began;
-	for (unsigned i = 0; i < w->last.count; i++)
-		w->at_first[i] = w->before[i] = arrivals(&w->last.pool[i]);
-}
-
-/* One that follows a late one too soon tells little: it is added to the next. */
-static void
-count_tick(struct watch *w)
-{
-	if (w->ended - w->before_ns < TICK_MS * CLOCK_MS / 2)
-		return;
-	for (unsigned i = 0; i < w->last.count; i++) {
-		double now = arrivals(&w->last.pool[i]);
-
-		moments_count(&w->counts[i], now - w->before[i],
-			      (double)(w->ended - w->before_ns) / (double)CLOCK_SEC);
-		w->before[i] = now;
-	}
-	w->before_ns = w->ended;
-}
-
 /* Ticks at fixed times, so that none is longer for what the one before took. */
 static int
-watch_ticks(const struct advising *a, struct watch *w)
+watch_ticks(const struct advising *a, struct control_watch *w)
 {
 	uint64_t next, until;
-	int err = read_metrics(a, &w->first, &w->began);
+	int err = read_metrics(a, &w->first, &w->began_ns);
 
 	if (err)
 		return err;
-	count_first(w);
-	next = w->began;
-	until = w->began + (uint64_t)(a->window_s * (double)CLOCK_SEC);
-	while (w->ended < until && !err) {
+	control_watch_begin(w);
+	next = w->began_ns;
+	until = w->began_ns + (uint64_t)(a->window_s * (double)CLOCK_SEC);
+	while (w->ended_ns < until && !err) {
 		uint64_t now = clock_monotonic();
 
-		next += TICK_MS * CLOCK_MS;
+		next += CONTROL_WATCH_TICK_MS * CLOCK_MS;
 		if (next > now)
 			usleep((useconds_t)((next - now) / CLOCK_US));
-		err = read_metrics(a, &w->last, &w->ended);
+		err = read_metrics(a, &w->last, &w->ended_ns);
 		if (!err)
-			count_tick(w);
+			control_watch_tick(w);
 	}
 	return err;
 }
@@ -293,28 +260,28 @@ read_number(struct slice json, const char *place, struct slice name)
 }
 
 static void
-read_limits(struct slice json, struct watch *w)
+read_limits(struct slice json, struct control_watch *w)
 {
 	char place[16];
 	struct slice path[] = { SLICE("pools"), { place, 0 }, SLICE("name") };
 	struct slice name;
 
 	for (unsigned i = 0; i < POOL_READINGS; i++) {
-		const struct pool_reading *p;
+		struct control_tally *t;
 
 		path[1].len = (size_t)snprintf(place, sizeof(place), "%u", i);
 		if (json_find(json, path, 3, &name) != 0 || !json_text_borrow(name, &name))
 			return;
-		p = pool_readings_find(&w->last, name);
-		if (!p)
+		t = control_watch_find(w, name);
+		if (!t)
 			continue;
-		w->max_queue[p - w->last.pool] = read_number(json, place, SLICE("max_queue"));
-		w->max_wait_us[p - w->last.pool] = read_number(json, place, SLICE("max_wait_us"));
+		t->max_queue = read_number(json, place, SLICE("max_queue"));
+		t->max_wait_us = read_number(json, place, SLICE("max_wait_us"));
 	}
 }
 
 static int
-read_status(const struct advising *a, struct watch *w)
+read_status(const struct advising *a, struct control_watch *w)
 {
 	struct client_answer answer;
 	int err = ask(a, "/status", "application/json", &answer);
@@ -355,58 +322,75 @@ cv_of(const struct pool_reading *r)
 	return moments_cv(run->bound, run->count, run->buckets, mean);
 }
 
-static void
-measure(const struct advising *a, const struct watch *w, unsigned i, struct pool_study *p)
+/* What waits in others of the kind leaves the processors alone. */
+static bool
+is_computing(const char *pool)
 {
-	const struct pool_reading *r = &w->last.pool[i];
+	struct slice name = slice_of(pool);
+
+	return !slice_eq(name, SLICE("blocking")) && !slice_eq(name, SLICE("exec")) &&
+	       !slice_has_prefix(name, SLICE("database."));
+}
+
+static void
+measure(const struct advising *a, const struct pool_reading *r, const struct control_tally *t,
+	struct pool_study *p)
+{
 	const struct pool_times *run = &r->run, *wait = &r->wait;
-	double refused = r->refused_queue + r->refused_wait + r->refused_else;
 
 	p->seen = r;
-	p->arrived = w->arrived[i];
-	p->dispersion = dispersion_of(&w->counts[i]);
+	p->arrived = t->arrived;
+	p->dispersion = dispersion_of(&t->counts);
+	p->max_queue = t->max_queue;
+	p->max_wait_s = t->max_wait_us / 1e6;
+	p->cores = !is_computing(r->name) ? 0 : a->cores > 0 ? a->cores : a->budget;
+	p->measured = (struct outlook){
+		.mean_wait_s = wait->total > 0 ? wait->sum_s / wait->total : 0,
+		.p99_wait_s = moments_percentile(wait->bound, wait->count, wait->buckets, 0.99),
+		.refused = p->arrived > 0 ? pool_reading_lost(r) / p->arrived : 0,
+	};
 	p->station = (struct station){
 		.rate = p->arrived / a->seconds,
 		.service_s = run->total > 0 ? run->sum_s / run->total : 0,
-		.servers = r->threads >= 1 ? (unsigned)r->threads : 1,
+		.threads = r->threads >= 1 ? (unsigned)r->threads : 1,
 		.fan = 1,
 		.cv = cv_of(r),
 		.is_bounded = true,
+		.dispersion = p->dispersion,
 	};
-	p->max_queue = w->max_queue[i];
-	p->max_wait_s = w->max_wait_us[i] / 1e6;
-	p->station.slots = control_advise_slots(&p->station, p->max_queue, p->max_wait_s);
-	p->measured = (struct outlook){
-		.utilization = run->sum_s / a->seconds / p->station.servers,
-		.mean_wait_s = wait->total > 0 ? wait->sum_s / wait->total : 0,
-		.p99_wait_s = moments_percentile(wait->bound, wait->count, wait->buckets, 0.99),
-		.refused = p->arrived > 0 ? refused / p->arrived : 0,
-	};
+	p->measured.utilization = run->sum_s / a->seconds / p->station.threads;
+	control_advise_place(p, a->seconds);
+}
+
+/* One that a reload brought has not been watched from the beginning. */
+static int
+study_pool(struct advising *a, struct control_watch *w, struct pool_reading *r)
+{
+	const struct pool_reading *before = pool_readings_find(&w->first, slice_of(r->name));
+	const struct control_tally *t = control_watch_find(w, slice_of(r->name));
+
+	if (!before || !t)
+		return 0;
+	if (pool_reading_since(r, before) != 0)
+		return ERR_CONFLICT;
+	/* A pool that nobody used is shown when asked for by name. */
+	if (!a->pool && r->run.total == 0 && t->arrived == 0)
+		return 0;
+	measure(a, r, t, &a->study[a->count]);
+	return control_advise_judge(a, &a->study[a->count++]);
 }
 
 static int
-study_pools(struct advising *a, struct watch *w)
+study_pools(struct advising *a, struct control_watch *w)
 {
-	for (unsigned i = 0; i < w->last.count; i++) {
-		struct pool_reading *r = &w->last.pool[i];
-		const struct pool_reading *before =
-		    pool_readings_find(&w->first, slice_of(r->name));
-		int err;
+	int err = 0;
 
-		w->arrived[i] = arrivals(r) - w->at_first[i];
-		if (a->pool && strcmp(a->pool, r->name) != 0)
-			continue;
-		if (!before || pool_reading_since(r, before) != 0)
-			return ERR_CONFLICT;
-		/* A pool that nobody used is shown when asked for by name. */
-		if (!a->pool && r->run.total == 0 && w->arrived[i] == 0)
-			continue;
-		measure(a, w, i, &a->study[a->count]);
-		err = control_advise_judge(a, &a->study[a->count++]);
-		if (err)
-			return err;
+	a->budget = w->last.cpu_budget;
+	for (unsigned i = 0; i < w->last.count && !err; i++) {
+		if (!a->pool || strcmp(a->pool, w->last.pool[i].name) == 0)
+			err = study_pool(a, w, &w->last.pool[i]);
 	}
-	return 0;
+	return err;
 }
 
 /* --- the command
@@ -426,14 +410,28 @@ blame(const struct advising *a, int err)
 }
 
 static enum control_exit
-conclude(const struct advising *a)
+complain_pool(const struct advising *a, const struct pool_readings *seen)
+{
+	struct suggest near;
+
+	suggest_init(&near, slice_of(a->pool));
+	for (unsigned i = 0; i < seen->count; i++)
+		suggest_offer(&near, slice_of(seen->pool[i].name));
+	fprintf(stderr, "forebayctl: advise: the server has no pool %s%s%s", a->pool,
+		suggest_text(&near), seen->count > 0 ? "; it has" : "");
+	for (unsigned i = 0; i < seen->count; i++)
+		fprintf(stderr, "%s %s", i > 0 ? "," : "", seen->pool[i].name);
+	fprintf(stderr, "\n");
+	return CONTROL_NO;
+}
+
+static enum control_exit
+conclude(const struct advising *a, const struct control_watch *w)
 {
 	bool has_advice = false;
 
-	if (a->pool && a->count == 0) {
-		fprintf(stderr, "forebayctl: advise: the server has no pool %s\n", a->pool);
-		return CONTROL_NO;
-	}
+	if (a->pool && a->count == 0)
+		return complain_pool(a, &w->last);
 	if (a->control.is_json)
 		control_advise_json(a);
 	else
@@ -448,7 +446,7 @@ conclude(const struct advising *a)
 }
 
 static enum control_exit
-watch_and_say(struct advising *a, struct watch *w)
+watch_and_say(struct advising *a, struct control_watch *w)
 {
 	enum control_exit code = control_server_find(&a->control);
 	int err;
@@ -460,16 +458,16 @@ watch_and_say(struct advising *a, struct watch *w)
 		err = read_status(a, w);
 	if (err)
 		return blame(a, err);
-	a->seconds = (double)(w->ended - w->began) / (double)CLOCK_SEC;
+	a->seconds = (double)(w->ended_ns - w->began_ns) / (double)CLOCK_SEC;
 	err = study_pools(a, w);
-	return err ? blame(a, err) : conclude(a);
+	return err ? blame(a, err) : conclude(a, w);
 }
 
 enum control_exit
 control_advise(int argc, char **argv)
 {
 	struct advising *a = mem_zalloc(1, sizeof(*a));
-	struct watch *w = mem_zalloc(1, sizeof(*w));
+	struct control_watch *w = mem_zalloc(1, sizeof(*w));
 	enum control_exit code = CONTROL_NO;
 
 	if (a && w) {

@@ -3,6 +3,7 @@
  * if the two agree; see control_advise_priv.h.
  */
 #include "base/mem.h"
+#include "planner/erlang.h"
 #include "server/control_advise_priv.h"
 #include "server/quantity.h"
 
@@ -23,17 +24,24 @@ static const double wake_s = 0.3e-3, wake_share = 0.02;
 static const double dispersion_max = 4;
 
 static int
-predict(const struct station *s, double dispersion, struct outlook *o)
+predict(const struct station *s, struct outlook *o)
 {
 	struct forecast f;
 	int err = forecast_init(&f, s);
-	/* Allen and Cunneen, for arrivals that are more or less regular than random ones. */
-	double scale = (dispersion + s->cv * s->cv) / (1 + s->cv * s->cv);
 
 	if (err)
 		return err;
-	*o = (struct outlook){ f.utilization, f.mean_wait_s * scale, f.p99_wait_s * scale,
-			       f.p99_response_s, f.shed };
+	/* Threads that run, by Little: those that share processors have jobs for longer. */
+	*o = (struct outlook){
+		.utilization =
+		    f.way == FORECAST_NONE
+			? 1
+			: f.throughput * (f.mean_response_s - f.mean_wait_s) / station_places(s),
+		.mean_wait_s = f.mean_wait_s,
+		.p99_wait_s = f.p99_wait_s,
+		.p99_response_s = f.p99_response_s,
+		.refused = f.shed,
+	};
 	forecast_fini(&f);
 	return 0;
 }
@@ -80,6 +88,38 @@ compare(struct pool_study *p)
 	return 0;
 }
 
+/* Threads that can run at once. A part of a processor is as good as one while nothing waits. */
+static unsigned
+usable(const struct pool_study *p, unsigned threads)
+{
+	double cores = ceil(p->cores);
+
+	return cores > 0 && threads > cores ? (unsigned)cores : threads;
+}
+
+/* What is measured of jobs that share processors is as long as their sharing makes it. */
+void
+control_advise_place(struct pool_study *p, double seconds)
+{
+	struct station *s = &p->station;
+	double done = p->seen->run.total / seconds;
+
+	s->servers = usable(p, s->threads);
+	if (station_is_shared(s) && done > 0)
+		s->service_s =
+		    erlang_service(done, s->servers, s->service_s + p->measured.mean_wait_s);
+	s->slots = control_advise_slots(s, p->max_queue, p->max_wait_s);
+}
+
+/* Its rate with the threads it has, of which more than there are processors add nothing. */
+static double
+busy_rate(const struct pool_study *p, const struct station *s)
+{
+	double part = p->cores > 0 && p->cores < s->servers ? p->cores / s->servers : 1;
+
+	return busy * part * station_capacity(s);
+}
+
 /* The recommendation takes no account of the present bound: it is what is to be found. */
 static int
 recommend(const struct advising *a, struct pool_study *p)
@@ -88,9 +128,10 @@ recommend(const struct advising *a, struct pool_study *p)
 	int err;
 
 	open.is_bounded = false;
+	open.threads = 0;
 	p->has_queue = a->wish.slo_s > 0 || a->wish.deadline_s > 0;
 	p->threads = (unsigned)floor(station_work(&open) / busy) + 1;
-	p->rate_max = busy * station_capacity(&open);
+	p->rate_max = busy_rate(p, &open);
 	if (a->wish.slo_s > 0) {
 		err = advice_servers(&open, &a->wish, STATION_SERVERS_MAX, &p->threads);
 		if (!err)
@@ -98,7 +139,7 @@ recommend(const struct advising *a, struct pool_study *p)
 		if (err)
 			return err;
 	}
-	open.servers = p->threads ? p->threads : open.servers;
+	open.servers = p->threads ? usable(p, p->threads) : open.servers;
 	if (p->has_queue)
 		p->queue = advice_slots(&open, &a->wish);
 	return 0;
@@ -126,15 +167,16 @@ suppose(const struct advising *a, struct pool_study *p)
 
 	s.rate = changed(s.rate, w->rate, w->rate_factor);
 	s.service_s = changed(s.service_s, w->service_s, w->service_factor);
-	s.servers = w->threads ? w->threads : s.servers;
+	s.threads = w->threads ? w->threads : station_places(&s);
+	s.servers = usable(p, s.threads);
 	s.slots = control_advise_slots(&s, w->has_queue ? w->queue : p->max_queue, p->max_wait_s);
-	return w->is_given ? predict(&s, p->dispersion, &p->supposed) : 0;
+	return w->is_given ? predict(&s, &p->supposed) : 0;
 }
 
 static int
 judge(const struct advising *a, struct pool_study *p)
 {
-	int err = predict(&p->station, p->dispersion, &p->predicted);
+	int err = predict(&p->station, &p->predicted);
 
 	if (err)
 		return err;

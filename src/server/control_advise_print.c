@@ -56,8 +56,8 @@ print_table(const struct advising *a, const struct pool_study *p)
 
 	printf("\npool %s: %s of %s (cv %.2g), threads = %u, max_queue = %.0f; %.0f jobs in %s\n",
 	       p->seen->name, quantity_show_rate(s->rate).text,
-	       quantity_show_time(s->service_s).text, s->cv, s->servers, p->max_queue, p->arrived,
-	       quantity_show_time(a->seconds).text);
+	       quantity_show_time(s->service_s).text, s->cv, station_places(s), p->max_queue,
+	       p->arrived, quantity_show_time(a->seconds).text);
 	printf("  %-20s%12s%12s%12s\n", "", "measured",
 	       p->predicted.utilization > 0 ? "predicted" : "",
 	       a->supposition.is_given && !p->why[0] ? "what if" : "");
@@ -85,17 +85,31 @@ say_rate(const struct advising *a, const struct pool_study *p)
 		       quantity_show_rate(p->rate_max).text);
 }
 
+static bool
+has_too_few(const struct pool_study *p)
+{
+	return p->cores > 0 && p->threads > ceil(p->cores);
+}
+
 static void
 say_setting(const struct pool_study *p)
 {
+	unsigned threads = has_too_few(p) ? (unsigned)ceil(p->cores) : p->threads;
 	bool is_right =
-	    p->threads == p->station.servers && (!p->has_queue || p->queue == p->max_queue);
+	    threads == station_places(&p->station) && (!p->has_queue || p->queue == p->max_queue);
 
 	if (p->threads == 0) {
 		printf("  No number of threads would do: the jobs alone take too long.\n");
 		return;
 	}
-	printf("  %s threads = %u", is_right ? "Leave" : "The least that will do:", p->threads);
+	if (has_too_few(p))
+		printf("  It needs %u processors, and may use %.3g: more threads do no more.\n",
+		       p->threads, p->cores);
+	printf("  %s threads = %u",
+	       is_right         ? "Leave"
+	       : has_too_few(p) ? "Set"
+				: "The least that will do:",
+	       threads);
 	if (p->has_queue)
 		printf(" and max_queue = %u", p->queue);
 	printf(".\n");
@@ -125,6 +139,10 @@ print_pool(const struct advising *a, const struct pool_study *p)
 		return;
 	}
 	say_fit(p);
+	if (station_is_shared(&p->station))
+		printf("  Its %u threads share %u processor%s; a job would take %s alone.\n",
+		       p->station.threads, p->station.servers, p->station.servers == 1 ? "" : "s",
+		       quantity_show_time(p->station.service_s).text);
 	say_rate(a, p);
 	say_setting(p);
 }
@@ -164,10 +182,12 @@ put_advice(const struct advising *a, const struct pool_study *p)
 	put_number("error", p->error);
 	put_number("chance_s", p->chance_s);
 	printf(",\n   \"advice\": {\"threads\": ");
-	if (p->threads)
-		printf("%u", p->threads);
-	else
+	if (p->threads == 0)
 		printf("null");
+	else
+		printf("%.0f", has_too_few(p) ? ceil(p->cores) : (double)p->threads);
+	if (p->threads > 0 && p->cores > 0)
+		put_number("processors_needed", p->threads);
 	if (p->has_queue)
 		put_number("queue", p->queue);
 	put_number("rate_max", p->rate_max);
@@ -186,7 +206,8 @@ put_pool(const struct advising *a, const struct pool_study *p)
 	put_number("service_s", p->station.service_s);
 	put_number("cv", p->station.cv);
 	put_number("dispersion", p->dispersion);
-	put_number("threads", p->station.servers);
+	put_number("threads", station_places(&p->station));
+	put_number("processors", p->cores > 0 ? p->cores : (double)INFINITY);
 	put_number("queue", p->max_queue);
 	put_outlook("measured", &p->measured);
 	if (p->predicted.utilization > 0)

@@ -38,7 +38,9 @@ struct pool_study {
 	double chance_s; /* how far the measured one can be off by chance */
 	bool fits;
 	char why[ADVISE_WHY_BYTES]; /* there is no advice, or "" */
-	unsigned threads, queue; /* to set; 0: none would do */
+	double cores; /* processors that its jobs may use; 0: they do not compute, or it is not
+			 known */
+	unsigned threads, queue; /* that it takes, if each has a processor; 0: none would do */
 	bool has_queue;
 	double rate_max;
 };
@@ -46,12 +48,14 @@ struct pool_study {
 struct advising {
 	struct control control;
 	const char *pool; /* NULL: all */
+	unsigned cores; /* 0: as the server says */
 	double window_s;
 	struct advice_wish wish; /* slo_s, deadline_s 0: not given */
 	struct supposition supposition;
 	bool is_help;
 	/* found */
 	double seconds; /* that the window took */
+	double budget; /* processors that the server may use; 0: not told */
 	struct pool_study study[POOL_READINGS];
 	unsigned count;
 };
@@ -59,6 +63,9 @@ struct advising {
 /* Jobs that may wait at the most: max_queue, or fewer where more would wait longer than max_wait.
  */
 unsigned control_advise_slots(const struct station *s, double max_queue, double max_wait_s);
+/* Gives the threads of `station` the processors that there are, and the jobs, if they had to share
+ * these, the time that each would have taken alone. */
+void control_advise_place(struct pool_study *p, double seconds);
 /* Predicts, compares and recommends: everything behind `station` and `measured`. */
 int control_advise_judge(const struct advising *a, struct pool_study *p) MUST_CHECK;
 void control_advise_text(const struct advising *a);

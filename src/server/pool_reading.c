@@ -16,6 +16,7 @@ enum shape {
 	SHAPE_BUCKET,
 	SHAPE_SUM,
 	SHAPE_SHED,
+	SHAPE_DROPPED,
 };
 
 struct family {
@@ -31,7 +32,7 @@ static const struct family families[] = {
 	{ SLICE_INIT("forebay_pool_queued{"), SHAPE_VALUE, AT(queued) },
 	{ SLICE_INIT("forebay_pool_running{"), SHAPE_VALUE, AT(running) },
 	{ SLICE_INIT("forebay_pool_run_squares_total{"), SHAPE_VALUE, AT(run_squares) },
-	{ SLICE_INIT("forebay_jobs_dropped_total{"), SHAPE_VALUE, AT(dropped) },
+	{ SLICE_INIT("forebay_jobs_dropped_total{"), SHAPE_DROPPED, 0 },
 	{ SLICE_INIT("forebay_shed_total{"), SHAPE_SHED, 0 },
 	{ SLICE_INIT("forebay_pool_wait_seconds_bucket{"), SHAPE_BUCKET, AT(wait) },
 	{ SLICE_INIT("forebay_pool_wait_seconds_sum{"), SHAPE_SUM, AT(wait) },
@@ -143,13 +144,23 @@ add_shed(struct pool_readings *r, const struct line *l)
 	if (err)
 		return err;
 	limit = slice_after(limit, dot);
-	if (slice_eq(limit, SLICE("queue")))
-		p->refused_queue += l->value;
-	else if (slice_eq(limit, SLICE("wait")))
-		p->refused_wait += l->value;
-	else
-		p->refused_else += l->value;
+	/* Those were let in: they are told of again by forebay_jobs_dropped_total. */
+	if (!slice_eq(limit, SLICE("deadline")) && !slice_eq(limit, SLICE("priority")))
+		p->refused += l->value;
 	return 0;
+}
+
+static void
+add_dropped(struct pool_reading *p, const struct line *l)
+{
+	struct slice reason = label(l->labels, SLICE("reason"));
+
+	if (slice_eq(reason, SLICE("evicted")))
+		p->evicted += l->value;
+	else if (slice_eq(reason, SLICE("abandoned")))
+		p->abandoned += l->value;
+	else
+		p->unrun += l->value;
 }
 
 static int
@@ -165,6 +176,10 @@ take_line(struct pool_readings *r, const struct family *f, const struct line *l)
 	if (err)
 		return err;
 	at = (char *)p + f->at;
+	if (f->shape == SHAPE_DROPPED) {
+		add_dropped(p, l);
+		return 0;
+	}
 	if (f->shape == SHAPE_BUCKET)
 		return add_bucket(at, l);
 	if (f->shape == SHAPE_SUM)
@@ -174,9 +189,15 @@ take_line(struct pool_readings *r, const struct family *f, const struct line *l)
 	return 0;
 }
 
+static const struct slice budget = SLICE_INIT("forebay_cpu_budget ");
+
 static int
 parse_line(struct pool_readings *r, struct slice text)
 {
+	if (slice_has_prefix(text, budget))
+		return read_value(slice_trim(slice_after(text, budget.len)), &r->cpu_budget)
+			   ? 0
+			   : ERR_SYNTAX;
 	for (unsigned i = 0; i < FAMILIES; i++) {
 		struct slice rest = text;
 		struct line l;
@@ -215,17 +236,29 @@ times_since(struct pool_times *later, const struct pool_times *before)
 	return later->sum_s >= 0;
 }
 
+double
+pool_reading_arrived(const struct pool_reading *p)
+{
+	return p->wait.total + p->queued + p->refused + p->evicted + p->abandoned;
+}
+
+double
+pool_reading_lost(const struct pool_reading *p)
+{
+	return p->refused + p->evicted + p->unrun;
+}
+
 int
 pool_reading_since(struct pool_reading *later, const struct pool_reading *before)
 {
-	later->refused_queue -= before->refused_queue;
-	later->refused_wait -= before->refused_wait;
-	later->refused_else -= before->refused_else;
-	later->dropped -= before->dropped;
+	later->refused -= before->refused;
+	later->evicted -= before->evicted;
+	later->abandoned -= before->abandoned;
+	later->unrun -= before->unrun;
 	later->run_squares -= before->run_squares;
 	return times_since(&later->wait, &before->wait) && times_since(&later->run, &before->run) &&
-		       later->refused_queue >= 0 && later->refused_wait >= 0 &&
-		       later->refused_else >= 0 && later->dropped >= 0 && later->run_squares >= 0
+		       later->refused >= 0 && later->evicted >= 0 && later->abandoned >= 0 &&
+		       later->unrun >= 0 && later->run_squares >= 0
 		   ? 0
 		   : ERR_CONFLICT;
 }

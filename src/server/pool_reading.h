@@ -25,8 +25,11 @@ struct pool_times {
 struct pool_reading {
 	char name[POOL_READING_NAME];
 	double threads, queued, running; /* now */
-	double refused_queue, refused_wait, refused_else; /* batches */
-	double dropped; /* unrun */
+	double
+	    refused; /* batches, when they came: forebay_shed_total{queue, wait, standing, share} */
+	/* Jobs that were let in and did not run. Those of `unrun` were taken by a thread, too late:
+	 * they have waited, and are in `wait`. */
+	double evicted, abandoned, unrun;
 	struct pool_times wait, run;
 	double run_squares; /* of their times, s^2; 0: not told */
 };
@@ -34,12 +37,17 @@ struct pool_reading {
 struct pool_readings {
 	struct pool_reading pool[POOL_READINGS];
 	unsigned count;
+	double cpu_budget; /* processors that the server may use; 0: not told */
 };
 
 /* Replaces all. ERR_SYNTAX: it is not that text; ERR_TOO_MANY. */
 int pool_readings_parse(struct pool_readings *r, struct slice text) MUST_CHECK;
 /* NULL: there is none of that name. */
 struct pool_reading *pool_readings_find(struct pool_readings *r, struct slice name);
+/* Jobs that had come by then, each once; a refused batch counts as one. */
+double pool_reading_arrived(const struct pool_reading *p);
+/* Of these, those that the pool did not run; an abandoned one nobody wanted. */
+double pool_reading_lost(const struct pool_reading *p);
 /* Makes `later` what it counted after `before`; what is so now stays. ERR_CONFLICT: it counted
  * backwards, so the server is another. */
 int pool_reading_since(struct pool_reading *later, const struct pool_reading *before) MUST_CHECK;

@@ -145,6 +145,24 @@ START_TEST(response_of_a_thousand_does_not_overflow)
 }
 END_TEST
 
+START_TEST(the_service_is_found_from_the_response)
+{
+	for (unsigned servers = 1; servers <= 40; servers += 13) {
+		for (double load = 0.05; load < 1; load += 0.13) {
+			double rate = load * servers / 0.02;
+			double response = 0.02 + erlang_c(load * servers, servers) * 0.02 /
+						     (servers * (1 - load));
+
+			ck_assert_double_eq_tol(erlang_service(rate, servers, response), 0.02,
+						1e-9);
+		}
+	}
+	/* However long it takes, what was done had time. */
+	ck_assert(erlang_service(100, 2, 1000) < 0.02);
+	ck_assert_double_eq_tol(erlang_service(100, 2, 1000), 0.02, 1e-6);
+}
+END_TEST
+
 Suite *
 suite_planner_erlang(void)
 {
@@ -159,6 +177,7 @@ suite_planner_erlang(void)
 	tcase_add_test(c, response_is_wait_and_service);
 	tcase_add_test(c, response_of_one_server_is_exponential);
 	tcase_add_test(c, response_of_a_thousand_does_not_overflow);
+	tcase_add_test(c, the_service_is_found_from_the_response);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -341,6 +341,60 @@ START_TEST(threads_that_share_are_no_servers)
 }
 END_TEST
 
+/* Arrivals that are more or less regular than random ones, against the run that draws them. */
+START_TEST(bursts_wait_longer_and_rows_less_long)
+{
+	static const double dispersions[] = { 0.2, 3 };
+	static struct simulation m;
+
+	for (unsigned i = 0; i < 8; i++) {
+		struct station s = {
+			.rate = i / 2 % 2 ? 160 : 40,
+			.service_s = 0.02,
+			.cv = i / 4 ? 0.5 : 1,
+			.servers = i / 2 % 2 ? 4 : 1,
+			.fan = 1,
+			.dispersion = dispersions[i % 2],
+		};
+		struct forecast f = forecast(s), plain;
+
+		ck_assert(f.way == FORECAST_CORRECTED);
+		ck_assert(simulation_run(&m, &s, 400000, 3) == 0);
+		ck_assert_msg(fabs(f.mean_wait_s / m.mean_wait_s.mean - 1) < 0.25,
+			      "case %u: %g, not %g", i, f.mean_wait_s, m.mean_wait_s.mean);
+		ck_assert_msg(fabs(f.p99_response_s / m.p99_response_s.mean - 1) < 0.15,
+			      "case %u: %g, not %g", i, f.p99_response_s, m.p99_response_s.mean);
+		s.dispersion = 1;
+		plain = forecast(s);
+		ck_assert((f.mean_wait_s > plain.mean_wait_s) == (i % 2 == 1));
+		ck_assert((f.p99_response_s > plain.p99_response_s) == (i % 2 == 1));
+		forecast_fini(&f);
+		forecast_fini(&plain);
+	}
+}
+END_TEST
+
+/* However they come: what waits behind a full queue waits for that. */
+START_TEST(no_burst_waits_longer_than_the_queue_is)
+{
+	struct station s = { .rate = 150,
+			     .service_s = 0.02,
+			     .cv = 0.5,
+			     .servers = 2,
+			     .fan = 1,
+			     .is_bounded = true,
+			     .slots = 64,
+			     .dispersion = 4 };
+	struct forecast f = forecast(s);
+
+	ck_assert(f.way == FORECAST_SIMULATED);
+	ck_assert_double_le(f.mean_wait_s, 65 * 0.02 / 2);
+	ck_assert_double_ge(f.mean_wait_s, 55 * 0.02 / 2);
+	ck_assert_double_eq_tol(f.throughput, 100, 0.01);
+	forecast_fini(&f);
+}
+END_TEST
+
 Suite *
 suite_planner_forecast(void)
 {
@@ -362,6 +416,8 @@ suite_planner_forecast(void)
 	tcase_add_test(c, nothing_is_busier_than_busy);
 	tcase_add_test(c, what_cannot_be_told_is_refused);
 	tcase_add_test(c, threads_that_share_are_no_servers);
+	tcase_add_test(c, bursts_wait_longer_and_rows_less_long);
+	tcase_add_test(c, no_burst_waits_longer_than_the_queue_is);
 	suite_add_tcase(s, c);
 	return s;
 }

@@ -93,6 +93,83 @@ START_TEST(what_if_keeps_max_wait)
 }
 END_TEST
 
+/* What is advised holds by the very model that the table shows. */
+START_TEST(advice_agrees_with_the_prediction)
+{
+	static const double dispersions[] = { 0.3, 1, 3 };
+	const struct advising a = { .seconds = 100, .wish = { 0.4, 0.99, 0 } };
+	struct pool_study p = study_of(0.7, 0);
+	struct forecast f;
+
+	p.dispersion = p.station.dispersion = dispersions[_i];
+	p.station.cv = 0.5;
+	p.station.is_bounded = false;
+	ck_assert_int_eq(forecast_init(&f, &p.station), 0);
+	p.measured.mean_wait_s = f.mean_wait_s;
+	forecast_fini(&f);
+	ck_assert_int_eq(control_advise_judge(&a, &p), 0);
+	ck_assert(p.fits && p.why[0] == '\0');
+	ck_assert((p.predicted.p99_response_s <= 0.4) == (p.threads <= 2));
+	ck_assert_msg((p.rate_max >= p.station.rate) == (p.threads <= 2), "%g, %u", p.rate_max,
+		      p.threads);
+	p.station.rate = p.rate_max;
+	ck_assert_int_eq(forecast_init(&f, &p.station), 0);
+	ck_assert_double_eq_tol(f.p99_response_s, 0.4, 0.001);
+	forecast_fini(&f);
+}
+END_TEST
+
+/* 16 threads, two processors, jobs of 20 ms: 100 a second is all there is. */
+START_TEST(threads_beyond_the_processors_do_no_more)
+{
+	static const struct pool_reading runs = { .name = "compute", .run = { .total = 5000 } };
+	const struct advising a = { .seconds = 100 };
+	struct pool_study p = {
+		.seen = &runs,
+		.arrived = 5000,
+		.dispersion = 1,
+		.max_queue = 64,
+		.cores = 2,
+		/* Alone a job takes 20 ms; two processors at 0.5 make 26.7 ms of it. */
+		.station = { .rate = 50,
+			     .service_s = 0.02 / 0.75,
+			     .cv = 1,
+			     .threads = 16,
+			     .fan = 1,
+			     .is_bounded = true },
+	};
+
+	control_advise_place(&p, 100);
+	ck_assert_uint_eq(p.station.servers, 2);
+	ck_assert_uint_eq(p.station.slots, 64);
+	ck_assert_double_eq_tol(p.station.service_s, 0.02, 1e-6);
+	ck_assert_int_eq(control_advise_judge(&a, &p), 0);
+	ck_assert_str_eq(p.why, "");
+	ck_assert_double_eq_tol(p.predicted.utilization, 50 * 0.02 / 0.75 / 16, 0.002);
+	ck_assert_double_eq_tol(p.rate_max, 80, 0.01);
+	ck_assert_uint_eq(p.threads, 2);
+}
+END_TEST
+
+START_TEST(more_processors_are_needed_when_all_are_busy)
+{
+	const struct advising a = { .seconds = 100 };
+	struct pool_study p = study_of(0.95, 0);
+
+	p.cores = 2;
+	p.station.threads = 2;
+	control_advise_place(&p, 100);
+	ck_assert_double_eq_tol(p.station.service_s, 0.1, 1e-12);
+	p.measured.mean_wait_s = 0.3;
+	ck_assert_int_eq(control_advise_judge(&a, &p), 0);
+	ck_assert_uint_eq(p.threads, 3);
+	ck_assert_double_eq_tol(p.rate_max, 16, 1e-6);
+	p.cores = 1.5;
+	ck_assert_int_eq(control_advise_judge(&a, &p), 0);
+	ck_assert_double_eq_tol(p.rate_max, 12, 1e-6);
+}
+END_TEST
+
 Suite *
 suite_server_control_advise(void)
 {
@@ -104,6 +181,9 @@ suite_server_control_advise(void)
 	tcase_add_loop_test(t, the_mean_wait_is_that_of_a_queue_with_both_bounds, 0, TRUTHS);
 	tcase_add_test(t, a_wait_that_no_chance_explains_is_no_fit);
 	tcase_add_test(t, what_if_keeps_max_wait);
+	tcase_add_loop_test(t, advice_agrees_with_the_prediction, 0, 3);
+	tcase_add_test(t, threads_beyond_the_processors_do_no_more);
+	tcase_add_test(t, more_processors_are_needed_when_all_are_busy);
 	suite_add_tcase(s, t);
 	return s;
 }

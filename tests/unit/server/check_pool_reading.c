@@ -36,14 +36,14 @@ START_TEST(values_go_to_their_pools)
 	ck_assert(pool_readings_parse(&first, SLICE(TEXT("10", "0.5", "3"))) == 0);
 	ck_assert_uint_eq(first.count, 2);
 	p = pool_readings_find(&first, SLICE("compute"));
-	ck_assert(p && p->threads == 2 && p->queued == 1 && p->dropped == 7);
-	ck_assert(p->refused_queue == 3 && p->refused_wait == 0);
+	ck_assert(p && p->threads == 2 && p->queued == 1 && p->unrun == 2 && p->abandoned == 5);
+	ck_assert(p->refused == 3 && p->evicted == 0);
 	ck_assert(p->run.buckets == 2 && p->run.total == 10 && p->run.sum_s == 0.5);
 	ck_assert(p->run_squares == 0.125);
 	ck_assert(p->run.count[0] == 3 && p->run.count[1] == 7);
 	ck_assert(p->run.bound[0] == 0.01 && isinf(p->run.bound[1]));
 	p = pool_readings_find(&first, SLICE("database.a.b"));
-	ck_assert(p && p->threads == 4 && p->refused_wait == 9);
+	ck_assert(p && p->threads == 4 && p->refused == 9);
 	ck_assert(!pool_readings_find(&first, SLICE("none")));
 }
 END_TEST
@@ -56,7 +56,7 @@ START_TEST(two_readings_are_what_was_between)
 	ck_assert(second.pool[0].run_squares == 0.5);
 	ck_assert(second.pool[0].run.total == 15 && second.pool[0].run.sum_s == 0.75);
 	ck_assert(second.pool[0].run.count[0] == 0 && second.pool[0].run.count[1] == 15);
-	ck_assert(second.pool[0].refused_queue == 5 && second.pool[0].dropped == 0);
+	ck_assert(second.pool[0].refused == 5 && second.pool[0].unrun == 0);
 	ck_assert(second.pool[0].threads == 2);
 }
 END_TEST
