@@ -160,6 +160,18 @@ field_is_like(struct slice a, struct slice b)
 	return true;
 }
 
+enum field_id
+field_id_like(struct slice name)
+{
+	char text[LONGEST];
+
+	if (name.len >= LONGEST || slice_find(name, '_') == name.len)
+		return field_id_of(name);
+	for (size_t i = 0; i < name.len; i++)
+		text[i] = variable_char(name.at[i]);
+	return field_id_of(slice_make(text, name.len));
+}
+
 bool
 field_is_token(struct slice s)
 {

@@ -84,6 +84,8 @@ bool fields_has_token(const struct fields *f, enum field_id id, struct slice tok
 /* Whether CGI (RFC 3875 4.1.18), and what has its names from there, makes one variable of both
  * names: ASCII case ignored, and '_' is '-'. */
 bool field_is_like(struct slice a, struct slice b);
+/* The name of ours that it is like. */
+enum field_id field_id_like(struct slice name);
 /* A token of RFC 9110 5.6.2: at least one byte, all of them tchar. */
 bool field_is_token(struct slice s);
 /* A field value of RFC 9110 5.5: no CR, LF, NUL or other control but tab. */

@@ -464,18 +464,13 @@ is_ours(const struct head *h, enum field_id id)
 	}
 }
 
-/* X_Forwarded_For and the like: no proxy writes them, but servers take them for what we write. */
+/* X_Forwarded_For, Content_Length and the like: nobody writes them so, but servers take them for
+ * what we write, or have acted upon. No list of those that do harm could be whole; that of all the
+ * names that we know is. */
 static bool
-is_forged(enum field_id id, struct slice name)
+is_forged(const struct field *f)
 {
-	static const enum field_id told[] = { FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_PROTO,
-					      FIELD_X_FORWARDED_HOST, FIELD_X_REAL_IP };
-
-	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]) && id == FIELD_OTHER; i++) {
-		if (field_is_like(name, field_name(told[i])))
-			return true;
-	}
-	return false;
+	return f->id == FIELD_OTHER && field_id_like(f->name) != FIELD_OTHER;
 }
 
 static bool
@@ -496,7 +491,7 @@ is_forwarded(const struct head *h, const struct field *f)
 {
 	if ((field_flags(f->id) & FIELD_HOP) || is_ours(h, f->id) || is_overridden(h, f->name))
 		return false;
-	if (is_named_by_connection(h, f->name) || is_forged(f->id, f->name))
+	if (is_named_by_connection(h, f->name) || is_forged(f))
 		return false;
 	return h->q->part->passes_through || is_wanted_by_join(h, f);
 }
@@ -584,10 +579,10 @@ upstream_request_write(struct writer *w, const struct subrequest *q,
 /* A server may take trailers for fields of the head (RFC 9110 6.5): what must not stand there, and
  * a name that the part writes itself, is not in them either. */
 static bool
-is_forwarded_behind(const struct head *h, struct slice name)
+is_forwarded_behind(const struct head *h, const struct field *f)
 {
-	return !is_forged(FIELD_OTHER, name) && !is_overridden(h, name) &&
-	       !is_in_family(&h->part->add, name) && !is_named_by_connection(h, name);
+	return !is_forged(f) && !is_overridden(h, f->name) &&
+	       !is_in_family(&h->part->add, f->name) && !is_named_by_connection(h, f->name);
 }
 
 void
@@ -597,7 +592,7 @@ upstream_request_write_trailers(const struct subrequest *q, struct writer *w)
 	struct head h = head_of(q, w);
 
 	for (unsigned i = 0; i < trailers->count; i++) {
-		if (is_forwarded_behind(&h, trailers->at[i].name))
+		if (is_forwarded_behind(&h, &trailers->at[i]))
 			field_write_line(w, &trailers->at[i]);
 	}
 }

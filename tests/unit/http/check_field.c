@@ -174,6 +174,22 @@ START_TEST(names_are_alike_that_make_one_variable)
 }
 END_TEST
 
+START_TEST(a_name_of_ours_is_known_however_it_is_spelled)
+{
+	static char many[100];
+
+	memset(many, '_', sizeof(many));
+	ck_assert_int_eq(field_id_like(SLICE("Content_Length")), FIELD_CONTENT_LENGTH);
+	ck_assert_int_eq(field_id_like(SLICE("x-forwarded_FOR")), FIELD_X_FORWARDED_FOR);
+	ck_assert_int_eq(field_id_like(SLICE("Content-Length")), FIELD_CONTENT_LENGTH);
+	ck_assert_int_eq(field_id_like(SLICE("Content__Length")), FIELD_OTHER);
+	ck_assert_int_eq(field_id_like(SLICE("Content.Length")), FIELD_OTHER);
+	ck_assert_int_eq(field_id_like(SLICE("_")), FIELD_OTHER);
+	ck_assert_int_eq(field_id_like(SLICE("")), FIELD_OTHER);
+	ck_assert_int_eq(field_id_like(slice_make(many, sizeof(many))), FIELD_OTHER);
+}
+END_TEST
+
 Suite *
 suite_http_field(void)
 {
@@ -188,6 +204,7 @@ suite_http_field(void)
 	tcase_add_test(t, adding_stops_at_the_cap);
 	tcase_add_test(t, tokens_of_a_list_are_found_whole_and_in_any_case);
 	tcase_add_test(t, names_are_alike_that_make_one_variable);
+	tcase_add_test(t, a_name_of_ours_is_known_however_it_is_spelled);
 	tcase_add_test(t, tokens_and_values_are_checked_byte_by_byte);
 	suite_add_tcase(s, t);
 	return s;

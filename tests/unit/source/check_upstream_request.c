@@ -329,13 +329,15 @@ check_trailers(const char *part, const char *expected)
 		{ SLICE("X_User"), SLICE("root"), FIELD_OTHER },
 		{ SLICE("X_Forwarded_For"), SLICE("::1"), FIELD_OTHER },
 		{ SLICE("X_Real_IP"), SLICE("::1"), FIELD_OTHER },
+		{ SLICE("Content_Length"), SLICE("0"), FIELD_OTHER },
+		{ SLICE("Forebay_Deadline"), SLICE("1h"), FIELD_OTHER },
 	};
 	struct bed *b = bed_open("", part, BED_PASSED);
 	int fd;
 	struct ask *a = post(b, false, 0, &fd);
 
 	ask_field(a, "Connection", "x-mine");
-	a->request.trailers = (struct fields){ .at = trailers, .count = 6, .cap = 6 };
+	a->request.trailers = (struct fields){ .at = trailers, .count = 8, .cap = 8 };
 	bed_expect(b, fd, "POST ");
 	bed_until(b, &a->wants, 1);
 	ask_feed(a, "x", true);

@@ -116,6 +116,29 @@ START_TEST(forwarded_has_its_own_way_with_addresses)
 }
 END_TEST
 
+/* They have one variable for both names, and would take the one for the other. */
+START_TEST(a_name_that_is_ours_has_one_spelling)
+{
+	static const char *const names[] = {
+		"Content_Length",    "content_length",      "Content_length",   "Transfer_Encoding",
+		"Transfer-Encodinj", "Forebay_Deadline",    "FOREBAY_DEADLINE", "Keep_Alive",
+		"Proxy_Connection",  "Proxy_Authorization", "Accept_Encoding",
+	};
+	struct bed *b = bed_open("", "", BED_PASSED);
+	struct ask *a = bed_prepare(b);
+	const char *head;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		ask_field(a, names[i], strchr(names[i], '_') ? "forged" : "kept");
+	ask_field(a, "Content_Lengths", "kept");
+	head = bed_head_of(b, a);
+	ck_assert_msg(strstr(head, "forged") == NULL, "%s", head);
+	ck_assert(head_has(head, "Transfer-Encodinj: kept"));
+	ck_assert(head_has(head, "Content_Lengths: kept"));
+	bed_close(b);
+}
+END_TEST
+
 /* CGI and its children read X_User and X-User as one variable. */
 START_TEST(an_underscore_is_no_way_round)
 {
@@ -165,6 +188,7 @@ suite_source_upstream_request_client(void)
 	tcase_add_loop_test(t, a_joined_part_forwards_what_a_trusted_proxy_says, 0, 2);
 	tcase_add_test(t, forwarded_has_its_own_way_with_addresses);
 	tcase_add_test(t, an_underscore_is_no_way_round);
+	tcase_add_test(t, a_name_that_is_ours_has_one_spelling);
 	suite_add_tcase(s, t);
 	return s;
 }
