@@ -62,6 +62,8 @@ finish_exchange(struct h1 *h)
 		h->x.app->refused(&h->x);
 	}
 	arena_fini(&h->x.arena);
+	if (h->body.block)
+		inbox_clear(&h->body);
 	if (h->head_block) {
 		block_unref(h->head_block);
 		h->head_block = NULL;

@@ -11,6 +11,7 @@
 #ifndef FOREBAY_PROTO_H1_H
 #define FOREBAY_PROTO_H1_H
 
+#include "net/inbox.h"
 #include "proto/conn.h"
 #include "wire/chunked.h"
 #include "wire/trailers.h"
@@ -69,6 +70,7 @@ struct h1 {
 	struct block *head_block; /* counted: the exchange's request borrows from it */
 	uint64_t body_left; /* of a Content-Length body */
 	struct chunked chunked; /* of a chunked one */
+	struct inbox body; /* where its small chunks are gathered */
 	struct trailers trailers; /* behind it */
 	struct pace in_pace, out_pace;
 	struct chunks out; /* not written yet */

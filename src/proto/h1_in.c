@@ -231,6 +231,7 @@ expect_body(struct h1 *h)
 	if (q->framing == BODY_CHUNKED) {
 		chunked_init(&h->chunked, H1_TRAILER_BYTES);
 		h->trailers = (struct trailers){ 0 };
+		inbox_init(&h->body, h->x.store);
 	}
 	if (q->expects_continue && q->version >= HTTP_1_1)
 		h->flags |= H1_CONTINUE_DUE;
@@ -356,30 +357,35 @@ decode_trailer(struct h1 *h)
 	return err;
 }
 
-/* Takes what is there of the body; data goes to `list`, or nowhere when it is
- * NULL. 0 or the error. */
 static int
-decode_body(struct h1 *h, struct chunks *list, size_t *bytes)
+take_counted(struct h1 *h, struct chunks *list, size_t *bytes)
+{
+	struct slice data = h1_pending(h);
+
+	if (data.len > h->body_left)
+		data.len = (size_t)h->body_left;
+	h->body_left -= data.len;
+	h->in_at += (uint32_t)data.len;
+	*bytes = data.len;
+	if (h->body_left == 0)
+		h->flags |= H1_BODY_DONE;
+	return list ? chunks_add_block(list, h->in, data) : 0;
+}
+
+/* Small chunks are gathered: else a client could have a piece of the list and its share of a block
+ * kept for each byte. */
+static int
+take_chunked(struct h1 *h, bool is_kept, size_t *bytes)
 {
 	struct slice in = h1_pending(h), data;
 	size_t before = in.len;
 	int err = 0;
 
-	*bytes = 0;
-	if (h->x.request.framing == BODY_LENGTH) {
-		data = slice_make(in.at, in.len < h->body_left ? in.len : (size_t)h->body_left);
-		h->body_left -= data.len;
-		h->in_at += (uint32_t)data.len;
-		*bytes = data.len;
-		if (h->body_left == 0)
-			h->flags |= H1_BODY_DONE;
-		return list ? chunks_add_block(list, h->in, data) : 0;
-	}
 	while (!err && in.len > 0 && h->chunked.state != CHUNKED_END) {
 		err = chunked_decode(&h->chunked, &in, &data);
-		if (!err && list)
-			err = chunks_add_block(list, h->in, data);
-		if (!err && list)
+		if (!err && is_kept && data.len > 0)
+			err = inbox_put(&h->body, h->in, data);
+		if (!err && is_kept)
 			err = decode_trailer(h);
 		if (!err)
 			*bytes += data.len;
@@ -387,6 +393,24 @@ decode_body(struct h1 *h, struct chunks *list, size_t *bytes)
 	h->in_at += (uint32_t)(before - in.len);
 	if (h->chunked.state == CHUNKED_END)
 		h->flags |= H1_BODY_DONE;
+	return err;
+}
+
+/* Takes what is there of the body; data goes to `list`, or nowhere when it is
+ * NULL. 0 or the error. */
+static int
+decode_body(struct h1 *h, struct chunks *list, size_t *bytes)
+{
+	int err;
+
+	*bytes = 0;
+	if (h->x.request.framing == BODY_LENGTH)
+		return take_counted(h, list, bytes);
+	err = take_chunked(h, list != NULL, bytes);
+	if (list)
+		chunks_move(list, &h->body.list);
+	if (h->flags & H1_BODY_DONE)
+		inbox_clear(&h->body);
 	return err;
 }
 

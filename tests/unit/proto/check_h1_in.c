@@ -159,6 +159,78 @@ START_TEST(a_chunked_body_in_one_read_is_one_feed)
 }
 END_TEST
 
+static struct chunks collected;
+
+/* A reader that is slow: it takes all, and it stays. */
+static void
+collect(struct stand *b, struct exchange *x, struct chunks *body, bool is_last)
+{
+	(void)b;
+	if (!collected.store)
+		chunks_init(&collected, x->store);
+	chunks_move(&collected, body);
+	if (!is_last)
+		exchange_want_body(x);
+}
+
+START_TEST(chunks_of_one_byte_cost_no_more_memory_than_they_bring)
+{
+	enum { CHUNKS = 50000, EACH = 6 };
+	static char text[CHUNKS * EACH + 6];
+	static char got[CHUNKS];
+
+	collected = (struct chunks){ 0 };
+	for (size_t i = 0; i < CHUNKS; i++) {
+		memcpy(text + i * EACH, "1\r\n \r\n", EACH);
+		text[i * EACH + 3] = (char)('a' + i % 26);
+	}
+	memcpy(text + CHUNKS * EACH, "0\r\n\r\n", 5);
+	stand.begin = want;
+	stand.feed = collect;
+	stand_say(&stand, POST "Transfer-Encoding: chunked\r\n\r\n");
+	stand_say_bytes(&stand, text, sizeof(text) - 1);
+	ck_assert_uint_eq(collected.bytes, CHUNKS);
+	/* Blocks of 16 KiB, and a piece of the list for each time that it was fed. */
+	ck_assert_uint_le(stand.env.store.out, CHUNKS / 1000);
+	ck_assert_uint_eq(chunks_copy_out(&collected, got, sizeof(got)), CHUNKS);
+	for (size_t i = 0; i < CHUNKS; i++)
+		ck_assert_int_eq(got[i], 'a' + (int)(i % 26));
+	chunks_clear(&collected);
+	stand_answer(stand.x, "x");
+	stand_turns(&stand, 1);
+}
+END_TEST
+
+/* Large ones are not copied, and all stay in order. */
+START_TEST(chunks_of_all_sizes_stay_in_order)
+{
+	static const size_t sizes[] = { 1, 5000, 2, 4096, 4097, 10, 9000, 1 };
+	static char text[65536], expected[65536], got[65536];
+	size_t at = 0, all = 0;
+
+	collected = (struct chunks){ 0 };
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		at += (size_t)snprintf(text + at, 16, "%zx\r\n", sizes[i]);
+		memset(text + at, 'a' + (int)i, sizes[i]);
+		memset(expected + all, 'a' + (int)i, sizes[i]);
+		at += sizes[i];
+		all += sizes[i];
+		memcpy(text + at, "\r\n", 2);
+		at += 2;
+	}
+	memcpy(text + at, "0\r\n\r\n", 5);
+	stand.begin = want;
+	stand.feed = collect;
+	stand_say(&stand, POST "Transfer-Encoding: chunked\r\n\r\n");
+	stand_say_bytes(&stand, text, at + 5);
+	ck_assert_uint_eq(chunks_copy_out(&collected, got, sizeof(got)), all);
+	ck_assert_mem_eq(got, expected, all);
+	chunks_clear(&collected);
+	stand_answer(stand.x, "x");
+	stand_turns(&stand, 1);
+}
+END_TEST
+
 START_TEST(an_empty_body_is_complete_at_once)
 {
 	stand.begin = keep;
@@ -526,6 +598,8 @@ suite_proto_h1_in(void)
 	tcase_add_test(t, a_body_of_a_length_is_fed);
 	tcase_add_test(t, a_chunked_body_byte_by_byte);
 	tcase_add_test(t, a_chunked_body_in_one_read_is_one_feed);
+	tcase_add_test(t, chunks_of_one_byte_cost_no_more_memory_than_they_bring);
+	tcase_add_test(t, chunks_of_all_sizes_stay_in_order);
 	tcase_add_test(t, an_empty_body_is_complete_at_once);
 	tcase_add_test(t, nobody_wants_it_nothing_is_read);
 	tcase_add_test(t, a_body_may_end_anywhere_in_a_block);
