@@ -30,6 +30,9 @@ enum {
 	NUMBER_BYTES = 24,
 };
 
+/* What plain keys begin with. */
+#define PLAIN SLICE("GET ")
+
 struct route_conf {
 	struct slice cache, key;
 };
@@ -189,6 +192,7 @@ compile_key(struct cache_guard *g, struct slice text, struct conf_section *route
 			      "the request's body is not there yet when this is asked");
 	else
 		g->knows_user = knows_user(g->key);
+	g->is_like_plain = slice_has_prefix(text, PLAIN);
 }
 
 static const struct guard *
@@ -244,7 +248,7 @@ put_target(const struct exchange *x, struct writer *w)
 {
 	const struct request *q = &x->request;
 
-	writer_text(w, "GET ");
+	writer_put(w, PLAIN);
 	writer_put(w, x->scheme);
 	writer_text(w, "://");
 	for (size_t i = 0; i < q->authority.len; i++)
@@ -307,13 +311,15 @@ make_plain_key(struct cache_visit *v)
 	return more.len > 0 ? add_more(v, writer_slice(&more)) : 0;
 }
 
-/* Also of HEAD, and of what changes the resource, it is the key of GET. */
+/* Also of HEAD, and of what changes the resource, it is the key of GET. Values of a client's must
+ * not spell what another route has kept under a plain key. */
 static int
 make_key(struct cache_visit *v, const struct guard_asked *a)
 {
 	struct request as_get = v->x->request;
 	struct template_scope scope = { 0 };
 	unsigned variable;
+	int err;
 
 	if (!v->guard->key)
 		return make_plain_key(v);
@@ -321,7 +327,10 @@ make_key(struct cache_visit *v, const struct guard_asked *a)
 	as_get.method_name = SLICE("GET");
 	scope_fill(&scope, v->x, a->param, a->rest);
 	scope.request = &as_get;
-	return template_eval(v->guard->key, &scope, &v->x->arena, KEY_BYTES, &v->key, &variable);
+	err = template_eval(v->guard->key, &scope, &v->x->arena, KEY_BYTES, &v->key, &variable);
+	if (!err && !v->guard->is_like_plain && slice_has_prefix(v->key, PLAIN))
+		return ERR_SYNTAX;
+	return err;
 }
 
 /* --- requests ----------------------------------------------------------------------------------

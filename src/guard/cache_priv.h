@@ -28,6 +28,7 @@ struct cache_guard {
 	struct guard guard; /* first */
 	const struct cache *cache;
 	struct template *key; /* NULL: GET and the URI */
+	bool is_like_plain; /* the operator's text of key begins as keys of routes without one do */
 	bool knows_user; /* the key does: what is one user's own may be kept */
 };
 

@@ -5,6 +5,7 @@ import sqlite3
 import ssl
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 
@@ -76,6 +77,13 @@ source = upstream chaos
 path = /kept/{rest}
 cache = pages
 cache_key = {request.scheme} {request.path}
+
+[route named]
+match = GET /named/{rest...}
+source = upstream chaos
+path = /kept/{rest}
+cache = pages
+cache_key = {query.id}
 
 [route edited]
 match = GET /edited/{rest...}
@@ -302,6 +310,16 @@ def test_what_may_not_be_kept_is_asked_again(daemon, chaos, said):
         r = ask(daemon, "/kept/" + name + lines(*fields))
         assert r.body == b"%s %d - -" % (name.encode(), n)
         assert r.field("cache-status") == "forebay; fwd=miss"
+
+
+def test_no_key_of_a_clients_spells_what_another_route_keeps(daemon):
+    path = "/kept/others" + lines(FRESH)
+    assert "stored" in ask(daemon, path).field("cache-status")
+    plain = "GET http://test" + path
+    r = ask(daemon, "/named/mine?id=" + urllib.parse.quote(plain, safe=""))
+    assert r.body.startswith(b"mine ") and not r.field("cache-status")
+    r = ask(daemon, "/named/mine" + lines(FRESH, id="x"))
+    assert "stored" in r.field("cache-status")
 
 
 def test_a_head_is_answered_from_a_get(daemon, chaos):
