@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "server/purge.h"
 #include "server/server.h"
 
 #include <stdarg.h>
@@ -42,10 +41,16 @@ set(struct server *s, struct command *c)
 	setting_change(&s->setting, c);
 }
 
+static void
+purge(struct server *s, struct command *c)
+{
+	purge_ask(&s->purge, c);
+}
+
 static const struct command_kind kinds[COMMAND_KINDS] = {
 	{ .name = SLICE_INIT("drain"), .run = drain, .is_for_draining = true },
 	{ .name = SLICE_INIT("purge"),
-	  .run = purge_run,
+	  .run = purge,
 	  .is_setting = true,
 	  .may_lack_value = true,
 	  .usage = "say of which cache, and which key: ?name=NAME&value=KEY" },

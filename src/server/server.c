@@ -382,6 +382,7 @@ static void
 stop_accepting(struct server *s)
 {
 	budget_watch_stop(&s->budget_watch);
+	purge_stop(&s->purge);
 	setting_stop(&s->setting);
 	reload_stop(&s->reload);
 }
@@ -460,6 +461,7 @@ server_run(const char *path)
 	reload_init(&s->reload, s, path);
 	reaper_init(&s->reaper, &s->loop.mailbox);
 	setting_init(&s->setting, &s->reload);
+	purge_init(&s->purge, s);
 	budget_watch_init(&s->budget_watch, s);
 	s->signals.event.ev_fd = -1;
 	conf_errors_init(&u.errors);

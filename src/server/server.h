@@ -11,6 +11,7 @@
 #include "server/logs.h"
 #include "server/lost_watch.h"
 #include "server/monitor.h"
+#include "server/purge.h"
 #include "server/reaper.h"
 #include "server/reload.h"
 #include "server/setting.h"
@@ -29,6 +30,7 @@ struct server {
 	struct reload reload;
 	struct reaper reaper;
 	struct setting setting;
+	struct purge purge;
 	struct acceptor acceptor;
 	struct crew crew;
 	struct clients *clients; /* owned: whose connections the workers have */
