@@ -1,11 +1,8 @@
 /*
  * PostgreSQL as an engine of the kind `sql`: libpq, without its waiting, on the
- * worker's own loop. Here is what the builder does: the url and its secrets, one
- * connection to check statements by, where the server can be reached; and the
- * source's functions, one errand for each subrequest. See sql_postgres_priv.h.
- *
- * A server that cannot be reached while a site is built is no error: it may be
- * there when it is needed. Its statements are then checked when they run.
+ * worker's own loop. Here is what the builder does: the url and its secrets, what
+ * statements there may be; and the source's functions, one errand for each
+ * subrequest. See sql_postgres_priv.h.
  */
 #include "base/mem.h"
 #include "base/ref.h"
@@ -190,52 +187,6 @@ find_quota(struct source *s, struct source_build *b, const struct postgres *p)
 
 /* --- [database NAME] --------------------------------------------------------------- */
 
-static unsigned
-ask_number(PGconn *db, const char *sql)
-{
-	PGresult *r = PQexec(db, sql);
-	uint64_t number = 0;
-
-	if (PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1 &&
-	    slice_to_u64(slice_of(PQgetvalue(r, 0, 0)), &number) != 0)
-		number = 0;
-	PQclear(r);
-	return number < UINT32_MAX ? (unsigned)number : 0;
-}
-
-/* What the server keeps for others is not ours. */
-static void
-check_room(struct source *s, struct source_build *b, const struct database *d, PGconn *db)
-{
-	unsigned most = ask_number(db, "SELECT current_setting('max_connections')");
-	unsigned kept =
-	    ask_number(db, "SELECT sum(setting::int) FROM pg_settings WHERE name IN "
-			   "('superuser_reserved_connections', 'reserved_connections')");
-
-	if (most > 0 && d->conf->connections + kept > most)
-		conf_warning_at(b->errors, s->section, "connections",
-				"the server has max_connections = %u, of which %u are reserved: "
-				"%u cannot be opened",
-				most, kept, d->conf->connections);
-}
-
-static void
-try_server(struct source *s, struct source_build *b, struct database *d)
-{
-	char text[POSTGRES_WHY_BYTES];
-	struct writer why = writer_over(text, sizeof(text));
-	const struct postgres_options *o = &d->postgres->options;
-	uint64_t until_ns = clock_after(clock_monotonic(), o->connect_timeout_ns);
-	PGconn *db = postgres_open(o, until_ns, NULL, &why);
-
-	d->postgres->builders = db;
-	if (db)
-		check_room(s, b, d, db);
-	else
-		conf_warning_at(b->errors, s->section, "url", "statements are not checked: %.*s",
-				SLICE_PRINT(writer_slice(&why)));
-}
-
 /* By enum wait_limit and enum postgres_limit. */
 static const char *const limits[] = { "max_queue", WAIT_WORDS, "serialization" };
 
@@ -264,15 +215,14 @@ load(struct source *s, struct source_build *b, struct database *d)
 			      "threads that open connections cannot be started");
 		return ERR_FAILED;
 	}
-	try_server(s, b, d);
+	postgres_check_open(s, b, p);
 	return 0;
 }
 
 static void
 settle(struct database *d)
 {
-	PQfinish(d->postgres->builders);
-	d->postgres->builders = NULL;
+	postgres_check_close(d->postgres);
 }
 
 static void
@@ -338,99 +288,6 @@ read_script(struct postgres_script *t, struct sql_statement *s, struct database 
 	return err;
 }
 
-/* Of two columns with one name, JSON readers see the last. */
-static int
-check_columns(const struct sql_statement *s, const PGresult *r, struct writer *why)
-{
-	int count = s->shape == SQL_ARRAY || s->shape == SQL_OBJECT ? PQnfields(r) : 0;
-
-	for (int i = 0; i < count; i++) {
-		for (int k = 0; k < i; k++) {
-			if (strcmp(PQfname(r, i), PQfname(r, k)) != 0)
-				continue;
-			writer_format(why, "two columns bear the name \"%s\"; rename one with AS",
-				      PQfname(r, i));
-			return ERR_SYNTAX;
-		}
-	}
-	return 0;
-}
-
-static void
-say_error(const PGresult *r, struct writer *why)
-{
-	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-	const char *hint = PQresultErrorField(r, PG_DIAG_MESSAGE_HINT);
-
-	if (!text)
-		postgres_write_message(why, PQresultErrorMessage(r));
-	else
-		writer_text(why, text);
-	if (text && hint) {
-		writer_text(why, "; ");
-		writer_text(why, hint);
-	}
-}
-
-static int
-list_columns(struct sql_statement *s, const PGresult *r, struct arena *a)
-{
-	unsigned count = (unsigned)PQnfields(r);
-	struct slice *column = arena_zalloc(a, count + 1, sizeof(*column));
-
-	if (!column)
-		return ERR_MEMORY;
-	for (unsigned i = 0; i < count; i++) {
-		column[i] = arena_copy(a, slice_of(PQfname(r, (int)i)));
-		if (!column[i].at)
-			return ERR_MEMORY;
-	}
-	s->column = column;
-	s->columns = count;
-	return 0;
-}
-
-static int
-prepare(PGconn *db, const struct postgres_step *step, struct writer *why)
-{
-	PGresult *r = PQprepare(db, "", step->text.at, 0, NULL);
-	int err = 0;
-
-	if (PQresultStatus(r) != PGRES_COMMAND_OK) {
-		say_error(r, why);
-		err = ERR_SYNTAX;
-	}
-	PQclear(r);
-	return err;
-}
-
-/* Of the one that was prepared last. */
-static int
-describe(PGconn *db, struct sql_statement *s, struct arena *a, struct writer *why)
-{
-	PGresult *r = PQdescribePrepared(db, "");
-	int err = 0;
-
-	if (PQresultStatus(r) == PGRES_COMMAND_OK) {
-		err = check_columns(s, r, why);
-		if (!err)
-			err = list_columns(s, r, a);
-	}
-	PQclear(r);
-	return err;
-}
-
-static int
-ask_server(PGconn *db, const struct postgres_script *t, struct sql_statement *s, struct arena *a,
-	   struct writer *why)
-{
-	int err = 0;
-
-	for (unsigned i = 0; i < t->steps && !err; i++)
-		err = prepare(db, &t->step[i], why);
-	return err ? err : describe(db, s, a, why);
-}
-
 static int
 check_statement(struct part *p, struct source_build *b, struct database *d, struct sql_statement *s)
 {
@@ -440,8 +297,8 @@ check_statement(struct part *p, struct source_build *b, struct database *d, stru
 	struct writer why = writer_over(text, sizeof(text));
 	int err = script ? read_script(script, s, d, b->arena, &why) : ERR_MEMORY;
 
-	if (!err && d->postgres->builders)
-		err = ask_server(d->postgres->builders, script, s, b->arena, &why);
+	if (!err)
+		err = postgres_check(p, b, d->postgres, script, s, &why);
 	if (err && err != ERR_MEMORY)
 		conf_error_at(b->errors, p->section, "query", "%.*s",
 			      SLICE_PRINT(writer_slice(&why)));

@@ -62,28 +62,76 @@ connect_now(PGconn *db, uint64_t until_ns, const struct job *j)
 	return err;
 }
 
+static int
+flush_now(PGconn *db, uint64_t until_ns, const struct job *j)
+{
+	int err = 0, left = PQflush(db);
+
+	while (!err && left > 0) {
+		err = postgres_wait(PQsocket(db), POLLIN | POLLOUT, until_ns, j);
+		if (!err && !PQconsumeInput(db))
+			err = ERR_CLOSED;
+		left = PQflush(db);
+	}
+	return !err && left < 0 ? ERR_CLOSED : err;
+}
+
+static int
+next_result(PGconn *db, uint64_t until_ns, const struct job *j, PGresult **r)
+{
+	int err = 0;
+
+	while (!err && PQisBusy(db)) {
+		err = postgres_wait(PQsocket(db), POLLIN, until_ns, j);
+		if (!err && !PQconsumeInput(db))
+			err = ERR_CLOSED;
+	}
+	*r = err ? NULL : PQgetResult(db);
+	return err;
+}
+
+int
+postgres_result(PGconn *db, uint64_t until_ns, const struct job *j, PGresult **result)
+{
+	int err = flush_now(db, until_ns, j);
+	PGresult *first = NULL, *r;
+
+	while (!err) {
+		err = next_result(db, until_ns, j, &r);
+		if (!r)
+			break;
+		if (!first || PQresultStatus(first) != PGRES_FATAL_ERROR) {
+			PQclear(first);
+			first = r;
+		} else {
+			PQclear(r);
+		}
+	}
+	if (!err && !first)
+		err = ERR_CLOSED;
+	if (err) {
+		PQclear(first);
+		first = NULL;
+	}
+	*result = first;
+	return err;
+}
+
 /* SQL without an answer. */
 static int
 run_now(PGconn *db, const char *sql, uint64_t until_ns, const struct job *j)
 {
 	PGresult *r;
-	int err = 0;
+	int err = ERR_CLOSED;
 
-	if (!PQsendQuery(db, sql))
-		return ERR_CONNECT;
-	for (;;) {
-		while (!err && PQisBusy(db)) {
-			err = postgres_wait(PQsocket(db), POLLIN, until_ns, j);
-			if (!err && !PQconsumeInput(db))
-				err = ERR_CONNECT;
-		}
-		r = err ? NULL : PQgetResult(db);
-		if (!r)
-			return err;
-		if (PQresultStatus(r) != PGRES_COMMAND_OK)
-			err = ERR_CONNECT;
-		PQclear(r);
-	}
+	if (PQsendQuery(db, sql))
+		err = postgres_result(db, until_ns, j, &r);
+	if (err)
+		return err == ERR_CLOSED ? ERR_CONNECT : err;
+	if (PQresultStatus(r) != PGRES_COMMAND_OK)
+		err = ERR_CONNECT;
+	PQclear(r);
+	return err;
 }
 
 /* --- opening --------------------------------------------------------------------- */

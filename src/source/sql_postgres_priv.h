@@ -12,6 +12,7 @@
  *   sql_postgres.c         the engine: sections and statements checked; one errand per subrequest
  *   sql_postgres_url.c     secrets that stand in a url as they are
  *   sql_postgres_text.c    :name becomes $n
+ *   sql_postgres_check.c   what the builder asks the server of them
  *   sql_postgres_opener.c  two threads of its own, for what libpq waits for
  *   sql_postgres_open.c    connections opened, by such a thread
  *   sql_postgres_share.c   a worker's share: waiting, which conn is next, opening more
@@ -63,8 +64,9 @@ struct postgres {
 	struct pool *opener; /* borrowed: the site's */
 	unsigned steps; /* of all parts so far */
 	const struct source *source; /* that it is the state of */
-	struct pg_conn
-	    *builders; /* owned: while the site is built; NULL: the server is not there */
+	/* Owned: while the site is built; NULL: the server is not there. */
+	struct pg_conn *builders;
+	uint64_t patience_ns; /* how long the builder still waits for nothing */
 };
 
 /* --- of one worker --------------------------------------------------------------- */
@@ -174,6 +176,18 @@ struct postgres_script {
 int postgres_text_read(struct postgres_script *t, struct slice query, struct arena *a,
 		       struct writer *why) MUST_CHECK;
 
+/* --- sql_postgres_check.c -------------------------------------------------------- */
+
+/* Builder: connects, so that statements can be checked until it closes. What is not to be had, or
+ * too much, is a warning. */
+void postgres_check_open(struct source *s, struct source_build *b, struct postgres *p);
+void postgres_check_close(struct postgres *p);
+/* Asks for the statements of a part, and for the columns that they give. ERR_SYNTAX: why says what
+ * the server does not take; ERR_MEMORY. What it does not say is a warning. */
+int postgres_check(struct part *part, struct source_build *b, struct postgres *p,
+		   const struct postgres_script *t, struct sql_statement *s,
+		   struct writer *why) MUST_CHECK;
+
 /* --- sql_postgres_opener.c ------------------------------------------------------- */
 
 /* Builder. NULL: it cannot be had. */
@@ -194,6 +208,10 @@ struct pg_conn *postgres_open(const struct postgres_options *o, uint64_t until_n
 			      const struct job *j, struct writer *why) MUST_CHECK;
 /* The same for a socket, until it is ready for what poll() calls so. ERR_TIMEOUT, ERR_CANCELLED. */
 int postgres_wait(int fd, short events, uint64_t until_ns, const struct job *j) MUST_CHECK;
+/* Sends what is queued and waits for what comes of it: *r is the caller's, the first error or else
+ * the last result. As postgres_wait(), or ERR_CLOSED: *r is NULL. */
+int postgres_result(struct pg_conn *db, uint64_t until_ns, const struct job *j,
+		    struct pg_result **r) MUST_CHECK;
 /* On the worker: opens a connection by the opener and brings it to the share, which holds a place
  * for it. ERR_SHED, ERR_MEMORY: nothing comes. */
 int postgres_open_for(struct postgres_share *s) MUST_CHECK;

@@ -2,11 +2,14 @@
 import os
 import signal
 import socket
+import struct
+import subprocess
+import threading
 
 import pytest
 
 import postgres
-from bed import free_port, run_forebayd, wait_until
+from bed import FACTOR, free_port, run_forebayd, wait_until
 from client import Client, ask, metrics
 
 if "libpq      no" in run_forebayd("--version")[1]:
@@ -139,7 +142,6 @@ def test_who_does_not_hear_of_a_cancelling_loses_its_connection_alone(start):
         # Nothing of it holds the configuration.
         with Client(os.path.join(shop.daemon.folder, "admin.sock")) as c:
             assert c.ask("/reload", method="POST").status == 200
-        assert ask(shop.address, "/one").status == 502
         os.kill(own.process.pid, signal.SIGCONT)
         wait_until(lambda: ask(shop.address, "/one").status == 200, what="the server")
         # The same once more, and the daemon ends while it waits.
@@ -152,3 +154,137 @@ def test_who_does_not_hear_of_a_cancelling_loses_its_connection_alone(start):
     finally:
         os.kill(own.process.pid, signal.SIGCONT)
         own.close()
+
+
+# --- while a configuration is checked -----------------------------------------------------------
+
+
+class Babbler:
+    """A server that lets anybody in and answers queries; of a statement to prepare it says what it is told to.
+
+    `replies` are those, in turn: an SQLSTATE, "ok", "close", or "freeze": never a word again.
+    """
+
+    def __init__(self, *replies):
+        self.replies = list(replies)
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(8)
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.thread.join()
+
+    @staticmethod
+    def message(kind, content):
+        return kind + struct.pack("!I", 4 + len(content)) + content
+
+    def error(self, state):
+        severity = b"FATAL" if state == "57P01" else b"ERROR"
+        return self.message(b"E", b"S%s\0V%s\0C%s\0Msaid on purpose\0\0" % (severity, severity, state.encode()))
+
+    def serve(self):
+        while True:
+            try:
+                c = self.socket.accept()[0]
+            except OSError:
+                return
+            with c, c.makefile("rb") as said:
+                c.settimeout(30 * FACTOR)
+                try:
+                    self.talk(c, said)
+                except (OSError, struct.error):
+                    pass  # it has gone
+
+    def talk(self, c, said):
+        ready, parsed = self.message(b"Z", b"I"), self.message(b"1", b"")
+        said.read(struct.unpack("!I", said.read(4))[0] - 4)
+        c.sendall(self.message(b"R", struct.pack("!I", 0)) + ready)
+        while True:
+            kind, size = struct.unpack("!cI", said.read(5))
+            said.read(size - 4)
+            if kind == b"Q":
+                c.sendall(self.message(b"C", b"SET\0") + ready)
+            elif kind == b"D":
+                c.sendall(self.message(b"t", b"\0\0") + self.message(b"n", b"") + ready)
+            elif kind == b"X":
+                return
+            elif kind == b"P":
+                reply = self.replies.pop(0)
+                if reply == "freeze":
+                    while said.read(1):
+                        pass
+                elif reply == "ok":
+                    c.sendall(parsed + ready)
+                elif reply != "close":
+                    c.sendall(self.error(reply) + (ready if reply != "57P01" else b""))
+                if reply in ("close", "57P01", "freeze"):
+                    return
+
+
+def check(tmp_path, url, queries, timeout="5s"):
+    """What -t says of routes that run them."""
+    path = tmp_path / "f.conf"
+    path.write_text("[listen a]\naddress = 127.0.0.1:8080\n[database shop]\nurl = %s\nconnect_timeout = %s\n"
+                    % (url, timeout) +
+                    "".join("[route r%d]\nmatch = GET /r%d\nsource = sql shop\nquery = %s\n" % (i, i, query)
+                            for i, query in enumerate(queries)))
+    code, _, said = run_forebayd("-t", "-c", str(path), limit=60)
+    return code, said.replace(str(tmp_path) + "/", "")
+
+
+NOT_CHECKED = "f.conf:%d: warning: [route r%d] query: not checked: said on purpose\n"
+THE_LAST = "f.conf:%d: warning: [route r%d] query: not checked, nor are other statements after it: %s"
+
+
+@pytest.mark.parametrize("replies, code, message", [
+    (("57014", "ok", "55P03"), 0, NOT_CHECKED % (9, 0) + NOT_CHECKED % (17, 2)),
+    (("ok", "53200", "XX000"), 0, NOT_CHECKED % (13, 1) + NOT_CHECKED % (17, 2)),
+    (("ok", "57P01"), 0, THE_LAST % (13, 1, "FATAL:  said on purpose; ")),
+    (("close",), 0, THE_LAST % (9, 0, "server closed the connection unexpectedly")),
+    (("40P01", "42501", "ok"), 1, "f.conf:13: [route r1] query: said on purpose\n"),
+    (("22P02", "ok", "ok"), 1, "f.conf:9: [route r0] query: said on purpose\n"),
+    (("3F000", "ok", "ok"), 1, "f.conf:9: [route r0] query: said on purpose\n"),
+])
+def test_only_what_is_wrong_with_a_statement_refuses_the_configuration(tmp_path, replies, code, message):
+    babbler = Babbler(*replies)
+    try:
+        url = "postgresql://shop@127.0.0.1:%d/shop?sslmode=disable&gssencmode=disable" % babbler.port
+        got, said = check(tmp_path, url, ["SELECT 1", "SELECT 2", "SELECT 3"])
+    finally:
+        babbler.close()
+    assert got == code and message in said, said
+    assert not babbler.replies
+
+
+def test_a_server_that_freezes_while_statements_are_checked_is_not_waited_for(tmp_path):
+    babbler = Babbler("ok", "freeze")
+    try:
+        url = "postgresql://shop@127.0.0.1:%d/shop?sslmode=disable&gssencmode=disable" % babbler.port
+        code, said = check(tmp_path, url, ["SELECT 1"] * 3, "1s")
+    finally:
+        babbler.close()
+    assert code == 0 and THE_LAST % (13, 1, "no answer within connect_timeout\n") in said, said
+
+
+def test_a_table_that_somebody_has_locked_refuses_nothing(tmp_path):
+    own = postgres.Server(max_connections=20)
+    try:
+        own.sql("CREATE TABLE goods (a int)", "shop")
+        own.sql("GRANT ALL ON goods TO shop")
+        locker = subprocess.Popen([os.path.join(own.bin, "psql"), "-X", "-q", "-At", "-h", own.folder, "-p",
+                                   str(own.port), "-U", "postgres", "shop"], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE)
+        locker.stdin.write(b"BEGIN; LOCK TABLE goods IN ACCESS EXCLUSIVE MODE; SELECT 'locked';\n")
+        locker.stdin.flush()
+        assert locker.stdout.readline() == b"locked\n"
+        code, said = check(tmp_path, own.socket_url + "\nstatement_timeout = 500ms", ["SELECT a FROM goods", "SELECT b"])
+        locker.communicate()
+    finally:
+        own.close()
+    assert "[route r0] query: not checked: canceling statement due to statement timeout\n" in said, said
+    assert code == 1 and '[route r1] query: column "b" does not exist\n' in said, said
