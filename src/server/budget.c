@@ -75,8 +75,8 @@ at_least_one(uint64_t milli)
 	return milli < MILLI ? 1 : milli / MILLI;
 }
 
-static bool
-is_bound_by_quota(const struct budget *b)
+bool
+budget_is_shared(const struct budget *b)
 {
 	return b->quota_milli && b->quota_milli <= b->milli;
 }
@@ -87,7 +87,7 @@ share_out(struct budget *b)
 	uint64_t whole = at_least_one(b->milli);
 	uint64_t workers = whole, threads = whole;
 
-	if (is_bound_by_quota(b)) {
+	if (budget_is_shared(b)) {
 		workers = at_least_one(b->milli / 2);
 		threads = whole > workers ? whole - workers : 1;
 	}
@@ -125,10 +125,32 @@ budget_workers(const struct budget *b, const struct cpus *on)
 	return not_more_than(b->workers, on);
 }
 
-unsigned
-budget_threads(const struct budget *b, const struct cpus *on)
+/* The first ones get what cannot be divided. */
+static unsigned
+share_of(const struct budget *b, const struct budget_claim *c)
 {
-	return not_more_than(b->threads, on);
+	uint64_t whole = at_least_one(b->milli);
+	uint64_t left = whole > c->workers ? whole - c->workers : 0;
+	uint64_t share = left / c->pools + (c->place < left % c->pools);
+
+	return share ? (unsigned)share : 1;
+}
+
+unsigned
+budget_threads(const struct budget *b, const struct budget_claim *c, const struct cpus *on)
+{
+	bool is_divided = c->pools > 0 && budget_is_shared(b);
+
+	return not_more_than(is_divided ? share_of(b, c) : b->threads, on);
+}
+
+bool
+budget_is_exceeded(const struct budget *b, unsigned threads)
+{
+	unsigned processors = b->online < b->affinity ? b->online : b->affinity;
+
+	return b->quota_milli && b->quota_milli < processors * UINT64_C(1000) &&
+	       threads * UINT64_C(1000) > b->quota_milli;
 }
 
 bool
@@ -188,9 +210,10 @@ budget_explain(const struct budget *b, struct writer *w)
 	} else {
 		writer_text(w, ", no quota");
 	}
-	writer_text(w, is_bound_by_quota(b) ? "; shared by workers and compute threads" : "");
+	writer_text(w, budget_is_shared(b) ? "; shared by workers and compute threads" : "");
 	writer_text(w, "; auto means workers = ");
 	writer_u64(w, b->workers);
 	writer_text(w, ", compute threads = ");
 	writer_u64(w, b->threads);
+	writer_text(w, budget_is_shared(b) ? " in all" : "");
 }

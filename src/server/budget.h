@@ -20,6 +20,12 @@ struct budget {
 	unsigned workers, threads; /* what auto means */
 };
 
+/* One pool of those whose jobs compute, among all that have auto threads. */
+struct budget_claim {
+	unsigned workers; /* that there are, or are to be */
+	unsigned pools, place; /* such pools; which of them it is. 0 pools: it is none of them */
+};
+
 /*
  * The budget is what was declared, else the smallest of processors online,
  * affinity and quota. Where a quota is what bounds it (it is not above the
@@ -30,9 +36,16 @@ struct budget {
  */
 void budget_find(struct budget *b, const char *root, uint64_t declared_milli);
 /* What auto means for workers, or threads of a pool, that stay on these processors (none: any):
- * not more than there are. */
+ * not more than there are. Where a quota bounds the budget, pools whose jobs compute share what the
+ * workers leave, and have one thread at least; the threads of others mostly wait, and have as many
+ * as all those together should. */
 unsigned budget_workers(const struct budget *b, const struct cpus *on);
-unsigned budget_threads(const struct budget *b, const struct cpus *on);
+unsigned budget_threads(const struct budget *b, const struct budget_claim *c,
+			const struct cpus *on);
+/* Whether workers and pools that compute share a quota. */
+bool budget_is_shared(const struct budget *b);
+/* Whether so many busy threads would be throttled: there are processors for more than the quota. */
+bool budget_is_exceeded(const struct budget *b, unsigned threads);
 /* Whether nothing that follows from them differs. */
 bool budget_is_same(const struct budget *a, const struct budget *b);
 /* Where tests of the whole server have put /proc and /sys; "" else. */

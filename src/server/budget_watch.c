@@ -179,6 +179,25 @@ tell_of_workers(const struct site *site, const struct budget *b)
 			   site->workers, count);
 }
 
+/* Those that there are until a reload, or those that it will make: whichever are more. */
+static unsigned
+count_workers(const struct site *site, const struct budget *b)
+{
+	unsigned next = site->has_auto_workers ? budget_workers(b, &site->cpus) : 0;
+
+	return next > site->workers ? next : site->workers;
+}
+
+unsigned
+budget_watch_threads(const struct budget_watch *w, const struct pools_entry *e,
+		     const struct cpus *on)
+{
+	const struct site *site = w->server->site;
+	struct budget_claim c = pools_claim(&site->pools, e, count_workers(site, &w->now));
+
+	return budget_threads(&w->now, &c, on);
+}
+
 /* Every pool: those that keep their size may have processors to be put back onto. */
 static int
 plan_changes(struct budget_watch *w, const struct pools *pools)
@@ -193,7 +212,7 @@ plan_changes(struct budget_watch *w, const struct pools *pools)
 		c->limits = pool_limits(c->pool);
 		c->before = c->limits.threads;
 		if (pools->at[i].is_auto)
-			c->limits.threads = budget_threads(&w->now, &c->limits.cpus);
+			c->limits.threads = budget_watch_threads(w, &pools->at[i], &c->limits.cpus);
 	}
 	return 0;
 }

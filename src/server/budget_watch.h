@@ -19,6 +19,7 @@
 
 struct server;
 struct budget_change;
+struct pools_entry;
 
 struct budget_watch {
 	struct server *server; /* borrowed */
@@ -55,6 +56,9 @@ void budget_watch_show(struct budget_watch *w, const struct budget *b);
 /* Now, as at each tick. */
 void budget_watch_look(struct budget_watch *w);
 
+/* Main: what auto means now for threads of a pool of the site that stay on these processors. */
+unsigned budget_watch_threads(const struct budget_watch *w, const struct pools_entry *e,
+			      const struct cpus *on);
 /* Main: takes no more news, and waits for what is under way. Idempotent. */
 void budget_watch_stop(struct budget_watch *w);
 

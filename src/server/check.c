@@ -52,12 +52,13 @@ build(const char *path)
 }
 
 static void
-print_cpus(const struct site *site, const char *path)
+print_shares(const struct site *site, const char *path)
 {
 	char *text = mem_alloc(TEXT_BYTES);
 	struct writer w = writer_over(text, text ? TEXT_BYTES : 0);
 	struct slice rest, line;
 
+	site_write_budget(site, &w);
 	site_write_cpus(site, &w);
 	rest = writer_slice(&w);
 	while (text_file_line(&rest, &line))
@@ -73,7 +74,7 @@ check_run(const char *path)
 	if (!site)
 		return EXIT_FAILURE;
 	printf("%s: all right: %u routes, %u parts\n", path, site->route_count, site->part_count);
-	print_cpus(site, path);
+	print_shares(site, path);
 	site_free(&site);
 	return EXIT_SUCCESS;
 }

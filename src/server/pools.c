@@ -65,6 +65,21 @@ pools_find(const struct pools *p, struct slice name)
 	return NULL;
 }
 
+struct budget_claim
+pools_claim(const struct pools *p, const struct pools_entry *e, unsigned workers)
+{
+	struct budget_claim c = { .workers = workers };
+
+	for (unsigned i = 0; i < p->count && e->computes; i++) {
+		const struct pools_entry *other = &p->at[i];
+
+		if (other == e)
+			c.place = c.pools;
+		c.pools += other == e || (other->computes && other->is_auto);
+	}
+	return c;
+}
+
 /* --- limits ------------------------------------------------------------------------------- */
 
 static bool

@@ -8,12 +8,14 @@
 #define FOREBAY_SERVER_POOLS_H
 
 #include "config/errors.h"
+#include "server/budget.h"
 #include "thread/pool.h"
 
 struct pools_entry {
 	struct pool *pool; /* counted */
 	struct pool_limits wanted;
 	bool is_auto; /* as many threads as the CPU budget says; main's, once published */
+	bool computes; /* its threads are busy with their jobs, and do not mostly wait */
 	bool is_shared; /* with the site before: has other limits until pools_resize() */
 };
 
@@ -28,6 +30,11 @@ struct pool *pools_make(struct pools *p, const struct pools *prior, const struct
     __attribute__((warn_unused_result));
 /* By name; NULL if there is none. */
 struct pools_entry *pools_find(const struct pools *p, struct slice name);
+/* What e, one of them, may claim of the budget beside so many workers if its threads are auto.
+ * Main.
+ */
+struct budget_claim pools_claim(const struct pools *p, const struct pools_entry *e,
+				unsigned workers);
 /* What is shared gets its limits. 0, or why not, with an error added that names `file`: then all
  * have those that they had. Builder thread. */
 int pools_resize(struct pools *p, const char *file, struct conf_errors *errors)

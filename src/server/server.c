@@ -265,6 +265,7 @@ tell_cpus(const struct site *site)
 	struct writer w = writer_over(text, sizeof(text));
 	struct slice rest, line;
 
+	site_write_budget(site, &w);
 	site_write_cpus(site, &w);
 	rest = writer_slice(&w);
 	while (text_file_line(&rest, &line))

@@ -115,7 +115,7 @@ refuse_value(struct command *c, struct slice word, const struct conf_errors *e)
 /* Its entry is set. Returns it. */
 static const struct setting_wish *
 wish_for(struct setting_wish *wish, struct slice word, const struct pool_conf *conf,
-	 const struct budget *budget)
+	 const struct budget_watch *watch)
 {
 	struct pool_limits *l = &wish->limits;
 
@@ -123,7 +123,8 @@ wish_for(struct setting_wish *wish, struct slice word, const struct pool_conf *c
 	wish->is_auto = wish->entry->is_auto;
 	if (slice_eq(word, SLICE("threads"))) {
 		wish->is_auto = conf->threads == 0;
-		l->threads = conf->threads ? conf->threads : budget_threads(budget, &l->cpus);
+		l->threads = conf->threads ? conf->threads
+					   : budget_watch_threads(watch, wish->entry, &l->cpus);
 	} else if (slice_eq(word, SLICE("max_queue"))) {
 		l->max_queue = conf->max_queue;
 	} else {
@@ -218,7 +219,7 @@ setting_change(struct setting *s, struct command *c)
 	else if (read_value(word, c->value, &conf, &errors) != 0)
 		refuse_value(c, word, &errors);
 	else
-		start(s, c, wish_for(&wish, word, &conf, &s->reload->server->budget_watch.now));
+		start(s, c, wish_for(&wish, word, &conf, &s->reload->server->budget_watch));
 	conf_errors_fini(&errors);
 }
 

@@ -21,6 +21,7 @@
 struct building {
 	struct site *site;
 	const struct site *prior; /* NULL: there is none */
+	struct budget_claim claim; /* of the next pool that computes and has auto threads */
 };
 
 /* The site holds a reference of each of its pools, and shares those that the prior site has. */
@@ -66,11 +67,45 @@ find_prior(void *argument, const struct source_ops *ops, struct slice name)
 	return NULL;
 }
 
+/* Files, and programs beside the server: their threads mostly wait. */
+static bool
+is_computing(const struct conf_section *section)
+{
+	return !slice_eq(section->name, SLICE("blocking")) &&
+	       !slice_eq(section->name, SLICE("exec"));
+}
+
+static void
+count_claims(struct building *b)
+{
+	struct conf_section *section = NULL;
+
+	b->claim = (struct budget_claim){ .workers = b->site->workers };
+	while ((section = conf_next(b->site->conf, "pool", section)) != NULL) {
+		const struct conf_entry *threads = conf_entry(section, "threads");
+
+		b->claim.pools +=
+		    is_computing(section) && (!threads || slice_eq(threads->value, SLICE("auto")));
+	}
+}
+
+static unsigned
+count_auto_threads(struct building *b, bool computes, const struct cpus *on)
+{
+	static const struct budget_claim none;
+	unsigned threads = budget_threads(&b->site->budget, computes ? &b->claim : &none, on);
+
+	b->claim.place += computes;
+	return threads;
+}
+
 static void
 build_pool(struct building *b, struct conf_section *section, struct conf_errors *e)
 {
 	struct pool_conf c = { 0 };
 	const struct conf_table table = { pool_keys, &c };
+	bool computes = is_computing(section);
+	struct pools_entry *entry;
 	struct pool_options o;
 
 	if (conf_fill(section, &table, 1, e) != 0)
@@ -78,7 +113,7 @@ build_pool(struct building *b, struct conf_section *section, struct conf_errors 
 	site_check_cpus(b->site, &c.cpus, section, e);
 	o = (struct pool_options){
 		.name = section->name.at,
-		.limits.threads = c.threads ? c.threads : budget_threads(&b->site->budget, &c.cpus),
+		.limits.threads = c.threads ? c.threads : count_auto_threads(b, computes, &c.cpus),
 		.limits.cpus = c.cpus,
 		.limits.max_queue = c.max_queue,
 		.limits.max_wait_ns = c.max_wait,
@@ -87,11 +122,14 @@ build_pool(struct building *b, struct conf_section *section, struct conf_errors 
 		.order = c.order,
 		.nice = c.nice,
 	};
-	if (make_pool(b, &o))
-		pools_find(&b->site->pools, section->name)->is_auto = c.threads == 0;
-	else
+	if (!make_pool(b, &o)) {
 		conf_error_at(e, section, "threads", "%u threads cannot be started",
 			      o.limits.threads);
+		return;
+	}
+	entry = pools_find(&b->site->pools, section->name);
+	entry->is_auto = c.threads == 0;
+	entry->computes = computes;
 }
 
 static void
@@ -105,6 +143,7 @@ build_pools(struct building *b, struct conf_errors *e)
 	/* Not for those who start none. */
 	if (conf_next(conf, "program", NULL) && !conf_need(conf, "pool", "exec"))
 		conf_error(e, "", 0, "out of memory");
+	count_claims(b);
 	while ((section = conf_next(conf, "pool", section)) != NULL)
 		build_pool(b, section, e);
 }
@@ -366,23 +405,6 @@ build_routes(struct site *s, const struct site *prior, struct source_build *sour
 	return index_parts(s, b.parts);
 }
 
-/* A throttled control group stops the workers too: they and the compute threads
- * together must fit into its quota. */
-static void
-check_budget(const struct site *s, struct conf_errors *e)
-{
-	const struct pools_entry *compute = pools_find(&s->pools, SLICE("compute"));
-	unsigned threads = compute ? compute->wanted.threads : 0;
-
-	if (s->budget.quota_milli == 0 || !compute)
-		return;
-	if ((s->workers + threads) * UINT64_C(1000) > s->budget.quota_milli)
-		conf_warning_at(e, conf_find(s->conf, SLICE("server"), SLICE("")), "workers",
-				"%u workers and %u compute threads are more than the quota of "
-				"%.2f processors",
-				s->workers, threads, (double)s->budget.quota_milli / 1000);
-}
-
 /* --- TLS -------------------------------------------------------------------------------- */
 
 /* RFC 7301 6: what we speak, the best first, each behind its length. */
@@ -513,7 +535,7 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 		return ERR_MEMORY;
 	build_tls(s, prior, e);
 	build_pools(&building, e);
-	check_budget(s, e);
+	site_check_budget(s, e);
 	open_resolver(s, e);
 	b.resolver = s->resolver;
 	build_sources(s, &b);

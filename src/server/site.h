@@ -125,6 +125,8 @@ void site_detach(struct lease *l);
 
 /* The processors that workers and pools stay on, a line for each who has any. */
 void site_write_cpus(const struct site *site, struct writer *w);
+/* Who shares a quota, a line; nothing where there is none. */
+void site_write_budget(const struct site *site, struct writer *w);
 /* The effective configuration, defaults included, as a configuration. */
 void site_dump(const struct site *site, struct writer *w);
 

@@ -18,6 +18,9 @@ bool site_is_short(const struct site *s) MUST_CHECK;
 void site_check_cpus(const struct site *s, struct cpus *c, const struct conf_section *section,
 		     struct conf_errors *e);
 
+/* site_budget.c. Warns where workers and threads are more than a quota. */
+void site_check_budget(const struct site *s, struct conf_errors *e);
+
 /* site_limits.c. Warns of limits that contradict each other, of a site without errors. */
 void site_check_limits(const struct site *s, struct conf_errors *e);
 

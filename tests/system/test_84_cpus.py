@@ -240,6 +240,30 @@ def test_what_the_kernel_refuses_is_said_and_stops_nobody(tmp_path):
     server.daemon.stop()
 
 
+def test_pools_that_compute_share_what_workers_leave_of_a_quota(tmp_path, monkeypatch):
+    machine = Machine(tmp_path / "root", "0-7", 7)
+    server = Placed(tmp_path, environ=machine.environ, threads="auto",
+                    conf=Placed.CONF.replace("workers = 2", "workers = auto"))
+
+    def sizes():
+        return {name: pool["threads"] for name, pool in server.pools().items()}
+    assert sizes() == {"compute": 4, "blocking": 4}
+    said = "shared by 3 workers and the threads of pools that compute: compute %s; those of other pools mostly " \
+        "wait and are not counted: blocking 4"
+    assert said % "4" in server.daemon.stderr()
+    server.reload(compute="[pool heavy]")
+    assert sizes() == {"compute": 2, "heavy": 2, "blocking": 4}
+    monkeypatch.setenv("FOREBAY_TEST_ROOT", machine.folder)
+    code, out, err = run_forebayd("-t", "-c", server.daemon.path)
+    assert code == 0 and said % "2, heavy 2" in out and "more than the quota" not in err
+    # What is said by hand stands, with a warning of the sum; auto is what workers leave.
+    server.reload(compute="[pool heavy]\nthreads = 5")
+    assert sizes() == {"compute": 4, "heavy": 5, "blocking": 4}
+    code, out, err = run_forebayd("-t", "-c", server.daemon.path)
+    assert code == 0 and "3 workers and 9 compute threads are more than the quota of 7.00 processors" in out + err
+    server.daemon.stop()
+
+
 def follow(machine, server):
     """Quotas, and what becomes of the pools."""
     for quota, wanted in ((8, 4), (1, 1), (6, 3), (3, 2)):

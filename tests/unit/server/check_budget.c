@@ -69,6 +69,7 @@ END_TEST
 
 START_TEST(auto_is_not_more_than_the_processors_that_it_is_for)
 {
+	const struct budget_claim alone = { 8, 1, 0 };
 	struct cpus none = { { 0 } }, two = { { 0 } };
 	struct budget b;
 
@@ -76,11 +77,61 @@ START_TEST(auto_is_not_more_than_the_processors_that_it_is_for)
 	budget_find(&b, root, 0);
 	ck_assert_uint_eq(budget_workers(&b, &none), 8);
 	ck_assert_uint_eq(budget_workers(&b, &two), 2);
-	ck_assert_uint_eq(budget_threads(&b, &none), 8);
-	ck_assert_uint_eq(budget_threads(&b, &two), 2);
+	ck_assert_uint_eq(budget_threads(&b, &alone, &none), 8);
+	ck_assert_uint_eq(budget_threads(&b, &alone, &two), 2);
 	put_processors("0-7\n", "0");
 	budget_find(&b, root, 0);
-	ck_assert_uint_eq(budget_threads(&b, &two), 1);
+	ck_assert_uint_eq(budget_threads(&b, &alone, &two), 1);
+}
+END_TEST
+
+static void
+put_quota(const char *text)
+{
+	put("/proc/self/cgroup", "0::/\n");
+	put("/proc/self/mountinfo", HEAD_2);
+	put("/sys/fs/cgroup/cpu.max", text);
+}
+
+START_TEST(pools_that_compute_share_what_workers_leave_of_a_quota)
+{
+	static const struct {
+		unsigned workers, pools, threads[3];
+	} rows[] = {
+		{ 3, 1, { 4 } }, { 3, 2, { 2, 2 } }, { 3, 3, { 2, 1, 1 } }, { 6, 3, { 1, 1, 1 } },
+		{ 1, 1, { 6 } }, { 9, 1, { 1 } },    { 3, 0, { 4 } },
+	};
+	const struct cpus none = { { 0 } };
+	struct budget b;
+
+	put_quota("750000 100000\n");
+	budget_find(&b, root, 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct budget_claim c = { rows[i].workers, rows[i].pools, 0 };
+
+		do
+			ck_assert_uint_eq(budget_threads(&b, &c, &none), rows[i].threads[c.place]);
+		while (++c.place < c.pools);
+	}
+}
+END_TEST
+
+START_TEST(without_a_quota_each_pool_has_as_many_as_there_are_processors)
+{
+	const struct budget_claim second = { 8, 2, 1 };
+	const struct cpus none = { { 0 } };
+	struct budget b;
+
+	budget_find(&b, root, 0);
+	ck_assert_uint_eq(budget_threads(&b, &second, &none), 8);
+	ck_assert(!budget_is_exceeded(&b, 100));
+	put_quota("800000 100000\n"); /* as the processors: nobody is throttled */
+	budget_find(&b, root, 0);
+	ck_assert(!budget_is_exceeded(&b, 100));
+	put_quota("400000 100000\n");
+	budget_find(&b, root, 0);
+	ck_assert(!budget_is_exceeded(&b, 4));
+	ck_assert(budget_is_exceeded(&b, 5));
 }
 END_TEST
 
@@ -149,7 +200,7 @@ START_TEST(version_2_quota_is_shared_by_workers_and_threads)
 	put("/proc/self/mountinfo", HEAD_2);
 	put("/sys/fs/cgroup/system.slice/forebay.service/cpu.max", "350000 100000\n");
 	expect(0, "cpu budget 3.5: 8 online, affinity 8, quota 3.5; shared by workers and compute "
-		  "threads; auto means workers = 1, compute threads = 2");
+		  "threads; auto means workers = 1, compute threads = 2 in all");
 }
 END_TEST
 
@@ -285,7 +336,7 @@ START_TEST(version_1_quota_is_that_of_the_cpu_controller)
 	put("/sys/fs/cgroup/cpu/docker/f00/cpu.cfs_period_us", "100000\n");
 	put("/sys/fs/cgroup/cpuset/wrong/cpu.cfs_quota_us", "100000\n");
 	expect(0, "cpu budget 6.0: 8 online, affinity 8, quota 6.0; shared by workers and compute "
-		  "threads; auto means workers = 3, compute threads = 3");
+		  "threads; auto means workers = 3, compute threads = 3 in all");
 }
 END_TEST
 
@@ -325,7 +376,7 @@ START_TEST(less_than_one_processor_is_one_worker_and_one_thread)
 	put("/proc/self/mountinfo", HEAD_2);
 	put("/sys/fs/cgroup/cpu.max", "12500 100000\n");
 	expect(0, "cpu budget 0.125: 8 online, affinity 8, quota 0.125; shared by workers and "
-		  "compute threads; auto means workers = 1, compute threads = 1");
+		  "compute threads; auto means workers = 1, compute threads = 1 in all");
 }
 END_TEST
 
@@ -351,7 +402,7 @@ START_TEST(a_declared_budget_stands)
 	put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
 	expect(4000,
 	       "cpu budget 4.0 as declared: 8 online, affinity 8, quota 2.0; shared by workers "
-	       "and compute threads; auto means workers = 2, compute threads = 2");
+	       "and compute threads; auto means workers = 2, compute threads = 2 in all");
 }
 END_TEST
 
@@ -418,6 +469,8 @@ suite_server_budget(void)
 	tcase_add_test(t, processors_that_are_offline_do_not_count);
 	tcase_add_test(t, only_processors_that_are_online_and_allowed_can_be_used);
 	tcase_add_test(t, auto_is_not_more_than_the_processors_that_it_is_for);
+	tcase_add_test(t, pools_that_compute_share_what_workers_leave_of_a_quota);
+	tcase_add_test(t, without_a_quota_each_pool_has_as_many_as_there_are_processors);
 	tcase_add_test(t, a_budget_is_another_when_processors_or_quota_are);
 	tcase_add_test(t, what_cannot_be_understood_does_not_bound);
 	tcase_add_test(t, a_folder_without_anything_gives_the_machine);

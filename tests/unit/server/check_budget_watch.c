@@ -25,10 +25,11 @@ make_pool(const char *name, unsigned threads, const char *cpus)
 
 	if (cpus)
 		ck_assert_int_eq(cpus_parse(&o.limits.cpus, slice_of(cpus)), 0);
-	o.limits.threads = threads ? threads : budget_threads(&site.budget, &o.limits.cpus);
+	o.limits.threads = threads ? threads : site.pools.count == AUTO ? 2 : 1;
 	ck_assert_ptr_nonnull(pools_make(&site.pools, NULL, &o));
 	entry = pools_find(&site.pools, slice_of(name));
 	entry->is_auto = threads == 0;
+	entry->computes = true;
 }
 
 static void
@@ -37,7 +38,7 @@ put_quota(const char *text)
 	put("/sys/fs/cgroup/cpu.max", text);
 }
 
-/* A quota of six processors: three workers, three threads. */
+/* A quota of six processors: three workers, three threads of two pools. */
 static void
 set_up(void)
 {
@@ -139,7 +140,7 @@ START_TEST(nothing_follows_where_nothing_has_changed)
 {
 	budget_watch_look(watch);
 	ck_assert(!watch->is_out);
-	expect(3, 5, 2);
+	expect(2, 5, 1);
 }
 END_TEST
 
@@ -155,6 +156,18 @@ START_TEST(pools_whose_threads_are_auto_follow_the_quota)
 	expect(8, 5, 2);
 	budget_watch_look(watch);
 	ck_assert(!watch->is_out);
+}
+END_TEST
+
+START_TEST(pools_that_mostly_wait_do_not_share)
+{
+	site.pools.at[AUTO].computes = false;
+	put_quota("800000 100000\n");
+	look();
+	expect(4, 5, 2);
+	put_quota("200000 100000\n");
+	look();
+	expect(1, 5, 1);
 }
 END_TEST
 
@@ -188,16 +201,18 @@ END_TEST
 
 START_TEST(a_pool_that_was_set_to_auto_by_hand_follows)
 {
+	/* The others have their shares until the next look. */
 	set("pool.fixed.threads", "auto");
-	expect(3, 3, 2);
+	expect(2, 1, 1);
 	put_quota("200000 100000\n");
 	look();
 	expect(1, 1, 1);
-	put_quota("400000 100000\n");
+	put_quota("800000 100000\n");
 	look();
-	set("pool.tied.threads", "9");
-	set("pool.tied.threads", "auto");
-	expect(2, 2, 2);
+	expect(2, 1, 1);
+	set("pool.auto.threads", "9");
+	set("pool.auto.threads", "auto");
+	expect(2, 1, 1);
 }
 END_TEST
 
@@ -206,7 +221,7 @@ START_TEST(while_something_else_changes_it_waits_for_the_next_look)
 	ck_assert(reload_take_turn(&server->reload));
 	put_quota("200000 100000\n");
 	look();
-	ck_assert_uint_eq(pool_threads(site.pools.at[AUTO].pool), 3);
+	ck_assert_uint_eq(pool_threads(site.pools.at[AUTO].pool), 2);
 	ck_assert_uint_eq(watch->seen.milli, 2000);
 	reload_end_turn(&server->reload);
 	look();
@@ -225,7 +240,7 @@ START_TEST(news_that_are_older_than_the_site_are_followed_by_newer_ones)
 	await_home();
 	ck_assert_uint_eq(pool_threads(site.pools.at[AUTO].pool), 1);
 	look();
-	expect(3, 5, 2);
+	expect(2, 5, 1);
 }
 END_TEST
 
@@ -285,6 +300,7 @@ suite_server_budget_watch(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, nothing_follows_where_nothing_has_changed);
 	tcase_add_test(t, pools_whose_threads_are_auto_follow_the_quota);
+	tcase_add_test(t, pools_that_mostly_wait_do_not_share);
 	tcase_add_test(t, and_the_processors_that_the_process_may_use);
 	tcase_add_test(t, a_pool_that_was_set_by_hand_keeps_that);
 	tcase_add_test(t, other_limits_set_by_hand_are_kept_and_threads_follow);

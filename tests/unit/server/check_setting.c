@@ -54,6 +54,7 @@ set_up(void)
 	server = mem_zalloc(1, sizeof(*server));
 	site = (struct site){ .workers = 1, .budget = { .threads = 3 } };
 	server->site = &site;
+	budget_watch_init(&server->budget_watch, server);
 	server->budget_watch.now = site.budget;
 	setting = &server->setting;
 	answers = 0;
