@@ -257,6 +257,9 @@ struct forebay_module {
 	uint32_t flags; /* enum forebay_flag */
 	const struct forebay_flow_type *flows; /* FOREBAY_FLOWS */
 	uint32_t flow_size;
+	/* Bytes of address space of each process of its own, unless its section says max_memory;
+	 * 0: any. */
+	uint64_t max_memory;
 };
 
 /* In the table, behind jobs: FOREBAY_FLOWS(flows), of a list that ends with FOREBAY_FLOWS_END. */

@@ -27,6 +27,9 @@ enum {
 /* For loaders: the sandbox has no files, in which libvips would keep what is large. */
 #define IN_MEMORY "[memory=true]"
 
+/* Of a process: 50 megapixels of the format that takes most, WebP, are 1.5 GB. */
+#define MEMORY_BYTES (UINT64_C(2) << 30)
+
 enum fit { FIT_INSIDE, FIT_COVER, FIT_FILL };
 enum to { TO_SAME, TO_JPEG, TO_PNG, TO_WEBP };
 
@@ -565,6 +568,7 @@ static const struct forebay_job jobs[] = {
 };
 
 const struct forebay_module forebay_module = {
-	FOREBAY_MODULE_HEAD, .name = "image", .version = MODULE_VERSION,
-	.init = image_init,  .jobs = jobs,    .flags = FOREBAY_ISOLATE
+	FOREBAY_MODULE_HEAD,       .name = "image", .version = MODULE_VERSION,
+	.init = image_init,        .jobs = jobs,    .flags = FOREBAY_ISOLATE,
+	.max_memory = MEMORY_BYTES
 };

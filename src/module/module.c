@@ -7,6 +7,7 @@
 #include "child/spawner.h"
 #include "module/cell.h"
 #include "module/module_priv.h"
+#include "module/sandbox.h"
 #include "module/trial.h"
 
 #include <stdio.h>
@@ -28,7 +29,9 @@ const struct conf_key module_keys[] = {
 	      "each such thread; or as the module asks" },
 	{ "max_memory", CONF_SIZE, CONF_FIELD(struct module_conf, max_memory),
 	  .max = INT64_C(1) << 50,
-	  .help = "with processes of its own: address space of each; not set: any" },
+	  .help =
+	      "with processes of its own: address space of each; 0: any; not set: as the module "
+	      "asks, else any" },
 	{ "sandbox", CONF_BOOL, CONF_FIELD(struct module_conf, sandbox), .def = "yes",
 	  .help = "with processes of its own: after init, nothing can be opened, connected or "
 		  "executed in them; needs libseccomp" },
@@ -58,16 +61,27 @@ module_load(struct module *m, const struct table_reader *r, struct writer *why)
 	return table_read(r, symbol, &m->table, why);
 }
 
+/* What the section does not say, the module does. */
+static void
+bound_memory(struct module *m)
+{
+	if (!conf_is_set(m->section, "max_memory") && sandbox_can_bound_memory())
+		m->conf.max_memory = m->table.module.max_memory;
+}
+
 int
 module_fill(struct module *m, struct arena *a, struct conf_errors *e)
 {
 	struct conf_table tables[] = { { module_keys, &m->conf }, { m->table.keys, NULL } };
+	int err;
 
 	m->params = arena_zalloc(a, 1, m->table.module.params_size + 1);
 	if (!m->params)
 		return ERR_MEMORY;
 	tables[1].into = m->params;
-	return conf_fill(m->section, tables, 2, e);
+	err = conf_fill(m->section, tables, 2, e);
+	bound_memory(m);
+	return err;
 }
 
 /* --- its life ----------------------------------------------------------------------- */

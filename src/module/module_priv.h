@@ -46,7 +46,7 @@ struct module_conf {
 	struct slice path;
 	size_t scratch; /* bytes that one run may take */
 	enum module_isolation isolation;
-	uint64_t max_memory; /* of a process of its own; 0: any */
+	uint64_t max_memory; /* of a process of its own, as section or module say; 0: any */
 	bool sandbox;
 };
 

@@ -161,6 +161,16 @@ sandbox_enter(void)
 
 #endif
 
+bool
+sandbox_can_bound_memory(void)
+{
+#ifdef IS_SANITIZED
+	return false;
+#else
+	return true;
+#endif
+}
+
 #ifndef SECCOMP_BUILT_WITH
 #define SECCOMP_BUILT_WITH "no"
 #endif

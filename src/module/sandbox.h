@@ -8,9 +8,13 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
+
 /* For the whole process, for good. 0; ERR_UNSUPPORTED: built without libseccomp, or with a
  * sanitizer, which needs more; ERR_SYSTEM. */
 int sandbox_enter(void) MUST_CHECK;
+/* False with a sanitizer, whose own memory is more than any limit. */
+bool sandbox_can_bound_memory(void);
 /* For --version: the library's version, or "no". */
 const char *sandbox_library_version(void);
 

@@ -171,6 +171,23 @@ class Daemon:
             self.wait(seconds)
 
 
+def cells(daemon):
+    """The processes that serve modules of a Daemon, by their ids."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as file:
+                    parent = int(file.read().rsplit(")", 1)[1].split()[1])
+                with open("/proc/%d/stat" % parent, encoding="utf-8", errors="replace") as file:
+                    above = file.read()
+            except (OSError, IndexError):
+                continue
+            if "(spawner)" in above and int(above.rsplit(")", 1)[1].split()[1]) == daemon.pid:
+                found.append(int(name))
+    return found
+
+
 def run_forebayd(*arguments, folder=None, limit=10):
     """Runs it to its end; (exit code, stdout, stderr) as text."""
     done = subprocess.run([FOREBAYD, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

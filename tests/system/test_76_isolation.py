@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from bed import FACTOR, FOREBAYD, free_port, run_forebayd, wait_until
+from bed import FACTOR, FOREBAYD, cells, free_port, run_forebayd, wait_until
 from client import Client, ask
 
 BUILD = os.path.dirname(os.path.abspath(FOREBAYD))
@@ -76,23 +76,6 @@ def running(daemon):
     """Jobs that run in the pool now."""
     text = ask(daemon.admin, "/status").body.decode()
     return any(pool["running"] for pool in json.loads(text)["pools"] if pool["name"] == "compute")
-
-
-def cells(daemon):
-    """The processes that serve the module, by their ids."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open("/proc/%s/stat" % name, encoding="utf-8", errors="replace") as file:
-                    parent = int(file.read().rsplit(")", 1)[1].split()[1])
-                with open("/proc/%d/stat" % parent, encoding="utf-8", errors="replace") as file:
-                    above = file.read()
-            except (OSError, IndexError):
-                continue
-            if "(spawner)" in above and int(above.rsplit(")", 1)[1].split()[1]) == daemon.pid:
-                found.append(int(name))
-    return found
 
 
 # --- what works ----------------------------------------------------------------------------

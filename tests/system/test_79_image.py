@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from bed import FOREBAYD, free_port
+from bed import FACTOR, FOREBAYD, cells, free_port
 from client import Client, ask, metrics
 
 MODULES = os.environ.get("MODULES") or os.path.join(os.path.dirname(os.path.abspath(FOREBAYD)), "modules")
@@ -312,6 +312,17 @@ def test_a_crop_outside_is_refused(daemon, pictures):
 def test_the_server_itself_never_has_the_library(daemon):
     with open("/proc/%d/maps" % daemon.pid, encoding="utf-8") as file:
         assert "libvips" not in file.read()
+
+
+@pytest.mark.skipif(FACTOR > 1, reason="sanitizers map more address space than any limit")
+def test_its_memory_is_bounded_unless_its_section_says_otherwise(start, pictures):
+    for keys, bound in ("", str(2 << 30)), ("max_memory = 3g", str(3 << 30)), ("max_memory = 0", "unlimited"):
+        daemon = start("[server]\nmodule_path = %s\n[pool compute]\nthreads = 1\n[module image]\npath = image.so\n%s\n"
+                       "[route image]\nmatch = POST /image\nsource = compute image\nwidth = 10\n" % (os.path.dirname(SO), keys))
+        assert post(daemon, "/image", (pictures / "a.jpg").read_bytes()).status == 200
+        cell, = cells(daemon)
+        with open("/proc/%d/limits" % cell, encoding="ascii") as file:
+            assert re.search(r"(?m)^Max address space +(\w+)", file.read()).group(1) == bound
 
 
 def test_a_photograph_of_24_megapixels(daemon, tmp_path):
