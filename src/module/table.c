@@ -36,8 +36,15 @@ static const struct {
 	[FOREBAY_WORDS] = { CONF_WORDS, ANY_UNSIGNED, "an unsigned integer" },
 };
 
-/* Before it had flags. */
-#define FIRST_MODULE_BYTES offsetof(struct forebay_module, flags)
+/* The structs of a module as they were when the ABI was new: up to their last field of then, or the
+ * first one that came later. A module that was built with the header of that day is as long, and
+ * what has come since is zero. */
+enum {
+	FIRST_MODULE_BYTES = offsetof(struct forebay_module, flags),
+	FIRST_JOB_BYTES = offsetof(struct forebay_job, units),
+	FIRST_PARAM_BYTES = offsetof(struct forebay_param, help) + sizeof(const char *),
+	FIRST_FLOW_BYTES = offsetof(struct forebay_flow_type, run) + sizeof(void (*)(void)),
+};
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
@@ -462,7 +469,7 @@ read_flows(const struct table_reader *reader, struct table *t, struct writer *wh
 	t->flows = arena_zalloc(reader->arena, TABLE_FLOWS_MAX, sizeof(*t->flows));
 	if (!t->flows)
 		return ERR_MEMORY;
-	if (row && t->module.flow_size < sizeof(struct forebay_flow_type)) {
+	if (row && t->module.flow_size < FIRST_FLOW_BYTES) {
 		writer_text(why, "its flows are without their size: say FOREBAY_FLOWS(list)");
 		return ERR_SYNTAX;
 	}
@@ -498,8 +505,8 @@ read_head(const void *symbol, struct table *t, struct writer *why)
 			      head[0], FOREBAY_MODULE_ABI);
 		return ERR_UNSUPPORTED;
 	}
-	if (head[1] < FIRST_MODULE_BYTES || head[2] < sizeof(struct forebay_job) ||
-	    head[3] < sizeof(struct forebay_param)) {
+	if (head[1] < FIRST_MODULE_BYTES || head[2] < FIRST_JOB_BYTES ||
+	    head[3] < FIRST_PARAM_BYTES) {
 		writer_format(why,
 			      "its sizes (%u, %u, %u) are not those of ABI %d: begin the table "
 			      "with FOREBAY_MODULE_HEAD",

@@ -277,6 +277,34 @@ END_TEST
 
 static const char *const ways[] = { "write", "printf", "room" };
 
+static const struct {
+	const char *part, *body;
+} old_parts[] = {
+	{ "add\ninput = four\nnumber = 3\n", "7" },
+	{ "old\n", "old" },
+};
+
+START_TEST(a_module_that_was_built_before_structs_grew_serves)
+{
+	static struct bench b;
+	char conf[CONF_BYTES];
+	struct source *s;
+	struct part *p;
+
+	snprintf(conf, sizeof(conf),
+		 "[pool compute]\n[module old]\npath = old.so\n"
+		 "[subrequest r.p]\nsource = compute %s",
+		 old_parts[_i].part);
+	open_bench(&b, conf, MODULE_TRIAL_NS);
+	ck_assert_msg(b.module != NULL, "%s", rig_errors(&b.rig));
+	s = rig_load_source(&b.rig, &source_compute, "");
+	p = rig_load_part(&b.rig, s, "r.p", NULL, 0);
+	ck_assert_msg(p != NULL, "%s", rig_errors(&b.rig));
+	expect_run(&b, p, 0, old_parts[_i].body);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(output_ends_at_max_result)
 {
 	static struct bench b;
@@ -586,6 +614,8 @@ suite_module_module(void)
 	tcase_add_test(t, an_unknown_job_is_told_the_nearest_of_modules_too);
 	tcase_add_test(t, parameters_of_every_type_arrive);
 	tcase_add_test(t, defaults_and_absent_values_arrive);
+	tcase_add_loop_test(t, a_module_that_was_built_before_structs_grew_serves, 0,
+			    sizeof(old_parts) / sizeof(old_parts[0]));
 	tcase_add_loop_test(t, output_ends_at_max_result, 0, sizeof(ways) / sizeof(ways[0]));
 	tcase_add_test(t, a_job_says_status_type_and_fields_but_not_those_of_the_connection);
 	tcase_add_loop_test(t, a_status_without_a_body_is_for_runs_without_output, 0,
