@@ -28,11 +28,23 @@ has_body(const struct run *r)
 	return r->x->response.framing != BODY_NONE && r->x->request.method != METHOD_HEAD;
 }
 
+/* Of a job all of the result is in memory, for as long as the client takes to read it. */
+static bool
+has_room(struct run *r, struct subrequest *q, uint64_t bytes)
+{
+	const struct source_ops *ops = q->part->source->ops;
+
+	return !ops->pool || ops->waits_for_reader || run_has_room(r, bytes, &q->refusal);
+}
+
 static void
 on_head(struct subrequest *q)
 {
 	struct run *r = run_part_of(q)->run;
 
+	r->is_cut = !has_room(r, q, q->response.content_length);
+	if (r->is_cut)
+		return;
 	if (timer_is_set(&r->timer))
 		loop_clear_timer(&r->env->loop, &r->timer);
 	r->x->response = q->response;
@@ -62,6 +74,10 @@ on_whole(struct subrequest *q, struct slice body)
 	struct run *r = p->run;
 	struct exchange *x = r->x;
 
+	if (!has_room(r, q, body.len)) {
+		refuse(r, ERR_SHED);
+		return;
+	}
 	x->response = q->response;
 	x->prepared = q->prepared;
 	run_count(p, OUTCOME_OK);
@@ -75,9 +91,9 @@ on_body(struct subrequest *q, struct chunks *list)
 	struct run *r = run_part_of(q)->run;
 	int err;
 
-	if (r->is_broken) {
+	if (r->is_broken || r->is_cut) {
 		chunks_clear(list);
-		return SUBREQUEST_PAUSE;
+		return r->is_broken ? SUBREQUEST_PAUSE : 0;
 	}
 	err = exchange_body(r->x, list);
 	r->is_broken = err < 0;
@@ -100,6 +116,8 @@ on_done(struct subrequest *q, int err)
 	struct run *r = p->run;
 	struct exchange *x = r->x;
 
+	if (r->is_cut && !err)
+		err = ERR_SHED;
 	if (err && !x->is_head_sent) {
 		refuse(r, err);
 		return;

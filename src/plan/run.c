@@ -197,23 +197,30 @@ run_ask_body(struct run *r)
 		count_add(r->env->counters, COUNTER_BYTES_PAUSED, 1);
 }
 
-int
-run_gather(struct run *r, struct intake *in, struct chunks *list, struct pool_refusal *refusal)
+bool
+run_has_room(struct run *r, uint64_t bytes, struct pool_refusal *refusal)
 {
 	struct bytes *b = &r->env->bytes;
 
-	if (in->text.len + in->piece.bytes + list->bytes <= BYTES_LARGE ||
-	    bytes_level(b) < BYTES_GONE)
-		return intake_add(in, list);
+	if (bytes <= BYTES_LARGE || bytes_level(b) < BYTES_GONE)
+		return true;
 	if (b->is_shadow) {
 		count_add(r->env->counters, COUNTER_SPARED_BYTES, 1);
-		return intake_add(in, list);
+		return true;
 	}
 	count_add(r->env->counters, COUNTER_CUT_BYTES, 1);
-	chunks_clear(list);
 	*refusal = (struct pool_refusal){ .limit = "bytes",
 					  .retry_after_s =
 					      1 + (unsigned)random_next(&r->env->random) % 4 };
+	return false;
+}
+
+int
+run_gather(struct run *r, struct intake *in, struct chunks *list, struct pool_refusal *refusal)
+{
+	if (run_has_room(r, in->text.len + in->piece.bytes + list->bytes, refusal))
+		return intake_add(in, list);
+	chunks_clear(list);
 	return ERR_SHED;
 }
 

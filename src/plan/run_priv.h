@@ -91,6 +91,7 @@ struct run {
 	bool is_hurried; /* as in subrequest: the route allows more */
 	bool is_settling;
 	bool is_broken; /* the exchange is failing: cancel will follow */
+	bool is_cut; /* what is passed through is dropped: there is no room for it */
 	bool is_degraded; /* a part failed that may */
 	struct run_part part[];
 };
@@ -163,8 +164,10 @@ int run_identify(struct run_part *p) MUST_CHECK;
 int run_arm(struct run *r) MUST_CHECK;
 /* Asks the client for (more of) its body; the clock stands until it comes. */
 void run_ask_body(struct run *r);
-/* Takes the list, as intake_add() does; or ERR_SHED, which the refusal explains: the bytes in
- * flight are used up, and this is large. */
+/* Whether so many bytes may be held. If not, the refusal says it: those in flight are used up, and
+ * this is large. */
+bool run_has_room(struct run *r, uint64_t bytes, struct pool_refusal *refusal);
+/* Takes the list, as intake_add() does; or ERR_SHED where there is no room. */
 int run_gather(struct run *r, struct intake *in, struct chunks *list,
 	       struct pool_refusal *refusal) MUST_CHECK;
 /* The part has ended: counted here and nowhere else. */

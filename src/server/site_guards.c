@@ -3,7 +3,18 @@
  * workers; see guard/guard.h.
  */
 #include "base/mem.h"
+#include "cache/cache.h"
+#include "guard/cache.h"
 #include "server/site_priv.h"
+
+/* What caches hold is bounded by their sizes, and must not leave the less for requests. */
+static void
+make_room_for_caches(struct site *s)
+{
+	for (const struct cache *c = guard_caches(s->guards); c && s->inflight_bytes > 0;
+	     c = c->next)
+		s->inflight_bytes += c->conf.size;
+}
 
 int
 site_open_guards(struct site *s, const struct site *prior, struct guard_build *b)
@@ -18,6 +29,7 @@ site_open_guards(struct site *s, const struct site *prior, struct guard_build *b
 		    guard_kinds[i]->open(&s->guards[i], before, b) == ERR_MEMORY)
 			return ERR_MEMORY;
 	}
+	make_room_for_caches(s);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import sqlite3
 
 import pytest
 
@@ -34,6 +35,16 @@ servers = http://127.0.0.1:%(own)d
 match = GET /small
 source = fixed
 body = small
+
+[database numbers]
+url = sqlite:%(folder)s/numbers.db
+
+[route rows]
+match = GET /rows
+deadline = 60s
+source = sql numbers
+query = SELECT printf('%%.*c', :bytes, 'x') AS x
+bind.bytes = {query.bytes}
 
 [route gather]
 match = POST /gather
@@ -69,6 +80,8 @@ class Server(Daemon):
         folder.chmod(0o755)
         (folder / "files").mkdir()
         (folder / "files" / "blob").write_bytes(b"x" * MB)
+        sqlite3.connect(folder / "numbers.db").execute("CREATE TABLE t (a)").connection.close()
+        (folder / "numbers.db").chmod(0o666)
         self.admin = ("127.0.0.1", free_port())
         own = free_port()
         super().__init__(folder, CONF % {"admin": self.admin[1], "own": own, "bytes": size, "mode": mode,
@@ -149,6 +162,17 @@ def test_a_body_that_is_gathered_is_in_the_gauge(server, holder):
     assert r.status == 200 and len(r.body) == HELD + 1
 
 
+def test_what_caches_may_hold_comes_on_top(tmp_path):
+    server = Server(tmp_path)
+    try:
+        with open(server.path, "a", encoding="utf-8") as file:
+            file.write("[cache kept]\nsize = 64m\n")
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: server.count("forebay_inflight_limit_bytes") == (1 << 30) + 64 * MB, what="the new limit")
+    finally:
+        server.stop()
+
+
 def test_below_all_levels_nobody_notices(server, holder):
     holder.at(0.5)
     before = server.count("forebay_inflight_pauses_total")
@@ -185,6 +209,16 @@ def test_at_100_percent_large_optional_parts_fall_back(server, holder):
     assert r.status == 200 and b'"less"' in r.body and "large=shed" in r.field("forebay-parts"), r
     assert is_refused(ask(server.address, "/must"))
     assert server.count("forebay_inflight_cut_total") == before + 2
+
+
+def test_at_100_percent_a_large_result_of_a_job_is_dropped(server, holder):
+    holder.at(1.2)
+    before = server.count("forebay_inflight_cut_total")
+    assert is_refused(ask(server.address, "/rows?bytes=200000"))
+    assert len(ask(server.address, "/rows?bytes=2000").body) > 2000
+    assert server.count("forebay_inflight_cut_total") == before + 1
+    holder.at(0.5)
+    assert len(ask(server.address, "/rows?bytes=200000").body) > 200000
 
 
 def test_at_100_percent_a_body_that_grows_is_given_up(server, holder):
