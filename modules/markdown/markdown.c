@@ -1,8 +1,10 @@
 /*
  * The module markdown: CommonMark to HTML, on libcmark, safe for text of strangers: raw HTML is
  * left out, and links that could run a script lead nowhere. Also an example of a library that
- * cannot be told that there is no memory: it allocates from the run's scratch memory, and when that
- * is used up the run ends by a jump out of the library, which leaves nothing behind.
+ * cannot be told that there is no memory, or that nobody waits any more: it allocates from the
+ * run's scratch memory, and when that is used up, or nobody waits, the run ends by a jump out of
+ * the library, which leaves nothing behind. What it does without allocating is not interrupted; so
+ * its jobs run in processes of their own, which can be ended, unless it is told otherwise.
  */
 #include <forebay_module.h>
 
@@ -12,6 +14,7 @@
 
 enum {
 	STEP_BYTES = 16 * 1024, /* between two looks at who still waits */
+	STEP_PIECES = 64, /* of memory: the same */
 	FIXED_BYTES = 4096,
 	HEAD_BYTES = 16, /* before each piece of memory: how long it is; keeps it aligned */
 };
@@ -25,8 +28,12 @@ struct markdown_params {
 /* The run of this thread, for callbacks that get no argument. */
 static _Thread_local struct run {
 	struct forebay_call *call;
-	jmp_buf no_memory;
+	unsigned pieces; /* of memory, until now */
+	jmp_buf end;
 } * running;
+
+/* Why a run jumps out of the library. */
+enum end { END_NO_MEMORY = 1, END_CANCELLED };
 
 static void *
 allocate(size_t count, size_t size)
@@ -34,10 +41,12 @@ allocate(size_t count, size_t size)
 	size_t bytes = 0;
 	char *at = NULL;
 
+	if (++running->pieces % STEP_PIECES == 0 && forebay_is_cancelled(running->call))
+		longjmp(running->end, END_CANCELLED);
 	if (!__builtin_mul_overflow(count, size, &bytes) && bytes < SIZE_MAX - HEAD_BYTES)
 		at = (char *)forebay_alloc(running->call, bytes + HEAD_BYTES);
 	if (!at)
-		longjmp(running->no_memory, 1);
+		longjmp(running->end, END_NO_MEMORY);
 	memcpy(at, &bytes, sizeof(bytes));
 	memset(at + HEAD_BYTES, 0, bytes);
 	return at + HEAD_BYTES;
@@ -106,10 +115,15 @@ markdown_run(struct forebay_call *c)
 	if (err)
 		return err;
 	running = &run;
-	if (setjmp(run.no_memory) != 0)
+	switch (setjmp(run.end)) {
+	case 0:
+		return convert(c, options_of((const struct markdown_params *)c->params));
+	case END_CANCELLED:
+		return FOREBAY_CANCELLED;
+	default:
 		return forebay_fail(c, "%zu bytes of text take more than the module's scratch",
 				    c->input.len);
-	return convert(c, options_of((const struct markdown_params *)c->params));
+	}
 }
 
 /* Beside its bytes each run has about as much to do as for so many more. */
@@ -149,4 +163,5 @@ static const struct forebay_job jobs[] = { { .name = "markdown",
 					   FOREBAY_JOBS_END };
 
 const struct forebay_module forebay_module = { FOREBAY_MODULE_HEAD, .name = "markdown",
-					       .version = MODULE_VERSION, .jobs = jobs };
+					       .version = MODULE_VERSION, .jobs = jobs,
+					       .flags = FOREBAY_ISOLATE };

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bed import FOREBAYD
+from bed import FOREBAYD, cells, wait_until
 from client import Client
 
 MODULES = os.environ.get("MODULES") or os.path.join(os.path.dirname(os.path.abspath(FOREBAYD)), "modules")
@@ -72,6 +72,20 @@ def test_a_text_that_takes_too_much_memory_fails_alone(start):
         assert post(daemon, "/", text).status in (200, 502)
     assert "take more than the module's scratch" in daemon.stderr()
     assert post(daemon, "/", b"a").body == b"<p>a</p>\n"
+
+
+@pytest.mark.parametrize("isolate, is_apart", [("module", True), ("thread", False)])
+def test_a_text_that_takes_for_minutes_costs_a_504_and_no_thread(start, isolate, is_apart):
+    """Such a text exists for libcmark 0.30.2: the time for this one grows with the square of its length."""
+    if not has("markdown"):
+        pytest.skip("this build has no module markdown")
+    daemon = start("[pool compute]\nthreads = 1\nmax_lost = 0\norder = fifo\n" +
+                   conf("markdown", "[route r]\nmatch = POST /\ndeadline = 1s\nsource = compute markdown\n",
+                        "scratch = 512m\nisolate = %s\n" % isolate))
+    wait_until(lambda: post(daemon, "/", b"a").status == 200, what="a page")
+    assert bool(cells(daemon)) == is_apart
+    assert post(daemon, "/", b"![[]()" * 100000).status == 504
+    wait_until(lambda: post(daemon, "/", b"a").body == b"<p>a</p>\n", what="the only thread")
 
 
 # --- argon2 -------------------------------------------------------------------------------------
