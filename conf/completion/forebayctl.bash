@@ -27,7 +27,7 @@ _forebayctl()
 	fi
 	COMPREPLY=()
 	case $before in
-	-s | --socket)
+	-s | --socket | --histogram)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
@@ -62,7 +62,7 @@ _forebayctl()
 	done
 
 	if [ "$command" = plan ]; then
-		word='--rate --service --cv --threads --queue --fan-out --deadline --slo --cores
+		word='--rate --service --cv --histogram --pool --threads --queue --fan-out --deadline --slo --cores
 			--simulate --json --help'
 	elif [ "$command" = advise ]; then
 		word='--window --pool --slo --deadline --cores --what-if --socket --address --timeout

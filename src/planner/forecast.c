@@ -18,6 +18,13 @@ enum {
 	SEED = 1,
 };
 
+/* Whether formulas for exponential jobs that come at random are about it. */
+static bool
+is_markov(const struct station *s)
+{
+	return s->cv == 1 && !s->measured && station_dispersion(s) == 1;
+}
+
 /* --- no bound, one job a request --------------------------------------------------------- */
 
 /*
@@ -73,7 +80,7 @@ make_closed(struct forecast *f)
 {
 	const struct station *s = &f->station;
 	double idle = (s->servers - station_work(s)) / s->service_s;
-	bool is_exact = s->cv == 1 && station_dispersion(s) == 1;
+	bool is_exact = is_markov(s);
 
 	f->p_wait = erlang_c(station_work(s), s->servers);
 	f->decay = is_exact ? idle : idle / (wait_share(s) * arrivals_share(s));
@@ -210,7 +217,7 @@ choose(struct forecast *f)
 		make_closed(f);
 		return 0;
 	}
-	if (s->cv != 1 || station_dispersion(s) != 1 || station_is_shared(s))
+	if (!is_markov(s) || station_is_shared(s))
 		return make_simulated(f);
 	err = make_exact(f);
 	if (err != ERR_TOO_LARGE)

@@ -13,6 +13,7 @@
 #include "planner/simulation.h"
 
 #include "base/mem.h"
+#include "planner/measured.h"
 #include "planner/service.h"
 
 #include <math.h>
@@ -230,16 +231,24 @@ pass(struct shop *f, double until)
 	f->now = until;
 }
 
+static double
+draw_service(struct shop *f)
+{
+	const struct station *s = f->s;
+	double takes = s->measured ? measured_draw(s->measured, &f->random)
+				   : s->service_s * service_draw(s->cv, &f->random);
+
+	return f->fills ? takes * service_uniform(&f->random) : takes;
+}
+
 /* Starts what can start. */
 static void
 start_jobs(struct shop *f)
 {
 	while (f->first != NONE && f->runs < station_places(f->s)) {
 		struct batch *b = &f->batches[f->first];
-		double takes = f->s->service_s * service_draw(f->s->cv, &f->random);
+		double takes = draw_service(f);
 
-		if (f->fills)
-			takes *= service_uniform(&f->random);
 		times_add(&f->at->wait, f->s->service_s, f->now - b->since);
 		f->at->waited += f->now > b->since;
 		heap_add(f, (struct running){ f->work + takes, f->first });

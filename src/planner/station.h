@@ -15,6 +15,8 @@ enum {
 	STATION_FAN_MAX = 64,
 };
 
+struct measured;
+
 struct station {
 	double rate; /* requests a second; > 0 */
 	double service_s; /* mean of one job, in seconds; > 0 */
@@ -27,6 +29,9 @@ struct station {
 	/* Of the arrivals: variance / mean of their counts in long intervals. 0 stands for 1,
 	 * random (Poisson); less is more regular, more comes in bursts. */
 	double dispersion;
+	/* Borrowed: service times as measured, which simulations draw; their mean and cv are above.
+	 * NULL: gamma distributed. */
+	const struct measured *measured;
 };
 
 static inline double

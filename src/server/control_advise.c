@@ -310,18 +310,6 @@ dispersion_of(const struct moments_counts *m)
 	return fabs(found - 1) > 3 * sqrt(2.0 / (m->intervals - 1)) ? found : 1;
 }
 
-/* From the squares; where the server does not tell them, from the buckets. */
-static double
-cv_of(const struct pool_reading *r)
-{
-	const struct pool_times *run = &r->run;
-	double mean = run->total > 0 ? run->sum_s / run->total : 0;
-
-	if (r->run_squares > 0 && mean > 0)
-		return sqrt(fmax(r->run_squares / run->total / mean / mean - 1, 0));
-	return moments_cv(run->bound, run->count, run->buckets, mean);
-}
-
 /* What waits in others of the kind leaves the processors alone. */
 static bool
 is_computing(const char *pool)
@@ -354,7 +342,7 @@ measure(const struct advising *a, const struct pool_reading *r, const struct con
 		.service_s = run->total > 0 ? run->sum_s / run->total : 0,
 		.threads = r->threads >= 1 ? (unsigned)r->threads : 1,
 		.fan = 1,
-		.cv = cv_of(r),
+		.cv = pool_reading_cv(r),
 		.is_bounded = true,
 		.dispersion = p->dispersion,
 	};

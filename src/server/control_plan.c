@@ -4,6 +4,7 @@
  * control_plan_print.c says it, src/planner knows how.
  */
 #include "base/mem.h"
+#include "server/control_histogram.h"
 #include "server/control_option.h"
 #include "server/control_plan_priv.h"
 #include "server/control_priv.h"
@@ -41,6 +42,7 @@ take_service(void *into, const char *text)
 {
 	struct planning *p = into;
 
+	p->has_service = true;
 	return quantity_time(slice_of(text), &p->asked.service_s) == 0 && p->asked.service_s > 0 &&
 	       p->asked.service_s <= service_max;
 }
@@ -50,7 +52,22 @@ take_cv(void *into, const char *text)
 {
 	struct planning *p = into;
 
+	p->has_cv = true;
 	return quantity_number(slice_of(text), &p->asked.cv) == 0 && p->asked.cv <= cv_max;
+}
+
+static bool
+take_histogram(void *into, const char *text)
+{
+	((struct planning *)into)->histogram = text;
+	return true;
+}
+
+static bool
+take_pool(void *into, const char *text)
+{
+	((struct planning *)into)->pool = text;
+	return true;
 }
 
 static bool
@@ -141,6 +158,9 @@ static const struct control_option choices[] = {
 	  take_service, 0 },
 	{ "cv", "NUMBER", "its standard deviation / mean: 0 constant, 1 (default)",
 	  "not a number from 0 to 10", take_cv, 0 },
+	{ "histogram", "FILE", "bounds and counts, or saved /metrics, instead", NULL,
+	  take_histogram, 0 },
+	{ "pool", "NAME", "whose run times, where /metrics has several", NULL, take_pool, 0 },
 	{ "threads", "N", "of the pool", "not a number from 1 to 100000", take_threads, 0 },
 	{ "queue", "N", "jobs that may wait; default: no bound", "not a number from 0 to 1000000",
 	  take_queue, 0 },
@@ -176,7 +196,7 @@ print_help(void)
 	control_options_print(&options);
 	printf("\n"
 	       "With --slo and without --threads it says which threads and max_queue to set.\n"
-	       "Arrivals are taken as random (Poisson), service times as gamma distributed.\n"
+	       "Arrivals are random (Poisson), service times gamma distributed or as measured.\n"
 	       "JSON: utilization p_wait mean_wait_s p99_wait_s p99_response_s p_block throughput\n"
 	       "shed, and more; waits are null where they would grow for ever.\n");
 }
@@ -197,6 +217,27 @@ complain_fit(const struct planning *p)
 	    &options, "no request ever fits: --fan-out is above threads and queue", NULL, more);
 }
 
+/* Service times from a file. */
+static enum control_exit
+read_histogram(struct planning *p)
+{
+	char why[CONTROL_HISTOGRAM_WHY];
+
+	if (!p->histogram)
+		return p->pool ? complain("--pool is about --histogram, which is missing")
+			       : CONTROL_OK;
+	if (p->has_service || p->has_cv)
+		return complain("--histogram says how long jobs run: without --service and --cv");
+	if (!control_histogram_read(&p->measured, p->histogram, p->pool, why)) {
+		fprintf(stderr, "forebayctl: plan: --histogram: %s\n", why);
+		return CONTROL_USAGE;
+	}
+	p->asked.service_s = p->measured.mean_s;
+	p->asked.cv = p->measured.cv;
+	p->asked.measured = &p->measured;
+	return CONTROL_OK;
+}
+
 static enum control_exit
 check_options(const struct planning *p)
 {
@@ -205,7 +246,8 @@ check_options(const struct planning *p)
 	if (!(s->rate > 0))
 		return complain("--rate is missing: how many requests come, such as 80/s");
 	if (!(s->service_s > 0))
-		return complain("--service is missing: how long a job runs, such as 20ms");
+		return complain(
+		    "--service is missing: how long a job runs, such as 20ms; or --histogram");
 	if (!p->has_threads && !(p->wish.slo_s > 0) && !p->cores)
 		return complain("--threads is missing, or --slo to have them chosen");
 	if (p->has_threads && p->has_queue && s->fan > p->threads + s->slots)
@@ -388,7 +430,9 @@ control_plan(int argc, char **argv)
 		print_help();
 		return CONTROL_OK;
 	}
-	code = check_options(&p);
+	code = read_histogram(&p);
+	if (code == CONTROL_OK)
+		code = check_options(&p);
 	announce(code == CONTROL_OK);
 	return code == CONTROL_OK ? reckon(&p) : code;
 }

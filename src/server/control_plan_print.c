@@ -349,6 +349,10 @@ control_plan_json(const struct planning *p)
 	put_whole("threads", true, p->threads);
 	put_whole("queue", s->is_bounded, s->slots);
 	put_number("load", station_load(s));
+	if (s->measured) {
+		put_number("service_s", s->service_s);
+		put_number("cv", s->cv);
+	}
 	put_number("utilization", f->utilization);
 	put_number("p_wait", f->p_wait);
 	put_number("mean_wait_s", f->mean_wait_s);

@@ -6,10 +6,14 @@
 #define FOREBAY_SERVER_CONTROL_PLAN_PRIV_H
 
 #include "planner/advice.h"
+#include "planner/measured.h"
 
 struct planning {
 	struct station asked; /* servers and bound: as chosen, if not given */
 	struct advice_wish wish; /* slo_s 0: no --slo */
+	const char *histogram, *pool; /* NULL: not given */
+	struct measured measured; /* read from the histogram */
+	bool has_service, has_cv;
 	bool has_threads, has_queue;
 	unsigned threads, cores; /* 0: not given */
 	bool simulates, is_json, is_help;

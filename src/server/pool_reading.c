@@ -4,6 +4,8 @@
  */
 #include "server/pool_reading.h"
 
+#include "planner/moments.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -191,8 +193,8 @@ take_line(struct pool_readings *r, const struct family *f, const struct line *l)
 
 static const struct slice budget = SLICE_INIT("forebay_cpu_budget ");
 
-static int
-parse_line(struct pool_readings *r, struct slice text)
+int
+pool_readings_line(struct pool_readings *r, struct slice text)
 {
 	if (slice_has_prefix(text, budget))
 		return read_value(slice_trim(slice_after(text, budget.len)), &r->cpu_budget)
@@ -220,7 +222,7 @@ pool_readings_parse(struct pool_readings *r, struct slice text)
 
 	memset(r, 0, sizeof(*r));
 	while (text.len > 0 && !err)
-		err = parse_line(r, slice_cut(&text, '\n'));
+		err = pool_readings_line(r, slice_cut(&text, '\n'));
 	return err;
 }
 
@@ -240,6 +242,17 @@ double
 pool_reading_arrived(const struct pool_reading *p)
 {
 	return p->wait.total + p->queued + p->refused + p->evicted + p->abandoned;
+}
+
+double
+pool_reading_cv(const struct pool_reading *p)
+{
+	const struct pool_times *run = &p->run;
+	double mean = run->total > 0 ? run->sum_s / run->total : 0;
+
+	if (p->run_squares > 0 && mean > 0)
+		return sqrt(fmax(p->run_squares / run->total / mean / mean - 1, 0));
+	return moments_cv(run->bound, run->count, run->buckets, mean);
 }
 
 double

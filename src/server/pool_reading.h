@@ -42,12 +42,17 @@ struct pool_readings {
 
 /* Replaces all. ERR_SYNTAX: it is not that text; ERR_TOO_MANY. */
 int pool_readings_parse(struct pool_readings *r, struct slice text) MUST_CHECK;
+/* One more line of such a text, into what begins as zeros. Errors as above. */
+int pool_readings_line(struct pool_readings *r, struct slice line) MUST_CHECK;
 /* NULL: there is none of that name. */
 struct pool_reading *pool_readings_find(struct pool_readings *r, struct slice name);
 /* Jobs that had come by then, each once; a refused batch counts as one. */
 double pool_reading_arrived(const struct pool_reading *p);
 /* Of these, those that the pool did not run; an abandoned one nobody wanted. */
 double pool_reading_lost(const struct pool_reading *p);
+/* How much run times vary, deviation / mean: from their squares; where the server does not tell
+ * them, from the buckets. 0: nothing ran. */
+double pool_reading_cv(const struct pool_reading *p);
 /* Makes `later` what it counted after `before`; what is so now stays. ERR_CONFLICT: it counted
  * backwards, so the server is another. */
 int pool_reading_since(struct pool_reading *later, const struct pool_reading *before) MUST_CHECK;

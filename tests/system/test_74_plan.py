@@ -122,6 +122,23 @@ def test_threads_that_share_cores_are_simulated():
     assert n["p99_response_s"] > 0.3
 
 
+def test_times_come_from_a_histogram(tmp_path):
+    path = tmp_path / "times"
+    path.write_text("4ms 0\n6ms 900\n100ms 0\n200ms 100\n")
+    words = ["--rate", "30/s", "--threads", "1", "--histogram", str(path)]
+    n = numbers(*words, "--simulate")
+    assert near(n["service_s"], 0.0195) and n["cv"] == pytest.approx(2.2795, abs=0.001)
+    assert n["mean_wait_s"] == pytest.approx(n["simulation"]["mean_wait_s"]["value"], rel=0.1)
+    # Two modes: no job takes longer than the second, whatever gamma says.
+    assert n["simulation"]["p99_response_s"]["value"] < n["p99_response_s"]
+    code, said, wrong = control("plan", *words, "--cv", "1")
+    assert (code, said) == (2, "") and "without --service and --cv" in wrong
+    path.write_text("4ms 0\n6ms many\n")
+    code, said, wrong = control("plan", *words)
+    assert (code, said) == (2, "")
+    assert wrong == "forebayctl: plan: --histogram: %s:2: not a bound and a count, such as 20ms 45: 6ms many\n" % path
+
+
 def test_json_may_stand_before_the_command():
     code, said, _ = control("--json", "plan", "--rate", "1/s", "--service", "1ms", "--threads", "1")
     assert code == 0 and json.loads(said)["threads"] == 1
@@ -155,5 +172,5 @@ def test_what_is_wrong_is_said_in_one_line(words, wrong):
 def test_help_fits_a_screen_and_names_what_the_table_takes():
     said = plan("--help")
     assert len(said.splitlines()) <= 24
-    for option in ("rate", "service", "cv", "threads", "queue", "fan-out", "deadline", "slo", "cores", "simulate"):
+    for option in ("rate", "service", "cv", "histogram", "pool", "threads", "queue", "fan-out", "deadline", "slo", "cores", "simulate"):
         assert "--%s " % option in said
