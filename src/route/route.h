@@ -30,6 +30,7 @@ struct route {
 	const struct edits *edits; /* set by whoever reads them; NULL: none */
 	uint64_t max_body; /* bytes; of the route, else of [limits] */
 	bool intercepts_errors; /* pages take the place of a source's own */
+	bool reads_paths; /* a source does that reads them by rules of its own */
 	unsigned index; /* in lease->routes; 0 stands for requests without a route */
 };
 

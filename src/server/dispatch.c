@@ -8,6 +8,7 @@
 #include "http/error_page.h"
 #include "http/fault.h"
 #include "http/forwarded.h"
+#include "http/reading.h"
 #include "http/status.h"
 #include "plan/edits.h"
 #include "plan/run.h"
@@ -201,17 +202,54 @@ take_their_word(struct exchange *x, const struct site *site)
 /* A preflight is for the route that would take the request it announces, where that route answers
  * preflights; else it is an OPTIONS like any other. */
 static int
-find_route(const struct exchange *x, struct router_match *m)
+find_route(const struct exchange *x, struct slice path, struct router_match *m)
 {
 	const struct router *r = x->lease->site->router;
 	const struct request *q = &x->request;
 	enum method announced;
 
 	if (q->method == METHOD_OPTIONS && cors_is_preflight(q, &announced) &&
-	    router_find(r, announced, q->authority, q->path, m) == 0 &&
+	    router_find(r, announced, q->authority, path, m) == 0 &&
 	    cors_is_among(&m->route->guards))
 		return 0;
-	return router_find(r, q->method, q->authority, q->path, m);
+	return router_find(r, q->method, q->authority, path, m);
+}
+
+/* Whether a server that reads the path in another way would take it for one that another route is
+ * there for, or that climbs. ERR_CONFLICT: so it is. ERR_MEMORY. */
+static __attribute__((noinline)) int
+check_readings(struct exchange *x, const struct route *route)
+{
+	enum site_odd_paths policy = x->lease->site->odd_paths;
+	struct router_match m;
+	struct reading r;
+	struct slice text;
+	char *memory;
+
+	reading_init(&r, x->request.path);
+	if (policy == ODD_PATHS_PASS || r.odd == 0)
+		return 0;
+	if (policy == ODD_PATHS_REFUSE)
+		return ERR_CONFLICT;
+	memory = arena_alloc(&x->arena, x->request.path.len);
+	if (!memory)
+		return ERR_MEMORY;
+	while (reading_next(&r, memory, &text)) {
+		if (text.len == 0 || (find_route(x, text, &m) == 0 && m.route != route))
+			return ERR_CONFLICT;
+	}
+	return 0;
+}
+
+static void
+refuse_path(struct exchange *x, int err)
+{
+	if (err == ERR_MEMORY) {
+		refuse(x, 503, COUNTER_REFUSED_MEMORY);
+		return;
+	}
+	fault_log(x->client, 400, "the path has more than one reading");
+	refuse(x, 400, COUNTER_REFUSED_PATH);
 }
 
 /* For who watches: the worker is at this now. */
@@ -252,13 +290,19 @@ begin(struct exchange *x)
 		exchange_respond(x, 204, (struct slice){ 0 }, (struct slice){ 0 });
 		return;
 	}
-	err = find_route(x, &m);
+	err = find_route(x, q->path, &m);
 	if (err == ERR_UNSUPPORTED) {
 		refuse_method(x, m.allow);
 		return;
 	}
 	if (err) {
 		refuse(x, 404, COUNTER_REFUSED_NO_ROUTE);
+		return;
+	}
+	if (m.route->reads_paths && reading_is_odd(q->path))
+		err = check_readings(x, m.route);
+	if (err) {
+		refuse_path(x, err);
 		return;
 	}
 	x->route = m.route->index;

@@ -7,6 +7,7 @@
 
 static const char *const dispatches[] = { "round-robin", "least-active", NULL };
 static const char *const forwarded_fields[] = { "auto", "x-forwarded-for", "forwarded", NULL };
+static const char *const odd_paths[] = { "check", "refuse", "pass", NULL };
 static const char *const traces[] = { "off", "propagate", "make", NULL };
 static const char *const protocols[] = { "http/1.1",
 #ifdef HAVE_NGHTTP2
@@ -55,6 +56,12 @@ const struct conf_key server_keys[] = {
 	      "which of the two trusted proxies write; auto: the one that is there, and where "
 	      "both are, neither, as a proxy passes on what clients say in the one that it does "
 	      "not write: the client is then who connects" },
+	{ "odd_paths", CONF_WORD, CONF_FIELD(struct server_conf, odd_paths), .def = "check",
+	  .words = odd_paths,
+	  .help =
+	      "paths for upstreams with // or ; or %2F or %5C, which servers read in more than "
+	      "one way: check, 400 where another reading is of another route or has dot segments; "
+	      "refuse, 400 for all of them; pass" },
 	{ "trace", CONF_WORD, CONF_FIELD(struct server_conf, trace.mode), .def = "make",
 	  .words = traces,
 	  .help = "what upstreams are told by traceparent: propagate, the client's trace with a "

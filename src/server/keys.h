@@ -20,6 +20,7 @@ struct server_conf {
 	struct slice user;
 	struct conf_list trusted_proxies;
 	unsigned forwarded_field;
+	unsigned odd_paths; /* enum site_odd_paths */
 	struct trace_conf trace;
 	unsigned max_connections;
 	uint64_t grace;

@@ -292,6 +292,18 @@ read_edits(struct site *s, struct route *route, const struct edits_conf *conf,
 	return err == ERR_MEMORY ? err : 0;
 }
 
+static bool
+reads_paths(const struct plan *plan)
+{
+	for (unsigned i = 0; i < plan->count; i++) {
+		const struct source *source = plan->part[i].part.source;
+
+		if (source && source->ops->reads_paths)
+			return true;
+	}
+	return false;
+}
+
 static void
 build_route(struct site *s, struct conf_section *section, struct plan_build *b,
 	    struct guard_build *guards)
@@ -314,6 +326,7 @@ build_route(struct site *s, struct conf_section *section, struct plan_build *b,
 	if (!plan || err)
 		return;
 	route->plan = plan;
+	route->reads_paths = reads_paths(plan);
 	route->index = ++s->route_count;
 	site_load_guards(s, route, &tables[1], guards);
 	if (plan_compile(plan, b, route->pattern.capture, route->pattern.captures,

@@ -55,6 +55,7 @@ struct site {
 	struct slice user;
 	struct networks *trusted; /* counted: proxies; NULL: there are none */
 	enum forwarded_field forwarded_field; /* what they write */
+	enum site_odd_paths { ODD_PATHS_CHECK, ODD_PATHS_REFUSE, ODD_PATHS_PASS } odd_paths;
 	struct trace_conf trace;
 	struct conn_limits limits;
 	enum limits_mode limits_mode; /* of pools */

@@ -59,6 +59,7 @@ read_server(struct site *s, struct conf_errors *e)
 	s->user = c.user;
 	s->trusted = read_trusted(&c.trusted_proxies, section, e);
 	s->forwarded_field = (enum forwarded_field)c.forwarded_field;
+	s->odd_paths = (enum site_odd_paths)c.odd_paths;
 	s->trace = c.trace;
 	s->module_path = c.module_path;
 	s->spool.dir = c.spool_dir.at;

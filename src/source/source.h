@@ -128,6 +128,7 @@ struct source_ops {
 	/* Optional: an answer may depend on the path and query that the client has asked, beside
 	 * its values. */
 	bool (*asks_target)(const struct part *p);
+	bool reads_paths; /* a server may read the request's path otherwise than we do */
 	bool tells_freshness; /* answers may say how long they hold (RFC 9111) */
 	bool takes_body; /* feed() is there: the request body can be streamed into it */
 };

@@ -563,6 +563,7 @@ asks_target(const struct part *p)
 const struct source_ops source_upstream = {
 	.name = "upstream",
 	.section = "upstream",
+	.reads_paths = true,
 	.section_keys = section_keys,
 	.section_size = sizeof(struct upstream_conf),
 	.part_keys = part_keys,

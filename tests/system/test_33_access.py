@@ -1,4 +1,6 @@
 """Who may ask, by address: allow and deny of routes (403) and of listeners (closed)."""
+import json
+
 import pytest
 
 import bed
@@ -128,3 +130,59 @@ def test_nonsense_is_an_error(tmp_path, where, line, said):
                     (bed.free_port(), line if where == "listen" else "", line if where == "route" else ""))
     code, _, errors = bed.run_forebayd("-t", "-c", str(path))
     assert code == 1 and said in errors, errors
+
+
+# --- paths that servers read in more than one way --------------------------------------------------------
+
+GUARDED = """
+[server]
+workers = 1
+%s
+
+[admin]
+listen = 127.0.0.1:%d
+
+[upstream chaos]
+servers = http://%s
+
+[route all]
+match = * /{path...}
+source = upstream chaos
+
+[route admin]
+match = * /head/admin/{path...}
+source = upstream chaos
+deny = 0.0.0.0/0
+
+[route here]
+match = GET /here/{name}
+source = fixed
+body = {name}
+
+[route there]
+match = GET /here/a/b
+source = fixed
+body = there
+"""
+ROUNDABOUT = ["/head//admin/x", "/head/admin;a/x", "/head/admin%2fx", "/head%2Fadmin/x", "/head/admin%5Cx", "/head;a%2fadmin//x",
+              "/head/pub/..%2fadmin/x", "/head/pub/..;/admin/x", "/head/pub%5c..%5cadmin", "/head/%2e%2e;a/x"]
+ODD = ["/head//pub", "/head/@scope%2fname", "/head/page;jsessionid=1", "/head/a%5Cb"]
+
+
+@pytest.mark.parametrize("policy, roundabout, odd", [("", 400, 200), ("odd_paths = refuse", 400, 400),
+                                                     ("odd_paths = pass", 200, 200)])
+def test_no_other_reading_of_a_path_goes_round_a_guard(start, chaos, policy, roundabout, odd):
+    admin = bed.free_port()
+    daemon = start(GUARDED % (policy, admin, chaos.address))
+    daemon.admin = ("127.0.0.1", admin)
+    refused = 0
+    assert ask(daemon.address, "/head/admin/x").status == ask(daemon.address, "/head/./%61dmin/x").status == 403
+    for path, status in [(path, roundabout) for path in ROUNDABOUT] + [(path, odd) for path in ODD]:
+        r = ask(daemon.address, path)
+        assert r.status == status, path
+        refused += status == 400
+        if status == 200 and path in ODD:
+            assert json.loads(r.body)["target"] == path, "it goes on as it came"
+    assert ask(daemon.address, "/head/pub/x?a//b;c%2f..").status == 200
+    assert ask(daemon.address, "/here/a%2Fb").body == b"a/b", "what is read here alone has one reading"
+    assert count(daemon, "forebay_requests_refused_total", "path") == refused
