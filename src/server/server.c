@@ -290,6 +290,8 @@ start_site(struct start_up *u)
 	budget_explain(&site->budget, &w);
 	log_notice("%.*s", SLICE_PRINT(writer_slice(&w)));
 	tell_cpus(site);
+	for (unsigned i = 0; i < site->pools.count; i++)
+		pool_tell_priority(site->pools.at[i].pool);
 	raise_file_limit(site);
 	return 0;
 }

@@ -203,6 +203,8 @@ run(void *argument)
 	struct worker *w = argument;
 
 	gauge_set(&w->number, thread_number());
+	if (w->env.worker == 0)
+		thread_tell_priority(&w->thread, "workers");
 	stall_begin(&w->stall);
 	loop_run(&w->env.loop);
 	tenancy_end_all(w);

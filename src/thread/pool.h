@@ -195,6 +195,8 @@ const char *pool_name(const struct pool *p);
 /* Puts its threads back onto its processors, if it has any: the kernel forgets them when the set
  * that the process may use changes. As pool_resize. */
 void pool_pin(struct pool *p);
+/* Says in the log at what priority its threads run, as one of them does; as pool_resize. */
+void pool_tell_priority(struct pool *p);
 /* Jobs that it may hold in all, running and waiting. */
 unsigned pool_capacity(const struct pool *p);
 

@@ -334,6 +334,27 @@ pool_move_threads(struct pool *p)
 	}
 }
 
+/* Who is not gone has come to its run(): it was waited for. */
+void
+pool_tell_priority(struct pool *p)
+{
+	unsigned places = atomic_load_explicit(&p->places, memory_order_acquire);
+	char who[POOL_NAME_BYTES + 32];
+	struct writer w = writer_over(who, sizeof(who) - 1);
+
+	writer_format(&w, "threads of pool %s", p->name);
+	who[w.len] = '\0';
+	pthread_mutex_lock(&p->lock);
+	for (unsigned i = 0; i < places; i++) {
+		const struct pool_thread *t = pool_thread_at(p, i);
+		if (atomic_load_explicit(&t->is_gone, memory_order_relaxed))
+			continue;
+		thread_tell_priority(&t->thread, who);
+		break;
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
 /* --- all of them ------------------------------------------------------------------------ */
 
 /* So that the log has the name of what is waited for. */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { CPUS_BYTES = 512 };
+enum { CPUS_BYTES = 512, PRIORITY_BYTES = 128 };
 
 static _Thread_local enum thread_role role_of_this = THREAD_MAIN;
 
@@ -27,21 +28,94 @@ struct attributes {
 	uint64_t runtime, deadline, period;
 };
 
+/* 0 where it is not known, or the kernel has turns of one length for all threads. */
+static uint64_t
+slice_of_thread(pid_t number)
+{
+	struct attributes a = { .size = sizeof(a) };
+
+	return syscall(SYS_sched_getattr, number, &a, sizeof(a), 0) == 0 ? a.runtime : 0;
+}
+
 /* Whoever asks for shorter turns has them sooner: EEVDF, since Linux 6.12. Older kernels take the
- * call and forget what it said, so that it is looked at again. */
-static void
+ * call and forget what it said. */
+static int
 set_slice(pid_t self, unsigned slice_us)
 {
 	struct attributes a = { .size = sizeof(a) };
 
-	if (syscall(SYS_sched_getattr, self, &a, sizeof(a), 0) != 0 || a.policy != SCHED_OTHER)
-		return;
+	if (syscall(SYS_sched_getattr, self, &a, sizeof(a), 0) != 0)
+		return -1;
+	if (a.policy != SCHED_OTHER)
+		return 0;
 	a.runtime = (uint64_t)slice_us * 1000;
-	if (syscall(SYS_sched_setattr, self, &a, 0) != 0 ||
-	    syscall(SYS_sched_getattr, self, &a, sizeof(a), 0) != 0 || a.runtime == 0)
-		log_debug("this kernel has turns of one length for all threads");
+	return syscall(SYS_sched_setattr, self, &a, 0) == 0 ? 0 : -1;
+}
+
+/* What cannot be had is no error: who tells of it says so. */
+static void
+set_priority(struct thread *t)
+{
+	struct sched_param none = { 0 };
+	pid_t self = (pid_t)t->number;
+
+	t->refused = 0;
+	if (t->batch && sched_setscheduler(self, SCHED_BATCH, &none) != 0)
+		t->refused = errno;
+	/* On Linux a nice value belongs to a thread. */
+	if (t->nice != 0 && setpriority(PRIO_PROCESS, (id_t)self, t->nice) != 0)
+		t->refused = errno;
+	if (t->slice_us != 0 && set_slice(self, t->slice_us) != 0)
+		t->refused = errno;
+}
+
+static const char *
+policy_name(int policy)
+{
+	static const char *const names[] = {
+		[SCHED_OTHER] = "SCHED_OTHER",
+		[SCHED_BATCH] = "SCHED_BATCH",
+		[SCHED_IDLE] = "SCHED_IDLE",
+	};
+	unsigned count = sizeof(names) / sizeof(names[0]);
+
+	return policy >= 0 && (unsigned)policy < count && names[policy] ? names[policy]
+									: "another policy";
+}
+
+static void
+write_priority(const struct thread *t, int policy, int nice, struct writer *w)
+{
+	uint64_t slice_ns = t->slice_us ? slice_of_thread((pid_t)t->number) : 0;
+
+	writer_format(w, "%s at nice %d", policy_name(policy), nice);
+	if (slice_ns)
+		writer_format(w, " in turns of %llu us", (unsigned long long)slice_ns / 1000);
+	else if (t->slice_us)
+		writer_text(w, " in turns as long as all have with this kernel");
+}
+
+void
+thread_tell_priority(const struct thread *t, const char *who)
+{
+	int policy = sched_getscheduler((pid_t)t->number);
+	int nice = getpriority(PRIO_PROCESS, (id_t)t->number);
+	bool holds = !t->refused && (!t->batch || policy == SCHED_BATCH) &&
+		     (t->nice == 0 || nice == t->nice);
+	char text[PRIORITY_BYTES];
+	struct writer w = writer_over(text, sizeof(text));
+
+	write_priority(t, policy, nice, &w);
+	if (holds)
+		log_notice("%s run as %.*s", who, SLICE_PRINT(writer_slice(&w)));
 	else
-		log_debug("turns on a processor are %llu us", (unsigned long long)a.runtime / 1000);
+		log_warning(
+		    "%s run as %.*s, which is not what they ask for (%s): on a busy machine "
+		    "light requests may wait for heavy ones; whoever filters system calls - "
+		    "systemd, a container - has to allow sched_setscheduler, setpriority "
+		    "and sched_setattr",
+		    who, SLICE_PRINT(writer_slice(&w)),
+		    t->refused ? strerror(t->refused) : "it was changed since");
 }
 
 /* --- processors -------------------------------------------------------------------- */
@@ -123,21 +197,6 @@ thread_number(void)
 
 /* --- life ---------------------------------------------------------------------------- */
 
-static void
-set_priority(const struct thread *t)
-{
-	struct sched_param none = { 0 };
-	pid_t self = (pid_t)thread_number();
-
-	if (t->batch && sched_setscheduler(self, SCHED_BATCH, &none) != 0)
-		log_debug("SCHED_BATCH is refused");
-	/* On Linux a nice value belongs to a thread. */
-	if (t->nice != 0 && setpriority(PRIO_PROCESS, (id_t)self, t->nice) != 0)
-		log_debug("nice %d is refused", t->nice);
-	if (t->slice_us != 0)
-		set_slice(self, t->slice_us);
-}
-
 static void *
 enter(void *argument)
 {
@@ -146,6 +205,7 @@ enter(void *argument)
 	role_of_this = t->role;
 	pthread_setname_np(pthread_self(), t->name);
 	log_set_thread(t->name);
+	t->number = thread_number();
 	set_priority(t);
 	if (!cpus_is_empty(&t->cpus))
 		set_cpus(pthread_self(), THIS, &t->cpus);

@@ -35,12 +35,19 @@ struct thread {
 	void (*run)(void *argument);
 	void *argument;
 	bool is_running;
+	/* Its own, before its run(): what the kernel knows it by, and why it did not get the
+	 * priority that it is to have: an errno, or 0. */
+	uint64_t number;
+	int refused;
 };
 
 /* t's role, nice, batch, slice, cpus, name, run and argument are set; t must outlive the
  * thread. ERR_SYSTEM when the kernel gives none. Priorities and processors that
  * cannot be had are no error; of processors the log says so. */
 int thread_start(struct thread *t) __attribute__((warn_unused_result));
+/* Says in the log at what priority t runs, as the kernel has it: `who` run so; warns where that is
+ * not what it is to have. It has come to its run(), and not left it. Any thread. */
+void thread_tell_priority(const struct thread *t, const char *who);
 /* Waits for run() to return. Harmless when it was never started. */
 void thread_join(struct thread *t);
 /* A running thread, this one too, stays on these processors from now on; none: on all that the

@@ -72,6 +72,8 @@ def test_workers_outrank_pool_threads(tmp_path):
     pool = attributes(next(task for name, task in found.items() if name.startswith("compute")))
     assert attributes(found["worker 0"])[:2] == (os.SCHED_OTHER, os.getpriority(os.PRIO_PROCESS, 0))
     assert pool[:2] == (os.SCHED_BATCH, 7)
+    assert "threads of pool compute run as SCHED_BATCH at nice 7\n" in daemon.stderr()
+    wait_until(lambda: "workers run as SCHED_OTHER at nice " in daemon.stderr(), what="the worker's word")
     if tuple(int(n) for n in os.uname().release.split("-")[0].split(".")[:2]) >= SHORTER_SINCE:
         wait_until(lambda: 0 < attributes(found["worker 0"])[2] < pool[2] or pool[2] == 0, what="shorter turns")
     daemon.stop()
