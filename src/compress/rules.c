@@ -34,8 +34,8 @@
 const struct conf_key compress_keys[] = {
 	{ "codings", CONF_LIST, CONF_FIELD(struct compress_conf, codings),
 	  .def = IF_ZSTD IF_BR IF_GZIP,
-	  .help = "zstd, br, gzip, as far as this build has them: of those that a client likes "
-		  "equally, the first is taken" },
+	  .help = "of zstd, br and gzip, as far as this build has them; of those that a client "
+		  "likes equally, the first is taken" },
 	{ "types", CONF_LIST, CONF_FIELD(struct compress_conf, types),
 	  .def = "text/*, application/json, application/*+json, application/javascript, "
 		 "application/xml, application/*+xml, application/x-ndjson, application/wasm, "

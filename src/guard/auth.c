@@ -210,7 +210,8 @@ static void
 check_names(const struct auth_conf *c, struct conf_section *section, struct conf_errors *e)
 {
 	if (c->user_claim.len == 0)
-		conf_error_at(e, section, "user_claim", "a claim has a name");
+		conf_error_at(e, section, "user_claim",
+			      "is empty: it is the name of a claim, such as sub");
 	if (c->cookie.len > 0 && !field_is_token(c->cookie))
 		conf_error_at(e, section, "cookie", "%s is no name of a cookie",
 			      conf_quote(c->cookie).text);

@@ -181,8 +181,9 @@ open_section(struct rate_section *s, struct conf_section *section, const struct 
 		return 0;
 	}
 	if (!is_plain(section->name))
-		conf_error_at(b->errors, section, NULL,
-			      "the name of a rate has letters, digits and the like, 48 at most");
+		conf_error_at(
+		    b->errors, section, NULL,
+		    "the name of a rate is at most 48 characters of ASCII, without \" and \\");
 	s->limit.interval_ns = seconds * CLOCK_SEC / count;
 	s->limit.burst = s->conf.burst ? s->conf.burst : count;
 	compile_key(s, b);

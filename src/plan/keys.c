@@ -111,7 +111,7 @@ const struct conf_key plan_part_keys[] = {
 	  .help =
 	      "key of what may share one execution, such as {id}: parts of equal keys that are "
 	      "under way in a worker wait for the same answer; what the part sends of a client's "
-	      "fields, login and other parts' results is of the key unasked" },
+	      "fields, login and other parts' results is always added to the key" },
 	{ "when", CONF_TEMPLATE, CONF_FIELD(struct plan_part_conf, when),
 	  .help = "condition without which the part is not needed, such as {query.detail} == full; "
 		  "then it is its fallback, or null" },

@@ -55,10 +55,11 @@ route_add(struct router *r, const struct route *t, struct conf_errors *errors)
 	int err = router_add(r, t, &rival);
 
 	if (err == ERR_CONFLICT)
-		conf_error_at(errors, t->section, "match",
-			      "takes the same requests as [route %.*s] at %s:%u",
-			      SLICE_PRINT(rival->name), conf_file_name(rival->section, "match"),
-			      conf_line(rival->section, "match"));
+		conf_error_at(
+		    errors, t->section, "match",
+		    "takes the same requests as [route %.*s] at %s:%u: one of them never gets any",
+		    SLICE_PRINT(rival->name), conf_file_name(rival->section, "match"),
+		    conf_line(rival->section, "match"));
 	return err;
 }
 

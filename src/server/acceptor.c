@@ -137,7 +137,8 @@ on_shortage(struct acceptor *a)
 
 	count_add(a->counters, COUNTER_ACCEPT_FAILED, 1);
 	if (now >= a->warn_after_ns) {
-		log_warning("accept: %s; idle connections are closed", strerror(errno));
+		log_warning("accept: %s; idle connections are closed%s", strerror(errno),
+			    errno == EMFILE ? ": raise LimitNOFILE, or lower max_connections" : "");
 		a->warn_after_ns = clock_after(now, WARN_MS * CLOCK_MS);
 	}
 	pause_accepting(a);

@@ -73,7 +73,9 @@ check_run(const char *path)
 
 	if (!site)
 		return EXIT_FAILURE;
-	printf("%s: all right: %u routes, %u parts\n", path, site->route_count, site->part_count);
+	printf("%s: all right: %u route%s, %u part%s\n", path, site->route_count,
+	       site->route_count == 1 ? "" : "s", site->part_count,
+	       site->part_count == 1 ? "" : "s");
 	print_shares(site, path);
 	site_free(&site);
 	return EXIT_SUCCESS;

@@ -97,7 +97,8 @@ check_user(const struct desk *d, struct exchange *x, uint32_t *uid)
 	}
 	if (*uid == 0 || *uid == d->started_as || *uid == runs_as)
 		return true;
-	log_warning("%.*s: refused to user %u", SLICE_PRINT(x->request.path), *uid);
+	log_warning("%.*s: refused to user %u: run forebayctl as root or as the server's user",
+		    SLICE_PRINT(x->request.path), *uid);
 	refuse(x, 403,
 	       "user %u may not: commands are for root, and for the users who started the server "
 	       "and whom it runs as",

@@ -94,7 +94,8 @@ const struct conf_key admin_keys[] = {
 	  .flags = CONF_SYSTEMD | CONF_RESTART,
 	  .help = "unix socket for forebayctl; or systemd:NAME" },
 	{ "listen", CONF_ADDRESS, CONF_FIELD(struct admin_conf, listen), .flags = CONF_RESTART,
-	  .help = "address of /livez /readyz /metrics /status" },
+	  .help = "address of the admin pages: /livez, /startupz, /readyz, /metrics, /status, "
+		  "/stalls" },
 	CONF_KEYS_END
 };
 
@@ -207,9 +208,8 @@ const struct conf_key limits_keys[] = {
 	  .help = "memory for what is of the size of requests: bodies, results, scratch of jobs; "
 		  "a size, or a share of the memory that this process may use; 503 above it" },
 	{ "mode", CONF_WORD, CONF_FIELD(struct limits_conf, mode), .def = "enforce", .words = modes,
-	  .help =
-	      "shadow: what pools, workers, upstreams, databases and inflight_bytes would refuse "
-	      "is counted and let in, up to max_queue and max_pending" },
+	  .help = "with shadow, what pools, workers, upstreams, databases and inflight_bytes would "
+		  "refuse is counted and let in, up to max_queue and max_pending" },
 	CONF_KEYS_END
 };
 

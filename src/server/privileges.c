@@ -120,8 +120,11 @@ become_user(const struct site *site)
 		return ERR_NOT_FOUND;
 	}
 	if (prctl(PR_SET_KEEPCAPS, keeps_ports, 0, 0, 0) != 0 || become(&who) != 0) {
-		log_error("[server] user: cannot become %.*s: %s", SLICE_PRINT(site->user),
-			  strerror(errno));
+		log_error("[server] user: cannot become %.*s: %s%s", SLICE_PRINT(site->user),
+			  strerror(errno),
+			  errno == EPERM ? "; start as root, or as that user, or allow CAP_SETUID "
+					   "and CAP_SETGID"
+					 : "");
 		return ERR_SYSTEM;
 	}
 	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);

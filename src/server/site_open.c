@@ -158,8 +158,12 @@ check_address(const struct site *s, const struct site_listener *l, struct conf_s
 		const struct site_listener *other = &s->listeners[i];
 
 		if (l->address.len && address_eq(&other->address, &l->address))
-			conf_error_at(e, section, "address", "[listen %.*s] on line %u has it",
-				      SLICE_PRINT(other->name), other->line);
+			conf_error_at(
+			    e, section, "address",
+			    "is that of [listen %.*s] (%s), too: each needs its own",
+			    SLICE_PRINT(other->name),
+			    conf_place(conf_find(s->conf, SLICE("listen"), other->name), "address")
+				.text);
 	}
 }
 

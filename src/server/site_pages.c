@@ -7,6 +7,8 @@
 #include "server/site_priv.h"
 #include "server/text_file.h"
 
+#include <errno.h>
+
 enum { PAGE_BYTES = 256 << 10, CLASS_STATUSES = 100 };
 
 struct page_conf {
@@ -46,8 +48,8 @@ read_file(struct reading *r, struct slice *body)
 		conf_error_at(r->errors, r->section, "file", "%.*s is larger than 256k",
 			      SLICE_PRINT(r->conf.file));
 	else if (err && err != ERR_MEMORY)
-		conf_error_at(r->errors, r->section, "file", "%.*s cannot be read",
-			      SLICE_PRINT(r->conf.file));
+		conf_error_at(r->errors, r->section, "file", "%.*s cannot be read: %s",
+			      SLICE_PRINT(r->conf.file), strerror(errno));
 	if (!err)
 		*body = arena_copy(&r->site->arena, buffer_slice(&b));
 	buffer_fini(&b);

@@ -156,8 +156,10 @@ load(struct source *s, struct source_build *b, struct database *d)
 	d->pool = make_pool(b, d, "", d->conf->connections);
 	if (d->pool)
 		return 0;
-	conf_error_at(b->errors, s->section, "connections", "%u connections cannot be opened",
-		      d->conf->connections);
+	conf_error_at(
+	    b->errors, s->section, "connections",
+	    "%u connections cannot be opened: may [server] user read the file and its folder?",
+	    d->conf->connections);
 	return ERR_FAILED;
 }
 
@@ -178,7 +180,9 @@ need_writer(struct part *p, struct source_build *b, struct database *d)
 		d->writer = make_pool(b, d, WRITER, 1);
 	if (d->writer)
 		return 0;
-	conf_error_at(b->errors, section, "url", "a connection for writing cannot be opened");
+	conf_error_at(b->errors, section, "url",
+		      "a connection for writing cannot be opened: may [server] user write to the "
+		      "file and its folder?");
 	return ERR_FAILED;
 }
 

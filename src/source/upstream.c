@@ -106,16 +106,15 @@ static const struct conf_key section_keys[] = {
 	  .help = "bad checks in a row that take it out; the very first one decides alone" },
 	{ "slow_start", CONF_DURATION, FIELD_OF(slow_start), .def = "0",
 	  .max = INT64_C(3600000000000),
-	  .help = "over which the share of a server grows to its weight, from a hundredth of it, "
-		  "when it is new among others, a health check brought it back, or it answered "
-		  "after it was left out; not with balance = hash; 0: at once" },
+	  .help = "time over which a server that is new among others, or is back, grows from a "
+		  "hundredth of its weight to all of it; not with balance = hash; 0: at once" },
 	{ "tls_ca", CONF_PATH, FIELD_OF(tls.ca),
 	  .help = "of https servers: whose certificates are trusted; else those that the system "
 		  "trusts" },
 	{ "tls_name", CONF_TEXT, FIELD_OF(tls.name),
 	  .help = "name that they must have a certificate for; else the host of their address" },
 	{ "tls_verify", CONF_BOOL, FIELD_OF(tls.verifies), .def = "yes",
-	  .help = "no: anybody may be the server; for tests alone" },
+	  .help = "with no, anybody may be the server: for tests alone" },
 	{ "tls_certificate", CONF_PATH, FIELD_OF(tls.certificate),
 	  .help = "our own certificate, for servers that ask for one" },
 	{ "tls_key", CONF_PATH, FIELD_OF(tls.key), .help = "its key" },
@@ -124,9 +123,8 @@ static const struct conf_key section_keys[] = {
 		  "upstream at all; not set: it always does" },
 	{ "breaker_window", CONF_DURATION, FIELD_OF(breaker_window), .def = "10s",
 	  .min = INT64_C(100000000), .max = INT64_C(600000000000),
-	  .help =
-	      "of which attempts are counted; a shorter one notices sooner that all of them fail, "
-	      "and takes a shorter disturbance for that" },
+	  .help = "over which attempts are counted; a shorter one reacts sooner, and to short "
+		  "disturbances as well" },
 	{ "breaker_min_requests", CONF_UINT, FIELD_OF(breaker_min_requests), .def = "20", .min = 1,
 	  .max = 1000000,
 	  .help = "attempts of a worker in breaker_window below which no rate counts" },

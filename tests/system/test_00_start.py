@@ -109,7 +109,7 @@ def test_a_wrong_command_line_is_told_and_ends_with_2(arguments, sentence):
 def test_check_says_that_all_is_right(tmp_path):
     write(tmp_path, LISTEN + HELLO)
     assert run_forebayd("-t", "-c", "f.conf", folder=tmp_path) == (
-        0, "f.conf: all right: 1 routes, 1 parts\n", "")
+        0, "f.conf: all right: 1 route, 1 part\n", "")
 
 
 @pytest.mark.parametrize("request_line, code, answer", [
@@ -346,7 +346,7 @@ MALFORMED = [
      'f.conf:4: [listen b] address: "127.0.0.1:99999" is not an address such as 127.0.0.1:8080, [::]:8080, unix:/path or systemd:NAME\n'
      'f.conf:6: [listen c] address: "127.0.0.1" is not an address such as 127.0.0.1:8080, [::]:8080, unix:/path or systemd:NAME\n'),
     ("one address for two", LISTEN + "[listen b]\naddress = 127.0.0.1:8080\n",
-     "f.conf:4: [listen b] address: [listen a] on line 2 has it\n"),
+     "f.conf:4: [listen b] address: is that of [listen a] (f.conf:2), too: each needs its own\n"),
     ("a section head that does not end", LISTEN + "[server\nworkers = 1\n",
      'f.conf:3: "[server": a section head has no closing ]\n'),
     ("a line that is neither", LISTEN + "[server]\nworkers\n",
@@ -385,7 +385,7 @@ MALFORMED = [
      'f.conf:10: [route t] match: "{a}" names a parameter twice\n'
      'f.conf:13: [route u] match: "{a...}" may only be the last segment\n'),
     ("two routes for the same requests", LISTEN + JOINED + "source = fixed\n[route s]\nmatch = GET /{b}\nsource = fixed\n",
-     "f.conf:7: [route s] match: takes the same requests as [route r] at f.conf:4\n"),
+     "f.conf:7: [route s] match: takes the same requests as [route r] at f.conf:4: one of them never gets any\n"),
     ("parts that wait for each other",
      LISTEN + "[route r]\nmatch = GET /\n[subrequest r.a]\nsource = fixed\nbody = {b.x}\n"
      "[subrequest r.b]\nsource = fixed\nafter = c\n[subrequest r.c]\nsource = fixed\nbody = {a:body}\n",

@@ -68,7 +68,7 @@ def test_the_example_of_the_manual_is_short_and_works(start, newcomer):
     assert r.status == 200 and r.body == b"khoor\n127.0.0.1\n"
     assert r.field("content-type") == "text/plain; charset=utf-8"
     code, said, _ = run_forebayd("-t", "-c", daemon.path)
-    assert code == 0 and said.endswith("all right: 1 routes, 1 parts\n")
+    assert code == 0 and said.endswith("all right: 1 route, 1 part\n")
 
 
 def test_the_header_is_fit_for_cplusplus(newcomer):
