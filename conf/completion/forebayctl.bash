@@ -63,7 +63,7 @@ _forebayctl()
 
 	if [ "$command" = plan ]; then
 		word='--rate --service --cv --histogram --pool --threads --queue --fan-out --deadline --slo --cores
-			--simulate --json --help'
+			--simulate --order --json --help'
 	elif [ "$command" = advise ]; then
 		word='--window --pool --slo --deadline --cores --what-if --socket --address --timeout
 			--json --help'

@@ -22,6 +22,8 @@ enum {
 	SIMULATED_SEED = 2,
 	SEARCHED_SLOTS_MAX = 10000, /* of a queue for which the highest rate is sought */
 	MORE_BYTES = 64,
+	GATE_QUEUE = 256, /* of a pool that says nothing else */
+	GATE_SEED = 3,
 };
 
 static const double rate_max = 1e9, service_max = 86400, cv_max = 10;
@@ -122,6 +124,16 @@ take_cores(void *into, const char *text)
 }
 
 static bool
+take_order(void *into, const char *text)
+{
+	struct planning *p = into;
+	struct slice word = slice_of(text);
+
+	p->order = slice_eq(word, SLICE("fifo")) ? ORDER_FIFO : ORDER_ADAPTIVE;
+	return p->order == ORDER_FIFO || slice_eq(word, SLICE("adaptive"));
+}
+
+static bool
 take_simulate(void *into, const char *text)
 {
 	struct planning *p = into;
@@ -171,7 +183,10 @@ static const struct control_option choices[] = {
 	{ "slo", "pN=TIME", "the response wanted: p99=150ms", "not of the form p99=150ms", take_slo,
 	  0 },
 	{ "cores", "N", "processors for the pool", "not a number from 1 to 100000", take_cores, 0 },
-	{ "simulate", NULL, "a run of a million jobs beside the formulas", NULL, take_simulate, 0 },
+	{ "simulate", NULL, "a run of a million jobs; with --deadline the gate, too", NULL,
+	  take_simulate, 0 },
+	{ "order", "ORDER", "of the gate: adaptive (default), fifo", "not adaptive or fifo",
+	  take_order, 0 },
 	{ "json", NULL, "for programs", NULL, take_json, 'j' },
 	{ "help", NULL, "this text", NULL, take_help, 'h' },
 };
@@ -194,11 +209,11 @@ print_help(void)
 	    "  forebayctl plan --rate 80/s --service 20ms --slo p99=150ms --cores 4 [OPTION...]\n"
 	    "\n");
 	control_options_print(&options);
-	printf("\n"
-	       "With --slo and without --threads it says which threads and max_queue to set.\n"
-	       "Arrivals are random (Poisson), service times gamma distributed or as measured.\n"
-	       "JSON: utilization p_wait mean_wait_s p99_wait_s p99_response_s p_block throughput\n"
-	       "shed, and more; waits are null where they would grow for ever.\n");
+	printf(
+	    "\n"
+	    "With --slo and without --threads it says which threads and max_queue to set.\n"
+	    "Arrivals are random (Poisson), service times gamma distributed or as measured.\n"
+	    "JSON: utilization p_wait mean_wait_s p99_wait_s p_block throughput shed, and more.\n");
 }
 
 static enum control_exit
@@ -291,13 +306,11 @@ is_worth_searching(const struct planning *p)
 }
 
 static int
-simulate(struct planning *p)
+simulate_station(struct planning *p)
 {
 	uint64_t jobs = simulation_jobs(&p->asked, SIMULATED, SIMULATED_MAX);
 	int err;
 
-	if (!p->simulates)
-		return 0;
 	if (p->forecast.way == FORECAST_NONE) {
 		p->unsimulated = "without --queue what waits grows for ever";
 		return 0;
@@ -312,6 +325,31 @@ simulate(struct planning *p)
 	p->unsimulated = "it cannot be in so many jobs: the load is too near to 1 for a queue "
 			 "this long";
 	return 0;
+}
+
+/* What would be in time, with the gate of the server; it has a bound in any case. */
+static int
+simulate_gate(struct planning *p)
+{
+	int err;
+
+	p->gate.order = p->order;
+	p->gate.max_queue = p->asked.is_bounded ? p->asked.slots : GATE_QUEUE;
+	err = control_gate_run(&p->gate, &p->asked, p->wish.deadline_s, GATE_SEED);
+	p->has_gate = err == 0;
+	p->lacks_gate = err == ERR_TOO_LARGE;
+	return p->lacks_gate ? 0 : err;
+}
+
+static int
+simulate(struct planning *p)
+{
+	int err;
+
+	if (!p->simulates)
+		return 0;
+	err = simulate_station(p);
+	return err || !(p->wish.deadline_s > 0) ? err : simulate_gate(p);
 }
 
 /* A wish that nothing can fulfil bounds no queue. */
@@ -421,7 +459,7 @@ reckon(struct planning *p)
 enum control_exit
 control_plan(int argc, char **argv)
 {
-	struct planning p = { .asked = { .cv = 1, .fan = 1 } };
+	struct planning p = { .asked = { .cv = 1, .fan = 1 }, .order = ORDER_ADAPTIVE };
 	enum control_exit code = control_options_read(&options, &p, argc, argv);
 
 	if (code != CONTROL_OK)

@@ -163,6 +163,32 @@ note_queue(const struct planning *p)
 		printf("A max_queue above %u lets in what comes too late.\n", p->slots);
 }
 
+static const char *const orders[] = {
+	[ORDER_FIFO] = "fifo",
+	[ORDER_ADAPTIVE] = "adaptive",
+};
+
+static void
+note_gate(const struct planning *p)
+{
+	const struct control_gate *g = &p->gate;
+	double rate = p->asked.rate;
+
+	if (p->lacks_gate)
+		printf("The gate was not simulated: so few or so many come that it takes too "
+		       "long.\n");
+	if (!p->has_gate)
+		return;
+	printf("With order = %s, max_queue = %u and that deadline the gate gives %s +- %s in time "
+	       "(%s of what comes; of the threads' time %s is for them); ",
+	       orders[g->order], g->max_queue, quantity_show_rate(rate * g->in_time.mean).text,
+	       quantity_show_rate(rate * g->in_time.error).text,
+	       quantity_show_share(g->in_time.mean).text, quantity_show_share(g->useful.mean).text);
+	printf("%s is refused at once, %s dropped, %s late.\n",
+	       quantity_show_share(g->refused.mean).text, quantity_show_share(g->dropped.mean).text,
+	       quantity_show_share(g->late.mean).text);
+}
+
 static void
 print_notes(const struct planning *p)
 {
@@ -178,6 +204,7 @@ print_notes(const struct planning *p)
 	if (p->has_rate && p->rate_max > 0)
 		printf("It bears up to %s within the wish.\n",
 		       quantity_show_rate(p->rate_max).text);
+	note_gate(p);
 	printf("%s\n", ways[p->forecast.way]);
 	if (p->unsimulated)
 		printf("Not simulated: %s.\n", p->unsimulated);
@@ -321,6 +348,28 @@ put_simulation(const struct simulation *m)
 	printf("}");
 }
 
+static void
+put_gate(const struct planning *p)
+{
+	const struct control_gate *g = &p->gate;
+	const struct {
+		const char *name;
+		const struct simulation_value *value;
+	} rows[] = {
+		{ "in_time", &g->in_time }, { "late", &g->late },     { "dropped", &g->dropped },
+		{ "refused", &g->refused }, { "useful", &g->useful },
+	};
+
+	printf(",\n  \"gate\": {\"order\": \"%s\", \"queue\": %u, \"requests\": %llu, "
+	       "\"goodput\": %.9g",
+	       orders[g->order], g->max_queue, (unsigned long long)g->requests,
+	       p->asked.rate * g->in_time.mean);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		printf(", \"%s\": {\"value\": %.9g, \"error\": %.3g}", rows[i].name,
+		       rows[i].value->mean, rows[i].value->error);
+	printf("}");
+}
+
 /* Of the numbers themselves, where they were simulated. */
 static void
 put_errors(const struct simulation *m)
@@ -379,6 +428,10 @@ control_plan_json(const struct planning *p)
 		put_errors(f->simulation);
 	if (p->simulation)
 		put_simulation(p->simulation);
+	if (p->has_gate)
+		put_gate(p);
+	if (p->lacks_gate)
+		printf(",\n  \"gate\": null");
 	if (p->unsimulated)
 		printf(",\n  \"simulation\": null, \"simulation_why\": \"%s\"", p->unsimulated);
 	printf("\n}\n");

@@ -7,6 +7,7 @@
 
 #include "planner/advice.h"
 #include "planner/measured.h"
+#include "server/control_gate.h"
 
 struct planning {
 	struct station asked; /* servers and bound: as chosen, if not given */
@@ -26,6 +27,10 @@ struct planning {
 	unsigned slots; /* what may wait at the most to come in time */
 	struct forecast forecast;
 	struct simulation *simulation; /* --simulate */
+	enum gate_order order;
+	bool has_gate;
+	bool lacks_gate; /* it would take too long */
+	struct control_gate gate; /* --simulate --deadline */
 	const char *unsimulated; /* why --simulate brought nothing; or NULL */
 };
 

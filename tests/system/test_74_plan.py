@@ -139,6 +139,16 @@ def test_times_come_from_a_histogram(tmp_path):
     assert wrong == "forebayctl: plan: --histogram: %s:2: not a bound and a count, such as 20ms 45: 6ms many\n" % path
 
 
+def test_the_gate_says_what_is_in_time_at_overload():
+    words = ["--rate", "200/s", "--service", "20ms", "--threads", "2", "--deadline", "500ms", "--simulate"]
+    gate = numbers(*words)["gate"]
+    assert (gate["order"], gate["queue"]) == ("adaptive", 256)
+    assert gate["useful"]["value"] > 0.95 and 90 < gate["goodput"] < 115
+    assert gate["refused"]["value"] == pytest.approx(0.5, abs=0.05)
+    assert "With order = fifo, max_queue = 30 and that deadline the gate gives " in plan(
+        *words, "--order", "fifo", "--queue", "30")
+
+
 def test_json_may_stand_before_the_command():
     code, said, _ = control("--json", "plan", "--rate", "1/s", "--service", "1ms", "--threads", "1")
     assert code == 0 and json.loads(said)["threads"] == 1
@@ -156,6 +166,7 @@ def test_json_may_stand_before_the_command():
     (["--queue", "many"], "--queue: not a number from 0 to 1000000: many"),
     (["--slo", "150ms"], "--slo: not of the form p99=150ms: 150ms"),
     (["--treads", "4"], 'did you mean "threads"?'),
+    (["--order", "lifo"], "--order: not adaptive or fifo: lifo"),
     (["--servce", "4ms"], 'did you mean "service"?'),
     (["--rate"], "a value is missing: --rate"),
     (["compute"], "options alone, without: compute"),
