@@ -67,19 +67,34 @@ refuse(struct exchange *x, int status, enum counter reason)
 	exchange_refuse(x, status);
 }
 
+/* Which limit it was, and when to come again. False: there is no memory for it, and it is over. */
+static bool
+tell_shed(struct exchange *x, struct slice limit, struct slice retry_after)
+{
+	if (exchange_add_field(x, FIELD_RETRY_AFTER, retry_after) == 0 &&
+	    exchange_add_field(x, FIELD_FOREBAY_SHED, limit) == 0)
+		return true;
+	exchange_abort(x, ERR_MEMORY);
+	return false;
+}
+
+static const struct late_answer *
+pick_answer(struct exchange *x)
+{
+	struct worker *w = x->host;
+
+	return &late_answers[random_next(&w->env.random) % LATE_ANSWERS];
+}
+
 /* Before its plan begins. HTTP/1 sends the lines, all else the fields. */
 static __attribute__((noinline)) void
 refuse_late(struct exchange *x)
 {
-	struct worker *w = x->host;
-	const struct late_answer *late = &late_answers[random_next(&w->env.random) % LATE_ANSWERS];
+	const struct late_answer *late = pick_answer(x);
 
 	x->response.fields.count = 0;
-	if (exchange_add_field(x, FIELD_RETRY_AFTER, late->retry_after) != 0 ||
-	    exchange_add_field(x, FIELD_FOREBAY_SHED, SLICE("worker.wait")) != 0) {
-		exchange_abort(x, ERR_MEMORY);
+	if (!tell_shed(x, SLICE("worker.wait"), late->retry_after))
 		return;
-	}
 	if (error_pages_find(x->pages, 503)) {
 		exchange_refuse(x, 503);
 		return;
@@ -92,6 +107,8 @@ refuse_late(struct exchange *x)
 static bool
 is_too_much(struct worker *w, const struct request *q)
 {
+	if (q->framing == BODY_NONE)
+		return false;
 	if (q->framing == BODY_LENGTH && q->content_length <= BYTES_LARGE)
 		return false;
 	if (bytes_level(&w->env.bytes) < BYTES_SHORT)
@@ -104,14 +121,8 @@ is_too_much(struct worker *w, const struct request *q)
 static void
 refuse_bytes(struct exchange *x)
 {
-	struct worker *w = x->host;
-	const struct late_answer *a = &late_answers[random_next(&w->env.random) % LATE_ANSWERS];
-
 	x->is_closing = true;
-	if (exchange_add_field(x, FIELD_RETRY_AFTER, a->retry_after) != 0 ||
-	    exchange_add_field(x, FIELD_FOREBAY_SHED, SLICE("bytes")) != 0)
-		exchange_abort(x, ERR_MEMORY);
-	else
+	if (tell_shed(x, SLICE("bytes"), pick_answer(x)->retry_after))
 		refuse(x, 503, COUNTER_REFUSED_BYTES);
 }
 
@@ -126,10 +137,10 @@ is_about_server(const struct exchange *x)
 static void
 passed(struct guard_asked *a)
 {
-	struct awaited *w = CONTAINER_OF(a, struct awaited, asked);
+	struct awaited *one = CONTAINER_OF(a, struct awaited, asked);
 	struct run_captures captures = { .value = a->param, .rest = a->rest };
 
-	run_start(a->x, a->lease, w->route->plan, &captures);
+	run_start(a->x, a->lease, one->route->plan, &captures);
 }
 
 /* What the guards need lives longer than this turn. */
@@ -137,24 +148,24 @@ static void
 ask_guards(struct exchange *x, const struct router_match *m)
 {
 	size_t bytes = sizeof(struct awaited) + m->captures * sizeof(struct slice);
-	struct awaited *w = arena_zalloc(&x->arena, 1, bytes);
+	struct awaited *one = arena_zalloc(&x->arena, 1, bytes);
 
-	if (!w) {
+	if (!one) {
 		refuse(x, 503, COUNTER_REFUSED_MEMORY);
 		return;
 	}
-	memcpy(w->param, m->capture, m->captures * sizeof(struct slice));
-	w->route = m->route;
-	w->asked = (struct guard_asked){
+	memcpy(one->param, m->capture, m->captures * sizeof(struct slice));
+	one->route = m->route;
+	one->asked = (struct guard_asked){
 		.x = x,
 		.lease = x->lease,
 		.plan = m->route->plan,
-		.param = w->param,
+		.param = one->param,
 		.rest = m->rest,
 		.passed = passed,
 		.list = &m->route->guards,
 	};
-	guard_start(&w->asked);
+	guard_start(&one->asked);
 }
 
 static void
@@ -265,58 +276,68 @@ mark(const struct exchange *x)
 	stall_mark(x->lease->env->loop.stall, stall_mark_of(where), x->id);
 }
 
-static void
-begin(struct exchange *x)
+/* The site that serves it, and what that says of every request. ERR_MEMORY. */
+static int
+take_site(struct exchange *x)
 {
-	const struct request *q = &x->request;
 	struct worker *w = x->host;
-	struct router_match m;
-	int err;
+	const struct site *site;
 
 	x->lease = w->lease;
 	lease_take(x->lease);
-	x->pages = x->lease->site->pages;
-	x->trace.conf = &x->lease->site->trace;
-	if (x->lease->site->trusted && take_their_word(x, x->lease->site) != 0) {
-		refuse(x, 503, COUNTER_REFUSED_MEMORY);
-		return;
-	}
-	if (x->lease->site->edits &&
-	    edits_attach(x->lease->site->edits, x, NULL, 0, (struct slice){ 0 }) != 0) {
-		refuse(x, 503, COUNTER_REFUSED_MEMORY);
-		return;
-	}
-	if (is_about_server(x)) {
-		exchange_respond(x, 204, (struct slice){ 0 }, (struct slice){ 0 });
-		return;
-	}
-	err = find_route(x, q->path, &m);
+	site = x->lease->site;
+	x->pages = site->pages;
+	x->trace.conf = &site->trace;
+	if (site->trusted && take_their_word(x, site) != 0)
+		return ERR_MEMORY;
+	return site->edits ? edits_attach(site->edits, x, NULL, 0, (struct slice){ 0 }) : 0;
+}
+
+/* False: there is none for it, and it has been told. */
+static bool
+has_route(struct exchange *x, struct router_match *m)
+{
+	int err = find_route(x, x->request.path, m);
+
 	if (err == ERR_UNSUPPORTED) {
-		refuse_method(x, m.allow);
-		return;
+		refuse_method(x, m->allow);
+		return false;
 	}
 	if (err) {
 		refuse(x, 404, COUNTER_REFUSED_NO_ROUTE);
-		return;
+		return false;
 	}
-	if (m.route->reads_paths && reading_is_odd(q->path))
-		err = check_readings(x, m.route);
-	if (err) {
+	if (m->route->reads_paths && reading_is_odd(x->request.path))
+		err = check_readings(x, m->route);
+	if (err)
 		refuse_path(x, err);
-		return;
-	}
-	x->route = m.route->index;
-	mark(x);
-	x->max_body = m.route->max_body;
-	if (backlog_refuses(&w->host.backlog, m.route->plan->conf.priority)) {
+	return !err;
+}
+
+/* False: the worker or its memory has no room for it, and it has been told. */
+static bool
+has_room(struct exchange *x, const struct route *route)
+{
+	struct worker *w = x->host;
+
+	if (backlog_refuses(&w->host.backlog, route->plan->conf.priority)) {
 		refuse_late(x);
-		return;
+		return false;
 	}
-	if (q->framing != BODY_NONE && is_too_much(w, q)) {
+	if (is_too_much(w, &x->request)) {
 		refuse_bytes(x);
-		return;
+		return false;
 	}
-	/* The run refuses these two, with the report of its parts. */
+	return true;
+}
+
+/* What the run refuses, with the report of its parts. */
+static void
+count_hopeless(struct exchange *x)
+{
+	const struct request *q = &x->request;
+	struct worker *w = x->host;
+
 	if (exchange_is_late(x)) {
 		count_add(w->env.counters, COUNTER_REFUSED_DEADLINE, 1);
 		fault_log(x->client, 504, "no time was left");
@@ -325,6 +346,29 @@ begin(struct exchange *x)
 		count_add(w->env.counters, COUNTER_REFUSED_BODY, 1);
 		fault_log(x->client, 413, "the body is too large");
 	}
+}
+
+static void
+begin(struct exchange *x)
+{
+	struct router_match m;
+
+	if (take_site(x) != 0) {
+		refuse(x, 503, COUNTER_REFUSED_MEMORY);
+		return;
+	}
+	if (is_about_server(x)) {
+		exchange_respond(x, 204, (struct slice){ 0 }, (struct slice){ 0 });
+		return;
+	}
+	if (!has_route(x, &m))
+		return;
+	x->route = m.route->index;
+	x->max_body = m.route->max_body;
+	mark(x);
+	if (!has_room(x, m.route))
+		return;
+	count_hopeless(x);
 	start(x, &m);
 }
 
