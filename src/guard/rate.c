@@ -330,6 +330,7 @@ load_rate_of_user(void *state, const void *conf, struct conf_section *route, str
 struct rate_edits {
 	struct exchange_edits of; /* the first */
 	struct slice limits, policies; /* lists */
+	char text[]; /* of both */
 };
 
 static int
@@ -417,37 +418,49 @@ refuse(const struct rate_section *s, struct guard_asked *asked, const struct rat
 		exchange_refuse(x, 429);
 }
 
-static enum guard_verdict
-check(const struct guard *g, struct guard_asked *asked)
+/* Asks the sections in order, as far as the first that refuses, and writes what each says; that
+ * one, or NULL. */
+static const struct rate_section *
+ask_all(const struct rate_guard *rate, struct guard_asked *asked, struct writer *limits,
+	struct writer *policies, struct rates_answer *a)
 {
-	const struct rate_guard *rate = (const struct rate_guard *)g;
-	struct exchange *x = asked->x;
 	struct env *env = asked->lease->env;
-	size_t room = rate->count * ITEM_BYTES;
-	struct rate_edits *e = arena_zalloc(&x->arena, 1, sizeof(*e) + 2 * room);
-	char *text = (char *)(e + 1);
-	struct writer limits = writer_over(text, e ? room : 0);
-	struct writer policies = writer_over(text + room, e ? room : 0);
-	const struct rate_section *refusing = NULL;
-	struct rates_answer a = { .is_passed = true };
 
-	if (!e) {
-		exchange_abort(x, ERR_MEMORY);
-		return GUARD_ENDED;
-	}
-	for (unsigned i = 0; i < rate->count && !refusing; i++) {
+	for (unsigned i = 0; i < rate->count; i++) {
 		const struct rate_section *s = rate->section[i];
 		char memory[ADDRESS_BYTES];
 		struct writer address = writer_over(memory, sizeof(memory));
 
 		rates_take(s->rates, find_key(s, asked, &address), loop_now(&env->loop), &s->limit,
-			   &a);
-		count_place(env->counters, a.place);
-		tell(&limits, s, &a);
-		writer_text(&policies, policies.len ? ", " : "");
-		writer_put(&policies, s->policy);
-		refusing = a.is_passed ? NULL : s;
+			   a);
+		count_place(env->counters, a->place);
+		tell(limits, s, a);
+		writer_text(policies, policies->len ? ", " : "");
+		writer_put(policies, s->policy);
+		if (!a->is_passed)
+			return s;
 	}
+	return NULL;
+}
+
+static enum guard_verdict
+check(const struct guard *g, struct guard_asked *asked)
+{
+	const struct rate_guard *rate = (const struct rate_guard *)g;
+	struct exchange *x = asked->x;
+	size_t room = rate->count * ITEM_BYTES;
+	struct rate_edits *e = arena_zalloc(&x->arena, 1, sizeof(*e) + 2 * room);
+	const struct rate_section *refusing;
+	struct writer limits, policies;
+	struct rates_answer a;
+
+	if (!e) {
+		exchange_abort(x, ERR_MEMORY);
+		return GUARD_ENDED;
+	}
+	limits = writer_over(e->text, room);
+	policies = writer_over(e->text + room, room);
+	refusing = ask_all(rate, asked, &limits, &policies, &a);
 	e->of = (struct exchange_edits){ .apply = apply, .next = x->edits };
 	e->limits = writer_slice(&limits);
 	e->policies = writer_slice(&policies);

@@ -22,16 +22,16 @@ turn_to(struct upstream_share *share, enum upstream_breaker_state state)
 		enum counter counter;
 		const char *word;
 	} states[] = {
-		[UPSTREAM_CLOSED_BREAKER] = { COUNTER_UPSTREAM_BREAKER_CLOSED, "closed" },
-		[UPSTREAM_OPEN] = { COUNTER_UPSTREAM_BREAKER_OPEN, "open" },
-		[UPSTREAM_HALF_OPEN] = { COUNTER_UPSTREAM_BREAKER_HALF_OPEN, "half open" },
+		[BREAKER_CLOSED] = { COUNTER_UPSTREAM_BREAKER_CLOSED, "closed" },
+		[BREAKER_OPEN] = { COUNTER_UPSTREAM_BREAKER_OPEN, "open" },
+		[BREAKER_HALF_OPEN] = { COUNTER_UPSTREAM_BREAKER_HALF_OPEN, "half open" },
 	};
 	struct upstream_breaker *b = &share->breaker;
 
 	b->state = state;
 	b->answered = 0;
 	count_add(share->env->counters, states[state].counter, 1);
-	log_line(state == UPSTREAM_OPEN ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+	log_line(state == BREAKER_OPEN ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
 		 "upstream %.*s: breaker %s", SLICE_PRINT(share->upstream->name),
 		 states[state].word);
 }
@@ -42,7 +42,7 @@ open_it(struct upstream_share *share)
 	uint64_t now = loop_now(&share->env->loop);
 
 	share->breaker.until_ns = clock_after(now, share->upstream->conf->breaker_open_for);
-	turn_to(share, UPSTREAM_OPEN);
+	turn_to(share, BREAKER_OPEN);
 }
 
 static void
@@ -50,7 +50,7 @@ close_it(struct upstream_share *share)
 {
 	memset(share->breaker.slots, 0, sizeof(share->breaker.slots));
 	share->breaker.closed_ns = loop_now(&share->env->loop);
-	turn_to(share, UPSTREAM_CLOSED_BREAKER);
+	turn_to(share, BREAKER_CLOSED);
 }
 
 static void
@@ -58,7 +58,7 @@ half_open_it(struct upstream_share *share)
 {
 	share->breaker.round++;
 	share->breaker.trying = 0;
-	turn_to(share, UPSTREAM_HALF_OPEN);
+	turn_to(share, BREAKER_HALF_OPEN);
 }
 
 /* --- the window ----------------------------------------------------------------------- */
@@ -128,13 +128,13 @@ upstream_breaker_note(const struct upstream_errand *e, bool has_failed)
 	if (share->upstream->conf->breaker_error_rate == 0)
 		return;
 	switch (b->state) {
-	case UPSTREAM_CLOSED_BREAKER:
+	case BREAKER_CLOSED:
 		if (e->begun_ns >= b->closed_ns)
 			note_attempt(share, has_failed);
 		break;
-	case UPSTREAM_OPEN:
+	case BREAKER_OPEN:
 		break; /* of an errand that began before */
-	case UPSTREAM_HALF_OPEN:
+	case BREAKER_HALF_OPEN:
 		if (e->trial == b->round)
 			note_trial(share, has_failed);
 		break;
@@ -148,11 +148,11 @@ upstream_breaker_admits(struct upstream_share *share, size_t n)
 {
 	struct upstream_breaker *b = &share->breaker;
 
-	if (b->state == UPSTREAM_CLOSED_BREAKER)
+	if (b->state == BREAKER_CLOSED)
 		return true;
-	if (b->state == UPSTREAM_OPEN && loop_now(&share->env->loop) < b->until_ns)
+	if (b->state == BREAKER_OPEN && loop_now(&share->env->loop) < b->until_ns)
 		return false;
-	if (b->state == UPSTREAM_OPEN)
+	if (b->state == BREAKER_OPEN)
 		half_open_it(share);
 	/* A fan-out that is wider goes as one. */
 	return b->trying == 0 || b->trying + n <= TRIALS;
@@ -163,7 +163,7 @@ upstream_breaker_mark(struct upstream_errand *e)
 {
 	struct upstream_breaker *b = &e->share->breaker;
 
-	if (b->state != UPSTREAM_HALF_OPEN)
+	if (b->state != BREAKER_HALF_OPEN)
 		return;
 	e->trial = b->round;
 	b->trying++;
@@ -189,7 +189,7 @@ upstream_breaker_wait(const struct upstream_share *share, uint64_t now_ns)
 {
 	const struct upstream_breaker *b = &share->breaker;
 
-	if (b->state != UPSTREAM_OPEN || now_ns >= b->until_ns)
+	if (b->state != BREAKER_OPEN || now_ns >= b->until_ns)
 		return 0;
 	return b->until_ns - now_ns;
 }

@@ -217,7 +217,7 @@ struct upstream_budget {
 	uint64_t window_ns;
 };
 
-enum upstream_breaker_state { UPSTREAM_CLOSED_BREAKER, UPSTREAM_OPEN, UPSTREAM_HALF_OPEN };
+enum upstream_breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
 /* Attempts of a tenth of the window. */
 struct upstream_slot {

@@ -44,9 +44,9 @@ START_TEST(it_opens_at_its_rate)
 
 	note(b, false, 6);
 	note(b, true, 5);
-	ck_assert_int_eq(state(b), UPSTREAM_CLOSED_BREAKER);
+	ck_assert_int_eq(state(b), BREAKER_CLOSED);
 	note(b, true, 1);
-	ck_assert_int_eq(state(b), UPSTREAM_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_OPEN);
 	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_BREAKER_OPEN), 1);
 	bed_close(b);
 }
@@ -57,9 +57,9 @@ START_TEST(few_requests_prove_nothing)
 	struct bed *b = bed_open(section, "", BED_JOINED);
 
 	note(b, true, 9);
-	ck_assert_int_eq(state(b), UPSTREAM_CLOSED_BREAKER);
+	ck_assert_int_eq(state(b), BREAKER_CLOSED);
 	note(b, true, 1);
-	ck_assert_int_eq(state(b), UPSTREAM_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_OPEN);
 	bed_close(b);
 }
 END_TEST
@@ -73,7 +73,7 @@ START_TEST(failures_of_long_ago_are_forgotten)
 	for (unsigned i = 0; i < UPSTREAM_SLOTS; i++)
 		breaker->slots[i].number -= UPSTREAM_SLOTS;
 	note(b, true, 9);
-	ck_assert_int_eq(state(b), UPSTREAM_CLOSED_BREAKER);
+	ck_assert_int_eq(state(b), BREAKER_CLOSED);
 	bed_close(b);
 }
 END_TEST
@@ -83,7 +83,7 @@ START_TEST(without_a_rate_there_is_none)
 	struct bed *b = bed_open("", "", BED_JOINED);
 
 	note(b, true, 1000);
-	ck_assert_int_eq(state(b), UPSTREAM_CLOSED_BREAKER);
+	ck_assert_int_eq(state(b), BREAKER_CLOSED);
 	bed_close(b);
 }
 END_TEST
@@ -121,7 +121,7 @@ START_TEST(half_open_a_few_try)
 	ask_cancel(a[0]);
 	ck_assert_ptr_nonnull(reserve(b));
 	ck_assert_ptr_null(reserve(b));
-	ck_assert_int_eq(state(b), UPSTREAM_HALF_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_HALF_OPEN);
 	bed_close(b);
 }
 END_TEST
@@ -144,13 +144,13 @@ START_TEST(answers_close_it_and_the_window_is_new)
 		bed_say_ok(b, fd);
 		bed_await(b, a);
 	}
-	ck_assert_int_eq(state(b), UPSTREAM_CLOSED_BREAKER);
+	ck_assert_int_eq(state(b), BREAKER_CLOSED);
 	ck_assert_uint_eq(bed_share(b)->breaker.trying, 0);
 	for (unsigned i = 0; i < 10; i++)
 		upstream_share_note(&began_before, bed_share(b)->peers[0], true);
-	ck_assert_int_eq(state(b), UPSTREAM_CLOSED_BREAKER);
+	ck_assert_int_eq(state(b), BREAKER_CLOSED);
 	note(b, true, 9);
-	ck_assert_int_eq(state(b), UPSTREAM_CLOSED_BREAKER);
+	ck_assert_int_eq(state(b), BREAKER_CLOSED);
 	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_BREAKER_HALF_OPEN), 1);
 	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_BREAKER_CLOSED), 1);
 	bed_hang_up(fd);
@@ -168,7 +168,7 @@ START_TEST(one_failure_opens_it_again)
 	a = reserve(b);
 	bed_reset(bed_accept(b));
 	bed_await(b, a);
-	ck_assert_int_eq(state(b), UPSTREAM_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_OPEN);
 	ck_assert_ptr_null(reserve(b));
 	ck_assert_uint_eq(bed_count(b, COUNTER_UPSTREAM_BREAKER_OPEN), 2);
 	bed_close(b);
@@ -184,12 +184,12 @@ START_TEST(half_open_only_who_was_let_in_counts)
 	note(b, true, 10);
 	bed_share(b)->breaker.until_ns = 0;
 	a = reserve(b);
-	ck_assert_int_eq(state(b), UPSTREAM_HALF_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_HALF_OPEN);
 	/* They began before it opened. */
 	note(b, true, 10);
-	ck_assert_int_eq(state(b), UPSTREAM_HALF_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_HALF_OPEN);
 	note(b, false, 10);
-	ck_assert_int_eq(state(b), UPSTREAM_HALF_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_HALF_OPEN);
 	fd = bed_accept(b);
 	bed_expect(b, fd, "");
 	bed_say_ok(b, fd);
@@ -215,14 +215,14 @@ START_TEST(trials_of_the_time_before_neither_count_nor_take_a_place)
 	}
 	bed_reset(fd[0]);
 	bed_await(b, old[0]);
-	ck_assert_int_eq(state(b), UPSTREAM_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_OPEN);
 	bed_share(b)->breaker.until_ns = 0;
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_ptr_nonnull(reserve(b));
 	ck_assert_ptr_null(reserve(b));
 	bed_reset(fd[1]);
 	bed_await(b, old[1]);
-	ck_assert_int_eq(state(b), UPSTREAM_HALF_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_HALF_OPEN);
 	ck_assert_uint_eq(bed_share(b)->breaker.trying, 3);
 	bed_hang_up(fd[2]);
 	bed_close(b);
@@ -239,11 +239,11 @@ START_TEST(a_short_window_notices_soon)
 		bed_pass(b, 100);
 	}
 	for (unsigned i = 0; i < 5; i++) {
-		ck_assert_int_eq(state(b), UPSTREAM_CLOSED_BREAKER);
+		ck_assert_int_eq(state(b), BREAKER_CLOSED);
 		note(b, true, 10);
 		bed_pass(b, 100);
 	}
-	ck_assert_int_eq(state(b), UPSTREAM_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_OPEN);
 	bed_close(b);
 }
 END_TEST
@@ -254,7 +254,7 @@ START_TEST(what_began_before_says_nothing_about_an_open_one)
 
 	note(b, true, 10);
 	note(b, false, 10);
-	ck_assert_int_eq(state(b), UPSTREAM_OPEN);
+	ck_assert_int_eq(state(b), BREAKER_OPEN);
 	bed_close(b);
 }
 END_TEST
