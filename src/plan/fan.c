@@ -383,6 +383,7 @@ fan_start_part(struct run *r, struct run_part *p)
 		return;
 	}
 	p->began_ns = loop_now(&r->env->loop);
+	p->q.is_later = false;
 	fan_set_deadline(r, p);
 	if (p->plan->each) {
 		start_each(r, p);

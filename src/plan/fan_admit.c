@@ -27,7 +27,10 @@ reserve_batch(struct run *r, const struct plan_batch *b, uint64_t parts)
 	int err;
 
 	PLAN_EACH(i, keep, parts)
-	q[n++] = &r->part[i].q;
+	{
+		r->part[i].q.is_later = !(r->ready & PLAN_BIT(i));
+		q[n++] = &r->part[i].q;
+	}
 	err = b->source->ops->reserve(q, n);
 	if (!err && b->source->ops->release)
 		r->reserved |= parts;

@@ -13,6 +13,7 @@ struct seat {
 	const struct offload_ops *ops;
 	struct offload *offload; /* on its way; NULL before and after */
 	uint64_t expected_ns; /* its share of the reservation */
+	struct gate_promise promise; /* or of what is only promised */
 	uint64_t units; /* that it has to do; 0: not known */
 	int err;
 };
@@ -25,12 +26,19 @@ pool_of(const struct subrequest *q, const struct offload_ops *ops)
 	return ops->pool(q->part);
 }
 
-/* Whether q[i] is the first one of its pool. */
+/* Those that ask one pool for places of one kind: of jobs that come at once, or of later ones. */
 static bool
-is_first_of_pool(struct subrequest *q[], size_t i, const struct offload_ops *ops)
+ask_together(const struct subrequest *a, const struct subrequest *b, const struct offload_ops *ops)
+{
+	return a->is_later == b->is_later && pool_of(a, ops) == pool_of(b, ops);
+}
+
+/* Whether q[i] is the first of those that ask together. */
+static bool
+is_first_to_ask(struct subrequest *q[], size_t i, const struct offload_ops *ops)
 {
 	for (size_t k = 0; k < i; k++) {
-		if (pool_of(q[k], ops) == pool_of(q[i], ops))
+		if (ask_together(q[k], q[i], ops))
 			return false;
 	}
 	return true;
@@ -45,24 +53,32 @@ find_units(struct seat *seat)
 		seat->units = ops->units(seat->q);
 }
 
-/* Of all that want the pool of q[first]. */
+static void
+add_to_ask(struct gate_ask *ask, struct subrequest *q)
+{
+	struct seat *seat = q->state;
+	struct pool *pool = pool_of(q, seat->ops);
+	const struct cost *cost = seat->ops->cost(q->part);
+
+	find_units(seat);
+	seat->expected_ns =
+	    q->is_later
+		? pool_ask_later(pool, ask, cost, seat->units, q->deadline_ns, &seat->promise)
+		: pool_ask_more(pool, ask, cost, seat->units, q->deadline_ns);
+}
+
+/* Of all that ask together with q[first]. */
 static struct gate_ask
 make_ask(struct subrequest *q[], size_t n, size_t first, const struct offload_ops *ops)
 {
-	struct pool *pool = pool_of(q[first], ops);
 	struct gate_ask ask = { .priority = q[first]->priority,
 				.share = q[first]->share,
 				.now_ns = loop_now(&q[first]->env->loop),
 				.deadline_ns = CLOCK_NEVER };
 
 	for (size_t i = first; i < n; i++) {
-		struct seat *seat = q[i]->state;
-
-		if (pool_of(q[i], ops) != pool)
-			continue;
-		find_units(seat);
-		seat->expected_ns = pool_ask_more(pool, &ask, ops->cost(q[i]->part), seat->units,
-						  q[i]->deadline_ns);
+		if (ask_together(q[first], q[i], ops))
+			add_to_ask(&ask, q[i]);
 	}
 	return ask;
 }
@@ -71,19 +87,36 @@ static void
 release_place(struct subrequest *q, const struct offload_ops *ops)
 {
 	struct seat *seat = q->state;
+	struct pool *pool = pool_of(q, ops);
 
-	pool_release(pool_of(q, ops), q->priority, 1, seat->expected_ns);
+	if (seat->promise.made_ns)
+		pool_lapse(pool, q->priority, &seat->promise, ops->cost(q->part));
+	else
+		pool_release(pool, q->priority, 1, seat->expected_ns);
 }
 
-/* Gives back the places of the pools that q[0 .. end) asked first. */
+/* It is ready, and there is more that is known of what it takes. */
+static void
+redeem(struct seat *seat)
+{
+	const struct subrequest *q = seat->q;
+	struct pool *pool = pool_of(q, seat->ops);
+	struct cost *cost = seat->ops->cost(q->part);
+
+	seat->expected_ns = pool_expect(pool, cost, seat->units);
+	pool_redeem(pool, q->priority, &seat->promise, cost, loop_now(&q->env->loop),
+		    seat->expected_ns);
+}
+
+/* Gives back the places that q[0 .. end) asked for first. */
 static void
 release_pools(struct subrequest *q[], size_t n, size_t end, const struct offload_ops *ops)
 {
 	for (size_t i = 0; i < end; i++) {
-		if (!is_first_of_pool(q, i, ops))
+		if (!is_first_to_ask(q, i, ops))
 			continue;
 		for (size_t k = i; k < n; k++) {
-			if (pool_of(q[k], ops) == pool_of(q[i], ops))
+			if (ask_together(q[k], q[i], ops))
 				release_place(q[k], ops);
 		}
 	}
@@ -97,7 +130,7 @@ reserve_pools(struct subrequest *q[], size_t n, const struct offload_ops *ops)
 
 	for (size_t i = 0; i < n; i++) {
 		struct gate_ask ask;
-		if (!is_first_of_pool(q, i, ops))
+		if (!is_first_to_ask(q, i, ops))
 			continue;
 		ask = make_ask(q, n, i, ops);
 		if (pool_reserve(pool_of(q[i], ops), &ask, random_next(&env->random), &refusal) ==
@@ -254,10 +287,12 @@ offload_start(struct subrequest *q)
 	o->job.on_home = on_home;
 	o->job.deadline_ns = q->deadline_ns;
 	o->job.priority = q->priority;
-	o->job.expected_ns = seat->expected_ns;
 	o->job.cost = seat->ops->cost(q->part);
 	find_units(seat);
 	o->job.units = seat->units;
+	if (seat->promise.made_ns)
+		redeem(seat);
+	o->job.expected_ns = seat->expected_ns;
 	seat->offload = o;
 	pool_submit(pool_of(q, seat->ops), &o->job);
 }

@@ -296,6 +296,7 @@ postgres_share_wait(struct postgres_errand *e)
 {
 	struct postgres_share *s = e->share;
 
+	wait_start(&s->line, &e->wait, e->q);
 	if (e->err) {
 		list_append(&s->stillborn, &e->link);
 	} else {

@@ -54,6 +54,7 @@ struct subrequest {
 	uint64_t body_bytes; /* of a body that will be fed; with has_body */
 	bool has_body; /* feed() will bring one */
 	bool is_body_length_known;
+	bool is_later; /* for reserve(): it starts when others have ended; see gate.h */
 	bool is_hurried; /* deadline_ns is the client's word, lower than what we allow: when it
 			    passes, nobody has failed */
 	/* --- filled by the source ------------------------------------------------ */

@@ -285,6 +285,7 @@ upstream_share_serve(struct upstream_share *share)
 void
 upstream_share_wait(struct upstream_errand *e)
 {
+	wait_start(&e->share->line, &e->wait, e->q);
 	list_append(&e->share->waiting, &e->link);
 	upstream_share_serve(e->share);
 }

@@ -184,7 +184,9 @@ add_to_ask(struct wait_line *l, struct gate_ask *a, struct wait *w, const struct
 
 	w->job.priority = q->priority;
 	w->job.submitted_ns = a->now_ns;
-	w->job.node.work_ns = gate_ask_more(l->gate, a, w->job.cost, 0, q->deadline_ns);
+	w->job.node.work_ns =
+	    q->is_later ? gate_ask_later(l->gate, a, w->job.cost, 0, q->deadline_ns, &w->promise)
+			: gate_ask_more(l->gate, a, w->job.cost, 0, q->deadline_ns);
 	if (!w->is_passed)
 		return;
 	a->longest_ns = larger(longest, cost_mean(&w->cost->answer));
@@ -210,7 +212,7 @@ ask_gate(struct wait_line *l, struct gate_ask *a)
 	enum gate_verdict verdict = gate_reserve(l->gate, a, true);
 	unsigned excess;
 
-	if (verdict != GATE_FULL || !gate_could_evict(l->gate, a, &excess))
+	if (verdict != GATE_FULL || a->is_later || !gate_could_evict(l->gate, a, &excess))
 		return verdict;
 	evict(l, a->priority, excess);
 	return gate_reserve(l->gate, a, true);
@@ -241,8 +243,8 @@ set_stage(struct wait_line *l, struct subrequest *q[], size_t n, enum wait_stage
 		l->ops->of(q[i])->stage = stage;
 }
 
-static int
-reserve_in_line(struct wait_line *l, struct subrequest *q[], size_t n)
+static enum wait_limit
+reserve_in_line(struct wait_line *l, struct subrequest *q[], size_t n, enum wait_stage stage)
 {
 	struct gate_ask ask = new_ask(l, q[0]);
 	enum wait_limit limit;
@@ -250,19 +252,70 @@ reserve_in_line(struct wait_line *l, struct subrequest *q[], size_t n)
 	for (size_t i = 0; i < n; i++)
 		add_to_ask(l, &ask, l->ops->of(q[i]), q[i]);
 	limit = find_limit(l, &ask);
-	if (limit != WAIT_LIMITS)
-		return wait_refuse(l, q, n, limit, 0);
-	set_stage(l, q, n, WAIT_RESERVED);
-	return 0;
+	if (limit == WAIT_LIMITS)
+		set_stage(l, q, n, stage);
+	return limit;
+}
+
+static enum wait_limit
+reserve_now(struct wait_line *l, struct subrequest *q[], size_t n)
+{
+	if (!enter(l, q, n))
+		return reserve_in_line(l, q, n, WAIT_RESERVED);
+	set_stage(l, q, n, WAIT_RUNNING);
+	return WAIT_LIMITS;
+}
+
+static enum wait_limit
+reserve_later(struct wait_line *l, struct subrequest *q[], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		expect(l, l->ops->of(q[i]), q[i]);
+	return reserve_in_line(l, q, n, WAIT_PROMISED);
+}
+
+/* Those that start at once first; the order is not anybody's concern. Returns how many they are. */
+static size_t
+sort(struct subrequest *q[], size_t n)
+{
+	size_t now = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct subrequest *one = q[i];
+
+		if (one->is_later)
+			continue;
+		q[i] = q[now];
+		q[now++] = one;
+	}
+	return now;
 }
 
 int
 wait_reserve(struct wait_line *l, struct subrequest *q[], size_t n)
 {
-	if (!enter(l, q, n))
-		return reserve_in_line(l, q, n);
-	set_stage(l, q, n, WAIT_RUNNING);
-	return 0;
+	size_t now = sort(q, n);
+	enum wait_limit limit = now ? reserve_now(l, q, now) : WAIT_LIMITS;
+
+	if (limit == WAIT_LIMITS && now < n) {
+		limit = reserve_later(l, q + now, n - now);
+		for (size_t i = 0; i < now && limit != WAIT_LIMITS; i++)
+			wait_end(l, l->ops->of(q[i]), 0, true);
+	}
+	return limit == WAIT_LIMITS ? 0 : wait_refuse(l, q, n, limit, 0);
+}
+
+void
+wait_start(struct wait_line *l, struct wait *w, const struct subrequest *q)
+{
+	if (w->stage != WAIT_PROMISED)
+		return;
+	w->job.priority = q->priority;
+	w->job.submitted_ns = now_of(l);
+	w->job.node.work_ns = gate_expect(l->gate, w->job.cost, 0);
+	gate_redeem(l->gate, w->job.priority, &w->promise, w->cost ? &w->cost->hold : NULL,
+		    now_of(l), w->job.node.work_ns);
+	w->stage = WAIT_RESERVED;
 }
 
 bool
@@ -410,6 +463,9 @@ wait_end(struct wait_line *l, struct wait *w, uint64_t held_ns, bool was_cut)
 	w->stage = WAIT_NONE;
 	switch (stage) {
 	case WAIT_NONE:
+		break;
+	case WAIT_PROMISED:
+		gate_lapse(l->gate, w->job.priority, &w->promise, w->cost ? &w->cost->hold : NULL);
 		break;
 	case WAIT_RESERVED:
 		gate_release(l->gate, w->job.priority, 1, w->job.node.work_ns);

@@ -52,6 +52,7 @@ struct wait_cost {
 
 enum wait_stage {
 	WAIT_NONE, /* not the gate's */
+	WAIT_PROMISED, /* it will come when others have ended */
 	WAIT_RESERVED,
 	WAIT_FILED,
 	WAIT_RUNNING,
@@ -62,6 +63,7 @@ enum wait_stage {
 struct wait {
 	struct gate_job job;
 	struct wait_cost *cost; /* borrowed; NULL: that of all */
+	struct gate_promise promise;
 	enum wait_stage stage;
 	bool is_passed; /* its deadline is for the head */
 	bool is_again; /* the first of its class, whatever its deadline is */
@@ -104,8 +106,10 @@ void wait_line_fini(struct wait_line *l);
 /* Of a gate that no other line has: how many connections, times what one carries. */
 void wait_line_set(struct wait_line *l, unsigned places);
 
-/* All subrequests, or none: ERR_SHED and each q->refusal. */
+/* All subrequests, or none: ERR_SHED and each q->refusal. Those that start later are promised. */
 int wait_reserve(struct wait_line *l, struct subrequest *q[], size_t n) MUST_CHECK;
+/* It starts: if it was promised a place, it has it now. */
+void wait_start(struct wait_line *l, struct wait *w, const struct subrequest *q);
 /* One more for a subrequest that is under way: false where none may wait. */
 bool wait_join(struct wait_line *l, struct wait *w, const struct subrequest *q) MUST_CHECK;
 /* Refused: counts it, as one, and fills q->refusal. min_ns: no sooner again. ERR_SHED. */

@@ -15,6 +15,10 @@ cost_init(struct cost *c, uint64_t prior_ns)
 	atomic_init(&c->dev_ns, prior_ns / 2);
 	atomic_init(&c->mean_units, 0);
 	atomic_init(&c->samples, prior_ns ? PRIOR_WEIGHT : 0);
+	atomic_init(&c->delay_ns, 0);
+	atomic_init(&c->lapsed, 0);
+	atomic_init(&c->delays, 0);
+	atomic_init(&c->promises, 0);
 }
 
 static void
@@ -136,4 +140,36 @@ cost_learn(struct cost *c, uint64_t took_ns, enum cost_run how)
 	/* One sample has no spread; half of it is what RFC 6298 2.2 starts with. */
 	move(&c->dev_ns, mean ? off : took_ns / 2, n);
 	move(&c->mean_ns, took_ns ? took_ns : 1, n);
+}
+
+/* --- promises ------------------------------------------------------------------------ */
+
+/* How many samples there are with one more. */
+static unsigned
+count_sample(atomic_uint *samples)
+{
+	unsigned n = atomic_load_explicit(samples, memory_order_relaxed);
+
+	if (n < REMEMBERED)
+		atomic_store_explicit(samples, ++n, memory_order_relaxed);
+	return n;
+}
+
+void
+cost_learn_delay(struct cost *c, uint64_t took_ns)
+{
+	move(&c->delay_ns, took_ns ? took_ns : 1, count_sample(&c->delays));
+	move(&c->lapsed, 0, count_sample(&c->promises));
+}
+
+void
+cost_learn_lapse(struct cost *c)
+{
+	move(&c->lapsed, COST_ALL, count_sample(&c->promises));
+}
+
+uint64_t
+cost_kept(const struct cost *c, uint64_t work_ns)
+{
+	return scale(work_ns, COST_ALL - read_word(&c->lapsed), COST_ALL, UINT64_MAX);
 }

@@ -19,7 +19,13 @@ struct cost {
 	_Atomic uint64_t dev_ns; /* mean distance from the mean */
 	_Atomic uint64_t mean_units; /* 0: they do not say */
 	atomic_uint samples; /* that the averages remember, up to some */
+	/* Of jobs that begin when others have ended. */
+	_Atomic uint64_t delay_ns; /* from the promise of their place until then; 0: not known */
+	_Atomic uint64_t lapsed; /* promises that no job came for, of COST_ALL */
+	atomic_uint delays, promises; /* samples of either */
 };
+
+#define COST_ALL (UINT64_C(1) << 20)
 
 /* What a run says about what others will take. */
 enum cost_run {
@@ -43,6 +49,18 @@ void cost_learn_units(struct cost *c, uint64_t units, uint64_t took_ns, enum cos
  * as usual. 0 when nothing is known. */
 uint64_t cost_expect(const struct cost *c, uint64_t units);
 uint64_t cost_spread(const struct cost *c, uint64_t units);
+
+/* A job that was promised a place came for it after so long, or will not come. */
+void cost_learn_delay(struct cost *c, uint64_t took_ns);
+void cost_learn_lapse(struct cost *c);
+/* Of so much, what comes. */
+uint64_t cost_kept(const struct cost *c, uint64_t work_ns);
+
+static inline uint64_t
+cost_delay(const struct cost *c)
+{
+	return atomic_load_explicit(&c->delay_ns, memory_order_relaxed);
+}
 
 static inline uint64_t
 cost_mean(const struct cost *c)

@@ -6,15 +6,10 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "thread/gate_priv.h"
 
 /* A margin of 3/2 deviations; a standing queue may take 1/4 of the time, or be 4 jobs long. */
 enum { MARGIN_HALVES = 3, STANDING_SHARE = 4, STANDING_JOBS = 4 };
-
-/* What is before a job. */
-struct ahead {
-	uint64_t work_ns;
-	unsigned jobs;
-};
 
 void
 gate_queue_init(struct gate_queue *q, bool is_part)
@@ -45,50 +40,12 @@ gate_set_queue(struct pool_gate *g, unsigned max_queue, uint64_t max_wait_ns)
 	atomic_store_explicit(&g->max_wait_ns, max_wait_ns, memory_order_relaxed);
 }
 
-/* --- words ------------------------------------------------------------------------- */
-
-static void
-add_to(const struct pool_gate *g, _Atomic uint64_t *word, uint64_t n)
-{
-	if (g->is_lone)
-		atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n,
-				      memory_order_relaxed);
-	else
-		atomic_fetch_add_explicit(word, n, memory_order_relaxed);
-}
-
-/* By n more or, as unsigned numbers go round, fewer. */
-static void
-count_on(const struct pool_gate *g, atomic_uint *word, unsigned n)
-{
-	if (g->is_lone)
-		atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n,
-				      memory_order_relaxed);
-	else
-		atomic_fetch_add_explicit(word, n, memory_order_release);
-}
-
 /* --- numbers ------------------------------------------------------------------------ */
 
-/* First come, first served knows no classes. */
 static struct gate_line *
 line_of(struct pool_gate *g, enum gate_class priority)
 {
-	return &g->line[g->order == ORDER_FIFO ? 0 : priority];
-}
-
-static unsigned
-threads_of(const struct pool_gate *g)
-{
-	unsigned threads = atomic_load_explicit(&g->threads, memory_order_relaxed);
-
-	return threads ? threads : 1;
-}
-
-static uint64_t
-minus(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
+	return &g->line[gate_class_of(g, priority)];
 }
 
 static uint64_t
@@ -117,8 +74,8 @@ square_root(uint64_t of)
 
 /* 3/2 sqrt(own^2 + others^2 jobs / threads^2); in microseconds inside, where an hour's square fits.
  */
-static uint64_t
-margin(uint64_t own_ns, uint64_t others_ns, unsigned jobs, unsigned threads)
+uint64_t
+gate_margin(uint64_t own_ns, uint64_t others_ns, unsigned jobs, unsigned threads)
 {
 	const uint64_t most = 3600 * (CLOCK_SEC / CLOCK_US);
 	uint64_t own = own_ns / CLOCK_US, each = others_ns / CLOCK_US / threads, others;
@@ -158,9 +115,8 @@ gate_ask_more(const struct pool_gate *g, struct gate_ask *a, const struct cost *
 	return expected;
 }
 
-/* All of its own class and of those above. */
-static struct ahead
-ahead_at_most(const struct pool_gate *g, enum gate_class priority)
+struct ahead
+gate_ahead_at_most(const struct pool_gate *g, enum gate_class priority)
 {
 	struct ahead all = { 0, 0 };
 
@@ -191,15 +147,15 @@ ahead_exactly(const struct pool_gate *g, const struct gate_ask *a)
 {
 	const struct gate_queue *queue = a->queue ? a->queue : &g->queue;
 	const struct edf *line = &queue->line[a->priority];
-	struct ahead ahead = ahead_at_most(g, a->priority);
+	struct ahead ahead = gate_ahead_at_most(g, a->priority);
 	struct edf_sum all = edf_all(line), behind = edf_ahead(line, a->deadline_ns);
 
 	behind.work_ns = all.work_ns - behind.work_ns;
 	behind.count = all.count - behind.count;
 	if (queue->is_part && all.count > 0)
 		behind = of_all(&g->line[a->priority], behind, all);
-	ahead.work_ns = minus(ahead.work_ns, behind.work_ns);
-	ahead.jobs = (unsigned)minus(ahead.jobs, behind.count);
+	ahead.work_ns = gate_minus(ahead.work_ns, behind.work_ns);
+	ahead.jobs = (unsigned)gate_minus(ahead.jobs, behind.count);
 	return ahead;
 }
 
@@ -213,12 +169,12 @@ predicted_wait(const struct pool_gate *g, const struct ahead *ahead, unsigned th
 	return (ahead->work_ns + running / threads) / threads;
 }
 
-/* The longest wait that a standing queue may mean. */
-static uint64_t
-standing_limit(const struct pool_gate *g, uint64_t horizon_ns, unsigned ahead, unsigned threads)
+uint64_t
+gate_standing_limit(const struct pool_gate *g, uint64_t horizon_ns, unsigned ahead,
+		    unsigned threads)
 {
 	uint64_t mean = cost_mean(&g->mix), dev = cost_dev(&g->mix);
-	uint64_t rest = minus(horizon_ns, mean + margin(dev, dev, ahead + 1, threads));
+	uint64_t rest = gate_minus(horizon_ns, mean + gate_margin(dev, dev, ahead + 1, threads));
 	uint64_t jobs = times(mean, STANDING_JOBS) / threads;
 
 	rest /= STANDING_SHARE;
@@ -228,8 +184,8 @@ standing_limit(const struct pool_gate *g, uint64_t horizon_ns, unsigned ahead, u
 static enum gate_verdict
 judge_adaptive(const struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 {
-	unsigned threads = threads_of(g);
-	struct ahead ahead = is_locked ? ahead_exactly(g, a) : ahead_at_most(g, a->priority);
+	unsigned threads = gate_threads_of(g);
+	struct ahead ahead = is_locked ? ahead_exactly(g, a) : gate_ahead_at_most(g, a->priority);
 	uint64_t max_wait = atomic_load_explicit(&g->max_wait_ns, memory_order_relaxed);
 	uint64_t idle = atomic_load_explicit(&g->idle_ns, memory_order_relaxed);
 	uint64_t wait = predicted_wait(g, &ahead, threads);
@@ -237,18 +193,19 @@ judge_adaptive(const struct pool_gate *g, const struct gate_ask *a, bool is_lock
 	uint64_t share = a->jobs > 1 ? a->work_ns / threads : 0;
 	uint64_t takes = share > a->longest_ns ? share : a->longest_ns;
 	uint64_t left =
-	    a->deadline_ns == CLOCK_NEVER ? CLOCK_NEVER : minus(a->deadline_ns, a->now_ns);
+	    a->deadline_ns == CLOCK_NEVER ? CLOCK_NEVER : gate_minus(a->deadline_ns, a->now_ns);
 	uint64_t horizon = max_wait && max_wait < left ? max_wait : left;
 
 	if (a->is_underway)
 		return GATE_OPEN;
 	if (left != CLOCK_NEVER &&
-	    wait + takes + margin(a->dev_ns, cost_dev(&g->mix), ahead.jobs + 1, threads) > left)
+	    wait + takes + gate_margin(a->dev_ns, cost_dev(&g->mix), ahead.jobs + 1, threads) >
+		left)
 		return GATE_WAIT;
 	if (max_wait && wait > max_wait)
 		return GATE_WAIT;
-	if (minus(a->now_ns, idle) > horizon / 2 &&
-	    wait > standing_limit(g, horizon, ahead.jobs, threads))
+	if (gate_minus(a->now_ns, idle) > horizon / 2 &&
+	    wait > gate_standing_limit(g, horizon, ahead.jobs, threads))
 		return GATE_STANDING;
 	return GATE_OPEN;
 }
@@ -258,9 +215,9 @@ judge_adaptive(const struct pool_gate *g, const struct gate_ask *a, bool is_lock
 static enum gate_verdict
 judge_fifo(const struct pool_gate *g, const struct gate_ask *a, unsigned admitted)
 {
-	unsigned threads = threads_of(g);
+	unsigned threads = gate_threads_of(g);
 	uint64_t max_wait = atomic_load_explicit(&g->max_wait_ns, memory_order_relaxed);
-	uint64_t left = minus(a->deadline_ns, a->now_ns);
+	uint64_t left = gate_minus(a->deadline_ns, a->now_ns);
 	uint64_t all = times(cost_mean(&g->mix), admitted + a->jobs - threads);
 	uint64_t wait = all == CLOCK_NEVER ? all : all / threads;
 
@@ -299,7 +256,7 @@ take_places(struct pool_gate *g, unsigned *admitted, unsigned jobs)
 		return atomic_compare_exchange_weak_explicit(&g->admitted, admitted,
 							     *admitted + jobs, memory_order_acquire,
 							     memory_order_relaxed);
-	count_on(g, &g->admitted, jobs);
+	gate_count_on(g, &g->admitted, jobs);
 	return true;
 }
 
@@ -309,7 +266,7 @@ gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *
 	const struct gate_queue *queue = a->queue ? a->queue : &g->queue;
 	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
 	unsigned capacity =
-	    threads_of(g) + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
+	    gate_threads_of(g) + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
 	unsigned lower = 0;
 
 	*excess = 0;
@@ -325,17 +282,17 @@ gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *
 enum gate_verdict
 gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 {
-	struct gate_line *line = line_of(g, a->priority);
 	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
 	enum gate_verdict verdict;
 
+	if (a->is_later)
+		return gate_promise(g, a);
 	do {
 		verdict = judge(g, a, admitted, is_locked);
 		if (verdict != GATE_OPEN)
 			return verdict;
 	} while (!take_places(g, &admitted, a->jobs));
-	add_to(g, &line->work_ns, a->work_ns);
-	count_on(g, &line->jobs, a->jobs);
+	gate_count(g, a->priority, a->jobs, a->work_ns);
 	return GATE_OPEN;
 }
 
@@ -349,35 +306,42 @@ gate_enter(struct pool_gate *g, unsigned jobs, uint64_t work_ns, uint64_t now_ns
 		if (jobs > threads || admitted > threads - jobs)
 			return false;
 	} while (!take_places(g, &admitted, jobs));
-	add_to(g, &g->running_ns, work_ns);
+	gate_add(g, &g->running_ns, work_ns);
 	atomic_store_explicit(&g->idle_ns, now_ns, memory_order_relaxed);
 	return true;
 }
 
 /* --- a job's way ------------------------------------------------------------------------- */
 
-static void
-uncount(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
+void
+gate_count(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
 {
 	struct gate_line *line = line_of(g, priority);
 
-	add_to(g, &line->work_ns, -work_ns);
-	count_on(g, &line->jobs, -jobs);
+	gate_add(g, &line->work_ns, work_ns);
+	gate_count_on(g, &line->jobs, jobs);
+}
+
+static void
+uncount(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
+{
+	gate_count(g, priority, -jobs, -work_ns);
 }
 
 void
 gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns)
 {
 	ASSERT(atomic_load_explicit(&g->admitted, memory_order_relaxed) >= jobs);
-	count_on(g, &g->admitted, -jobs);
+	gate_count_on(g, &g->admitted, -jobs);
 	uncount(g, priority, jobs, work_ns);
 }
 
 void
 gate_submitted(struct pool_gate *g, struct gate_job *j)
 {
-	j->has_thread = atomic_load_explicit(&g->admitted, memory_order_relaxed) <= threads_of(g);
-	count_on(g, &g->waiting, 1);
+	j->has_thread =
+	    atomic_load_explicit(&g->admitted, memory_order_relaxed) <= gate_threads_of(g);
+	gate_count_on(g, &g->waiting, 1);
 }
 
 /* First come, first served knows no classes. */
@@ -402,7 +366,7 @@ gate_remove(struct pool_gate *g, struct gate_job *j)
 {
 	edf_remove(place_of(g, j), &j->node);
 	uncount(g, j->priority, 1, j->node.work_ns);
-	count_on(g, &g->waiting, -1u);
+	gate_count_on(g, &g->waiting, -1u);
 }
 
 static struct gate_job *
@@ -455,7 +419,7 @@ gate_is_hopeless(const struct pool_gate *g, const struct gate_job *j, uint64_t n
 void
 gate_start(struct pool_gate *g, const struct gate_job *j)
 {
-	add_to(g, &g->running_ns, j->node.work_ns);
+	gate_add(g, &g->running_ns, j->node.work_ns);
 }
 
 void
@@ -468,18 +432,15 @@ gate_skip(struct pool_gate *g, const struct gate_job *j)
 void
 gate_return(struct pool_gate *g, const struct gate_job *j)
 {
-	struct gate_line *line = line_of(g, j->priority);
-
-	add_to(g, &g->running_ns, -j->node.work_ns);
-	add_to(g, &line->work_ns, j->node.work_ns);
-	count_on(g, &line->jobs, 1);
+	gate_add(g, &g->running_ns, -j->node.work_ns);
+	gate_count(g, j->priority, 1, j->node.work_ns);
 }
 
 void
 gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns,
 	 enum cost_run how)
 {
-	add_to(g, &g->running_ns, -j->node.work_ns);
+	gate_add(g, &g->running_ns, -j->node.work_ns);
 	cost_learn(&g->mix, took_ns, how);
 	if (j->cost)
 		cost_learn_units(j->cost, j->units, took_ns, how);
@@ -490,14 +451,14 @@ gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_
 void
 gate_leave(struct pool_gate *g)
 {
-	count_on(g, &g->admitted, -1u);
+	gate_count_on(g, &g->admitted, -1u);
 }
 
 uint64_t
 gate_drain_ns(const struct pool_gate *g)
 {
-	struct ahead all = ahead_at_most(g, CLASSES - 1);
+	struct ahead all = gate_ahead_at_most(g, CLASSES - 1);
 	uint64_t running = atomic_load_explicit(&g->running_ns, memory_order_relaxed);
 
-	return (all.work_ns + running) / threads_of(g);
+	return (all.work_ns + running) / gate_threads_of(g);
 }

@@ -18,6 +18,14 @@
  * delay", CACM 55(7) 2012, made a limit of admission). And one that waiting has
  * made hopeless is not run.
  *
+ * A job that begins when others have ended is promised its place, and redeems the
+ * promise when it is ready: it counts neither as a busy thread nor as work until
+ * then, and is not refused any more. Promises are given as long as the wait that
+ * such jobs will find is none that would be refused now (gate_later.c).
+ *
+ *   ask_later, reserve --> promise --redeem--> reserved
+ *                             | lapse: the job will not come
+ *
  * Who may call what: reserve without the lock, release, submitted, end, and the
  * averages: any thread. All else under the pool's lock. Without the lock the work
  * before a job is taken to be all of its class and of those above, filed or not:
@@ -63,6 +71,18 @@ struct gate_ask {
 	uint64_t work_ns; /* expected, of all */
 	uint64_t longest_ns; /* until its deadline is met, of the one that takes longest */
 	uint64_t dev_ns; /* the largest of their deviations */
+	/* Of gate_ask_later(). */
+	bool is_later; /* all of them begin when others have ended: they are promised */
+	bool is_new; /* nothing is known of when one of them will */
+	uint64_t delay_ns; /* until the last of them is expected to begin */
+	uint64_t load; /* that they bring, as in struct gate_line */
+	uint64_t comes_ns; /* of the expected work; not every promise is redeemed */
+};
+
+/* A place that is promised to one job; redeemed or let lapse once. */
+struct gate_promise {
+	uint64_t made_ns; /* 0: there is none */
+	uint64_t load; /* its share of that of its line */
 };
 
 /* In struct job. */
@@ -80,6 +100,9 @@ struct gate_job {
 struct gate_line {
 	_Atomic uint64_t work_ns;
 	atomic_uint jobs;
+	_Atomic uint64_t load; /* that its promises bring: 2^20 keep a thread busy */
+	/* When all that was promised here and above would be done, had it come at once. */
+	_Atomic uint64_t booked_ns;
 };
 
 struct pool_gate {
@@ -89,6 +112,7 @@ struct pool_gate {
 	_Atomic uint64_t max_wait_ns; /* 0: none */
 	atomic_uint admitted; /* reserved, waiting and running */
 	atomic_uint waiting; /* submitted and not taken */
+	atomic_uint promised; /* none of which is admitted */
 	_Atomic uint64_t running_ns; /* expected work of those that run */
 	_Atomic uint64_t idle_ns; /* when a thread was last seen without work */
 	struct cost mix; /* of all jobs */
@@ -110,6 +134,10 @@ uint64_t gate_expect(const struct pool_gate *g, const struct cost *c, uint64_t u
  * Returns what it is expected to take, which is its share of the reservation. */
 uint64_t gate_ask_more(const struct pool_gate *g, struct gate_ask *a, const struct cost *c,
 		       uint64_t units, uint64_t deadline_ns);
+/* The same of a job that begins when others have ended; an ask is of such jobs, or of none. What is
+ * promised, once the ask is reserved, is *p. */
+uint64_t gate_ask_later(const struct pool_gate *g, struct gate_ask *a, const struct cost *c,
+			uint64_t units, uint64_t deadline_ns, struct gate_promise *p);
 
 /* So many places are free: so many jobs have them, and count as running from here on, without
  * submitted, file and take. False: gate_reserve(). */
@@ -123,6 +151,12 @@ enum gate_verdict gate_reserve(struct pool_gate *g, const struct gate_ask *a, bo
 bool gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *excess);
 /* Gives reserved places back. */
 void gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
+/* The job is ready: it has a reserved place, of so much expected work. Any thread. */
+void gate_redeem(struct pool_gate *g, enum gate_class priority, struct gate_promise *p,
+		 struct cost *c, uint64_t now_ns, uint64_t work_ns);
+/* It will not come. Any thread. */
+void gate_lapse(struct pool_gate *g, enum gate_class priority, struct gate_promise *p,
+		struct cost *c);
 /* A reserved job is handed over, and not filed yet. */
 void gate_submitted(struct pool_gate *g, struct gate_job *j);
 /* It takes its place in the queue. */

@@ -308,6 +308,32 @@ pool_ask_more(const struct pool *p, struct gate_ask *a, const struct cost *c, ui
 	return gate_ask_more(&p->gate, a, c, units, deadline_ns);
 }
 
+uint64_t
+pool_ask_later(const struct pool *p, struct gate_ask *a, const struct cost *c, uint64_t units,
+	       uint64_t deadline_ns, struct gate_promise *promise)
+{
+	return gate_ask_later(&p->gate, a, c, units, deadline_ns, promise);
+}
+
+uint64_t
+pool_expect(const struct pool *p, const struct cost *c, uint64_t units)
+{
+	return gate_expect(&p->gate, c, units);
+}
+
+void
+pool_redeem(struct pool *p, enum gate_class priority, struct gate_promise *promise, struct cost *c,
+	    uint64_t now_ns, uint64_t expected_ns)
+{
+	gate_redeem(&p->gate, priority, promise, c, now_ns, expected_ns);
+}
+
+void
+pool_lapse(struct pool *p, enum gate_class priority, struct gate_promise *promise, struct cost *c)
+{
+	gate_lapse(&p->gate, priority, promise, c);
+}
+
 /* What refuses the ask; POOL_SHEDS: nothing, and the places are taken. */
 static enum pool_shed
 find_limit(struct pool *p, const struct gate_ask *a, uint64_t chance)
@@ -325,7 +351,7 @@ find_limit(struct pool *p, const struct gate_ask *a, uint64_t chance)
 	    !a->is_underway)
 		return POOL_SHED_SHARE;
 	verdict = gate_reserve(&p->gate, a, false);
-	if (verdict != GATE_OPEN && p->gate.order == ORDER_ADAPTIVE)
+	if (verdict != GATE_OPEN && !a->is_later && p->gate.order == ORDER_ADAPTIVE)
 		verdict = pool_ask_exactly(p, a, verdict, chance);
 	return limits[verdict];
 }

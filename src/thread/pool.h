@@ -217,6 +217,16 @@ struct cost *pool_cost(struct pool *p, struct slice name, uint64_t prior_ns);
  */
 uint64_t pool_ask_more(const struct pool *p, struct gate_ask *a, const struct cost *c,
 		       uint64_t units, uint64_t deadline_ns);
+/* Of jobs that begin when others have ended: the same, and places are promised (gate.h). A promise
+ * is made a reserved place by pool_redeem, or given back by pool_lapse. */
+uint64_t pool_ask_later(const struct pool *p, struct gate_ask *a, const struct cost *c,
+			uint64_t units, uint64_t deadline_ns, struct gate_promise *promise);
+void pool_redeem(struct pool *p, enum gate_class priority, struct gate_promise *promise,
+		 struct cost *c, uint64_t now_ns, uint64_t expected_ns);
+void pool_lapse(struct pool *p, enum gate_class priority, struct gate_promise *promise,
+		struct cost *c);
+/* What such a job is expected to take now. */
+uint64_t pool_expect(const struct pool *p, const struct cost *c, uint64_t units);
 int pool_reserve(struct pool *p, const struct gate_ask *a, uint64_t jitter,
 		 struct pool_refusal *refusal) __attribute__((warn_unused_result));
 void pool_release(struct pool *p, enum gate_class priority, unsigned n, uint64_t expected_ns);

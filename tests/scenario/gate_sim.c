@@ -16,11 +16,14 @@ struct sim_ask {
 	struct sim_stream *stream;
 	uint64_t came_ns, deadline_ns;
 	uint64_t spent_ns;
-	unsigned attempt, left, late;
+	unsigned attempt, jobs, left, late;
+	uint64_t expected_ns; /* of each */
+	struct sim_job *job[SIM_JOBS_MAX]; /* that have not begun to wait */
 };
 
 struct sim_job {
 	struct gate_job job;
+	struct gate_promise promise;
 	struct sim_ask *ask;
 	uint64_t takes_ns, started_ns, ends_ns;
 };
@@ -30,6 +33,7 @@ struct sim_event {
 	uint64_t at_ns;
 	struct sim_stream *stream;
 	unsigned attempt;
+	struct sim_ask *ask; /* whose jobs are ready; NULL: a retry */
 };
 
 /* --- chance --------------------------------------------------------------------------- */
@@ -65,31 +69,50 @@ plan_arrival(struct sim *s, struct sim_stream *t)
 		t->next_ns = s->now_ns + (uint64_t)(exponential(s) * 1e9 / t->per_s);
 }
 
-/* --- ends --------------------------------------------------------------------------------- */
+/* --- events ------------------------------------------------------------------------------- */
 
 static void
-come_again(struct sim *s, struct sim_stream *t, unsigned attempt)
+plan_event(struct sim *s, const struct sim_event *what)
 {
 	struct sim_event **place = &s->again;
-	struct sim_event *e;
-	uint64_t after = RETRY_AFTER_MS + random_below(&s->random, RETRY_SPREAD_MS);
+	struct sim_event *e = mem_zalloc(1, sizeof(*e));
 
-	if (attempt >= t->attempts)
-		return;
-	e = mem_zalloc(1, sizeof(*e));
-	*e = (struct sim_event){ NULL, s->now_ns + after * CLOCK_MS, t, attempt + 1 };
+	*e = *what;
 	while (*place && (*place)->at_ns <= e->at_ns)
 		place = &(*place)->next;
 	e->next = *place;
 	*place = e;
 }
 
+/* --- ends --------------------------------------------------------------------------------- */
+
+/* As pool.c tells them: until all has drained, and up to as long again. */
+static uint64_t
+retry_after(struct sim *s)
+{
+	uint64_t seconds = gate_drain_ns(&s->gate) / CLOCK_SEC + 1;
+
+	return (seconds + random_below(&s->random, (uint32_t)seconds + 1)) * CLOCK_SEC;
+}
+
+static void
+come_again(struct sim *s, struct sim_stream *t, unsigned attempt)
+{
+	uint64_t soon = (RETRY_AFTER_MS + random_below(&s->random, RETRY_SPREAD_MS)) * CLOCK_MS;
+
+	if (attempt < t->attempts)
+		plan_event(
+		    s, &(struct sim_event){ .at_ns = s->now_ns + (t->heeds ? retry_after(s) : soon),
+					    .stream = t,
+					    .attempt = attempt + 1 });
+}
+
+/* It is not the gate's any more. */
 static void
 end_job(struct sim *s, struct sim_job *j, bool is_good)
 {
 	struct sim_ask *a = j->ask;
 
-	gate_leave(&s->gate);
 	a->late += !is_good;
 	if (--a->left == 0) {
 		a->stream->good += a->late == 0;
@@ -99,6 +122,13 @@ end_job(struct sim *s, struct sim_job *j, bool is_good)
 		mem_free(&a);
 	}
 	mem_free(&j);
+}
+
+static void
+leave(struct sim *s, struct sim_job *j, bool is_good)
+{
+	gate_leave(&s->gate);
+	end_job(s, j, is_good);
 }
 
 /* --- threads -------------------------------------------------------------------------------- */
@@ -120,7 +150,7 @@ give_work(struct sim *s, unsigned thread)
 		struct sim_job *j = CONTAINER_OF(next, struct sim_job, job);
 		if (!may_run(s, j)) {
 			j->ask->stream->unrun++;
-			end_job(s, j, false);
+			leave(s, j, false);
 			continue;
 		}
 		gate_start(&s->gate, next);
@@ -155,7 +185,7 @@ end_run(struct sim *s, unsigned thread)
 	gate_end(&s->gate, &j->job, s->now_ns, s->now_ns - j->started_ns, COST_WHOLE);
 	a->spent_ns += j->takes_ns;
 	note_response(a->stream, s->now_ns - a->came_ns);
-	end_job(s, j, s->now_ns <= a->deadline_ns);
+	leave(s, j, s->now_ns <= a->deadline_ns);
 	give_work(s, thread);
 }
 
@@ -163,30 +193,95 @@ end_run(struct sim *s, unsigned thread)
  */
 
 static void
-admit(struct sim *s, struct sim_stream *t, const struct gate_ask *ask, uint64_t expected,
-      unsigned attempt)
+wait_in_line(struct sim *s, struct sim_job *j)
+{
+	struct sim_stream *t = j->ask->stream;
+
+	j->job.submitted_ns = s->now_ns;
+	if (j->promise.made_ns) {
+		j->job.node.work_ns = gate_expect(&s->gate, t->cost, 0);
+		gate_redeem(&s->gate, t->priority, &j->promise, t->cost, s->now_ns,
+			    j->job.node.work_ns);
+	}
+	gate_submitted(&s->gate, &j->job);
+	gate_file(&s->gate, &j->job);
+}
+
+/* Whoever was to come does not. */
+static void
+give_up(struct sim *s, struct sim_job *j)
+{
+	struct sim_stream *t = j->ask->stream;
+
+	if (j->promise.made_ns)
+		gate_lapse(&s->gate, t->priority, &j->promise, t->cost);
+	else
+		gate_release(&s->gate, t->priority, 1, j->job.node.work_ns);
+	end_job(s, j, false);
+}
+
+/* Jobs are ready; those that come too late do not come. */
+static void
+come(struct sim *s, struct sim_ask *a, bool comes)
+{
+	bool is_due = comes && (s->now_ns < a->deadline_ns || a->stream->hides_deadline);
+
+	for (unsigned i = 0, n = a->jobs; i < n; i++) {
+		struct sim_job *j = a->job[i];
+
+		if (is_due)
+			wait_in_line(s, j);
+		else
+			give_up(s, j);
+	}
+	if (s->gate.waiting > s->longest)
+		s->longest = s->gate.waiting;
+	give_all_work(s);
+}
+
+static struct sim_job *
+make_job(struct sim *s, struct sim_ask *a)
+{
+	struct sim_stream *t = a->stream;
+	struct sim_job *j = mem_zalloc(1, sizeof(*j));
+	double drawn = t->is_fixed ? 1 : exponential(s);
+
+	*j = (struct sim_job){ .ask = a, .takes_ns = (uint64_t)(drawn * (double)t->mean_ns) };
+	j->job.priority = t->priority;
+	j->job.cost = t->cost;
+	j->job.node.work_ns = a->expected_ns;
+	j->job.deadline_ns = t->hides_deadline ? CLOCK_NEVER : a->deadline_ns;
+	return j;
+}
+
+static struct sim_ask *
+make_ask(struct sim *s, struct sim_stream *t, unsigned attempt)
 {
 	struct sim_ask *a = mem_zalloc(1, sizeof(*a));
 
 	*a = (struct sim_ask){ .stream = t, .came_ns = s->now_ns, .attempt = attempt };
 	a->deadline_ns = s->now_ns + t->deadline_ns;
-	a->left = ask->jobs;
-	for (unsigned i = 0; i < ask->jobs; i++) {
-		struct sim_job *j = mem_zalloc(1, sizeof(*j));
-		double drawn = t->is_fixed ? 1 : exponential(s);
-		*j = (struct sim_job){ .ask = a,
-				       .takes_ns = (uint64_t)(drawn * (double)t->mean_ns) };
-		j->job.priority = t->priority;
-		j->job.cost = t->cost;
-		j->job.node.work_ns = expected;
-		j->job.deadline_ns = t->hides_deadline ? CLOCK_NEVER : a->deadline_ns;
-		j->job.submitted_ns = s->now_ns;
-		gate_submitted(&s->gate, &j->job);
-		gate_file(&s->gate, &j->job);
+	return a;
+}
+
+static void
+admit(struct sim *s, struct sim_ask *a, const struct gate_promise *promise)
+{
+	struct sim_stream *t = a->stream;
+	double drawn = t->is_delay_fixed ? 1 : t->delay_ns ? exponential(s) : 0;
+
+	for (unsigned i = 0; i < a->jobs; i++) {
+		a->job[i] = make_job(s, a);
+		a->job[i]->promise = promise[i];
 	}
-	if (s->gate.waiting > s->longest)
-		s->longest = s->gate.waiting;
-	give_all_work(s);
+	if (!t->delay_ns) {
+		come(s, a, true);
+		return;
+	}
+	plan_event(
+	    s, &(struct sim_event){ .at_ns = s->now_ns + (uint64_t)(drawn * (double)t->delay_ns),
+				    .stream = t,
+				    .ask = a });
 }
 
 static bool
@@ -196,22 +291,37 @@ is_within_share(struct sim *s, const struct sim_stream *t, const struct gate_ask
 					    s->gate.threads, random_next(&s->random));
 }
 
+static bool
+is_let_in(struct sim *s, const struct gate_ask *ask)
+{
+	enum gate_verdict verdict = gate_reserve(&s->gate, ask, s->way == SIM_EXACTLY);
+
+	if (verdict != GATE_OPEN && s->way == SIM_TWICE)
+		verdict = gate_reserve(&s->gate, ask, true);
+	return verdict == GATE_OPEN;
+}
+
 static void
 arrive(struct sim *s, struct sim_stream *t, unsigned attempt)
 {
 	uint64_t deadline = t->hides_deadline ? CLOCK_NEVER : s->now_ns + t->deadline_ns;
+	struct gate_promise promise[SIM_JOBS_MAX] = { { .made_ns = 0 } };
 	struct gate_ask ask = { .priority = t->priority,
 				.now_ns = s->now_ns,
 				.deadline_ns = CLOCK_NEVER };
-	uint64_t expected = 0;
+	struct sim_ask *a = make_ask(s, t, attempt);
 
 	t->asked++;
-	for (unsigned i = 0; i < (t->jobs ? t->jobs : 1); i++)
-		expected = gate_ask_more(&s->gate, &ask, t->cost, 0, deadline);
-	if (is_within_share(s, t, &ask) && gate_reserve(&s->gate, &ask, true) == GATE_OPEN) {
-		admit(s, t, &ask, expected, attempt);
+	a->jobs = a->left = t->jobs ? t->jobs : 1;
+	for (unsigned i = 0; i < a->jobs; i++)
+		a->expected_ns =
+		    t->delay_ns ? gate_ask_later(&s->gate, &ask, t->cost, 0, deadline, &promise[i])
+				: gate_ask_more(&s->gate, &ask, t->cost, 0, deadline);
+	if (is_within_share(s, t, &ask) && is_let_in(s, &ask)) {
+		admit(s, a, promise);
 		return;
 	}
+	mem_free(&a);
 	t->refused++;
 	come_again(s, t, attempt);
 }
@@ -255,7 +365,10 @@ happen(struct sim *s)
 	while (s->again && s->again->at_ns == s->now_ns) {
 		struct sim_event *e = s->again;
 		s->again = e->next;
-		arrive(s, e->stream, e->attempt);
+		if (e->ask)
+			come(s, e->ask, random_below(&s->random, 100) >= e->stream->skips);
+		else
+			arrive(s, e->stream, e->attempt);
 		mem_free(&e);
 	}
 }
@@ -321,20 +434,25 @@ sim_fini(struct sim *s)
 		if (!s->running[i])
 			continue;
 		gate_end(&s->gate, &s->running[i]->job, s->now_ns, 0, COST_CUT);
-		end_job(s, s->running[i], false);
+		leave(s, s->running[i], false);
+		s->running[i] = NULL;
 	}
 	while ((next = gate_take(&s->gate)) != NULL)
-		end_job(s, CONTAINER_OF(next, struct sim_job, job), false);
+		leave(s, CONTAINER_OF(next, struct sim_job, job), false);
 	while (s->again) {
 		struct sim_event *e = s->again;
 		s->again = e->next;
+		if (e->ask)
+			come(s, e->ask, false);
 		mem_free(&e);
 	}
 	ck_assert_uint_eq(s->gate.admitted, 0);
 	ck_assert_uint_eq(s->gate.waiting, 0);
+	ck_assert_uint_eq(s->gate.promised, 0);
 	ck_assert_uint_eq(s->gate.running_ns, 0);
 	for (unsigned i = 0; i < CLASSES; i++) {
 		ck_assert_uint_eq(s->gate.line[i].jobs, 0);
 		ck_assert_uint_eq(s->gate.line[i].work_ns, 0);
+		ck_assert_uint_eq(s->gate.line[i].load, 0);
 	}
 }

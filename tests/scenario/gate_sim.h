@@ -11,7 +11,19 @@
 #include "thread/gate.h"
 #include "thread/shares.h"
 
-enum { SIM_THREADS_MAX = 8, SIM_STREAMS_MAX = 32, SIM_RESPONSE_MS = 4096 };
+enum {
+	SIM_THREADS_MAX = 8,
+	SIM_STREAMS_MAX = 32,
+	SIM_JOBS_MAX = 8,
+	SIM_RESPONSE_MS = 4096,
+};
+
+/* How the gate is asked. */
+enum sim_way {
+	SIM_EXACTLY, /* as under the lock */
+	SIM_TWICE, /* as a worker does: by sums, and what they refuse once more under the lock */
+	SIM_BY_SUMS, /* the lock is never free */
+};
 
 /* Clients of one kind. What is above the line may change between two sim_run(). */
 struct sim_stream {
@@ -20,9 +32,14 @@ struct sim_stream {
 	uint64_t mean_ns; /* of a job */
 	bool is_fixed; /* all take the mean; else exponential */
 	unsigned jobs; /* of an ask; 0 stands for 1 */
+	/* Its jobs begin when another, elsewhere, has ended, after so long on average. */
+	uint64_t delay_ns;
+	bool is_delay_fixed; /* else exponential */
+	unsigned skips; /* in 100, such jobs do not come after all */
 	uint64_t deadline_ns; /* from its coming */
 	bool hides_deadline; /* the gate is not told: the plain bounded queue */
 	unsigned attempts; /* 0 stands for 1 */
+	bool heeds; /* whoever was refused comes again after Retry-After; else soon */
 	struct cost *cost;
 	struct slice share; /* whose asks they are; at NULL: not held to shares */
 	/* --- counted ------------------------------------------------------------------ */
@@ -45,6 +62,7 @@ struct sim {
 	struct sim_job *running[SIM_THREADS_MAX];
 	struct sim_event *again; /* retries to come, soonest first */
 	unsigned longest; /* queue ever seen */
+	enum sim_way way;
 	bool drops_expired; /* with hides_deadline: what has expired is not run */
 };
 

@@ -398,6 +398,9 @@ START_TEST(a_dependent_part_has_its_place_from_the_start)
 	client_start(w);
 	ck_assert_uint_eq(world_call(w, "b")->reserved, 1);
 	ck_assert_uint_eq(world_call(w, "b")->started, 0);
+	/* Of the two only the first keeps anything busy. */
+	ck_assert(world_call(w, "b")->q->is_later);
+	ck_assert(!world_call(w, "a")->q->is_later);
 	client_leave(w);
 	ck_assert_uint_eq(world_call(w, "b")->released, 1);
 	world_close(w);

@@ -39,6 +39,7 @@ static void
 begin(struct sim *s, enum gate_order order, unsigned max_queue, double load)
 {
 	sim_init(s, order, THREADS, max_queue, SEED);
+	s->way = SIM_TWICE;
 	s->stream[0] = usual;
 	s->stream[0].per_s = rate(load, &usual);
 }
@@ -95,14 +96,29 @@ struct policy {
 	unsigned max_queue;
 	bool is_blind; /* deadlines are not told to the gate */
 	bool drops_expired;
+	enum sim_way way;
 	double goodput[LOADS]; /* within 0.03 */
 };
 
-/* Published figures for queues of this kind; the last row is what the gate is for. */
+/* Published figures for queues of this kind; the last rows are what the gate is for. */
 static const struct policy policies[] = {
-	{ "no bound", ORDER_FIFO, UNBOUNDED, true, false, { 0.8, 0, 0, 0 } },
-	{ "bound of 128", ORDER_FIFO, 128, true, true, { 0.8, 0.71, 0.33, 0.4 } },
-	{ "adaptive", ORDER_ADAPTIVE, 256, false, false, { 0.79, 0.98, 1, 1 } },
+	{ "no bound", ORDER_FIFO, UNBOUNDED, true, false, SIM_EXACTLY, { 0.8, 0, 0, 0 } },
+	{ "bound of 128", ORDER_FIFO, 128, true, true, SIM_EXACTLY, { 0.8, 0.71, 0.33, 0.4 } },
+	{ "adaptive", ORDER_ADAPTIVE, 256, false, false, SIM_EXACTLY, { 0.79, 0.98, 1, 1 } },
+	{ "asked as workers do",
+	  ORDER_ADAPTIVE,
+	  256,
+	  false,
+	  false,
+	  SIM_TWICE,
+	  { 0.79, 0.98, 1, 1 } },
+	{ "asked by sums alone",
+	  ORDER_ADAPTIVE,
+	  256,
+	  false,
+	  false,
+	  SIM_BY_SUMS,
+	  { 0.79, 0.98, 1, 1 } },
 };
 
 START_TEST(goodput_at_every_load_is_that_of_the_table)
@@ -112,6 +128,7 @@ START_TEST(goodput_at_every_load_is_that_of_the_table)
 	for (unsigned i = 0; i < LOADS; i++) {
 		struct sim s;
 		begin(&s, policy->order, policy->max_queue, loads[i]);
+		s.way = policy->way;
 		s.stream[0].hides_deadline = policy->is_blind;
 		s.drops_expired = policy->drops_expired;
 		settle(&s, LONG_S);
@@ -168,17 +185,20 @@ START_TEST(a_longer_run_time_is_learned_within_a_second)
 }
 END_TEST
 
+/* Those who heed Retry-After come seconds later, and beside 0.8 of what there is their number falls
+ * slowly: it is over a while after that. */
 START_TEST(a_spike_with_retries_leaves_nothing_behind_after_a_second)
 {
 	struct sim s;
 
 	begin(&s, ORDER_ADAPTIVE, 256, 0.8);
 	s.stream[0].attempts = 3;
+	s.stream[0].heeds = _i;
 	settle(&s, 10);
 	s.stream[0].per_s = rate(4, &usual);
 	sim_run(&s, 5 * CLOCK_SEC);
 	s.stream[0].per_s = rate(0.8, &usual);
-	sim_run(&s, CLOCK_SEC);
+	sim_run(&s, (_i ? 20 : 1) * CLOCK_SEC);
 	sim_reset(&s);
 	sim_run(&s, 10 * CLOCK_SEC);
 	show("after a spike", &s, 0.8, 10);
@@ -304,12 +324,148 @@ START_TEST(polite_clients_are_served_beside_abusers)
 }
 END_TEST
 
+/* --- chains ------------------------------------------------------------------------------- */
+
+enum { CHAIN_LOADS = 5 };
+static const double chain_loads[CHAIN_LOADS] = { 0.5, 0.9, 1.2, 2, 5 };
+
+static const struct chain {
+	const char *name;
+	unsigned threads, max_queue;
+	uint64_t before_ns, mean_ns, deadline_ns;
+	bool is_fixed;
+	unsigned skips;
+} chains[] = {
+	{ "1 s, then 20 ms", 2, 256, CLOCK_SEC, 20 * CLOCK_MS, 30 * CLOCK_SEC, true, 0 },
+	{ "about 1 s, then 20 ms", 2, 256, CLOCK_SEC, 20 * CLOCK_MS, 30 * CLOCK_SEC, false, 0 },
+	{ "a deadline of 1.5 s", 2, 256, CLOCK_SEC, 20 * CLOCK_MS, 1500 * CLOCK_MS, true, 0 },
+	{ "one of five comes", 2, 256, CLOCK_SEC, 20 * CLOCK_MS, 30 * CLOCK_SEC, true, 80 },
+	{ "300 ms, then 2 ms", 4, 64, 300 * CLOCK_MS, 2 * CLOCK_MS, 30 * CLOCK_SEC, true, 0 },
+};
+
+static struct sim_stream
+stream_of(const struct chain *c, double load)
+{
+	double comes = (100 - c->skips) / 100.0;
+
+	return (struct sim_stream){
+		.priority = CLASS_NORMAL,
+		.mean_ns = c->mean_ns,
+		.deadline_ns = c->deadline_ns,
+		.delay_ns = c->before_ns,
+		.is_delay_fixed = c->is_fixed,
+		.skips = c->skips,
+		.per_s = load * c->threads * 1e9 / (double)c->mean_ns / comes,
+	};
+}
+
+static void
+begin_chain(struct sim *s, const struct chain *c, double load)
+{
+	sim_init(s, ORDER_ADAPTIVE, c->threads, c->max_queue, SEED);
+	s->gate.max_wait_ns = 500 * CLOCK_MS;
+	s->way = SIM_TWICE;
+	s->stream[0] = stream_of(c, load);
+}
+
+/* Whoever is let in is hardly ever dropped, and the threads do what they can. */
+START_TEST(a_chain_gets_what_the_threads_can_do)
+{
+	const struct chain *c = &chains[_i];
+
+	for (unsigned i = 0; i < CHAIN_LOADS; i++) {
+		double load = chain_loads[i], served;
+		struct sim s;
+
+		begin_chain(&s, c, load);
+		settle(&s, LONG_S);
+		served = s.stream[0].good / (LONG_S * c->threads * 1e9 / (double)c->mean_ns);
+		if (getenv("FOREBAY_SHOW"))
+			fprintf(stderr, "%-26s load %5.2f  goodput %.3f  p99 %4u ms  unrun %u\n",
+				c->name, load, served, sim_p99_ms(&s.stream[0]), s.stream[0].unrun);
+		ck_assert_double_ge(served, 0.95 * (load < 1 ? load : 1));
+		ck_assert_uint_le(s.stream[0].unrun, s.stream[0].good / 50);
+		sim_fini(&s);
+	}
+}
+END_TEST
+
+/* Threads that others have a promise of are idle: whoever comes now is not refused. */
+START_TEST(a_light_route_is_served_beside_a_chain)
+{
+	struct sim s;
+
+	begin_chain(&s, &chains[0], 0.5);
+	s.stream[1] = (struct sim_stream){ .priority = CLASS_NORMAL,
+					   .mean_ns = CLOCK_MS,
+					   .is_fixed = true,
+					   .deadline_ns = 100 * CLOCK_MS,
+					   .per_s = 100 };
+	settle(&s, LONG_S);
+	ck_assert_double_ge(success(&s.stream[0]), 0.99);
+	ck_assert_double_ge(success(&s.stream[1]), 0.99);
+	sim_fini(&s);
+}
+END_TEST
+
+/* Together they ask for twice of what there is. */
+START_TEST(a_chain_and_a_route_of_one_part_share_what_there_is)
+{
+	struct sim s;
+
+	begin_chain(&s, &chains[2], 1);
+	s.stream[1] = usual;
+	s.stream[1].per_s = rate(1, &usual);
+	settle(&s, LONG_S);
+	if (getenv("FOREBAY_SHOW"))
+		fprintf(stderr, "a chain %.3f beside one part %.3f, unrun %u and %u\n",
+			goodput(&s.stream[0], LONG_S), goodput(&s.stream[1], LONG_S),
+			s.stream[0].unrun, s.stream[1].unrun);
+	ck_assert_double_ge(goodput(&s.stream[0], LONG_S) + goodput(&s.stream[1], LONG_S), 0.95);
+	ck_assert_uint_le(s.stream[0].unrun + s.stream[1].unrun, s.stream[0].good / 20);
+	sim_fini(&s);
+}
+END_TEST
+
+/* Ten times the load for a third of a second, all ready together a second later. */
+START_TEST(a_burst_is_promised_what_can_be_done_in_time)
+{
+	struct sim s;
+
+	begin_chain(&s, &chains[2], 0.5);
+	settle(&s, 10);
+	s.stream[0].per_s = 0;
+	sim_run(&s, 2 * CLOCK_SEC);
+	sim_reset(&s);
+	s.stream[0].per_s = 1000;
+	sim_run(&s, 300 * CLOCK_MS);
+	s.stream[0].per_s = 0;
+	sim_run(&s, 3 * CLOCK_SEC);
+	if (getenv("FOREBAY_SHOW"))
+		fprintf(stderr, "of a burst of %u %u good, %u unrun\n", s.stream[0].asked,
+			s.stream[0].good, s.stream[0].unrun);
+	ck_assert_uint_ge(s.stream[0].good, 30);
+	ck_assert_uint_le(s.stream[0].unrun, s.stream[0].good / 10);
+	sim_fini(&s);
+}
+END_TEST
+
+static void
+add_chains(TCase *t)
+{
+	tcase_add_loop_test(t, a_chain_gets_what_the_threads_can_do, 0,
+			    sizeof(chains) / sizeof(*chains));
+	tcase_add_test(t, a_light_route_is_served_beside_a_chain);
+	tcase_add_test(t, a_chain_and_a_route_of_one_part_share_what_there_is);
+	tcase_add_test(t, a_burst_is_promised_what_can_be_done_in_time);
+}
+
 static void
 add_changes(TCase *t)
 {
 	tcase_add_test(t, polite_clients_are_served_beside_abusers);
 	tcase_add_test(t, a_longer_run_time_is_learned_within_a_second);
-	tcase_add_test(t, a_spike_with_retries_leaves_nothing_behind_after_a_second);
+	tcase_add_loop_test(t, a_spike_with_retries_leaves_nothing_behind_after_a_second, 0, 2);
 	tcase_add_test(t, critical_requests_are_in_time_at_five_times_the_load);
 	tcase_add_test(t, mixed_deadlines_share_one_queue);
 	tcase_add_test(t, cheap_and_costly_kinds_are_told_apart);
@@ -328,6 +484,7 @@ suite_scenario_gate(void)
 	tcase_add_test(t, adaptive_answers_within_half_the_deadline);
 	tcase_add_test(t, fixed_run_times_keep_it_too);
 	add_changes(t);
+	add_chains(t);
 	suite_add_tcase(s, t);
 	return s;
 }

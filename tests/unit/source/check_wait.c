@@ -80,6 +80,7 @@ tear_down(struct bench *b)
 		wait_end(&b->line, &b->client[i].wait, 0, true);
 	ck_assert_uint_eq(b->gate.admitted, 0);
 	ck_assert_uint_eq(b->gate.waiting, 0);
+	ck_assert_uint_eq(b->gate.promised, 0);
 	ck_assert_uint_eq(b->gate.running_ns, 0);
 	ck_assert_uint_eq(b->line.filed + b->line.lent, 0);
 	for (unsigned i = 0; i < CLASSES; i++) {
@@ -230,6 +231,74 @@ START_TEST(no_more_wait_than_may_and_of_a_fan_out_all_or_none)
 	ck_assert_uint_eq(b.shed[WAIT_QUEUE].enforced, 1);
 	ck_assert_int_eq(wait_reserve(&b.line, q, 2), 0);
 	ck_assert_str_eq(refusal(&b, CLASS_NORMAL, 1000), "t.max_pending");
+	tear_down(&b);
+}
+END_TEST
+
+/* One more of a fan-out, which waits for others. */
+static struct client *
+prepare_later(struct bench *b, uint64_t left_ms)
+{
+	struct client *c = prepare(b, CLASS_NORMAL, left_ms);
+
+	c->q.is_later = true;
+	return c;
+}
+
+START_TEST(who_comes_later_leaves_the_places_to_who_comes_now)
+{
+	struct bench b;
+	struct client *first, *later[MAX_PENDING + 1];
+
+	set_up(&b, 1);
+	for (unsigned i = 0; i < MAX_PENDING + 1; i++) {
+		later[i] = prepare_later(&b, 1000);
+		ck_assert_int_eq(reserve(&b, later[i]), 0);
+		ck_assert_int_eq(later[i]->wait.stage, WAIT_PROMISED);
+	}
+	ck_assert_uint_eq(b.gate.admitted, 0);
+	first = ask(&b, CLASS_NORMAL, 1000);
+	ck_assert_int_eq(first->wait.stage, WAIT_RUNNING);
+	for (unsigned i = 0; i < MAX_PENDING; i++)
+		ask(&b, CLASS_NORMAL, 1000);
+	/* What was promised is kept, though the queue is full. */
+	pass(&b, 100);
+	wait_start(&b.line, &later[0]->wait, &later[0]->q);
+	wait_start(&b.line, &later[0]->wait, &later[0]->q);
+	ck_assert_int_eq(later[0]->wait.stage, WAIT_RESERVED);
+	ck_assert_uint_eq(b.gate.admitted, MAX_PENDING + 2);
+	wait_file(&b.line, &later[0]->wait, &later[0]->q);
+	end(&b, first, 10);
+	ck_assert_uint_eq(cost_delay(&b.line.cost[0].hold), 100 * ms);
+	tear_down(&b);
+	ck_assert_uint_eq(b.gate.promised, 0);
+}
+END_TEST
+
+START_TEST(a_fan_out_of_now_and_later_is_let_in_as_one)
+{
+	struct bench b;
+	struct client *now, *later;
+	struct subrequest *q[2];
+
+	set_up(&b, 1);
+	learn(&b, 100);
+	cost_learn_delay(&b.line.cost[0].hold, 500 * ms);
+	ask(&b, CLASS_NORMAL, 1000);
+	later = prepare_later(&b, 520);
+	now = prepare(&b, CLASS_NORMAL, 1000);
+	q[0] = &later->q;
+	q[1] = &now->q;
+	/* The later one would not be in time: the other gives its place back. */
+	ck_assert_int_eq(wait_reserve(&b.line, q, 2), ERR_SHED);
+	ck_assert_str_eq(q[0]->refusal.limit, "t.wait");
+	ck_assert_str_eq(q[1]->refusal.limit, "t.wait");
+	ck_assert_int_eq(now->wait.stage, WAIT_NONE);
+	ck_assert_uint_eq(b.gate.admitted, 1);
+	later->q.deadline_ns += 2000 * ms;
+	ck_assert_int_eq(wait_reserve(&b.line, q, 2), 0);
+	ck_assert_int_eq(later->wait.stage, WAIT_PROMISED);
+	ck_assert_int_eq(now->wait.stage, WAIT_RESERVED);
 	tear_down(&b);
 }
 END_TEST
@@ -471,6 +540,8 @@ suite_source_wait(void)
 	tcase_add_test(t, who_would_not_be_in_time_is_refused_at_once);
 	tcase_add_test(t, what_was_slow_once_is_learned_anew);
 	tcase_add_test(t, no_more_wait_than_may_and_of_a_fan_out_all_or_none);
+	tcase_add_test(t, who_comes_later_leaves_the_places_to_who_comes_now);
+	tcase_add_test(t, a_fan_out_of_now_and_later_is_let_in_as_one);
 	tcase_add_test(t, a_higher_class_takes_the_place_of_the_last_of_a_lower_one);
 	tcase_add_test(t, shadow_counts_and_lets_in);
 	tcase_add_test(t, a_long_body_is_no_reason_to_refuse);

@@ -1,0 +1,71 @@
+/*
+ * What the files of the gate share: gate.c (who is let in, and a job's way) and
+ * gate_later.c (promises). No other file includes this.
+ */
+#ifndef FOREBAY_THREAD_GATE_PRIV_H
+#define FOREBAY_THREAD_GATE_PRIV_H
+
+#include "base/clock.h"
+#include "thread/gate.h"
+
+/* What is before a job. */
+struct ahead {
+	uint64_t work_ns;
+	unsigned jobs;
+};
+
+/* All of its own class and of those above. */
+struct ahead gate_ahead_at_most(const struct pool_gate *g, enum gate_class priority);
+/* What is to be kept free: see gate.h. */
+uint64_t gate_margin(uint64_t own_ns, uint64_t others_ns, unsigned jobs, unsigned threads);
+/* The longest wait that a standing queue may mean for who has so much time. */
+uint64_t gate_standing_limit(const struct pool_gate *g, uint64_t horizon_ns, unsigned ahead,
+			     unsigned threads);
+/* So many more jobs of the class, none of which is filed. */
+void gate_count(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
+/* Of promises. */
+enum gate_verdict gate_promise(struct pool_gate *g, const struct gate_ask *a);
+
+static inline void
+gate_add(const struct pool_gate *g, _Atomic uint64_t *word, uint64_t n)
+{
+	if (g->is_lone)
+		atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n,
+				      memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(word, n, memory_order_relaxed);
+}
+
+/* By n more or, as unsigned numbers go round, fewer. */
+static inline void
+gate_count_on(const struct pool_gate *g, atomic_uint *word, unsigned n)
+{
+	if (g->is_lone)
+		atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n,
+				      memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(word, n, memory_order_release);
+}
+
+/* First come, first served knows no classes. */
+static inline enum gate_class
+gate_class_of(const struct pool_gate *g, enum gate_class priority)
+{
+	return g->order == ORDER_FIFO ? CLASS_CRITICAL : priority;
+}
+
+static inline unsigned
+gate_threads_of(const struct pool_gate *g)
+{
+	unsigned threads = atomic_load_explicit(&g->threads, memory_order_relaxed);
+
+	return threads ? threads : 1;
+}
+
+static inline uint64_t
+gate_minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+#endif
