@@ -158,14 +158,17 @@ static void
 on_progress(VipsImage *image, VipsProgress *progress, struct run *r)
 {
 	(void)progress;
+	TAKE_OVER(r);
 	if (forebay_is_cancelled(r->call))
 		r->vips->vips_image_set_kill(image, TRUE);
+	HAND_OVER(r);
 }
 
 /* Whoever computes the pixels of this image asks who still waits for them. */
 static void
 watch(struct run *r)
 {
+	HAND_OVER(r);
 	r->vips->vips_image_set_progress(r->image, TRUE);
 	r->vips->g_signal_connect_data(r->image, "eval", G_CALLBACK(on_progress), r, NULL, 0);
 }
@@ -242,6 +245,7 @@ turn_upright(struct run *r)
 		return 0;
 	watch(r);
 	put(r, r->vips->vips_image_copy_memory(r->image));
+	TAKE_OVER(r);
 	if (!r->image || r->vips->vips_autorot(r->image, &out, NULL) != 0)
 		return give_up(r);
 	put(r, out);
@@ -361,12 +365,14 @@ deliver(struct run *r)
 	enum probe_format format = format_of(r);
 	void *bytes = NULL;
 	size_t len = 0;
-	int err = format == PROBE_JPEG ? make_opaque(r) : 0;
+	int code, err = format == PROBE_JPEG ? make_opaque(r) : 0;
 
 	if (err)
 		return err;
 	watch(r);
-	if (save(r, format, &bytes, &len) != 0)
+	code = save(r, format, &bytes, &len);
+	TAKE_OVER(r);
+	if (code != 0)
 		return give_up(r);
 	if (format == PROBE_WEBP)
 		len = webp_strip(bytes, len);

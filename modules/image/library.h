@@ -45,6 +45,26 @@
 	FUNCTION(g_signal_connect_data)                                                            \
 	FUNCTION(g_free)
 
+/* libvips calls back on threads of its own. What orders that are locks which the thread sanitizer
+ * does not see, as the library is built without it: so it is told where a thread goes on with what
+ * another one has left. */
+#if defined(__SANITIZE_THREAD__)
+#define IS_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IS_TSAN 1
+#endif
+#endif
+
+#ifdef IS_TSAN
+#include <sanitizer/tsan_interface.h>
+#define HAND_OVER(what) __tsan_release(what)
+#define TAKE_OVER(what) __tsan_acquire(what)
+#else
+#define HAND_OVER(what) ((void)(what))
+#define TAKE_OVER(what) ((void)(what))
+#endif
+
 struct library {
 	void *handle;
 #define FUNCTION(name) __typeof__(&name) name;
