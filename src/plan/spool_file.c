@@ -17,24 +17,21 @@ free_job(struct spool_job *j)
 	if (j->fd >= 0)
 		close(j->fd);
 	mem_free(&j->memory);
-	lease_give(j->lease);
 	mem_free(&j);
 }
 
-/* A place in the pool. What has begun comes before what has not. */
-static int
-reserve(struct spool_job *j, struct spool_file *f, bool is_underway)
-{
-	struct gate_ask ask = {
-		.priority = is_underway ? CLASS_CRITICAL : f->priority,
-		.is_underway = is_underway,
-		.now_ns = loop_now(&f->env->loop),
-		.deadline_ns = CLOCK_NEVER,
-	};
+/* --- at the pool ------------------------------------------------------------------------ */
 
-	j->job.priority = ask.priority;
-	j->job.expected_ns = pool_ask_more(j->pool, &ask, NULL, 0, CLOCK_NEVER);
-	return pool_reserve(j->pool, &ask, random_next(&f->env->random), &f->refusal);
+static int
+reserve(struct spool_job *j, struct gate_ask *ask, struct pool_refusal *refusal)
+{
+	struct env *env = j->lease->env;
+
+	ask->now_ns = loop_now(&env->loop);
+	ask->deadline_ns = CLOCK_NEVER;
+	j->job = (struct job){ .priority = ask->priority };
+	j->job.expected_ns = pool_ask_more(j->pool, ask, NULL, 0, CLOCK_NEVER);
+	return pool_reserve(j->pool, ask, random_next(&env->random), refusal);
 }
 
 static void
@@ -45,38 +42,41 @@ submit(struct spool_job *j, int (*run)(struct job *, struct pool_thread *),
 	j->job.deadline_ns = CLOCK_NEVER;
 	j->job.run = run;
 	j->job.on_home = home;
-	pool_submit(j->pool, &j->job);
-}
-
-/* A job with the file; it has a place, or there is none and the file is where it was. */
-static struct spool_job *
-make_job(struct spool_file *f, bool is_underway, int *err)
-{
-	struct spool_job *j = mem_zalloc(1, sizeof(*j));
-
-	*err = ERR_MEMORY;
-	if (!j)
-		return NULL;
-	j->lease = f->lease;
 	lease_take(j->lease);
-	j->pool = f->conf->pool;
-	j->dir = f->conf->dir;
-	j->fd = -1;
-	*err = reserve(j, f, is_underway);
-	if (*err) {
-		free_job(j);
-		return NULL;
-	}
-	j->fd = f->fd;
-	f->fd = -1;
-	return j;
+	pool_submit(j->pool, &j->job);
 }
 
 static void
 on_discarded(struct job *job, void *receiver)
 {
+	struct spool_job *j = CONTAINER_OF(job, struct spool_job, job);
+	struct lease *lease = j->lease;
+
 	(void)receiver;
-	free_job(CONTAINER_OF(job, struct spool_job, job));
+	free_job(j);
+	lease_give(lease);
+}
+
+/* Nobody waits for it any more: the file, with which it is gone, is closed on a thread, however
+ * full the pool is. There is one such job for each file that was let in. */
+static void
+discard(struct spool_job *j)
+{
+	struct gate_ask ask = { .priority = CLASS_CRITICAL,
+				.is_underway = true,
+				.is_giving_back = true };
+	struct pool_refusal refusal;
+	int err;
+
+	j->file = NULL;
+	mem_free(&j->memory);
+	if (j->fd < 0) {
+		free_job(j);
+		return;
+	}
+	err = reserve(j, &ask, &refusal);
+	ASSERT(!err);
+	submit(j, spool_job_discard, on_discarded);
 }
 
 static void
@@ -84,44 +84,78 @@ on_home(struct job *job, void *receiver)
 {
 	struct spool_job *j = CONTAINER_OF(job, struct spool_job, job);
 	struct spool_file *f = j->file;
+	struct lease *lease = j->lease;
 	int err = job->outcome;
-	size_t len = j->len;
-	char *memory;
+	char *memory = err && job->run == spool_job_read ? NULL : j->memory;
 
 	(void)receiver;
 	if (!f) {
-		free_job(j);
+		discard(j);
+		lease_give(lease);
 		return;
 	}
 	f->job = NULL;
+	f->spare = j;
 	f->fd = j->fd;
 	j->fd = -1;
 	f->refusal = job->refusal;
 	f->failure = j->failure;
 	f->is_begun |= !err;
-	memory = err && job->run == spool_job_read ? NULL : j->memory;
 	if (memory)
 		j->memory = NULL;
-	free_job(j);
-	f->done(f, err, memory, len);
+	else
+		mem_free(&j->memory);
+	lease_give(lease);
+	f->done(f, err, memory, j->len);
+}
+
+/* --- the file --------------------------------------------------------------------------- */
+
+static struct spool_job *
+job_new(const struct spool_file *f)
+{
+	struct spool_job *j = mem_zalloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	j->lease = f->lease;
+	j->pool = f->conf->pool;
+	j->dir = f->conf->dir;
+	j->fd = -1;
+	return j;
+}
+
+/* A place in the pool. What has begun comes before what has not. */
+static int
+find_place(struct spool_file *f)
+{
+	struct gate_ask ask = { .priority = f->is_begun ? CLASS_CRITICAL : f->priority,
+				.is_underway = f->is_begun };
+
+	ASSERT(!f->job);
+	if (!f->spare)
+		f->spare = job_new(f);
+	return f->spare ? reserve(f->spare, &ask, &f->refusal) : ERR_MEMORY;
 }
 
 static int
 send(struct spool_file *f, int (*run)(struct job *, struct pool_thread *), char *memory, size_t len,
      uint64_t offset)
 {
-	struct spool_job *j;
-	int err;
+	int err = find_place(f);
+	struct spool_job *j = f->spare;
 
-	ASSERT(!f->job);
-	j = make_job(f, f->is_begun, &err);
-	if (!j)
+	if (err)
 		return err;
+	f->spare = NULL;
+	f->job = j;
+	j->file = f;
+	j->fd = f->fd;
+	f->fd = -1;
 	j->memory = memory;
 	j->len = len;
 	j->offset = offset;
-	j->file = f;
-	f->job = j;
+	j->failure = 0;
 	submit(j, run, on_home);
 	return ERR_BUSY;
 }
@@ -143,20 +177,6 @@ spool_file_read(struct spool_file *f, size_t len, uint64_t offset)
 	return err;
 }
 
-/* Closes the file, with which it is gone; without a place in the pool here and now. */
-static void
-discard(struct spool_file *f)
-{
-	int err;
-	struct spool_job *j = make_job(f, true, &err);
-
-	if (j)
-		submit(j, spool_job_discard, on_discarded);
-	else
-		close(f->fd);
-	f->fd = -1;
-}
-
 void
 spool_file_close(struct spool_file *f)
 {
@@ -165,6 +185,10 @@ spool_file_close(struct spool_file *f)
 		job_abandon(&f->job->job);
 		f->job = NULL;
 	}
-	if (f->fd >= 0)
-		discard(f);
+	if (f->spare) {
+		f->spare->fd = f->fd;
+		f->fd = -1;
+		discard(f->spare);
+		f->spare = NULL;
+	}
 }

@@ -6,8 +6,10 @@
  *   spool_file_write, spool_file_read --job--> pool --home--> done()
  *
  * One call at a time: after ERR_BUSY the next one waits for done(). Whatever is
- * under way when it is closed comes home later and leaves nothing behind; giving
- * back the blocks of a large file may take a disk's time, so that is a job, too.
+ * under way when it is closed comes home later and leaves nothing behind. Giving
+ * back the blocks of a large file may take a disk's time, so that is a job, too, which
+ * is neither refused nor in want of memory: it is made with the first write. What comes
+ * home with the file to nobody is sent back to close it.
  */
 #ifndef FOREBAY_PLAN_SPOOL_FILE_H
 #define FOREBAY_PLAN_SPOOL_FILE_H
@@ -39,6 +41,7 @@ struct spool_file {
 	int fd; /* -1: none, or a job has it */
 	bool is_begun; /* something is in it */
 	struct spool_job *job; /* at the pool */
+	struct spool_job *spare; /* owned: the same when it is not; NULL: nothing was written */
 };
 
 /* With conf, env, lease, priority and done set. */

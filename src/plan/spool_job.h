@@ -1,7 +1,8 @@
 /*
  * The parts of a spool that may wait for a disk, as jobs of the pool
  * `blocking`. A job owns the descriptor and the memory that it works with.
- * Made, sent and freed on the worker; run on a thread of the pool.
+ * Made, sent and freed on the worker; run on a thread of the pool. One is made for
+ * a file's first write and serves it to its end.
  */
 #ifndef FOREBAY_PLAN_SPOOL_JOB_H
 #define FOREBAY_PLAN_SPOOL_JOB_H
@@ -14,10 +15,10 @@ struct spool_file;
 struct spool_job {
 	struct job job;
 	struct spool_file *file; /* borrowed; NULL: nobody waits for it any more */
-	struct lease *lease; /* taken: keeps `dir` and the pool */
+	struct lease *lease; /* keeps `dir` and the pool; taken while it is at the pool */
 	struct pool *pool;
 	const char *dir; /* of a site */
-	int fd; /* owned; -1: a write opens one */
+	int fd; /* owned; -1: a write opens one, or the file has it */
 	uint64_t offset;
 	char *memory; /* owned */
 	size_t len;

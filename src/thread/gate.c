@@ -238,6 +238,8 @@ judge(struct pool_gate *g, const struct gate_ask *a, unsigned admitted, bool is_
 	unsigned threads = atomic_load_explicit(&g->threads, memory_order_relaxed);
 	unsigned capacity = threads + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
 
+	if (a->is_giving_back)
+		return GATE_OPEN;
 	if (a->jobs > capacity || admitted > capacity - a->jobs)
 		return GATE_FULL;
 	if (admitted < threads) {

@@ -32,7 +32,8 @@
  * exact when deadlines come in order, else too much; so a "no" is asked once more
  * under the lock if that can be had at once. Asking and counting are two steps:
  * threads that reserve in the same instant may each overlook the others' work (one
- * ask each); the number of jobs is one compare-and-swap and never passes its limit.
+ * ask each); the number of jobs is one compare-and-swap and never passes its limit, but by those
+ * that give back what others have taken.
  */
 #ifndef FOREBAY_THREAD_GATE_H
 #define FOREBAY_THREAD_GATE_H
@@ -63,6 +64,7 @@ struct gate_queue {
 struct gate_ask {
 	enum gate_class priority;
 	bool is_underway; /* what has begun goes on: refused by max_queue alone, but counted */
+	bool is_giving_back; /* one for each that was let in: never refused, but counted */
 	unsigned jobs;
 	struct slice share; /* whose it is, for the pool's shares; borrowed; at NULL: nobody's */
 	const struct gate_queue *queue; /* the asking thread's own; NULL: the gate's */

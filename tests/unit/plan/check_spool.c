@@ -2,18 +2,21 @@
  * A body in memory and in a file, with a pool that is there.
  */
 #include "base/clock.h"
+#include "base/mem.h"
 #include "net/env.h"
 #include "plan/spool.h"
 
 #include <check.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 Suite *suite_plan_spool(void);
 
-enum { BUFFER = 1000 };
+enum { BUFFER = 1000, BODY = 1 << 20, MAX_QUEUE = 8 };
 
 struct bed {
 	struct env env;
@@ -40,7 +43,7 @@ open_bed(const char *dir)
 {
 	const struct pool_options o = {
 		.name = "blocking",
-		.limits = { .threads = 1, .max_queue = 8 },
+		.limits = { .threads = 1, .max_queue = MAX_QUEUE },
 	};
 	struct bed *b = calloc(1, sizeof(*b));
 	int err;
@@ -239,6 +242,195 @@ START_TEST(closing_while_it_is_read_calls_nobody)
 }
 END_TEST
 
+/* --- who closes the file ------------------------------------------------------------------ */
+
+/* A job that is there when it has begun, and until it is let go. */
+struct guest {
+	struct job job;
+	sem_t begun, go;
+	unsigned homes;
+};
+
+static int
+stay(struct job *j, struct pool_thread *t)
+{
+	struct guest *g = CONTAINER_OF(j, struct guest, job);
+
+	(void)t;
+	sem_post(&g->begun);
+	sem_wait(&g->go);
+	return 0;
+}
+
+static void
+on_left(struct job *j, void *receiver)
+{
+	(void)receiver;
+	CONTAINER_OF(j, struct guest, job)->homes++;
+}
+
+static int
+try_send(struct bed *b, struct guest *g)
+{
+	struct gate_ask ask = { .priority = CLASS_SHEDDABLE, .deadline_ns = CLOCK_NEVER };
+	struct pool_refusal refusal;
+
+	*g = (struct guest){ .job = {
+				 .home = &b->env.loop.mailbox,
+				 .run = stay,
+				 .on_home = on_left,
+				 .deadline_ns = CLOCK_NEVER,
+				 .priority = CLASS_SHEDDABLE,
+			     } };
+	g->job.expected_ns = pool_ask_more(b->pool, &ask, NULL, 0, CLOCK_NEVER);
+	if (pool_reserve(b->pool, &ask, 0, &refusal) != 0)
+		return ERR_SHED;
+	sem_init(&g->begun, 0, 0);
+	sem_init(&g->go, 0, 0);
+	pool_submit(b->pool, &g->job);
+	return 0;
+}
+
+/* The one thread is with the guest when it returns. */
+static void
+hold(struct bed *b, struct guest *g)
+{
+	ck_assert_int_eq(try_send(b, g), 0);
+	sem_wait(&g->begun);
+}
+
+/* All that was in the queue before has been run when it returns: nobody has turned the loop. */
+static void
+let_go_and_await_all(struct bed *b, struct guest *g)
+{
+	struct guest last;
+
+	ck_assert_int_eq(try_send(b, &last), 0);
+	sem_post(&g->go);
+	sem_wait(&last.begun);
+	sem_post(&last.go);
+	while (g->homes == 0 || last.homes == 0)
+		loop_turn(&b->env.loop, true);
+}
+
+static bool
+is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static int
+begin_file(struct bed *b)
+{
+	ck_assert_int_eq(await(b, put(b, 'a', BODY)), 0);
+	ck_assert(is_open(b->spool.file.fd));
+	return b->spool.file.fd;
+}
+
+/* The thread is let go; what it ran before its last word has closed the file. */
+static void
+ck_assert_thread_closes(struct bed *b, struct guest *g, int fd)
+{
+	struct guest last;
+
+	for (unsigned i = 0; i < 3; i++)
+		loop_turn(&b->env.loop, false);
+	ck_assert(is_open(fd));
+	ck_assert_uint_gt(b->lease.users, 0);
+	sem_post(&g->go);
+	/* A full pool has room for it as soon as one has left. */
+	while (try_send(b, &last) != 0)
+		sched_yield();
+	sem_wait(&last.begun);
+	ck_assert(!is_open(fd));
+	sem_post(&last.go);
+	while (last.homes == 0)
+		loop_turn(&b->env.loop, true);
+}
+
+START_TEST(what_waits_with_the_file_gives_it_up_on_a_thread)
+{
+	struct bed *b = open_bed("/tmp");
+	struct guest guest;
+	struct chunks list;
+	bool is_last;
+	int fd = begin_file(b);
+
+	hold(b, &guest);
+	chunks_init(&list, &b->env.store);
+	if (_i)
+		ck_assert_int_eq(put(b, 'b', BODY), ERR_BUSY);
+	else
+		ck_assert_int_eq(spool_take(&b->spool, &list, &is_last), ERR_BUSY);
+	spool_close(&b->spool);
+	ck_assert_thread_closes(b, &guest, fd);
+	ck_assert_uint_eq(b->readies, 1);
+	close_bed(b);
+}
+END_TEST
+
+START_TEST(a_full_pool_takes_a_file_back)
+{
+	struct bed *b = open_bed("/tmp");
+	struct guest guest, more[MAX_QUEUE];
+	int fd = begin_file(b);
+
+	hold(b, &guest);
+	for (unsigned i = 0; i < MAX_QUEUE; i++) {
+		ck_assert_int_eq(try_send(b, &more[i]), 0);
+		sem_post(&more[i].go);
+	}
+	ck_assert_int_eq(put(b, 'b', BODY), ERR_SHED);
+	spool_close(&b->spool);
+	ck_assert_thread_closes(b, &guest, fd);
+	close_bed(b);
+}
+END_TEST
+
+START_TEST(a_file_is_given_back_without_memory)
+{
+	struct bed *b = open_bed("/tmp");
+	struct guest guest;
+	int fd = begin_file(b);
+
+	hold(b, &guest);
+	mem_fail_at(1, true);
+	spool_close(&b->spool);
+	mem_fail_at(0, false);
+	ck_assert_thread_closes(b, &guest, fd);
+	close_bed(b);
+}
+END_TEST
+
+/* It has been written when nobody wants it any more, and nobody knew. */
+START_TEST(what_comes_home_to_nobody_goes_back_to_be_closed)
+{
+	struct bed *b = open_bed("/tmp");
+	struct guest guest;
+	int fd = begin_file(b);
+
+	ck_assert_int_eq(put(b, 'b', BODY), ERR_BUSY);
+	hold(b, &guest); /* behind it */
+	spool_close(&b->spool);
+	ck_assert_thread_closes(b, &guest, fd);
+	close_bed(b);
+}
+END_TEST
+
+START_TEST(a_first_write_that_waits_leaves_at_once)
+{
+	struct bed *b = open_bed("/tmp");
+	struct guest guest;
+
+	hold(b, &guest);
+	ck_assert_int_eq(put(b, 'a', BODY), ERR_BUSY);
+	spool_close(&b->spool);
+	turn_until_unused(b);
+	let_go_and_await_all(b, &guest);
+	close_bed(b);
+}
+END_TEST
+
 Suite *
 suite_plan_spool(void)
 {
@@ -252,6 +444,11 @@ suite_plan_spool(void)
 	tcase_add_test(t, a_full_disk_is_told_as_one);
 	tcase_add_test(t, closing_while_it_is_written_calls_nobody);
 	tcase_add_test(t, closing_while_it_is_read_calls_nobody);
+	tcase_add_loop_test(t, what_waits_with_the_file_gives_it_up_on_a_thread, 0, 2);
+	tcase_add_test(t, a_full_pool_takes_a_file_back);
+	tcase_add_test(t, a_file_is_given_back_without_memory);
+	tcase_add_test(t, what_comes_home_to_nobody_goes_back_to_be_closed);
+	tcase_add_test(t, a_first_write_that_waits_leaves_at_once);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -370,6 +370,24 @@ START_TEST(what_is_under_way_is_refused_by_the_cap_alone)
 }
 END_TEST
 
+START_TEST(who_gives_back_is_let_in_and_counted)
+{
+	struct gate_ask a = { .is_giving_back = true, .now_ns = start, .deadline_ns = CLOCK_NEVER };
+	struct bench b;
+
+	open_gate(&b, _i ? ORDER_ADAPTIVE : ORDER_FIFO, 1, 1);
+	ck_assert_int_eq(ask(&b, CLASS_CRITICAL, 1000 * ms), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_CRITICAL, 1000 * ms), GATE_OPEN);
+	ck_assert_int_eq(ask(&b, CLASS_CRITICAL, 1000 * ms), GATE_FULL);
+	gate_ask_more(&b.gate, &a, NULL, 0, CLOCK_NEVER);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(gate_reserve(&b.gate, &a, false), GATE_OPEN);
+	ck_assert_uint_eq(b.gate.admitted, 4);
+	gate_release(&b.gate, CLASS_CRITICAL, 2, 2 * a.work_ns);
+	ck_assert_int_eq(ask(&b, CLASS_CRITICAL, 1000 * ms), GATE_FULL);
+}
+END_TEST
+
 START_TEST(an_idle_thread_takes_one_whatever_is_known)
 {
 	struct bench b;
@@ -558,6 +576,7 @@ suite_thread_gate(void)
 	tcase_add_test(t, fifo_knows_neither_classes_nor_deadlines_in_its_order);
 	tcase_add_test(t, the_lowest_class_and_latest_deadline_is_spared_first);
 	tcase_add_test(t, the_drain_time_is_all_work_over_the_threads);
+	tcase_add_loop_test(t, who_gives_back_is_let_in_and_counted, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }
