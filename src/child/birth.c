@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
@@ -69,6 +70,18 @@ set_limits(const struct order_limits *l)
 	return err;
 }
 
+/* What it may not have it does without, as threads do. */
+static void
+take_share(const struct order_share *s)
+{
+	const struct sched_param none = { 0 };
+
+	if (!cpus_is_empty(&s->cpus))
+		sched_setaffinity(0, sizeof(s->cpus), (const void *)&s->cpus);
+	sched_setscheduler(0, s->policy, &none);
+	setpriority(PRIO_PROCESS, 0, s->nice);
+}
+
 /* Standard input, output and error; all else ends with execve, however it came here. They have
  * higher numbers, since the spawner has those three itself. */
 static bool
@@ -95,8 +108,7 @@ birth_run(const struct order_read *o, const int fds[ORDER_FDS], pid_t spawner)
 	if (getppid() != spawner)
 		_exit(EXIT_UNBORN);
 	reset_signals();
-	if (o->head.nice)
-		setpriority(PRIO_PROCESS, 0, o->head.nice);
+	take_share(&o->head.share);
 	/* No set-user-ID program makes more of it than it is. */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (chdir(o->folder) != 0)

@@ -3,6 +3,11 @@
  */
 #include "child/order.h"
 
+#include "thread/thread.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+
 static void
 put_text(struct order *o, struct slice value)
 {
@@ -48,6 +53,14 @@ order_variable(struct order *o, struct slice name, struct slice value)
 	buffer_char(&o->text, '=');
 	put_text(o, value);
 	end_text(o);
+}
+
+struct order_share
+order_share_of_thread(void)
+{
+	return (struct order_share){ .cpus = thread_cpus(thread_number()),
+				     .policy = sched_getscheduler(0),
+				     .nice = getpriority(PRIO_PROCESS, 0) };
 }
 
 void

@@ -12,6 +12,7 @@
 #define FOREBAY_CHILD_ORDER_H
 
 #include "base/buffer.h"
+#include "base/cpus.h"
 
 /* Of one message, arguments and environment together. */
 enum { ORDER_BYTES = 64 << 10, ORDER_TEXTS_MAX = 1024 };
@@ -24,10 +25,18 @@ struct order_limits {
 	uint64_t file_bytes; /* of a file that it writes */
 };
 
+/* How it gets at the processors. All of it is always said: the spawner's own is that of whichever
+ * thread has started it. What is refused stays as the spawner has it. */
+struct order_share {
+	struct cpus cpus; /* that it stays on; none: the spawner's */
+	int32_t policy; /* of sched(7): SCHED_OTHER, SCHED_BATCH */
+	int32_t nice;
+};
+
 struct order_head {
 	uint32_t arguments, variables; /* argv[0] is not counted */
 	struct order_limits limits;
-	int32_t nice;
+	struct order_share share; /* of order_init: none, SCHED_OTHER, 0 */
 	uint32_t keeps_environment; /* the spawner's own, which is the server's */
 };
 
@@ -40,6 +49,8 @@ void order_init(struct order *o, const char *program, const char *folder,
 		const struct order_limits *limits);
 void order_argument(struct order *o, struct slice value);
 void order_variable(struct order *o, struct slice name, struct slice value);
+/* As the calling thread has it. */
+struct order_share order_share_of_thread(void);
 void order_fini(struct order *o);
 
 /* What the spawner makes of it: borrows from the message, lists end with NULL. */

@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -71,7 +70,7 @@ write_order(struct order *o, const struct module *m)
 	order_argument(o, SLICE("-c"));
 	order_argument(o, slice_of(m->section->file->name));
 	o->head.keeps_environment = true;
-	o->head.nice = getpriority(PRIO_PROCESS, 0);
+	o->head.share = order_share_of_thread();
 }
 
 static int

@@ -217,8 +217,8 @@ const struct conf_key pool_keys[] = {
 	{ "threads", CONF_UINT, CONF_FIELD(struct pool_conf, threads), .def = "auto",
 	  .flags = CONF_AUTO, .min = 1, .max = 1024, .help = "threads of the pool" },
 	{ "cpus", CONF_CPUS, CONF_FIELD(struct pool_conf, cpus),
-	  .help = "processors that its threads stay on, such as 0-1 or 0-3,7; auto threads are not "
-		  "more than these; not set: all that the process may use" },
+	  .help = "processors that its threads and their processes stay on, such as 0-1 or 0-3,7; "
+		  "auto threads are not more than these; not set: all that the process may use" },
 	{ "max_queue", CONF_UINT, CONF_FIELD(struct pool_conf, max_queue), .def = "256",
 	  .max = 1000000, .help = "jobs waiting; there is no unlimited" },
 	{ "max_wait", CONF_DURATION, CONF_FIELD(struct pool_conf, max_wait), .def = "500ms",

@@ -22,7 +22,6 @@
 #include "source/words.h"
 
 #include <errno.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -431,8 +430,8 @@ run(struct offload *o, struct pool_thread *t)
 	(void)t;
 	if (x->order.text.err)
 		return refuse(x);
-	/* As important as the thread that waits for it. */
-	x->order.head.nice = getpriority(PRIO_PROCESS, 0);
+	/* Where the thread is that waits for it, and as important. */
+	x->order.head.share = order_share_of_thread();
 	return child_run(&x->run, &x->order);
 }
 

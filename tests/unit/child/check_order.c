@@ -26,7 +26,7 @@ fill(struct order *o)
 	order_argument(o, SLICE(""));
 	order_argument(o, SLICE("a b; $c"));
 	order_variable(o, SLICE("A"), SLICE("1=2"));
-	o->head.nice = 7;
+	o->head.share.nice = 7;
 	ck_assert_int_eq(o->text.err, 0);
 }
 
@@ -46,7 +46,7 @@ START_TEST(an_order_is_read_as_it_was_written)
 	ck_assert_ptr_null(r.arguments[4]);
 	ck_assert_str_eq(r.variables[0], "A=1=2");
 	ck_assert_ptr_null(r.variables[1]);
-	ck_assert_int_eq(r.head.nice, 7);
+	ck_assert_int_eq(r.head.share.nice, 7);
 	ck_assert_uint_eq(r.head.limits.cpu_s, 2);
 	order_fini(&o);
 }
