@@ -1,122 +1,30 @@
 /*
- * A cell, from the pool thread that sees to it; see cell.h. The process is
- * cell_serve.c. What it says is as little trusted as what an upstream says.
+ * One run of a job in a cell, from the pool thread that sees to it; see cell.h.
+ * The process is cell_serve.c. What it says is as little trusted as what an
+ * upstream says.
  */
-#include "module/cell.h"
-
-#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "child/order.h"
-#include "child/spawner.h"
-#include "child/stderr_log.h"
 #include "http/status.h"
 #include "metrics/counters.h"
+#include "module/cell_priv.h"
 #include "module/cell_wire.h"
 #include "module/module_priv.h"
-#include "module/section_text.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
+enum { FIELD_BYTES_MAX = 2 * HEADING_BYTES };
 
-enum {
-	REST_TURNS = 64,
-	TICK_MS = 10,
-	FILES = 64,
-	NAME_BYTES = 160,
-	FIELD_BYTES_MAX = 2 * HEADING_BYTES
-};
-
-/* For a job to notice that nobody waits; for a cell to be ready, and to end. */
-#define CANCEL_NS (250 * CLOCK_MS)
-#define READY_NS  (10 * CLOCK_SEC)
-#define END_NS    (2 * CLOCK_SEC)
-
-struct cell {
-	struct module *module;
-	struct child child;
-	struct stderr_log log;
-	bool is_ready;
-	char name[NAME_BYTES]; /* for the log */
-};
-
-/* One exchange with a cell. */
-struct talk {
-	struct cell *cell;
-	const struct job *job; /* NULL: nobody waits */
-	uint64_t until_ns; /* for the whole */
-	uint64_t cancelled_ns; /* when it was seen that nobody waits; 0: somebody does */
-	bool is_running; /* it gets the run, or has it: a byte of it is out */
-	bool is_given; /* all of it: it can be told to stop */
-	bool is_overrun; /* it did not */
-	bool has_answered;
-};
-
-/* --- its life ---------------------------------------------------------------------- */
-
-/* The module's file goes along, as the process' descriptor 3. */
-static void
-write_order(struct order *o, const struct module *m)
-{
-	const struct order_limits limits = { .memory = m->conf.max_memory, .files = FILES };
-
-	order_init(o, "/proc/self/exe", "/", &limits);
-	order_argument(o, SLICE("--serve-module"));
-	order_argument(o, SLICE("/proc/self/fd/3"));
-	order_argument(o, SLICE("-c"));
-	order_argument(o, slice_of(m->section->file->name));
-	o->head.keeps_environment = true;
-	o->head.share = order_share_of_thread();
-}
-
-static int
-start(struct cell *c)
-{
-	struct module *m = c->module;
-	struct order o;
-	int err;
-
-	write_order(&o, m);
-	c->is_ready = false;
-	stderr_log_init(&c->log, c->name);
-	err = spawner_start_with(m->spawner, &o, CHILD_SOCKET, m->image.fd, &c->child);
-	order_fini(&o);
-	return err;
-}
-
-/* Time for its fini. */
-static void
-end(struct cell *c)
-{
-	uint64_t until = clock_after(clock_monotonic(), END_NS);
-
-	child_close_fd(&c->child.input);
-	while (c->child.control >= 0 && !child_is_over(&c->child) && clock_monotonic() < until) {
-		struct pollfd p[] = { { .fd = c->child.control, .events = POLLIN },
-				      { .fd = c->child.errors, .events = POLLIN } };
-		poll(p, 2, TICK_MS);
-		if (p[1].revents)
-			stderr_log_read(&c->log, &c->child.errors);
-		child_hear(&c->child);
-	}
-	stderr_log_end(&c->log);
-	child_close(&c->child);
-}
+/* --- the thread's cell ---------------------------------------------------------------- */
 
 static void
 end_local(void *state)
 {
 	struct cell *c = state;
 
-	end(c);
-	mem_free(&c);
+	cell_end(&c);
 }
 
-/* The thread's cell; NULL without memory. */
+/* NULL without memory. */
 static struct cell *
 take_cell(struct module *m, struct pool_thread *t)
 {
@@ -124,175 +32,22 @@ take_cell(struct module *m, struct pool_thread *t)
 
 	if (c)
 		return c;
-	c = mem_zalloc(1, sizeof(*c));
+	c = cell_stock_take(m, t->pool);
 	if (!c)
-		return NULL;
-	c->module = m;
-	c->child = (struct child){
-		.state = CHILD_LOST, .control = -1, .input = -1, .output = -1, .errors = -1
-	};
-	snprintf(c->name, sizeof(c->name), "module %.*s", SLICE_PRINT(m->section->name));
-	if (pool_keep_local(t, m, c, end_local) != 0)
-		mem_free(&c);
+		c = cell_new(m);
+	if (c && pool_keep_local(t, m, c, end_local) != 0)
+		cell_end(&c);
 	return c;
 }
 
-/* --- bytes there and back ------------------------------------------------------------- */
-
-static void
-tell_to_stop(struct talk *t)
-{
-	const struct cell_frame cancel = { .kind = CELL_CANCEL };
-
-	/* Between frames alone. A socket that is full of what it has not read is one of a cell that
-	 * does not listen. */
-	if (t->is_given)
-		(void)!send(t->cell->child.input, &cancel, sizeof(cancel),
-			    MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* ERR_CANCELLED or ERR_TIMEOUT: it has been waited for long enough. */
+/* A cell's beginning is no work of the job's. */
 static int
-look_at_clock(struct talk *t)
+make_ready(struct talk *t, struct pool_thread *thread)
 {
-	uint64_t now = clock_monotonic();
+	uint64_t began = clock_monotonic();
+	int err = cell_make_ready(t);
 
-	if (!t->cancelled_ns && t->job && job_is_cancelled(t->job)) {
-		t->cancelled_ns = now;
-		tell_to_stop(t);
-	}
-	if (now >= t->until_ns)
-		return ERR_TIMEOUT;
-	if (!t->cancelled_ns)
-		return 0;
-	/* A cell that is not ready yet goes on becoming so without us. */
-	if (!t->is_running)
-		return ERR_CANCELLED;
-	if (now - t->cancelled_ns < CANCEL_NS)
-		return 0;
-	t->is_overrun = true;
-	return ERR_CANCELLED;
-}
-
-/* Until the socket can go on, or a tick has passed. */
-static int
-wait_for(struct talk *t, short events)
-{
-	struct child *c = &t->cell->child;
-	struct pollfd polls[] = { { .fd = c->input, .events = events },
-				  { .fd = c->control, .events = POLLIN },
-				  { .fd = c->errors, .events = POLLIN } };
-
-	poll(polls, sizeof(polls) / sizeof(polls[0]), TICK_MS);
-	if (polls[2].revents)
-		stderr_log_read(&t->cell->log, &c->errors);
-	if (polls[1].revents)
-		child_hear(c);
-	/* What it has said before its end is read first. */
-	if (child_is_over(c) && !(polls[0].revents & POLLIN))
-		return ERR_CLOSED;
-	return look_at_clock(t);
-}
-
-/* *has_begun: a byte of them is out. */
-static int
-send_all(struct talk *t, struct slice bytes, bool *has_begun)
-{
-	int err = 0;
-
-	while (bytes.len > 0 && !err) {
-		ssize_t sent = send(t->cell->child.input, bytes.at, bytes.len, MSG_NOSIGNAL);
-
-		*has_begun |= sent > 0;
-		if (sent > 0)
-			bytes = slice_after(bytes, (size_t)sent);
-		else if (sent < 0 && errno != EAGAIN && errno != EINTR)
-			return ERR_CLOSED;
-		else
-			err = wait_for(t, POLLOUT);
-	}
-	return err;
-}
-
-static int
-receive_all(struct talk *t, void *into, size_t bytes)
-{
-	char *at = into;
-	int err = 0;
-
-	while (bytes > 0 && !err) {
-		ssize_t got = recv(t->cell->child.input, at, bytes, 0);
-
-		if (got > 0) {
-			at += got;
-			bytes -= (size_t)got;
-		} else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-			return ERR_CLOSED;
-		} else {
-			err = wait_for(t, POLLIN);
-		}
-	}
-	return err;
-}
-
-/* --- becoming ready ------------------------------------------------------------------- */
-
-static int
-send_section(struct talk *t)
-{
-	struct cell_frame frame = { .kind = CELL_SECTION };
-	struct buffer b;
-	bool has_begun = false;
-	int err;
-
-	buffer_init(&b, CELL_FRAME_MAX);
-	buffer_put(&b, slice_make((const char *)&frame, sizeof(frame)));
-	section_text_put(&b, t->cell->module->section);
-	frame.bytes = b.len - sizeof(frame);
-	if (!b.err)
-		memcpy(b.at, &frame, sizeof(frame));
-	err = b.err ? b.err : send_all(t, buffer_slice(&b), &has_begun);
-	buffer_fini(&b);
-	return err;
-}
-
-/* Why it refused: text of its own. */
-static int
-hear_refusal(struct talk *t, const struct cell_frame *frame)
-{
-	char why[CELL_WHY_BYTES];
-	size_t bytes = frame->bytes < sizeof(why) ? (size_t)frame->bytes : sizeof(why);
-	int err = receive_all(t, why, bytes);
-
-	if (!err)
-		log_error("%s: its process cannot serve: %.*s", t->cell->name, (int)bytes, why);
-	return err ? err : ERR_FAILED;
-}
-
-static int
-make_ready(struct talk *t)
-{
-	struct cell *c = t->cell;
-	struct cell_frame frame;
-	int err = 0;
-
-	child_hear(&c->child); /* it may have ended since */
-	if (c->is_ready && !child_is_over(&c->child))
-		return 0;
-	if (c->child.control < 0 || child_is_over(&c->child)) {
-		child_close(&c->child);
-		err = start(c);
-		if (!err)
-			err = send_section(t);
-		/* Half a section is of no use to whoever comes next; of an end, judge() hears. */
-		if (err && err != ERR_CLOSED)
-			child_close(&c->child);
-	}
-	if (!err)
-		err = receive_all(t, &frame, sizeof(frame));
-	if (!err && frame.kind != CELL_READY)
-		err = frame.kind == CELL_REFUSED ? hear_refusal(t, &frame) : ERR_PROTOCOL;
-	c->is_ready = !err;
+	pool_set_aside(thread, clock_monotonic() - began);
 	return err;
 }
 
@@ -307,7 +62,7 @@ send_run(struct talk *t, const struct job_call *call)
 
 	buffer_init(&b, CELL_FRAME_MAX);
 	cell_wire_put_run(&b, call, (uint64_t)(j - j->module->jobs));
-	err = b.err ? b.err : send_all(t, buffer_slice(&b), &t->is_running);
+	err = b.err ? b.err : cell_send(t, buffer_slice(&b), &t->is_running);
 	buffer_fini(&b);
 	return err;
 }
@@ -350,7 +105,7 @@ receive_output(struct talk *t, struct buffer *b, size_t bytes)
 	w = buffer_room(b, bytes);
 	if (b->err)
 		return b->err;
-	err = receive_all(t, w.at, bytes);
+	err = cell_receive(t, w.at, bytes);
 	w.len = err ? 0 : bytes;
 	buffer_wrote(b, &w);
 	return err;
@@ -362,16 +117,16 @@ receive_result(struct talk *t, struct job_call *call)
 	struct cell_frame frame;
 	struct cell_done_head h;
 	char fields[FIELD_BYTES_MAX], why[CELL_WHY_BYTES];
-	int err = receive_all(t, &frame, sizeof(frame));
+	int err = cell_receive(t, &frame, sizeof(frame));
 
 	if (!err)
-		err = receive_all(t, &h, sizeof(h));
+		err = cell_receive(t, &h, sizeof(h));
 	if (!err && !is_sound(&frame, &h, call))
 		err = ERR_PROTOCOL;
 	if (!err)
-		err = receive_all(t, fields, h.field_bytes);
+		err = cell_receive(t, fields, h.field_bytes);
 	if (!err)
-		err = receive_all(t, why, h.why_bytes);
+		err = cell_receive(t, why, h.why_bytes);
 	if (!err)
 		err = receive_output(t, call->output, h.output_bytes);
 	if (!err)
@@ -422,37 +177,11 @@ ask(struct module *m, struct job_call *call)
 static void
 replace(struct talk *t)
 {
-	struct cell *c = t->cell;
+	const struct order_share share = order_share_of_thread();
+	struct talk next = { .cell = t->cell };
 
-	stderr_log_end(&c->log);
-	child_close(&c->child);
-	if (start(c) != 0)
-		return;
-	t->job = NULL;
-	t->cancelled_ns = 0;
-	t->is_running = t->is_given = false;
-	t->until_ns = clock_after(clock_monotonic(), READY_NS);
-	if (send_section(t) != 0)
-		child_close(&c->child);
-}
-
-/* The socket's end comes a moment before the word about it. */
-static void
-await_end(struct cell *c)
-{
-	uint64_t until = clock_after(clock_monotonic(), END_NS);
-
-	while (!child_is_over(&c->child) && clock_monotonic() < until) {
-		struct pollfd p = { .fd = c->child.control, .events = POLLIN };
-		poll(&p, 1, TICK_MS);
-		child_hear(&c->child);
-	}
-	/* One that closed its socket and writes on has no last words. */
-	child_stop(&c->child, false);
-	for (unsigned turns = 0; c->child.errors >= 0 && turns < REST_TURNS; turns++) {
-		if (!stderr_log_read(&c->log, &c->child.errors))
-			break;
-	}
+	if (cell_start(&next, &share) != 0)
+		child_close(&t->cell->child);
 }
 
 static void
@@ -478,9 +207,9 @@ on_end(struct talk *t, struct job_call *call)
 	char text[CELL_WHY_BYTES];
 	struct writer why = writer_over(text, sizeof(text));
 
-	await_end(c);
+	cell_await_end(c);
 	child_explain(&c->child, &why);
-	if (c->child.state == CHILD_FAILED || c->child.state == CHILD_LOST) {
+	if (!cell_ended_itself(c)) {
 		log_error("%s: its process %s: %.*s", c->name,
 			  c->child.state == CHILD_FAILED ? "cannot be started" : "is lost",
 			  SLICE_PRINT(writer_slice(&why)));
@@ -516,6 +245,21 @@ judge(struct talk *t, struct job_call *call, int err)
 	return verdict;
 }
 
+/* The rest of a run that its cell is ready for, or could not be made so. */
+static int
+run_ready(struct talk *t, struct job_call *call, int err)
+{
+	t->until_ns = CLOCK_NEVER;
+	stderr_log_init(&t->cell->log, t->cell->name);
+	if (!err)
+		err = send_run(t, call);
+	t->is_given = !err;
+	/* Who waited has left meanwhile. */
+	if (!err && t->cancelled_ns)
+		cell_tell_to_stop(t);
+	return err ? err : receive_result(t, call);
+}
+
 int
 cell_run(struct job_call *call)
 {
@@ -528,21 +272,10 @@ cell_run(struct job_call *call)
 	t.cell = take_cell(m, call->thread);
 	if (!t.cell)
 		return ERR_MEMORY;
-	t.until_ns = clock_after(clock_monotonic(), READY_NS);
-	err = make_ready(&t);
+	err = make_ready(&t, call->thread);
 	if (err == ERR_FAILED) {
 		child_close(&t.cell->child);
 		return err;
 	}
-	t.until_ns = CLOCK_NEVER;
-	stderr_log_init(&t.cell->log, t.cell->name);
-	if (!err)
-		err = send_run(&t, call);
-	t.is_given = !err;
-	/* Who waited has left meanwhile. */
-	if (!err && t.cancelled_ns)
-		tell_to_stop(&t);
-	if (!err)
-		err = receive_result(&t, call);
-	return judge(&t, call, err);
+	return judge(&t, call, run_ready(&t, call, err));
 }

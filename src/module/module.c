@@ -204,10 +204,12 @@ isolate(struct module *m, const struct module_options *o, struct arena *a)
 	if (!m->is_isolated)
 		return 0;
 	m->spawner = o->spawner;
+	m->ready_ns = o->ready_ns;
 	m->quarantine = arena_alloc(a, sizeof(*m->quarantine));
 	if (!m->quarantine)
 		return ERR_MEMORY;
 	quarantine_init(m->quarantine, seed);
+	lock_init(&m->lock);
 	for (unsigned i = 0; i < m->table.job_count; i++)
 		m->jobs[i].type.run = cell_run;
 	spawner_want(m->spawner);
@@ -338,8 +340,11 @@ module_close(struct module *m)
 	if (!m)
 		return;
 	module_stop(m);
-	if (m->quarantine)
+	if (m->quarantine) {
+		cell_stock_end(m);
+		lock_fini(&m->lock);
 		quarantine_fini(m->quarantine);
+	}
 	image_close(&m->image);
 }
 
@@ -391,6 +396,16 @@ const struct flow_type *
 module_flow(const struct module *m, unsigned i)
 {
 	return &m->flows[i].type;
+}
+
+bool
+module_needs_cells(const struct module *m, const void *type)
+{
+	bool is_ours = false;
+
+	for (unsigned i = 0; i < m->table.job_count; i++)
+		is_ours |= type == &m->jobs[i].type;
+	return m->is_isolated && is_ours;
 }
 
 const void *

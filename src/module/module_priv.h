@@ -10,6 +10,7 @@
 #include "module/quarantine.h"
 #include "module/table.h"
 
+struct cell;
 struct module;
 
 struct module_job {
@@ -63,6 +64,9 @@ struct module {
 	/* With processes of its own. */
 	bool is_isolated;
 	struct spawner *spawner; /* borrowed: the site's */
+	uint64_t ready_ns; /* longest time for a process to be ready */
+	struct lock lock; /* over stock, from when the module is published */
+	struct cell *stock; /* owned; processes that no thread has taken yet */
 	struct quarantine *quarantine; /* in the arena; NULL: none */
 };
 
@@ -103,6 +107,9 @@ struct host_setup {
 };
 void host_setup_init(struct host_setup *h, const struct module *m, bool is_trial,
 		     struct writer *why);
+
+/* cell_stock.c: ends those that no thread has taken. */
+void cell_stock_end(struct module *m);
 
 /* local.c: what the thread keeps for the job, made at its first run there. */
 int local_take(struct module_job *j, struct pool_thread *t, void **state,

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "child/spawner.h"
 #include "server/command.h"
 #include "server/notify.h"
 #include "server/server.h"
@@ -29,7 +28,7 @@ build(void *argument)
 		/* Also after errors: so that all of them come in one run. */
 		r->outcome = site_complete(r->site, r->prior, &r->errors);
 		if (r->outcome == 0)
-			spawner_warm(r->site->spawner);
+			r->outcome = site_warm(r->site, &r->errors);
 	}
 	mailbox_send(&r->server->loop.mailbox, &r->mail);
 }

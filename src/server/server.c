@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "child/spawner.h"
 #include "server/inherited.h"
 #include "server/notify.h"
 #include "server/privileges.h"
@@ -282,11 +281,12 @@ start_site(struct start_up *u)
 
 	if (!err)
 		err = logs_prepare(&u->server->logs, site, &u->errors);
+	if (!err)
+		err = site_warm(site, &u->errors);
 	print_errors(&u->errors);
 	if (err)
 		return err;
 	logs_commit(&u->server->logs);
-	spawner_warm(site->spawner);
 	budget_explain(&site->budget, &w);
 	log_notice("%.*s", SLICE_PRINT(writer_slice(&w)));
 	tell_cpus(site);

@@ -3,6 +3,7 @@
  * their jobs; closed with the site. See module/module.h.
  */
 #include "base/log.h"
+#include "child/spawner.h"
 #include "config/suggest.h"
 #include "flow/flow.h"
 #include "module/module.h"
@@ -153,6 +154,7 @@ site_build_modules(struct site *s, struct source_build *b)
 		return;
 	o.taken = taken;
 	o.trial_ns = MODULE_TRIAL_NS;
+	o.ready_ns = MODULE_READY_NS;
 	o.spawner = s->spawner;
 	if (s->module_path.len)
 		o.folder = s->module_path.at;
@@ -161,6 +163,52 @@ site_build_modules(struct site *s, struct source_build *b)
 	b->jobs = s->jobs;
 	b->job_count = s->job_count;
 }
+
+/* --- processes of their own --------------------------------------------------------- */
+
+static bool
+is_used_in(const struct site *s, const struct module *m, const struct pool *pool)
+{
+	for (unsigned i = 0; i < s->part_count; i++) {
+		const struct part *p = &s->parts[i]->part;
+
+		if (module_needs_cells(m, p->choice) && p->source->ops->pool(p) == pool)
+			return true;
+	}
+	return false;
+}
+
+static int
+start_cells(const struct site *s, struct module *m, struct conf_errors *e)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < s->pools.count && !err; i++) {
+		const struct pools_entry *entry = &s->pools.at[i];
+
+		if (is_used_in(s, m, entry->pool))
+			err = module_start_cells(m, entry->pool, &entry->wanted);
+	}
+	if (err)
+		conf_error_at(e, module_section(m), "path",
+			      "a process of its own cannot be started: %s", err_text(err));
+	return err ? ERR_SYNTAX : 0;
+}
+
+int
+site_warm(const struct site *s, struct conf_errors *e)
+{
+	int err = 0;
+
+	spawner_warm(s->spawner);
+	for (unsigned i = 0; i < s->module_count && !err; i++)
+		err = start_cells(s, s->modules[i], e);
+	for (unsigned i = 0; i < s->module_count && !err; i++)
+		err = module_await_cells(s->modules[i], e);
+	return err;
+}
+
+/* --- the end ------------------------------------------------------------------------ */
 
 /* Pools live longer than sites: what their threads keep for a module goes before it. How many do
  * not come for that, because they are lost. */

@@ -199,6 +199,12 @@ pool_name(const struct pool *p)
 	return p->name;
 }
 
+int
+pool_nice(const struct pool *p)
+{
+	return p->options.nice;
+}
+
 unsigned
 pool_threads(const struct pool *p)
 {

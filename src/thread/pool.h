@@ -122,6 +122,7 @@ struct pool_thread {
 
 	struct thread thread;
 	struct histogram wait, run; /* written by this thread alone; kept for its successor */
+	uint64_t aside_ns; /* of the job that it runs: pool_set_aside() */
 	_Atomic uint64_t run_squares; /* of the same times, in ns s; the rest is below one */
 	double run_squares_rest;
 	struct pool_local *locals; /* owned; the last kept first */
@@ -192,6 +193,7 @@ int pool_resize(struct pool *p, const struct pool_limits *l) __attribute__((warn
 struct pool_limits pool_limits(const struct pool *p);
 unsigned pool_threads(const struct pool *p);
 const char *pool_name(const struct pool *p);
+int pool_nice(const struct pool *p);
 /* Puts its threads back onto its processors, if it has any: the kernel forgets them when the set
  * that the process may use changes. As pool_resize. */
 void pool_pin(struct pool *p);
@@ -277,6 +279,9 @@ struct pool_sample {
 	uint64_t run_squares; /* sum of the squares of `run`, in ns s */
 };
 void pool_sample(struct pool *p, struct pool_sample *s);
+/* From run(): so much of its time was not the job's own work, and says nothing of what such jobs
+ * cost. */
+void pool_set_aside(struct pool_thread *t, uint64_t ns);
 /* From run(): what the thread runs, for who looks after threads that do not come back. */
 void pool_describe(struct pool_thread *t, const struct pool_task *task);
 /* A thread that is lost; borrowed during the call. */

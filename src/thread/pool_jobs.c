@@ -212,13 +212,21 @@ run_timed(struct pool_thread *t, struct job *j)
 	gate_start(g, &j->gate);
 	atomic_fetch_add_explicit(&t->pool->running, 1, memory_order_relaxed);
 	pool_show_job(t, j);
+	t->aside_ns = 0;
 	outcome = j->run(j, t);
 	pool_hide_job(t);
 	j->ended_ns = clock_monotonic();
 	took = j->ended_ns - j->started_ns;
 	measure_run(t, took);
-	gate_end(g, &j->gate, j->ended_ns, took, how_it_ran(j, outcome));
+	gate_end(g, &j->gate, j->ended_ns, took > t->aside_ns ? took - t->aside_ns : 1,
+		 how_it_ran(j, outcome));
 	return outcome;
+}
+
+void
+pool_set_aside(struct pool_thread *t, uint64_t ns)
+{
+	t->aside_ns += ns;
 }
 
 void

@@ -145,6 +145,47 @@ def test_what_it_says_is_in_the_log(daemon):
                what="the line")
 
 
+# --- before the first request --------------------------------------------------------------
+
+
+def reload(daemon):
+    """What came of it."""
+    with Client(os.path.join(daemon.folder, "admin.sock"), timeout=60) as c:
+        return c.ask("/reload", method="POST")
+
+
+def test_no_request_waits_for_an_init_at_start_or_after_a_reload(start):
+    daemon = serve(start, "nap = %dms\n[route prompt]\nmatch = POST /prompt\nsource = compute wild\n"
+                          "deadline = %dms" % (1000 * FACTOR, 400 * FACTOR))
+    before = cells(daemon)
+    assert len(before) == 2
+    assert int(post(daemon, b"pid", "/prompt").body) in before
+    assert reload(daemon).status == 200
+    pid = int(post(daemon, b"pid", "/prompt").body)
+    assert pid in cells(daemon) and pid not in before
+    wait_until(lambda: len(cells(daemon)) == 2, what="the end of those before")
+
+
+def test_a_process_that_cannot_become_ready_fails_a_reload(start):
+    daemon = serve(start, threads=1)
+    with open(daemon.path, encoding="utf-8") as file:
+        conf = file.read()
+    with open(daemon.path, "w", encoding="utf-8") as file:
+        file.write(conf.replace("path = wild.so", "path = wild.so\nbirth = refused"))
+    r = reload(daemon)
+    assert r.status != 200 and b"a process of its own cannot serve: born to refuse" in r.body
+    assert post(daemon, b"hello").status == 201
+
+
+def test_a_process_that_cannot_become_ready_fails_the_start(tmp_path):
+    path = tmp_path / "forebay.conf"
+    path.write_text("[server]\nmodule_path = %s\n[listen web]\naddress = unix:%s\n[module wild]\npath = wild.so\n"
+                    "birth = refused\n[route wild]\nmatch = POST /wild\nsource = compute wild\n"
+                    % (MODULES, tmp_path / "web.sock"))
+    code, _, said = run_forebayd("-c", str(path))
+    assert code == 1 and "forebay.conf:6: [module wild] path: a process of its own cannot serve: born to refuse" in said
+
+
 # --- what does not -------------------------------------------------------------------------
 
 
@@ -250,19 +291,14 @@ def test_a_process_that_is_killed_between_jobs_is_replaced(start):
 def test_no_process_and_no_descriptor_is_left_by_crashes_and_reloads(start):
     daemon = serve(start)
     assert post(daemon, b"hello").status == 201
-    admin = os.path.join(daemon.folder, "admin.sock")
-
-    def reload():
-        with Client(admin, timeout=60) as c:
-            return c.ask("/reload", method="POST").status
 
     def settled():
         return len(cells(daemon)) <= 2 and daemon.descriptors()
-    assert reload() == 200
+    assert reload(daemon).status == 200
     before = len(wait_until(settled))
     for i in range(8):
         assert post(daemon, b"abort %d" % i).status == 502
-        assert reload() == 200
+        assert reload(daemon).status == 200
         assert post(daemon, b"hello").status == 201
     # Two threads, each with at most one process; four descriptors of each.
     wait_until(lambda: len(cells(daemon)) <= 2 and len(daemon.descriptors()) <= before + 8, what="the end of the rest")

@@ -13,6 +13,43 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum birth { WELL, REFUSED, CRASHED };
+
+struct wilds {
+	uint32_t birth;
+	uint64_t nap_ns;
+};
+
+static const char *const births[] = { "well", "refused", "crashed", NULL };
+
+static const struct forebay_param module_params[] = { { .name = "birth",
+							.type = FOREBAY_WORD,
+							FOREBAY_FIELD(struct wilds, birth),
+							.def = "well",
+							.words = births,
+							.help = "how its init goes" },
+						      { .name = "nap",
+							.type = FOREBAY_DURATION,
+							FOREBAY_FIELD(struct wilds, nap_ns),
+							.def = "0ms",
+							.max = 60000000000,
+							.help = "how long its init takes" },
+						      FOREBAY_PARAMS_END };
+
+static int
+init(struct forebay_setup *s)
+{
+	const struct wilds *p = s->params;
+
+	if (s->is_trial)
+		return FOREBAY_OK;
+	for (uint64_t slept = 0; slept < p->nap_ns; slept += 1000000)
+		usleep(1000);
+	if (p->birth == CRASHED)
+		abort();
+	return p->birth == REFUSED ? forebay_refuse(s, "born to refuse") : FOREBAY_OK;
+}
+
 struct wild {
 	struct forebay_bytes act;
 };
@@ -128,6 +165,12 @@ static const struct forebay_job jobs[] = { { .name = "wild",
 					     .run = run },
 					   FOREBAY_JOBS_END };
 
-FOREBAY_EXPORT const struct forebay_module forebay_module = { FOREBAY_MODULE_HEAD, .name = "wild",
-							      .jobs = jobs,
-							      .flags = FOREBAY_ISOLATE };
+FOREBAY_EXPORT const struct forebay_module forebay_module = {
+	FOREBAY_MODULE_HEAD,
+	.name = "wild",
+	.params = module_params,
+	.params_size = sizeof(struct wilds),
+	.init = init,
+	.jobs = jobs,
+	.flags = FOREBAY_ISOLATE,
+};

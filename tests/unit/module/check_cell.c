@@ -8,6 +8,7 @@
 #include "child/spawner.h"
 #include "child/word.h"
 #include "metrics/counters.h"
+#include "module/cell_priv.h"
 #include "module/module.h"
 #include "module/module_priv.h"
 #include "thread/pool_priv.h"
@@ -36,11 +37,12 @@ struct bench {
 };
 
 static void
-open_bench(struct bench *b, const char *keys)
+open_bench_within(struct bench *b, const char *keys, uint64_t ready_ns)
 {
 	const char *folder = getenv("TEST_MODULES");
 	struct module_options o = { .folder = folder ? folder : "tests/support/modules",
-				    .trial_ns = MODULE_TRIAL_NS };
+				    .trial_ns = MODULE_TRIAL_NS,
+				    .ready_ns = ready_ns };
 	char conf[CONF_BYTES];
 
 	*b = (struct bench){ 0 };
@@ -52,6 +54,12 @@ open_bench(struct bench *b, const char *keys)
 	ck_assert_msg(b->module != NULL, "%s", rig_errors(&b->rig));
 	b->thread.pool = b->rig.pools[0];
 	buffer_init(&b->output, ANSWER_BYTES);
+}
+
+static void
+open_bench(struct bench *b, const char *keys)
+{
+	open_bench_within(b, keys, MODULE_READY_NS);
 }
 
 static void
@@ -186,6 +194,94 @@ START_TEST(a_job_that_ends_its_process_is_a_crash_by_its_input)
 }
 END_TEST
 
+/* --- before the first request --------------------------------------------------------- */
+
+static int
+raise_cells(struct bench *b, unsigned threads)
+{
+	const struct pool_limits wanted = { .threads = threads };
+
+	ck_assert_int_eq(module_start_cells(b->module, b->rig.pools[0], &wanted), 0);
+	return module_await_cells(b->module, &b->rig.errors);
+}
+
+START_TEST(a_thread_takes_a_process_that_is_ready)
+{
+	struct bench b;
+	struct cell *first;
+
+	open_bench(&b, "");
+	ck_assert_int_eq(raise_cells(&b, 2), 0);
+	first = b.module->stock;
+	ck_assert_ptr_nonnull(first->next);
+	ck_assert(first->is_ready && first->next->is_ready);
+	pid_of(&b);
+	ck_assert_ptr_eq(pool_local(&b.thread, b.module), first);
+	ck_assert_ptr_null(b.module->stock->next);
+	pid_of(&b);
+	ck_assert_ptr_nonnull(b.module->stock);
+	close_bench(&b);
+}
+END_TEST
+
+START_TEST(a_thread_of_another_pool_does_not_take_it)
+{
+	struct bench b;
+
+	open_bench(&b, "");
+	ck_assert_int_eq(raise_cells(&b, 1), 0);
+	ck_assert_ptr_null(cell_stock_take(b.module, (const struct pool *)&b));
+	ck_assert_ptr_nonnull(b.module->stock);
+	close_bench(&b);
+}
+END_TEST
+
+static const struct {
+	const char *keys, *said;
+	uint64_t ready_ns;
+} births[] = {
+	{ "birth = refused\n", "born to refuse", MODULE_READY_NS },
+	{ "nap = 60s\n", "it was not ready within 20 ms", 20 * CLOCK_MS },
+};
+
+START_TEST(a_process_that_does_not_become_ready_is_an_error_with_its_words)
+{
+	struct bench b;
+	char wanted[CONF_BYTES];
+
+	open_bench_within(&b, births[_i].keys, births[_i].ready_ns);
+	ck_assert_int_eq(raise_cells(&b, 2), ERR_SYNTAX);
+	snprintf(wanted, sizeof(wanted),
+		 "test.conf:3: [module wild] path: a process of its own cannot serve: %s",
+		 births[_i].said);
+	ck_assert_str_eq(rig_errors(&b.rig), wanted);
+	close_bench(&b);
+}
+END_TEST
+
+START_TEST(a_crash_before_it_is_ready_is_an_error)
+{
+	struct bench b;
+
+	open_bench(&b, "birth = crashed\n");
+	ck_assert_int_eq(raise_cells(&b, 1), ERR_SYNTAX);
+	ck_assert_ptr_nonnull(
+	    strstr(rig_errors(&b.rig), "cannot serve: it was killed by signal 6"));
+	close_bench(&b);
+}
+END_TEST
+
+START_TEST(what_a_start_takes_is_not_the_jobs_time)
+{
+	struct bench b;
+
+	open_bench(&b, "nap = 200ms\n");
+	pid_of(&b);
+	ck_assert_uint_ge(b.thread.aside_ns, 200 * CLOCK_MS);
+	close_bench(&b);
+}
+END_TEST
+
 Suite *
 suite_module_cell(void)
 {
@@ -196,6 +292,12 @@ suite_module_cell(void)
 	tcase_add_test(t, a_job_that_is_lost_with_the_spawner_is_no_crash_of_the_module);
 	tcase_add_test(t, a_run_that_there_is_no_memory_for_leaves_the_process_alone);
 	tcase_add_test(t, a_job_that_ends_its_process_is_a_crash_by_its_input);
+	tcase_add_test(t, a_thread_takes_a_process_that_is_ready);
+	tcase_add_test(t, a_thread_of_another_pool_does_not_take_it);
+	tcase_add_loop_test(t, a_process_that_does_not_become_ready_is_an_error_with_its_words, 0,
+			    sizeof(births) / sizeof(births[0]));
+	tcase_add_test(t, a_crash_before_it_is_ready_is_an_error);
+	tcase_add_test(t, what_a_start_takes_is_not_the_jobs_time);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -127,6 +127,35 @@ START_TEST(the_squares_of_run_times_are_summed)
 }
 END_TEST
 
+static int
+run_aside(struct job *j, struct pool_thread *t)
+{
+	/* More than it takes, so that nothing is left. */
+	pool_set_aside(t, 3600 * CLOCK_SEC);
+	return run_for_a_millisecond(j, t);
+}
+
+START_TEST(time_that_was_not_the_jobs_own_is_not_learned)
+{
+	struct bench b;
+	struct work w[2];
+	struct pool_sample s;
+
+	open_bench(&b, 1, 8);
+	submit(&b, &w[0], run_aside);
+	home_await(&b.home, &b.came, 1);
+	pool_sample(b.pool, &s);
+	ck_assert_uint_lt(s.mean_run_ns, CLOCK_MS);
+	ck_assert_uint_ge(s.run.sum_ns, CLOCK_MS);
+	/* It is of one run. */
+	submit(&b, &w[1], run_for_a_millisecond);
+	home_await(&b.home, &b.came, 2);
+	pool_sample(b.pool, &s);
+	ck_assert_uint_gt(s.mean_run_ns, CLOCK_MS / 100);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(a_wait_that_passes_the_time_left_is_refused_at_once)
 {
 	struct bench b;
@@ -560,6 +589,7 @@ suite_thread_pool(void)
 	tcase_add_test(t, without_a_queue_a_free_thread_still_takes_a_job);
 	tcase_add_test(t, a_batch_is_admitted_as_a_whole_or_not_at_all);
 	tcase_add_test(t, the_squares_of_run_times_are_summed);
+	tcase_add_test(t, time_that_was_not_the_jobs_own_is_not_learned);
 	tcase_add_test(t, a_wait_that_passes_the_time_left_is_refused_at_once);
 	tcase_add_test(t, a_wait_above_max_wait_is_refused_whatever_the_deadline);
 	tcase_add_test(t, an_idle_pool_admits_a_batch_whatever_it_has_learned);

@@ -1,0 +1,146 @@
+/*
+ * The stock of a module: cells that the builder has started before any request
+ * comes for them, so that no request waits for an init, at start or after a
+ * reload. One for each thread of the pools that will run its jobs; the first
+ * job of a thread takes one, which is the thread's from then on.
+ *
+ *   builder: module_start_cells, for each pool > module_await_cells > the site is published
+ *   pool thread: cell_stock_take
+ */
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "child/spawner.h"
+#include "module/cell_priv.h"
+#include "module/module_priv.h"
+
+#include <sched.h>
+
+enum { WHY_BYTES = 600, BUSY_MS = 100 };
+
+/* --- taking --------------------------------------------------------------------------- */
+
+static struct cell *
+take_first(struct cell **at, const struct pool *p)
+{
+	struct cell *c;
+
+	while (*at && p && (*at)->pool != p)
+		at = &(*at)->next;
+	c = *at;
+	if (c)
+		*at = c->next;
+	return c;
+}
+
+struct cell *
+cell_stock_take(struct module *m, const struct pool *p)
+{
+	struct cell *c;
+
+	lock_take(&m->lock);
+	c = take_first(&m->stock, p);
+	lock_give(&m->lock);
+	return c;
+}
+
+/* --- filling -------------------------------------------------------------------------- */
+
+/* As the threads of the pool have it; where it says nothing they are as this thread is. */
+static struct order_share
+share_of(const struct pool *p, const struct pool_limits *l)
+{
+	struct order_share share = order_share_of_thread();
+
+	share.policy = SCHED_BATCH;
+	if (pool_nice(p) != 0)
+		share.nice = pool_nice(p);
+	if (!cpus_is_empty(&l->cpus))
+		share.cpus = l->cpus;
+	return share;
+}
+
+/* A spawner that has just died comes back within a second. */
+static int
+start(struct cell *c, const struct order_share *share)
+{
+	struct talk t = { .cell = c };
+	uint64_t until = clock_after(clock_monotonic(), CELL_END_NS);
+	int err;
+
+	do {
+		err = cell_start(&t, share);
+		if (err == ERR_BUSY)
+			poll(NULL, 0, BUSY_MS);
+	} while (err == ERR_BUSY && clock_monotonic() < until);
+	return err == ERR_CLOSED ? 0 : err; /* it has ended: whoever awaits it says how */
+}
+
+int
+module_start_cells(struct module *m, const struct pool *p, const struct pool_limits *l)
+{
+	const struct order_share share = share_of(p, l);
+	int err = 0;
+
+	for (unsigned i = 0; i < l->threads && !err; i++) {
+		struct cell *c = cell_new(m);
+
+		if (!c)
+			return ERR_MEMORY;
+		c->pool = p;
+		c->next = m->stock;
+		m->stock = c;
+		err = start(c, &share);
+	}
+	return err;
+}
+
+/* Why it does not serve, but for what it says itself. */
+static void
+explain(struct cell *c, int err, struct writer *why)
+{
+	if (err == ERR_CLOSED) {
+		cell_await_end(c);
+		child_explain(&c->child, why);
+	} else if (err == ERR_TIMEOUT) {
+		writer_format(why, "it was not ready within %llu ms",
+			      (unsigned long long)(c->module->ready_ns / CLOCK_MS));
+		child_close(&c->child); /* and is not waited for at its end */
+	} else if (why->len == 0) {
+		writer_text(why, err_text(err));
+	}
+}
+
+int
+module_await_cells(struct module *m, struct conf_errors *e)
+{
+	char text[WHY_BYTES];
+	struct writer why = writer_over(text, sizeof(text));
+	int err = 0;
+
+	for (struct cell *c = m->stock; c && !err; c = c->next) {
+		struct talk t = { .cell = c, .why = &why };
+
+		err = cell_await_ready(&t);
+		if (err)
+			explain(c, err, &why);
+	}
+	if (err)
+		conf_error_at(e, m->section, "path", "a process of its own cannot serve: %.*s",
+			      SLICE_PRINT(writer_slice(&why)));
+	return err ? ERR_SYNTAX : 0;
+}
+
+/* --- ending --------------------------------------------------------------------------- */
+
+void
+cell_stock_end(struct module *m)
+{
+	struct cell *c;
+
+	/* All of them at once. */
+	for (c = m->stock; c; c = c->next)
+		child_close_fd(&c->child.input);
+	while ((c = take_first(&m->stock, NULL)) != NULL)
+		cell_end(&c);
+}
