@@ -128,16 +128,6 @@ notify_stopping(const char *status, uint64_t ns)
 	tell(&m);
 }
 
-void
-notify_status(const char *status)
-{
-	struct message m;
-
-	begin(&m, "");
-	add_status(&m, status);
-	tell(&m);
-}
-
 uint64_t
 notify_watchdog(void)
 {

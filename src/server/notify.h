@@ -19,7 +19,6 @@ void notify_serving(unsigned workers, unsigned routes);
 void notify_reloading(void);
 /* Ending may take so long from now. */
 void notify_stopping(const char *status, uint64_t ns);
-void notify_status(const char *status);
 
 /* How often notify_alive() is expected at least, in ns; 0: nobody waits for it. */
 uint64_t notify_watchdog(void);

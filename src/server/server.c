@@ -432,7 +432,8 @@ on_last_resort(int number)
 	    "forebayd: a thread has not ended within 10 s after the drain; ending without it\n";
 
 	(void)number;
-	_exit(write(STDERR_FILENO, text, sizeof(text) - 1) < 0 ? EXIT_FAILURE + 1 : EXIT_FAILURE);
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(EXIT_FAILURE);
 }
 
 /* A job that asks nobody whether it should end, a worker that stands still, a disk that hangs: from
