@@ -455,77 +455,6 @@ build_tls(struct site *s, const struct site *prior, struct conf_errors *e)
 	}
 }
 
-/* --- what is counted ------------------------------------------------------------------- */
-
-/* The route's, or a part's, in the prior site: the same name is the same thing to who reads the
- * metrics. */
-static struct ledger *
-find_route_ledger(const struct site *prior, struct slice name)
-{
-	for (unsigned i = 0; prior && i < prior->route_count; i++) {
-		if (slice_eq(prior->routes[i].name, name))
-			return prior->route_ledgers[prior->routes[i].index];
-	}
-	return NULL;
-}
-
-static struct ledger *
-find_part_ledger(const struct site *prior, const struct plan_part *part)
-{
-	const struct conf_section *section = part->part.section;
-
-	for (unsigned i = 0; prior && i < prior->part_count; i++) {
-		const struct conf_section *other = prior->parts[i]->part.section;
-
-		if (slice_eq(other->kind, section->kind) && slice_eq(other->name, section->name))
-			return prior->part_ledgers[i];
-	}
-	return NULL;
-}
-
-static struct ledger *
-keep_ledger(struct ledger *prior, size_t series_bytes)
-{
-	return prior ? ledger_ref(prior) : ledger_new(series_bytes);
-}
-
-static int
-open_ledgers(struct site *s, const struct site *prior)
-{
-	size_t bytes = sizeof(struct route_series);
-
-	s->route_ledgers = arena_zalloc(&s->arena, s->route_count + 1, sizeof(struct ledger *));
-	s->part_ledgers = arena_zalloc(&s->arena, s->part_count + 1, sizeof(struct ledger *));
-	if (!s->route_ledgers || !s->part_ledgers)
-		return ERR_MEMORY;
-	s->route_ledgers[0] = keep_ledger(prior ? prior->route_ledgers[0] : NULL, bytes);
-	if (!s->route_ledgers[0])
-		return ERR_MEMORY;
-	for (unsigned i = 1; i <= s->route_count; i++) {
-		struct slice name = s->routes[i - 1].name;
-
-		s->route_ledgers[i] = keep_ledger(find_route_ledger(prior, name), bytes);
-		if (!s->route_ledgers[i])
-			return ERR_MEMORY;
-	}
-	for (unsigned i = 0; i < s->part_count; i++) {
-		s->part_ledgers[i] =
-		    keep_ledger(find_part_ledger(prior, s->parts[i]), sizeof(struct part_series));
-		if (!s->part_ledgers[i])
-			return ERR_MEMORY;
-	}
-	return 0;
-}
-
-static void
-close_ledgers(struct site *s)
-{
-	for (unsigned i = 0; s->route_ledgers && i <= s->route_count; i++)
-		ledger_unref(&s->route_ledgers[i]);
-	for (unsigned i = 0; s->part_ledgers && i < s->part_count; i++)
-		ledger_unref(&s->part_ledgers[i]);
-}
-
 int
 site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 {
@@ -565,7 +494,7 @@ site_complete(struct site *s, const struct site *prior, struct conf_errors *e)
 	if (e->errors)
 		return ERR_SYNTAX;
 	site_check_limits(s, e);
-	err = open_ledgers(s, prior);
+	err = site_open_ledgers(s, prior);
 	return err ? err : site_open_sheds(s, prior);
 }
 
@@ -594,7 +523,7 @@ site_free(struct site **site)
 	has_ended = site_close_modules(s);
 	pools_release(&s->pools);
 	spawner_unref(&s->spawner);
-	close_ledgers(s);
+	site_close_ledgers(s);
 	site_close_sheds(s);
 	networks_unref(&s->trusted);
 	/* What a module needs that cannot be closed stays for as long as the process. */
@@ -604,23 +533,6 @@ site_free(struct site **site)
 	store_fini(&s->store);
 	conf_free(&s->conf);
 	mem_free(&s);
-}
-
-/* Its pages of all ledgers. */
-static int
-open_pages(const struct site *s, struct lease *l)
-{
-	for (unsigned i = 0; i <= s->route_count; i++) {
-		l->routes[i] = ledger_series(s->route_ledgers[i], l->env->worker);
-		if (!l->routes[i])
-			return ERR_MEMORY;
-	}
-	for (unsigned i = 0; i < s->part_count; i++) {
-		l->parts[i] = ledger_series(s->part_ledgers[i], l->env->worker);
-		if (!l->parts[i])
-			return ERR_MEMORY;
-	}
-	return 0;
 }
 
 int
@@ -634,7 +546,7 @@ site_attach(const struct site *s, struct lease *l)
 	l->attached = mem_zalloc(s->source_count, sizeof(*l->attached));
 	if (!l->routes || !l->parts || !l->attached)
 		return ERR_MEMORY;
-	err = open_pages(s, l);
+	err = site_lease_ledgers(s, l);
 	if (!err)
 		err = site_lease_sheds(s, l);
 	for (unsigned i = 0; i < s->source_count && !err; i++) {

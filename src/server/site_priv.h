@@ -47,6 +47,12 @@ void site_load_guards(struct site *s, struct route *route, const struct conf_tab
 int site_attach_guards(const struct site *s, struct lease *l) MUST_CHECK;
 void site_detach_guards(struct lease *l);
 
+/* site_ledgers.c. After the routes; ERR_MEMORY or 0. Closing is for what opening left, too. Leasing
+ * takes a worker's pages of all of them. */
+int site_open_ledgers(struct site *s, const struct site *prior) MUST_CHECK;
+void site_close_ledgers(struct site *s);
+int site_lease_ledgers(const struct site *s, struct lease *l) MUST_CHECK;
+
 /* site_sheds.c. After the sources; ERR_MEMORY or 0. Closing is for what opening left, too. */
 int site_open_sheds(struct site *s, const struct site *prior) MUST_CHECK;
 void site_close_sheds(struct site *s);
