@@ -10,10 +10,7 @@
 #include "config/suggest.h"
 #include "guard/cache.h"
 #include "plan/edits.h"
-#include "plan/pond.h"
 #include "server/site_priv.h"
-
-#include <unistd.h>
 
 /* --- pools ---------------------------------------------------------------------------- */
 
@@ -354,24 +351,6 @@ index_parts(struct site *s, unsigned count)
 	return 0;
 }
 
-/* A folder that bodies cannot be written to is found now, and not by the first large one. */
-static void
-check_spool(const struct site *s, struct conf_errors *e)
-{
-	for (unsigned i = 0; i < s->route_count; i++) {
-		const struct plan *p = s->routes[i].plan;
-		bool has_files = p->pond && p->pond->file > 0;
-
-		if (!(p->spool || has_files) || access(s->spool.dir, W_OK | X_OK) == 0)
-			continue;
-		conf_error_at(e, conf_find(s->conf, SLICE("server"), SLICE("")), "spool_dir",
-			      "%s cannot be written to, and [route %.*s] has %s", s->spool.dir,
-			      SLICE_PRINT(s->routes[i].name),
-			      p->spool ? "buffer_body" : "buffer_response");
-		return;
-	}
-}
-
 static const struct cache *
 find_cache(void *argument, struct slice name)
 {
@@ -412,7 +391,7 @@ build_routes(struct site *s, const struct site *prior, struct source_build *sour
 	while ((section = conf_next(s->conf, "route", section)) != NULL)
 		build_route(s, section, &b, &guards);
 	plan_check_strays(s->conf, source->errors);
-	check_spool(s, source->errors);
+	site_check_spool(s, source->errors);
 	if (router_finish(s->router) != 0)
 		return ERR_MEMORY;
 	return index_parts(s, b.parts);

@@ -21,6 +21,9 @@ void site_check_cpus(const struct site *s, struct cpus *c, const struct conf_sec
 /* site_budget.c. Warns where workers and threads are more than a quota. */
 void site_check_budget(const struct site *s, struct conf_errors *e);
 
+/* site_spool.c. Adds an error when a route needs spool_dir and it cannot be written to. */
+void site_check_spool(const struct site *s, struct conf_errors *e);
+
 /* site_limits.c. Warns of limits that contradict each other, of a site without errors. */
 void site_check_limits(const struct site *s, struct conf_errors *e);
 
