@@ -244,8 +244,7 @@ START_TEST(a_pool_is_resized_and_learns_costs_while_somebody_waits_for_it_to_for
 	enter_gate(&s.bench, &slow);
 	start_forgetter(&f, &s);
 	/* It may not have begun: what is wrong shows when it has. */
-	for (unsigned i = 0; i < 1000; i++)
-		sched_yield();
+	let_others_run();
 	ck_assert_ptr_nonnull(pool_cost(s.bench.pool, SLICE("a"), 0));
 	ck_assert_int_eq(resize(&s.bench, 3), 0);
 	ck_assert_uint_eq(atomic_load(&f.has_returned), 0);
@@ -312,8 +311,7 @@ START_TEST(a_thread_that_is_lost_meanwhile_is_waited_for_no_longer)
 	open_shelf(&s, 1);
 	lose_holder(&s, &k, &lost);
 	start_forgetter(&f, &s);
-	for (unsigned i = 0; i < 1000; i++)
-		sched_yield();
+	let_others_run();
 	ck_assert_uint_eq(atomic_load(&f.has_returned), 0);
 	watch(&s, &lost);
 	thread_join(&f.thread);
@@ -355,8 +353,7 @@ end_slowly(void *state)
 	struct slow *s = state;
 
 	sem_post(&s->work.bench->entered);
-	for (unsigned i = 0; i < 5000; i++)
-		sched_yield();
+	let_others_run();
 	atomic_store(&s->has_ended, 1);
 }
 

@@ -10,7 +10,6 @@
 
 Suite *suite_thread_pool_lost(void);
 
-enum { PATIENCE = 2000 }; /* turns in which whoever is wrong would show it */
 #define AFTER (5 * CLOCK_SEC)
 
 /* What a test does when a thread of that name says something; once. */
@@ -150,15 +149,12 @@ START_TEST(another_thread_serves_in_its_stead_until_it_comes_back)
 	leave_gate(&b);
 	home_await(&b.home, &b.came, 2);
 	/* One of both has left, or leaves instead of taking a job. */
-	for (unsigned i = 0; i < PATIENCE; i++)
-		sched_yield();
+	let_others_run();
 	for (unsigned i = 0; i < 2; i++)
 		submit(&b, &more[i], run_until_the_gate_opens);
 	sem_wait(&b.entered);
-	for (unsigned i = 0; i < PATIENCE; i++) {
-		ck_assert_int_ne(sem_trywait(&b.entered), 0);
-		sched_yield();
-	}
+	let_others_run();
+	ck_assert_int_ne(sem_trywait(&b.entered), 0);
 	leave_gate(&b);
 	leave_gate(&b);
 	home_await(&b.home, &b.came, 4);
@@ -172,8 +168,7 @@ static void
 let_it_come_back(void *argument)
 {
 	leave_gate(argument);
-	for (unsigned i = 0; i < 20 * PATIENCE; i++)
-		sched_yield();
+	let_others_run();
 }
 
 START_TEST(one_that_comes_back_while_its_substitute_starts_strands_no_job)
