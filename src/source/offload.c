@@ -231,13 +231,20 @@ on_home(struct job *j, void *receiver)
 
 /* --- on the pool thread ---------------------------------------------------------- */
 
+/* That it is not there, or conflicts with what is, one knows when the work has been done. */
+static bool
+refuses_input(int status)
+{
+	return status == 400 || status == 413 || status == 415 || status == 422 || status >= 500;
+}
+
 static int
 run_offload(struct job *j, struct pool_thread *t)
 {
 	struct offload *o = CONTAINER_OF(j, struct offload, job);
 	int err = o->ops->run(o, t);
 
-	j->has_failed = o->mishap || o->status >= 400;
+	j->has_failed = o->mishap || refuses_input(o->status);
 	/* Whoever still waits is told the reason. */
 	if (err == ERR_CANCELLED && clock_monotonic() >= j->deadline_ns)
 		err = ERR_DEADLINE;

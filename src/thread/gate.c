@@ -240,7 +240,7 @@ judge(struct pool_gate *g, const struct gate_ask *a, unsigned admitted, bool is_
 
 	if (a->is_giving_back)
 		return GATE_OPEN;
-	if (a->jobs > capacity || admitted > capacity - a->jobs)
+	if (a->jobs > capacity || (admitted > capacity - a->jobs && !a->takes_over))
 		return GATE_FULL;
 	if (admitted < threads) {
 		atomic_store_explicit(&g->idle_ns, a->now_ns, memory_order_relaxed);
@@ -263,7 +263,7 @@ take_places(struct pool_gate *g, unsigned *admitted, unsigned jobs)
 }
 
 bool
-gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *excess)
+gate_could_evict(const struct pool_gate *g, struct gate_ask *a, unsigned *excess)
 {
 	const struct gate_queue *queue = a->queue ? a->queue : &g->queue;
 	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
@@ -276,6 +276,10 @@ gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *
 		return false;
 	if (admitted > capacity - a->jobs)
 		*excess = admitted - (capacity - a->jobs);
+	/* Promises that were redeemed have come on top: it is let in for as many as it replaces. */
+	a->takes_over = *excess > a->jobs;
+	if (a->takes_over)
+		*excess = a->jobs;
 	for (unsigned i = (unsigned)a->priority + 1; i < CLASSES; i++)
 		lower += edf_all(&queue->line[i]).count;
 	return *excess <= lower && judge_adaptive(g, a, true) == GATE_OPEN;

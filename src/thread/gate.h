@@ -33,7 +33,7 @@
  * under the lock if that can be had at once. Asking and counting are two steps:
  * threads that reserve in the same instant may each overlook the others' work (one
  * ask each); the number of jobs is one compare-and-swap and never passes its limit, but by those
- * that give back what others have taken.
+ * that give back what others have taken and by promises that come all at once.
  */
 #ifndef FOREBAY_THREAD_GATE_H
 #define FOREBAY_THREAD_GATE_H
@@ -65,6 +65,7 @@ struct gate_ask {
 	enum gate_class priority;
 	bool is_underway; /* what has begun goes on: refused by max_queue alone, but counted */
 	bool is_giving_back; /* one for each that was let in: never refused, but counted */
+	bool takes_over; /* the places of those that were evicted for it, above the limit or not */
 	unsigned jobs;
 	struct slice share; /* whose it is, for the pool's shares; borrowed; at NULL: nobody's */
 	const struct gate_queue *queue; /* the asking thread's own; NULL: the gate's */
@@ -149,8 +150,9 @@ bool gate_enter(struct pool_gate *g, unsigned jobs, uint64_t work_ns, uint64_t n
 enum gate_verdict gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
     __attribute__((warn_unused_result));
 /* Under the lock: whether the ask would be refused for nothing but the number of jobs, which
- * `excess` fewer of lower classes would cure. */
-bool gate_could_evict(const struct pool_gate *g, const struct gate_ask *a, unsigned *excess);
+ * `excess` fewer of lower classes would cure, never more than it asks for: then it can be asked
+ * again. */
+bool gate_could_evict(const struct pool_gate *g, struct gate_ask *a, unsigned *excess);
 /* Gives reserved places back. */
 void gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
 /* The job is ready: it has a reserved place, of so much expected work. Any thread. */

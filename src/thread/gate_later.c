@@ -22,7 +22,7 @@
 
 /* Promises may be so many times as many as the jobs that a pool can hold: a ceiling for what is
  * expected to take no time at all. */
-enum { PROMISES_A_PLACE = 64 };
+enum { PROMISES_A_PLACE = 32, ADMITTED_A_PLACE = 4 };
 
 /* The bucket: leaks faster by a 16th, and holds ten seconds. */
 enum { BOOK_PARTS = 16, BOOK_MAX_S = 10 };
@@ -139,6 +139,15 @@ unforeseen(const struct pool_gate *g, uint64_t delay_ns, unsigned threads)
 	return gate_margin(0, mean, jobs < UINT32_MAX ? (unsigned)jobs : UINT32_MAX, threads) / 2;
 }
 
+/* max_queue bounds them by what they will find, as it bounds others by what is there. */
+static uint64_t
+wait_of_full_queue(const struct pool_gate *g, unsigned threads)
+{
+	uint64_t most = atomic_load_explicit(&g->max_queue, memory_order_relaxed);
+
+	return most * cost_mean(&g->mix) / threads;
+}
+
 static enum gate_verdict
 judge(const struct pool_gate *g, const struct gate_ask *a)
 {
@@ -160,6 +169,8 @@ judge(const struct pool_gate *g, const struct gate_ask *a)
 		return GATE_WAIT;
 	if (max_wait && wait > max_wait)
 		return GATE_WAIT;
+	if (wait > wait_of_full_queue(g, threads) + unforeseen(g, a->delay_ns, threads))
+		return GATE_FULL;
 	if (g->order == ORDER_FIFO)
 		return GATE_OPEN;
 	/* That a thread is idle now says nothing of then. */
@@ -182,7 +193,8 @@ judge_promise(struct pool_gate *g, const struct gate_ask *a, unsigned promised)
 
 	if (admitted < threads)
 		atomic_store_explicit(&g->idle_ns, a->now_ns, memory_order_relaxed);
-	if (a->jobs > capacity ||
+	/* Those that came on top of max_queue, all at once, go first. */
+	if (a->jobs > capacity || admitted > (uint64_t)capacity * ADMITTED_A_PLACE ||
 	    promised + (uint64_t)a->jobs > (uint64_t)capacity * PROMISES_A_PLACE ||
 	    (a->is_new && claims > capacity))
 		return GATE_FULL;

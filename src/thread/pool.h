@@ -178,8 +178,9 @@ struct pool *pool_ref(struct pool *p);
  * (so it may wait for running jobs) and frees it. */
 void pool_unref(struct pool **p);
 /* Runs nothing more: queued jobs go home with ERR_SHUTDOWN, running ones are told to stop and
- * waited for. Idempotent. Nobody may reserve or submit any more, from when it is called; jobs may
- * be abandoned. Homes are drained after it, and their mailboxes end after it. */
+ * waited for. Idempotent. Nobody may reserve any more, from when it is called; jobs may be
+ * abandoned, and what is submitted comes home at once. Homes are drained after it, and their
+ * mailboxes end after it. */
 void pool_stop(struct pool *p);
 /*
  * Makes l the limits. Waits for the thread_init of threads that are added, and

@@ -140,6 +140,7 @@ send_evicted_home(struct pool *p, struct mail *evicted, uint64_t jitter)
 enum gate_verdict
 pool_ask_exactly(struct pool *p, const struct gate_ask *a, enum gate_verdict said, uint64_t jitter)
 {
+	struct gate_ask again = *a;
 	struct mail *evicted = NULL;
 	enum gate_verdict verdict;
 	unsigned excess;
@@ -147,9 +148,9 @@ pool_ask_exactly(struct pool *p, const struct gate_ask *a, enum gate_verdict sai
 	if (pthread_mutex_trylock(&p->lock) != 0)
 		return said;
 	file_inbox(p);
-	if (said == GATE_FULL && gate_could_evict(&p->gate, a, &excess))
+	if (said == GATE_FULL && gate_could_evict(&p->gate, &again, &excess))
 		evicted = evict(p, a->priority, excess);
-	verdict = gate_reserve(&p->gate, a, true);
+	verdict = gate_reserve(&p->gate, &again, true);
 	pthread_mutex_unlock(&p->lock);
 	send_evicted_home(p, evicted, jitter);
 	return verdict;
@@ -295,6 +296,9 @@ pool_submit(struct pool *p, struct job *j)
 	} while (!atomic_compare_exchange_weak_explicit(
 	    &p->inbox, &newest, &j->mail, memory_order_release, memory_order_relaxed));
 	sem_post(&p->work);
+	/* Nobody else will look for it. */
+	if (pool_is_stopping(p))
+		pool_send_rest_home(p);
 }
 
 /* Its place in the queue is free at once, not when its turn comes. */

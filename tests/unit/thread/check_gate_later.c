@@ -219,6 +219,49 @@ START_TEST(promises_of_a_lower_class_are_nothing_to_a_higher_one)
 }
 END_TEST
 
+/* They were let in, and come all at once. */
+START_TEST(what_comes_on_top_of_the_queue_is_given_up_one_for_one)
+{
+	enum { MANY = 40 };
+	struct bench b;
+	struct gate_ask ask = { .priority = CLASS_CRITICAL,
+				.now_ns = start,
+				.deadline_ns = CLOCK_NEVER };
+	struct gate_promise p[MANY];
+	struct gate_job job[MANY] = { { .priority = CLASS_SHEDDABLE } };
+	unsigned excess;
+
+	open_gate(&b, ORDER_ADAPTIVE);
+	for (unsigned i = 0; i < MANY; i++) {
+		struct gate_ask one = { .priority = CLASS_SHEDDABLE,
+					.is_underway = true,
+					.now_ns = start,
+					.deadline_ns = CLOCK_NEVER };
+
+		gate_ask_later(&b.gate, &one, &b.cost, 0, CLOCK_NEVER, &p[i]);
+		ck_assert_int_eq(gate_reserve(&b.gate, &one, false), GATE_OPEN);
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		job[i] = (struct gate_job){ .priority = CLASS_SHEDDABLE,
+					    .deadline_ns = CLOCK_NEVER,
+					    .submitted_ns = start };
+		gate_redeem(&b.gate, CLASS_SHEDDABLE, &p[i], &b.cost, start, 0);
+		gate_submitted(&b.gate, &job[i]);
+		gate_file(&b.gate, &job[i]);
+	}
+	ck_assert_uint_gt(b.gate.admitted, THREADS + MAX_QUEUE);
+	ck_assert_int_eq(promise(&b, CLOCK_NEVER), GATE_FULL);
+	gate_ask_more(&b.gate, &ask, &b.cost, 0, CLOCK_NEVER);
+	ck_assert_int_eq(gate_reserve(&b.gate, &ask, true), GATE_FULL);
+	ck_assert(gate_could_evict(&b.gate, &ask, &excess));
+	ck_assert_uint_eq(excess, 1);
+	gate_remove(&b.gate, gate_spare(&b.gate.queue, CLASS_CRITICAL));
+	gate_leave(&b.gate);
+	ck_assert_int_eq(gate_reserve(&b.gate, &ask, true), GATE_OPEN);
+	ck_assert_uint_eq(b.gate.admitted, MANY);
+}
+END_TEST
+
 Suite *
 suite_thread_gate_later(void)
 {
@@ -233,6 +276,7 @@ suite_thread_gate_later(void)
 	tcase_add_test(t, of_a_new_kind_as_many_are_promised_as_there_are_places);
 	tcase_add_test(t, threads_that_nobody_claims_are_promised_whatever_is_known);
 	tcase_add_test(t, promises_of_a_lower_class_are_nothing_to_a_higher_one);
+	tcase_add_test(t, what_comes_on_top_of_the_queue_is_given_up_one_for_one);
 	suite_add_tcase(s, t);
 	return s;
 }

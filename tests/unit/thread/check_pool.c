@@ -352,6 +352,22 @@ START_TEST(the_end_of_a_pool_sends_everything_home)
 }
 END_TEST
 
+/* Such as a job that gives something back, begun where another came home. */
+START_TEST(what_is_submitted_after_the_end_comes_home_at_once)
+{
+	struct bench b;
+	struct work late;
+
+	open_bench(&b, 1, 3);
+	pool_stop(b.pool);
+	submit(&b, &late, run_and_note);
+	home_await(&b.home, &b.came, 1);
+	ck_assert_int_eq(late.job.outcome, ERR_SHUTDOWN);
+	ck_assert_uint_eq(atomic_load(&b.runs), 0);
+	close_bench(&b);
+}
+END_TEST
+
 /* --- state of a thread -------------------------------------------------------------- */
 
 struct states {
@@ -599,6 +615,7 @@ suite_thread_pool(void)
 	tcase_add_test(t, an_abandoned_running_job_is_told_and_comes_home);
 	tcase_add_test(t, a_running_job_is_told_when_its_deadline_passes);
 	tcase_add_test(t, the_end_of_a_pool_sends_everything_home);
+	tcase_add_test(t, what_is_submitted_after_the_end_comes_home_at_once);
 	tcase_add_test(t, each_thread_has_its_state_made_and_ended_once);
 	tcase_add_test(t, a_thread_that_cannot_start_fails_the_pool);
 	tcase_add_test(t, no_memory_or_too_long_a_name_is_an_error);
