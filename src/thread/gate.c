@@ -9,7 +9,7 @@
 #include "thread/gate_priv.h"
 
 /* A margin of 3/2 deviations; a standing queue may take 1/4 of the time, or be 4 jobs long. */
-enum { MARGIN_HALVES = 3, STANDING_SHARE = 4, STANDING_JOBS = 4 };
+enum { MARGIN_HALVES = 3, STANDING_SHARE = 4, STANDING_JOBS = 4, TRY_PARTS = 8, TRY_MAX_S = 10 };
 
 void
 gate_queue_init(struct gate_queue *q, bool is_part)
@@ -226,10 +226,26 @@ judge_fifo(const struct pool_gate *g, const struct gate_ask *a, unsigned admitte
 	return wait > left || (max_wait && wait > max_wait) ? GATE_WAIT : GATE_OPEN;
 }
 
+/* Whether several may go ahead although they cannot all be in time, for nothing runs: so seldom
+ * that it costs an eighth of the threads' time. */
+static bool
+may_try(struct pool_gate *g, const struct gate_ask *a)
+{
+	uint64_t tried = atomic_load_explicit(&g->tried_ns, memory_order_relaxed);
+	uint64_t pause = times(a->work_ns / gate_threads_of(g), TRY_PARTS);
+
+	if (pause > TRY_MAX_S * CLOCK_SEC)
+		pause = TRY_MAX_S * CLOCK_SEC;
+	return gate_minus(a->now_ns, tried) >= pause &&
+	       atomic_compare_exchange_strong_explicit(&g->tried_ns, &tried, a->now_ns,
+						       memory_order_relaxed, memory_order_relaxed);
+}
+
 /*
  * Nobody is refused for his wait while a thread has nothing to do: costs change
  * only by jobs that run, so that one whose cost is thought too high would be
- * kept out of an idle pool for good.
+ * kept out of an idle pool for good. Several at once need as many such threads,
+ * or they would run in part, for nothing; they are tried now and then.
  */
 static enum gate_verdict
 judge(struct pool_gate *g, const struct gate_ask *a, unsigned admitted, bool is_locked)
@@ -237,6 +253,7 @@ judge(struct pool_gate *g, const struct gate_ask *a, unsigned admitted, bool is_
 	/* Not even one, perhaps: connections may be lent for good. */
 	unsigned threads = atomic_load_explicit(&g->threads, memory_order_relaxed);
 	unsigned capacity = threads + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
+	enum gate_verdict verdict;
 
 	if (a->is_giving_back)
 		return GATE_OPEN;
@@ -244,10 +261,12 @@ judge(struct pool_gate *g, const struct gate_ask *a, unsigned admitted, bool is_
 		return GATE_FULL;
 	if (admitted < threads) {
 		atomic_store_explicit(&g->idle_ns, a->now_ns, memory_order_relaxed);
-		return GATE_OPEN;
+		if (a->jobs <= threads - admitted)
+			return GATE_OPEN;
 	}
-	return g->order == ORDER_FIFO ? judge_fifo(g, a, admitted)
-				      : judge_adaptive(g, a, is_locked);
+	verdict =
+	    g->order == ORDER_FIFO ? judge_fifo(g, a, admitted) : judge_adaptive(g, a, is_locked);
+	return verdict == GATE_WAIT && admitted == 0 && may_try(g, a) ? GATE_OPEN : verdict;
 }
 
 /* False: there are others than *admitted. */

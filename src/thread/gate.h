@@ -118,6 +118,7 @@ struct pool_gate {
 	atomic_uint promised; /* none of which is admitted */
 	_Atomic uint64_t running_ns; /* expected work of those that run */
 	_Atomic uint64_t idle_ns; /* when a thread was last seen without work */
+	_Atomic uint64_t tried_ns; /* when several that could not be in time were last let in */
 	struct cost mix; /* of all jobs */
 	struct gate_line line[CLASSES];
 	struct gate_queue queue;

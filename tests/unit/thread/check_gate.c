@@ -340,6 +340,39 @@ START_TEST(a_batch_must_end_as_a_whole)
 }
 END_TEST
 
+static enum gate_verdict
+ask_batch(struct bench *b, unsigned n, uint64_t now, uint64_t left)
+{
+	struct gate_ask ask = { .now_ns = now, .deadline_ns = CLOCK_NEVER };
+	enum gate_verdict verdict;
+
+	for (unsigned i = 0; i < n; i++)
+		gate_ask_more(&b->gate, &ask, &b->cost, 0, now + left);
+	verdict = gate_reserve(&b->gate, &ask, true);
+	if (verdict == GATE_OPEN)
+		gate_release(&b->gate, ask.priority, n, ask.work_ns);
+	return verdict;
+}
+
+/* 80 ms of work for two threads: 40 ms, of which 30 are not enough. */
+START_TEST(a_batch_that_cannot_end_in_time_is_only_tried_now_and_then)
+{
+	struct bench b;
+
+	open_gate(&b, ORDER_ADAPTIVE, 2, 64);
+	b.gate.tried_ns = start;
+	ck_assert_int_eq(ask_batch(&b, 8, start + 100 * ms, 30 * ms), GATE_WAIT);
+	ck_assert_int_eq(ask_batch(&b, 8, start + 100 * ms, 45 * ms), GATE_OPEN);
+	ck_assert_int_eq(ask_batch(&b, 2, start + 100 * ms, 5 * ms), GATE_OPEN);
+	/* What it takes may have been thought too much. */
+	ck_assert_int_eq(ask_batch(&b, 8, start + 320 * ms, 30 * ms), GATE_OPEN);
+	ck_assert_int_eq(ask_batch(&b, 8, start + 330 * ms, 30 * ms), GATE_WAIT);
+	/* Never beside another. */
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, CLOCK_SEC), GATE_OPEN);
+	ck_assert_int_eq(ask_batch(&b, 8, start + CLOCK_SEC, 30 * ms), GATE_WAIT);
+}
+END_TEST
+
 START_TEST(max_wait_bounds_the_wait_whatever_the_deadline)
 {
 	struct bench b;
@@ -550,6 +583,7 @@ add_admission(TCase *t)
 	tcase_add_test(t, without_the_lock_the_whole_class_counts_as_before_it);
 	tcase_add_test(t, classes_are_strict_in_who_waits_for_whom);
 	tcase_add_test(t, a_batch_must_end_as_a_whole);
+	tcase_add_test(t, a_batch_that_cannot_end_in_time_is_only_tried_now_and_then);
 	tcase_add_test(t, max_wait_bounds_the_wait_whatever_the_deadline);
 	tcase_add_test(t, what_is_under_way_is_refused_by_the_cap_alone);
 	tcase_add_test(t, an_idle_thread_takes_one_whatever_is_known);
