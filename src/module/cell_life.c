@@ -248,13 +248,12 @@ cell_new(struct module *m)
 /* --- ending --------------------------------------------------------------------------- */
 
 void
-cell_end(struct cell **pointer)
+cell_end_by(struct cell **pointer, uint64_t until_ns)
 {
 	struct cell *c = *pointer;
-	uint64_t until = clock_after(clock_monotonic(), CELL_END_NS);
 
 	child_close_fd(&c->child.input);
-	while (c->child.control >= 0 && !child_is_over(&c->child) && clock_monotonic() < until) {
+	while (c->child.control >= 0 && !child_is_over(&c->child) && clock_monotonic() < until_ns) {
 		struct pollfd p[] = { { .fd = c->child.control, .events = POLLIN },
 				      { .fd = c->child.errors, .events = POLLIN } };
 		poll(p, 2, CELL_TICK_MS);
@@ -265,6 +264,12 @@ cell_end(struct cell **pointer)
 	stderr_log_end(&c->log);
 	child_close(&c->child);
 	mem_free(pointer);
+}
+
+void
+cell_end(struct cell **pointer)
+{
+	cell_end_by(pointer, clock_after(clock_monotonic(), CELL_END_NS));
 }
 
 /* The socket's end comes a moment before the word about it. */

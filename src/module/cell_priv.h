@@ -46,6 +46,8 @@ struct talk {
 struct cell *cell_new(struct module *m) MUST_CHECK;
 /* Ends it, in its own time. Clears *c. */
 void cell_end(struct cell **c);
+/* The same, but it is killed at until_ns. */
+void cell_end_by(struct cell **c, uint64_t until_ns);
 /* Gives the order and the section, and does not wait for more; what was there before is gone. */
 int cell_start(struct talk *t, const struct order_share *share) MUST_CHECK;
 /* Until it says that it is ready. ERR_FAILED: it said why not. */

@@ -12,9 +12,11 @@
 #include "base/mem.h"
 #include "child/spawner.h"
 #include "module/cell_priv.h"
+#include "module/cell_wire.h"
 #include "module/module_priv.h"
 
 #include <sched.h>
+#include <sys/socket.h>
 
 enum { WHY_BYTES = 600, BUSY_MS = 100 };
 
@@ -133,14 +135,34 @@ module_await_cells(struct module *m, struct conf_errors *e)
 
 /* --- ending --------------------------------------------------------------------------- */
 
+/* Whether its init is done, also when nobody has heard that yet. */
+static bool
+is_up(const struct cell *c)
+{
+	struct cell_frame frame;
+	ssize_t got;
+
+	if (c->is_ready)
+		return true;
+	got = recv(c->child.input, &frame, sizeof(frame), MSG_PEEK | MSG_DONTWAIT);
+	return got == (ssize_t)sizeof(frame) && frame.kind == CELL_READY;
+}
+
+/* All of them at once, and one time for all. One whose init is not done has nothing to end, and
+ * may never come to see that it should. */
 void
 cell_stock_end(struct module *m)
 {
+	uint64_t until;
 	struct cell *c;
 
-	/* All of them at once. */
-	for (c = m->stock; c; c = c->next)
+	for (c = m->stock; c; c = c->next) {
+		c->is_ready = is_up(c);
 		child_close_fd(&c->child.input);
+		if (!c->is_ready)
+			child_stop(&c->child, false);
+	}
+	until = clock_after(clock_monotonic(), CELL_END_NS);
 	while ((c = take_first(&m->stock, NULL)) != NULL)
-		cell_end(&c);
+		cell_end_by(&c, until);
 }

@@ -23,7 +23,7 @@
 Suite *suite_module_cell(void);
 int check_cell_spawner(void);
 
-enum { CONF_BYTES = 1024, ANSWER_BYTES = 1 << 16 };
+enum { CONF_BYTES = 1024, ANSWER_BYTES = 1 << 16, HANGING = 6 };
 
 /* One module, and a thread that runs its job. */
 struct bench {
@@ -271,6 +271,22 @@ START_TEST(a_crash_before_it_is_ready_is_an_error)
 }
 END_TEST
 
+/* A time for each of them would be longer than any test may take. */
+START_TEST(processes_that_hang_in_their_init_are_ended_together)
+{
+	struct bench b;
+	uint64_t began;
+
+	open_bench_within(&b, "nap = 60s\n", 20 * CLOCK_MS);
+	ck_assert_int_eq(raise_cells(&b, HANGING), ERR_SYNTAX);
+	began = clock_monotonic();
+	cell_stock_end(b.module);
+	ck_assert_uint_lt(clock_monotonic() - began, HANGING / 2 * CELL_END_NS);
+	ck_assert_ptr_null(b.module->stock);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(what_a_start_takes_is_not_the_jobs_time)
 {
 	struct bench b;
@@ -297,6 +313,7 @@ suite_module_cell(void)
 	tcase_add_loop_test(t, a_process_that_does_not_become_ready_is_an_error_with_its_words, 0,
 			    sizeof(births) / sizeof(births[0]));
 	tcase_add_test(t, a_crash_before_it_is_ready_is_an_error);
+	tcase_add_test(t, processes_that_hang_in_their_init_are_ended_together);
 	tcase_add_test(t, what_a_start_takes_is_not_the_jobs_time);
 	suite_add_tcase(s, t);
 	return s;
