@@ -28,17 +28,26 @@ postgres_write_message(struct writer *w, const char *message)
 
 /* --- waiting --------------------------------------------------------------------- */
 
+/* Whoever waits behind has no time for the rest of a nap. */
+static int
+nap_ms(uint64_t left_ns)
+{
+	return left_ns >= NAP_MS * CLOCK_MS ? NAP_MS : (int)(left_ns / CLOCK_MS) + 1;
+}
+
 int
 postgres_wait(int fd, short events, uint64_t until_ns, const struct job *j)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 
 	for (;;) {
-		if (clock_monotonic() >= until_ns)
+		uint64_t now = clock_monotonic();
+
+		if (now >= until_ns)
 			return ERR_TIMEOUT;
 		if (j && job_is_cancelled(j))
 			return ERR_CANCELLED;
-		if (poll(&p, 1, NAP_MS) > 0)
+		if (poll(&p, 1, nap_ms(until_ns - now)) > 0)
 			return 0;
 	}
 }

@@ -3,7 +3,8 @@
  * own time, which is to open connections and to cancel statements. They are the
  * database's alone, so that a server that does not answer takes no thread from
  * files, from spools or from another database. What they do has an end: it
- * begins within connect_timeout or not at all, and then has connect_timeout.
+ * begins within connect_timeout, or little more, or not at all, and then has
+ * connect_timeout.
  *
  * Nothing is learned from how long it takes: that is the server's affair, and
  * only the number of what waits bounds it.
@@ -18,7 +19,8 @@ enum {
 };
 
 #define LOST_AFTER_NS (5 * CLOCK_SEC)
-/* What runs sees its own end before it is told to stop. */
+/* Who runs ends a little later than it should, and whoever waited as long as it was to take begins
+ * all the same. And what runs sees its own end before it is told to stop. */
 #define SPARE_NS (500 * CLOCK_MS)
 
 /* Where it leads, as it is written: whoever corrects that has no use for threads that still wait
@@ -72,7 +74,7 @@ postgres_opener_submit(struct postgres_share *s, struct job *j)
 	j->home = &s->env->loop.mailbox;
 	j->priority = ask.priority;
 	j->deadline_ns = clock_after(clock_after(now, timeout_ns), timeout_ns);
-	j->deadline_ns = clock_after(j->deadline_ns, SPARE_NS);
+	j->deadline_ns = clock_after(j->deadline_ns, 2 * SPARE_NS);
 	j->expected_ns = pool_ask_more(pool, &ask, NULL, 0, CLOCK_NEVER);
 	if (pool_reserve(pool, &ask, random_next(&s->env->random), &refusal) != 0)
 		return ERR_SHED;

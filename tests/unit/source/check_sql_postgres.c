@@ -8,10 +8,12 @@
 #include "source/sql_postgres_priv.h"
 
 #include <check.h>
+#include <poll.h>
+#include <unistd.h>
 
 Suite *suite_source_sql_postgres(void);
 
-enum { ARENA_BYTES = 1 << 20, WHY_BYTES = 200 };
+enum { ARENA_BYTES = 1 << 20, WHY_BYTES = 200, WAITS = 10 };
 
 static struct store store;
 static struct arena arena;
@@ -199,6 +201,30 @@ START_TEST(a_secret_in_a_url_is_seen)
 }
 END_TEST
 
+/* Of several, so that a busy machine may be late for most. */
+START_TEST(a_wait_ends_when_its_time_is_over)
+{
+	uint64_t best_ns = CLOCK_NEVER;
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	for (unsigned i = 0; i < WAITS; i++) {
+		uint64_t began = clock_monotonic(), took;
+
+		ck_assert_int_eq(
+		    postgres_wait(fds[0], POLLIN, clock_after(began, 5 * CLOCK_MS), NULL),
+		    ERR_TIMEOUT);
+		took = clock_monotonic() - began;
+		ck_assert_uint_ge(took, 5 * CLOCK_MS);
+		if (took < best_ns)
+			best_ns = took;
+	}
+	ck_assert_uint_lt(best_ns, 90 * CLOCK_MS);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 Suite *
 suite_source_sql_postgres(void)
 {
@@ -211,6 +237,7 @@ suite_source_sql_postgres(void)
 	tcase_add_test(t, names_stand_in_the_order_of_their_numbers);
 	tcase_add_test(t, many_parameters_fit);
 	tcase_add_test(t, numbered_parameters_are_refused);
+	tcase_add_test(t, a_wait_ends_when_its_time_is_over);
 	tcase_add_test(t, the_first_word_is_found_behind_comments_and_parentheses);
 	tcase_add_test(t, statements_are_cut_apart_and_number_their_own_parameters);
 	tcase_add_loop_test(t, a_secret_in_a_url_is_seen, 0, (int)(sizeof(urls) / sizeof(urls[0])));
