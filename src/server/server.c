@@ -315,15 +315,15 @@ start_workers(struct start_up *u)
 	return err;
 }
 
-/* Pools first: their last jobs go home to workers that still turn. The reaper may wait for a job
- * that runs: it is told to stop with the exchange that it is for. */
+/* Pools first: their last jobs go home to workers that still turn. The reaper after them: it may
+ * wait for a job that runs, which only their end tells to stop. */
 static void
 stop_workers(struct server *s)
 {
 	crew_close(&s->crew);
-	reaper_stop(&s->reaper);
 	for (struct site *site = s->sites; site; site = site->next)
 		pools_stop(&site->pools);
+	reaper_stop(&s->reaper);
 	crew_stop(&s->crew);
 	/* Their reports are parts of them. */
 	mailbox_drain(&s->loop.mailbox, s);

@@ -117,9 +117,9 @@ tear_down(void)
 	gauge_set(&server->state, SERVER_DRAINING);
 	reload_stop(reload);
 	crew_close(&server->crew);
-	reaper_stop(&server->reaper);
 	for (struct site *site = server->sites; site; site = site->next)
 		pools_stop(&site->pools);
+	reaper_stop(&server->reaper);
 	crew_stop(&server->crew);
 	mailbox_drain(&server->loop.mailbox, server);
 	crew_fini(&server->crew);

@@ -323,6 +323,31 @@ START_TEST(a_thread_that_is_lost_meanwhile_is_waited_for_no_longer)
 }
 END_TEST
 
+/* Also where nobody watches for lost threads any more, and the job has no deadline. */
+START_TEST(forgetting_ends_when_the_pool_stops)
+{
+	struct shelf s;
+	struct keeping k;
+	struct work slow;
+	struct forgetter f;
+
+	open_shelf(&s, 1);
+	submit_keeping(&s, &k, &red, false);
+	home_await(&s.bench.home, &s.bench.came, 1);
+	submit(&s.bench, &slow, run_until_cancelled);
+	sem_wait(&s.bench.entered);
+	start_forgetter(&f, &s);
+	let_others_run();
+	ck_assert_uint_eq(atomic_load(&f.has_returned), 0);
+	pool_stop(s.bench.pool);
+	thread_join(&f.thread);
+	ck_assert_uint_eq(f.lost, 0);
+	ck_assert_uint_eq(atomic_load(&s.ended), 1);
+	home_await(&s.bench.home, &s.bench.came, 2);
+	close_shelf(&s);
+}
+END_TEST
+
 START_TEST(a_thread_that_leaves_ends_what_it_keeps)
 {
 	struct shelf s;
@@ -539,6 +564,7 @@ suite_thread_pool_locals(void)
 	tcase_add_test(t, a_pool_is_resized_and_learns_costs_while_somebody_waits_for_it_to_forget);
 	tcase_add_test(t, a_lost_thread_is_not_waited_for_and_forgets_when_it_comes_back);
 	tcase_add_test(t, a_thread_that_is_lost_meanwhile_is_waited_for_no_longer);
+	tcase_add_test(t, forgetting_ends_when_the_pool_stops);
 	tcase_add_test(t, a_thread_that_leaves_ends_what_it_keeps);
 	tcase_add_test(t, forgetting_waits_for_a_thread_that_is_leaving);
 	tcase_add_test(t, every_job_comes_home_once_while_threads_come_and_go);
