@@ -42,6 +42,8 @@ look_at_clock(struct talk *t)
 {
 	uint64_t now = clock_monotonic();
 
+	if (t->stop && flag_is_raised(t->stop))
+		return ERR_CANCELLED;
 	if (!t->cancelled_ns && t->job && job_is_cancelled(t->job)) {
 		t->cancelled_ns = now;
 		cell_tell_to_stop(t);

@@ -9,6 +9,7 @@
 #include "child/order.h"
 #include "child/stderr_log.h"
 #include "module/cell.h"
+#include "thread/flag.h"
 
 #include <poll.h>
 
@@ -33,6 +34,7 @@ struct cell {
 struct talk {
 	struct cell *cell;
 	const struct job *job; /* NULL: nobody waits */
+	const struct flag *stop; /* borrowed: raised, nobody waits; NULL: there is none */
 	struct writer *why; /* of the builder; NULL: the log hears why the cell does not serve */
 	uint64_t until_ns; /* for the whole */
 	uint64_t cancelled_ns; /* when it was seen that nobody waits; 0: somebody does */

@@ -114,16 +114,18 @@ explain(struct cell *c, int err, struct writer *why)
 }
 
 int
-module_await_cells(struct module *m, struct conf_errors *e)
+module_await_cells(struct module *m, const struct flag *stop, struct conf_errors *e)
 {
 	char text[WHY_BYTES];
 	struct writer why = writer_over(text, sizeof(text));
 	int err = 0;
 
 	for (struct cell *c = m->stock; c && !err; c = c->next) {
-		struct talk t = { .cell = c, .why = &why };
+		struct talk t = { .cell = c, .stop = stop, .why = &why };
 
 		err = cell_await_ready(&t);
+		if (err == ERR_CANCELLED)
+			return err;
 		if (err)
 			explain(c, err, &why);
 	}

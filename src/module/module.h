@@ -17,6 +17,7 @@
 #include "config/key.h"
 #include "source/jobs.h"
 
+struct flag;
 struct spawner;
 
 #define MODULE_TRIAL_NS UINT64_C(10000000000)
@@ -53,8 +54,9 @@ bool module_needs_cells(const struct module *m, const void *type);
 /* As many as l says that the pool is to have threads. 0 or why not. */
 int module_start_cells(struct module *m, const struct pool *p,
 		       const struct pool_limits *l) MUST_CHECK;
-/* Until all have done their init. ERR_SYNTAX: one cannot, and an error was added. */
-int module_await_cells(struct module *m, struct conf_errors *e) MUST_CHECK;
+/* Until all have done their init. ERR_SYNTAX: one cannot, and an error was added. ERR_CANCELLED:
+ * the flag was raised (NULL: nobody will), and nobody wants them any more. */
+int module_await_cells(struct module *m, const struct flag *stop, struct conf_errors *e) MUST_CHECK;
 
 struct conf_section *module_section(const struct module *m);
 /* What its table says; the version may be empty. */

@@ -28,7 +28,7 @@ build(void *argument)
 		/* Also after errors: so that all of them come in one run. */
 		r->outcome = site_complete(r->site, r->prior, &r->errors);
 		if (r->outcome == 0)
-			r->outcome = site_warm(r->site, &r->errors);
+			r->outcome = site_warm(r->site, &r->stop, &r->errors);
 	}
 	mailbox_send(&r->server->loop.mailbox, &r->mail);
 }
@@ -381,6 +381,7 @@ void
 reload_stop(struct reload *r)
 {
 	r->is_stopping = true;
+	flag_raise(&r->stop); /* it may wait for an init that takes half a minute */
 	thread_join(&r->thread);
 	/* What the builder has made, if it was there. */
 	mailbox_drain(&r->server->loop.mailbox, r->server);

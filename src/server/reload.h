@@ -18,6 +18,7 @@
 #include "config/errors.h"
 #include "server/crew.h"
 #include "server/site.h"
+#include "thread/flag.h"
 
 struct command;
 struct tenancy;
@@ -36,6 +37,7 @@ struct reload {
 	enum reload_step step;
 	struct thread thread; /* the builder: BUILDING, RESIZING */
 	struct mail mail; /* from it */
+	struct flag stop; /* to it */
 	struct site *prior; /* borrowed: what was published when it began */
 	struct site *site; /* what is being built; published: the server's */
 	struct conf_errors errors;

@@ -282,7 +282,7 @@ start_site(struct start_up *u)
 	if (!err)
 		err = logs_prepare(&u->server->logs, site, &u->errors);
 	if (!err)
-		err = site_warm(site, &u->errors);
+		err = site_warm(site, NULL, &u->errors);
 	print_errors(&u->errors);
 	if (err)
 		return err;

@@ -37,6 +37,7 @@ struct site_listener {
 
 struct edits;
 struct module;
+struct flag;
 struct spawner;
 
 enum site_dispatch { SITE_ROUND_ROBIN, SITE_LEAST_ACTIVE };
@@ -113,8 +114,10 @@ struct site *site_open(const char *path, struct conf_errors *errors) MUST_CHECK;
 int site_complete(struct site *site, const struct site *prior,
 		  struct conf_errors *errors) MUST_CHECK;
 /* Starts the processes that are there before the first request, and waits until they are ready. Of
- * a site without errors, before it is published. 0; ERR_SYNTAX: something was added to errors. */
-int site_warm(const struct site *site, struct conf_errors *errors) MUST_CHECK;
+ * a site without errors, before it is published. 0; ERR_SYNTAX: something was added to errors;
+ * ERR_CANCELLED: somebody has raised the flag (NULL: nobody will). */
+int site_warm(const struct site *site, const struct flag *stop,
+	      struct conf_errors *errors) MUST_CHECK;
 /* Adds an error for each change that a running server cannot take. */
 void site_check_live(const struct site *site, const struct site *prior, struct conf_errors *errors);
 /* After every worker has detached, and all jobs of the site have come home. May wait for threads

@@ -196,7 +196,7 @@ start_cells(const struct site *s, struct module *m, struct conf_errors *e)
 }
 
 int
-site_warm(const struct site *s, struct conf_errors *e)
+site_warm(const struct site *s, const struct flag *stop, struct conf_errors *e)
 {
 	int err = 0;
 
@@ -204,7 +204,7 @@ site_warm(const struct site *s, struct conf_errors *e)
 	for (unsigned i = 0; i < s->module_count && !err; i++)
 		err = start_cells(s, s->modules[i], e);
 	for (unsigned i = 0; i < s->module_count && !err; i++)
-		err = module_await_cells(s->modules[i], e);
+		err = module_await_cells(s->modules[i], stop, e);
 	return err;
 }
 

@@ -177,6 +177,18 @@ def test_a_process_that_cannot_become_ready_fails_a_reload(start):
     assert post(daemon, b"hello").status == 201
 
 
+def test_the_end_does_not_wait_for_an_init(start):
+    daemon = serve(start, threads=1)
+    with open(daemon.path, encoding="utf-8") as file:
+        conf = file.read()
+    with open(daemon.path, "w", encoding="utf-8") as file:
+        file.write(conf.replace("path = wild.so", "path = wild.so\nnap = 60s"))
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: len(cells(daemon)) == 2, what="the process that is being prepared")
+    # It would end by itself after ten seconds, and not well.
+    daemon.stop()
+
+
 def test_a_process_that_cannot_become_ready_fails_the_start(tmp_path):
     path = tmp_path / "forebay.conf"
     path.write_text("[server]\nmodule_path = %s\n[listen web]\naddress = unix:%s\n[module wild]\npath = wild.so\n"

@@ -202,7 +202,7 @@ raise_cells(struct bench *b, unsigned threads)
 	const struct pool_limits wanted = { .threads = threads };
 
 	ck_assert_int_eq(module_start_cells(b->module, b->rig.pools[0], &wanted), 0);
-	return module_await_cells(b->module, &b->rig.errors);
+	return module_await_cells(b->module, NULL, &b->rig.errors);
 }
 
 START_TEST(a_thread_takes_a_process_that_is_ready)
@@ -271,6 +271,21 @@ START_TEST(a_crash_before_it_is_ready_is_an_error)
 }
 END_TEST
 
+START_TEST(waiting_for_an_init_ends_when_nobody_wants_it_any_more)
+{
+	const struct pool_limits wanted = { .threads = 1 };
+	struct flag stop = { false };
+	struct bench b;
+
+	open_bench(&b, "nap = 60s\n");
+	ck_assert_int_eq(module_start_cells(b.module, b.rig.pools[0], &wanted), 0);
+	flag_raise(&stop);
+	ck_assert_int_eq(module_await_cells(b.module, &stop, &b.rig.errors), ERR_CANCELLED);
+	ck_assert_uint_eq(b.rig.errors.errors, 0);
+	close_bench(&b);
+}
+END_TEST
+
 /* A time for each of them would be longer than any test may take. */
 START_TEST(processes_that_hang_in_their_init_are_ended_together)
 {
@@ -313,6 +328,7 @@ suite_module_cell(void)
 	tcase_add_loop_test(t, a_process_that_does_not_become_ready_is_an_error_with_its_words, 0,
 			    sizeof(births) / sizeof(births[0]));
 	tcase_add_test(t, a_crash_before_it_is_ready_is_an_error);
+	tcase_add_test(t, waiting_for_an_init_ends_when_nobody_wants_it_any_more);
 	tcase_add_test(t, processes_that_hang_in_their_init_are_ended_together);
 	tcase_add_test(t, what_a_start_takes_is_not_the_jobs_time);
 	suite_add_tcase(s, t);
