@@ -85,6 +85,12 @@ const struct conf_key plan_source_keys[] = {
 	CONF_KEYS_END
 };
 
+const struct conf_key plan_result_keys[] = {
+	{ "max_result", CONF_SIZE, CONF_FIELD(struct plan_part_conf, max_result), .def = "1m",
+	  .min = 1, .max = 1 << 30, .help = "largest result; the part fails above it" },
+	CONF_KEYS_END
+};
+
 const struct conf_key plan_part_keys[] = {
 	{ "optional", CONF_BOOL, CONF_FIELD(struct plan_part_conf, is_optional), .def = "no",
 	  .help = "the response goes without the part if it fails" },
@@ -104,8 +110,6 @@ const struct conf_key plan_part_keys[] = {
 	      "each element" },
 	{ "expect", CONF_LIST, CONF_FIELD(struct plan_part_conf, expect), .def = "200-299",
 	  .help = "statuses that mean success, as 200, 200-299 or 2xx" },
-	{ "max_result", CONF_SIZE, CONF_FIELD(struct plan_part_conf, max_result), .def = "1m",
-	  .min = 1, .max = 1 << 30, .help = "largest result; the part fails above it" },
 	{ "coalesce", CONF_TEMPLATE, CONF_FIELD(struct plan_part_conf, coalesce),
 	  .flags = CONF_MAY_LACK,
 	  .help =

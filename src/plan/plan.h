@@ -167,6 +167,8 @@ extern const struct conf_key plan_join_keys[]; /* beside them, where results are
 extern const struct conf_key plan_flow_keys[]; /* beside them, where a flow answers */
 extern const struct conf_key plan_source_keys[]; /* of a route without, and of a part */
 extern const struct conf_key plan_part_keys[]; /* of a part */
+extern const struct conf_key
+    plan_result_keys[]; /* of a part, and of a route whose source is a job or SQL */
 extern const struct conf_key plan_stash_keys[]; /* of a part, about answers that are kept */
 
 /* What building plans needs, for all plans of a site. */

@@ -97,6 +97,7 @@ read_part(struct plan *p, struct plan_build *b, struct conf_section *s, struct s
 	check_name(pp, plan_errors(b));
 	add_table(pp->table, &pp->tables, plan_source_keys, NULL);
 	add_table(pp->table, &pp->tables, plan_part_keys, &pp->conf);
+	add_table(pp->table, &pp->tables, plan_result_keys, &pp->conf);
 	add_table(pp->table, &pp->tables, plan_stash_keys, &pp->conf);
 	err = origin_find(pp, b);
 	if (err == ERR_MEMORY)
@@ -124,19 +125,34 @@ read_parts(struct plan *p, struct plan_build *b)
 	return 0;
 }
 
+static void
+refuse_keys(const struct conf_section *s, const struct conf_key *keys, const char *why,
+	    struct conf_errors *e)
+{
+	for (const struct conf_key *k = keys; k->name; k++) {
+		if (conf_entry(s, k->name))
+			conf_error_at(e, s, k->name, "%s", why);
+	}
+}
+
 /* A key that is not of a route with its own source is told by what it is. */
 static void
 refuse_joined_keys(const struct conf_section *s, struct conf_errors *e)
 {
-	for (size_t i = 0; i < sizeof(joined_only) / sizeof(joined_only[0]); i++) {
-		for (const struct conf_key *k = joined_only[i]; k->name; k++) {
-			if (conf_entry(s, k->name))
-				conf_error_at(
-				    e, s, k->name,
-				    "is for routes with [subrequest] sections: this one "
-				    "has a source of its own, whose answer is passed through");
-		}
-	}
+	for (size_t i = 0; i < sizeof(joined_only) / sizeof(joined_only[0]); i++)
+		refuse_keys(s, joined_only[i],
+			    "is for routes with [subrequest] sections: this one has a source of "
+			    "its own, whose answer is passed through",
+			    e);
+}
+
+/* It is there as a whole before any of it is sent. */
+static bool
+has_result(const struct plan_part *pp)
+{
+	const struct source *s = pp->part.source;
+
+	return s && s->ops->pool && !s->ops->waits_for_reader;
 }
 
 /* The route's own source: keys of both stand in one section. */
@@ -144,7 +160,7 @@ static int
 read_single(struct plan *p, struct plan_build *b)
 {
 	struct plan_part *pp = &p->part[p->count++];
-	struct conf_table all[PLAN_TABLES_MAX * 2 + 2];
+	struct conf_table all[PLAN_TABLES_MAX * 2 + 3];
 	size_t n = 0;
 	int err;
 
@@ -156,12 +172,21 @@ read_single(struct plan *p, struct plan_build *b)
 	if (err == ERR_MEMORY)
 		return err;
 	p->is_faulty |= err != 0;
+	if (has_result(pp))
+		add_table(p->table, &p->tables, plan_result_keys, &pp->conf);
+	else if (pp->part.source)
+		refuse_keys(p->section, plan_result_keys,
+			    "is for results that are there as a whole: what this source sends is "
+			    "passed on as it comes",
+			    plan_errors(b));
 	for (unsigned i = 0; i < p->tables; i++)
 		all[n++] = p->table[i];
 	for (unsigned i = 0; i < pp->tables; i++)
 		all[n++] = pp->table[i];
 	for (size_t i = 0; i < sizeof(joined_only) / sizeof(joined_only[0]); i++)
 		all[n++] = (struct conf_table){ joined_only[i], NULL };
+	if (!has_result(pp))
+		all[n++] = (struct conf_table){ plan_result_keys, NULL };
 	refuse_joined_keys(p->section, plan_errors(b));
 	return conf_fill(p->section, all, n, plan_errors(b));
 }

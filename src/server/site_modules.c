@@ -9,7 +9,7 @@
 #include "module/module.h"
 #include "server/site_priv.h"
 
-enum { TAKEN_MAX = 10 };
+enum { TAKEN_MAX = 11 };
 
 static const struct module_options options = { .folder = FOREBAY_MODULEDIR };
 
@@ -139,9 +139,11 @@ void
 site_build_modules(struct site *s, struct source_build *b)
 {
 	const struct conf_key *const taken[TAKEN_MAX] = {
-		route_keys,      plan_keys,      plan_report_keys,
-		plan_join_keys,  plan_flow_keys, plan_source_keys,
-		plan_stash_keys, plan_part_keys, source_find_ops(SLICE("compute"))->part_keys,
+		route_keys,       plan_keys,
+		plan_report_keys, plan_join_keys,
+		plan_flow_keys,   plan_source_keys,
+		plan_stash_keys,  plan_part_keys,
+		plan_result_keys, source_find_ops(SLICE("compute"))->part_keys,
 	};
 	struct module_options o = options;
 	struct conf_section *section = NULL;

@@ -201,6 +201,7 @@ main(void)
 	print_keys("route", "flow", plan_flow_keys);
 	print_keys("source", NULL, plan_source_keys);
 	print_keys("subrequest", "ROUTE.NAME", plan_part_keys);
+	print_keys("subrequest", "result", plan_result_keys);
 	print_keys("subrequest", "cache", plan_stash_keys);
 	print_parts(sources, count);
 	print_jobs();

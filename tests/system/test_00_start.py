@@ -347,6 +347,9 @@ MALFORMED = [
      'f.conf:6: [listen c] address: "127.0.0.1" is not an address such as 127.0.0.1:8080, [::]:8080, unix:/path or systemd:NAME\n'),
     ("one address for two", LISTEN + "[listen b]\naddress = 127.0.0.1:8080\n",
      "f.conf:4: [listen b] address: is that of [listen a] (f.conf:2), too: each needs its own\n"),
+    ("a bound for what is streamed", LISTEN + "[route r]\nmatch = GET /\nsource = fixed\nbody = x\nmax_result = 2m\n",
+     "f.conf:7: [route r] max_result: is for results that are there as a whole: what this source sends is passed on as it "
+     "comes\n"),
     ("a section head that does not end", LISTEN + "[server\nworkers = 1\n",
      'f.conf:3: "[server": a section head has no closing ]\n'),
     ("a line that is neither", LISTEN + "[server]\nworkers\n",

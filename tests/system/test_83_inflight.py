@@ -45,6 +45,7 @@ deadline = 60s
 source = sql numbers
 query = SELECT printf('%%.*c', :bytes, 'x') AS x
 bind.bytes = {query.bytes}
+max_result = 4m
 
 [route gather]
 match = POST /gather
@@ -218,7 +219,8 @@ def test_at_100_percent_a_large_result_of_a_job_is_dropped(server, holder):
     assert len(ask(server.address, "/rows?bytes=2000").body) > 2000
     assert server.count("forebay_inflight_cut_total") == before + 1
     holder.at(0.5)
-    assert len(ask(server.address, "/rows?bytes=200000").body) > 200000
+    assert len(ask(server.address, "/rows?bytes=2000000").body) > 2000000
+    assert ask(server.address, "/rows?bytes=5000000").status == 502
 
 
 def test_at_100_percent_a_body_that_grows_is_given_up(server, holder):
