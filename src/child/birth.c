@@ -100,8 +100,6 @@ set_files(const int fds[ORDER_FDS])
 void
 birth_run(const struct order_read *o, const int fds[ORDER_FDS], pid_t spawner)
 {
-	char *const *environment = o->head.keeps_environment ? environ : o->variables;
-
 	setpgid(0, 0);
 	/* It does not outlive the spawner, which may be gone already. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -117,7 +115,7 @@ birth_run(const struct order_read *o, const int fds[ORDER_FDS], pid_t spawner)
 		fail(fds, WORD_STEP_FILES);
 	if (set_limits(&o->head.limits) != 0)
 		fail(fds, WORD_STEP_LIMITS);
-	execve(o->program, o->arguments, environment);
+	execve(o->program, o->arguments, o->variables);
 	fail(fds, WORD_STEP_EXECUTE);
 	_exit(EXIT_UNBORN);
 }

@@ -37,7 +37,6 @@ struct order_head {
 	uint32_t arguments, variables; /* argv[0] is not counted */
 	struct order_limits limits;
 	struct order_share share; /* of order_init: none, SCHED_OTHER, 0 */
-	uint32_t keeps_environment; /* the spawner's own, which is the server's */
 };
 
 struct order {

@@ -174,6 +174,27 @@ expand_is_literal(struct slice raw)
 	return !is_found;
 }
 
+bool
+expand_next_name(struct slice *rest, struct slice *name)
+{
+	struct expand_fault fault;
+	struct variable v;
+
+	for (*rest = slice_after(*rest, find_next(*rest)); rest->len > 0;
+	     *rest = slice_after(*rest, find_next(*rest))) {
+		if (is_at(*rest, 0, SLICE("$${"))) {
+			*rest = slice_after(*rest, 3);
+			continue;
+		}
+		if (parse(*rest, &v, &fault) != 0)
+			return false;
+		*rest = slice_after(*rest, v.text.len);
+		*name = v.name;
+		return true;
+	}
+	return false;
+}
+
 void
 expand_write_escaped(struct writer *w, struct slice text)
 {

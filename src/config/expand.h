@@ -23,6 +23,9 @@ bool expand_is_needed(struct slice raw);
 /* A secret could stand here as it is: there is no ${NAME}, or one has a default that is not empty.
  */
 bool expand_is_literal(struct slice raw);
+/* Which variables a value asks for, one at a time: what has been looked at is taken off *rest.
+ * False: no more. */
+bool expand_next_name(struct slice *rest, struct slice *name);
 /* *value is in the arena, NUL-terminated. ERR_SYNTAX, ERR_MISSING, ERR_TOO_LARGE:
  * *fault says why. ERR_MEMORY. */
 int expand(struct arena *a, struct slice raw, struct slice *value,

@@ -6,7 +6,9 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/writer.h"
 #include "child/spawner.h"
+#include "config/expand.h"
 #include "module/cell_priv.h"
 #include "module/cell_wire.h"
 #include "module/module_priv.h"
@@ -14,10 +16,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { REST_TURNS = 64, FILES = 64 };
+enum { REST_TURNS = 64, FILES = 64, NAME_BYTES = 256 };
 
 /* For a job to notice that nobody waits. */
 #define CANCEL_NS (250 * CLOCK_MS)
@@ -123,6 +126,41 @@ cell_receive(struct talk *t, void *into, size_t bytes)
 
 /* --- beginning ------------------------------------------------------------------------ */
 
+/* What every program may want to know, and sanitizers do. All else of the server's environment may
+ * be a secret. */
+static const char *const shared_variables[] = {
+	"PATH",         "LANG",         "LC_ALL",        "TZ",          "LD_LIBRARY_PATH",
+	"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"
+};
+
+static void
+pass_variable(struct order *o, struct slice name)
+{
+	char text[NAME_BYTES];
+	struct writer w = writer_over(text, sizeof(text) - 1);
+	const char *value;
+
+	writer_put(&w, name);
+	text[w.len] = '\0';
+	value = w.is_full ? NULL : getenv(text);
+	if (value)
+		order_variable(o, name, slice_of(value));
+}
+
+/* The process expands the values of its section itself. */
+static void
+pass_environment(struct order *o, const struct conf_section *s)
+{
+	for (size_t i = 0; i < sizeof(shared_variables) / sizeof(shared_variables[0]); i++)
+		pass_variable(o, slice_of(shared_variables[i]));
+	for (const struct conf_entry *entry = s->entries; entry; entry = entry->next) {
+		struct slice rest = entry->raw, name;
+
+		while (expand_next_name(&rest, &name))
+			pass_variable(o, name);
+	}
+}
+
 /* The module's file goes along, as the process' descriptor 3. */
 static void
 write_order(struct order *o, const struct module *m, const struct order_share *share)
@@ -134,7 +172,7 @@ write_order(struct order *o, const struct module *m, const struct order_share *s
 	order_argument(o, SLICE("/proc/self/fd/3"));
 	order_argument(o, SLICE("-c"));
 	order_argument(o, slice_of(m->section->file->name));
-	o->head.keeps_environment = true;
+	pass_environment(o, m->section);
 	o->head.share = *share;
 }
 

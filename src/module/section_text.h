@@ -7,7 +7,8 @@
 #include "base/buffer.h"
 #include "config/conf.h"
 
-/* As it was written: such a process has our environment, and may expand ${...} itself. */
+/* As it was written: such a process has the variables that it names, and may expand ${...} itself.
+ */
 void section_text_put(struct buffer *b, const struct conf_section *s);
 
 #endif

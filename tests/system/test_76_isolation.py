@@ -216,6 +216,14 @@ def test_a_crash_costs_one_502(start, act, said):
     assert count(daemon, "forebay_module_crashes_total") == 1
 
 
+def test_a_process_has_no_secrets_of_the_environment(start):
+    around = dict(QUIET, SECRET="of a database", NAMED=MODULES, EMPTY="")
+    daemon = start(CONF.replace("path = wild.so", "path = ${NAMED}/wild.so") % (free_port(), 1, "", "max_memory = ${LIMIT:-0}"),
+                   environ=around)
+    for name, value in (("SECRET", "(none)"), ("NAMED", MODULES), ("PATH", os.environ["PATH"]), ("HOME", "(none)")):
+        assert post(daemon, b"getenv " + name.encode()).body.decode() == value, name
+
+
 def test_a_process_that_lies_is_ended(start):
     daemon = serve(start, threads=1)
     assert post(daemon, b"lie").status == 502

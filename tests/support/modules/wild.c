@@ -107,6 +107,18 @@ take_memory(struct forebay_call *c)
 	return forebay_write(c, "memory", 6);
 }
 
+/* "getenv NAME" */
+static int
+say_variable(struct forebay_call *c, const struct wild *p)
+{
+	char name[64] = "";
+	const char *value;
+
+	memcpy(name, p->act.at + 7, p->act.len - 7 < 63 ? p->act.len - 7 : 63);
+	value = getenv(name);
+	return forebay_printf(c, "%s", value ? value : "(none)");
+}
+
 /* Begins with the word? */
 static bool
 is(const struct wild *p, const char *word)
@@ -151,6 +163,8 @@ run(struct forebay_call *c)
 		return forebay_fail(c, "as asked for");
 	if (is(p, "chatter"))
 		fprintf(stderr, "this is chatter\n");
+	if (is(p, "getenv "))
+		return say_variable(c, p);
 	if (is(p, "pid"))
 		return forebay_printf(c, "%d", (int)getpid());
 	forebay_set_field(c, "X-Wild", "yes");

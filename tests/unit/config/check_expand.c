@@ -148,6 +148,23 @@ START_TEST(escaped_text_expands_to_itself)
 }
 END_TEST
 
+START_TEST(names_of_variables_come_one_at_a_time)
+{
+	struct slice rest = SLICE("a ${ONE}${TWO:-x} $${NOT} b ${THREE} c"), name;
+
+	ck_assert(expand_next_name(&rest, &name));
+	ck_assert(slice_eq(name, SLICE("ONE")));
+	ck_assert(expand_next_name(&rest, &name));
+	ck_assert(slice_eq(name, SLICE("TWO")));
+	ck_assert(expand_next_name(&rest, &name));
+	ck_assert(slice_eq(name, SLICE("THREE")));
+	ck_assert(!expand_next_name(&rest, &name));
+	ck_assert(!expand_next_name(&rest, &name));
+	rest = SLICE("${1}${ONE}");
+	ck_assert(!expand_next_name(&rest, &name));
+}
+END_TEST
+
 Suite *
 suite_config_expand(void)
 {
@@ -163,6 +180,7 @@ suite_config_expand(void)
 	tcase_add_test(t, growth_is_bounded);
 	tcase_add_test(t, literal_secrets_are_seen);
 	tcase_add_test(t, escaped_text_expands_to_itself);
+	tcase_add_test(t, names_of_variables_come_one_at_a_time);
 	suite_add_tcase(s, t);
 	return s;
 }
