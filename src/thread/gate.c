@@ -289,6 +289,7 @@ gate_could_evict(const struct pool_gate *g, struct gate_ask *a, unsigned *excess
 	unsigned capacity =
 	    gate_threads_of(g) + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
 	unsigned lower = 0;
+	bool is_over;
 
 	*excess = 0;
 	if (g->order == ORDER_FIFO || a->jobs > capacity)
@@ -296,12 +297,15 @@ gate_could_evict(const struct pool_gate *g, struct gate_ask *a, unsigned *excess
 	if (admitted > capacity - a->jobs)
 		*excess = admitted - (capacity - a->jobs);
 	/* Promises that were redeemed have come on top: it is let in for as many as it replaces. */
-	a->takes_over = *excess > a->jobs;
-	if (a->takes_over)
+	is_over = *excess > a->jobs;
+	if (is_over)
 		*excess = a->jobs;
 	for (unsigned i = (unsigned)a->priority + 1; i < CLASSES; i++)
 		lower += edf_all(&queue->line[i]).count;
-	return *excess <= lower && judge_adaptive(g, a, true) == GATE_OPEN;
+	if (*excess > lower || judge_adaptive(g, a, true) != GATE_OPEN)
+		return false;
+	a->takes_over = is_over;
+	return true;
 }
 
 enum gate_verdict

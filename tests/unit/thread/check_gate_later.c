@@ -227,6 +227,7 @@ START_TEST(what_comes_on_top_of_the_queue_is_given_up_one_for_one)
 	struct gate_ask ask = { .priority = CLASS_CRITICAL,
 				.now_ns = start,
 				.deadline_ns = CLOCK_NEVER };
+	struct gate_ask equal;
 	struct gate_promise p[MANY];
 	struct gate_job job[MANY] = { { .priority = CLASS_SHEDDABLE } };
 	unsigned excess;
@@ -253,8 +254,13 @@ START_TEST(what_comes_on_top_of_the_queue_is_given_up_one_for_one)
 	ck_assert_int_eq(promise(&b, CLOCK_NEVER), GATE_FULL);
 	gate_ask_more(&b.gate, &ask, &b.cost, 0, CLOCK_NEVER);
 	ck_assert_int_eq(gate_reserve(&b.gate, &ask, true), GATE_FULL);
+	equal = ask;
 	ck_assert(gate_could_evict(&b.gate, &ask, &excess));
 	ck_assert_uint_eq(excess, 1);
+	/* Nobody makes room for an equal: it stays out, as if it had not been looked at. */
+	equal.priority = CLASS_SHEDDABLE;
+	ck_assert(!gate_could_evict(&b.gate, &equal, &excess));
+	ck_assert_int_eq(gate_reserve(&b.gate, &equal, true), GATE_FULL);
 	gate_remove(&b.gate, gate_spare(&b.gate.queue, CLASS_CRITICAL));
 	gate_leave(&b.gate);
 	ck_assert_int_eq(gate_reserve(&b.gate, &ask, true), GATE_OPEN);
