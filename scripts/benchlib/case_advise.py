@@ -43,12 +43,16 @@ def seconds(scale, each, servers):
     return 3, 4 * each / 3 + 2 + len(shares(scale)) * (lead(each) + window(scale, each) + 3)
 
 
-def start_demo(s):
-    """It needs its data."""
+def load_demo(s):
+    """Its data, in the session's folder."""
     made = subprocess.run([os.path.join(CONF, "demo/load"), os.path.join(s.folder, "atlas.db")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     if made.returncode:
         raise server.Unavailable("the demo's data (package iso-codes): %s" % made.stdout.strip()[-200:])
+
+
+def start_demo(s):
+    load_demo(s)
     one = s.make(PEER, s.programs[PEER.name], s.words(), "demo")
     one.start()
     s.used(one.command_line[-3:])

@@ -6,8 +6,6 @@
 """
 import os
 import re
-import socket
-import subprocess
 import time
 
 from benchlib import case_advise, case_idle, client, figures, load, server
@@ -87,11 +85,7 @@ def configuration(s):
 
 
 def start(s):
-    load_data = [os.path.join(case_advise.CONF, "demo/load"), os.path.join(s.folder, "atlas.db")]
-    made = subprocess.run(load_data, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, check=False)
-    if made.returncode:
-        raise server.Unavailable("the demo's data (package iso-codes): %s" % made.stdout.strip()[-200:])
+    case_advise.load_demo(s)
     if not os.path.exists(os.path.join(s.options.build, MODULES, "flow.so")):
         raise server.Unavailable("the module flow.so of the tests is not built: make check TESTS=")
     return s.start_one(s.make_ours(**{"inside.forebay": "worker_wait = 0s\nmax_flows = %d\n" % (s.scale.idle_conns + 100),
@@ -119,20 +113,6 @@ def compare(s, one, number, paths, at):
     s.figures.add("flow_cpu_ratio", figures.OURS, took["flow"] / took["plan"], at)
 
 
-def open_asleep(port, count):
-    """So many conns, each with a flow that waits; from several addresses, to have the ports."""
-    conns = []
-    for number in range(count):
-        conn = socket.socket()
-        conns.append(conn)
-        conn.setsockopt(socket.IPPROTO_IP, case_idle.IP_BIND_ADDRESS_NO_PORT, 1)
-        conn.bind(("127.0.0.%d" % (2 + number % 4), 0))
-        conn.settimeout(10)
-        conn.connect(("127.0.0.1", port))
-        conn.sendall(client.request("/asleep"))
-    return conns
-
-
 def wait_asleep(one, before, count):
     """Until each has a stack of its own."""
     limit = time.monotonic() + WAIT_SECONDS
@@ -148,7 +128,7 @@ def waiting(s, one):
     one.restart()
     client.get(one.port, "/flow/country/" + CODE)
     fresh, room = one.anonymous_bytes(), one.address_bytes()
-    conns = open_asleep(one.port, count)
+    conns = case_idle.open_many(one.port, count, "/asleep", False)
     wait_asleep(one, room, count - KEPT)
     s.rest(SETTLE_SECONDS)
     s.figures.add("bytes_per_flow", figures.OURS, (one.anonymous_bytes() - fresh) / count)

@@ -13,8 +13,8 @@ def seconds(scale, each, servers):
     return 1, servers * (SETTLE_SECONDS + 1 + scale.idle_conns / 3000)
 
 
-def open_idle(port, count):
-    """So many conns, each after one request; from several addresses, to have the ports."""
+def open_many(port, count, path, is_answered):
+    """So many conns, each with a request of its own; from several addresses, to have the ports."""
     conns = []
     for number in range(count):
         s = socket.socket()
@@ -23,8 +23,9 @@ def open_idle(port, count):
         s.bind(("127.0.0.%d" % (2 + number % 4), 0))
         s.settimeout(10)
         s.connect(("127.0.0.1", port))
-        s.sendall(client.request("/plain"))
-        client.read_response(s)
+        s.sendall(client.request(path))
+        if is_answered:
+            client.read_response(s)
     return conns
 
 
@@ -44,7 +45,7 @@ def idle(s):
         for one in servers:
             one.restart()
             fresh = one.anonymous_bytes()
-            conns = open_idle(one.port, count)
+            conns = open_many(one.port, count, "/plain", True)
             s.rest(SETTLE_SECONDS)
             s.figures.add("bytes_per_idle_conn", one.name, (one.anonymous_bytes() - fresh) / count)
             for conn in conns:

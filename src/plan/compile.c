@@ -416,7 +416,7 @@ load_part(struct compiling *c, struct plan_part *pp)
 	ops = pp->part.source->ops;
 	pp->part.path_params = c->plan->param;
 	pp->part.path_param_count = c->plan->params;
-	/* A part that is passed through has no such key. */
+	/* What is passed on as it comes has no such key. */
 	pp->part.max_result = pp->conf.max_result ? pp->conf.max_result : PLAN_RESULT_BYTES;
 	if (ops->load_part)
 		err = ops->load_part(&pp->part, c->build->source);

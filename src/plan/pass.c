@@ -28,13 +28,11 @@ has_body(const struct run *r)
 	return r->x->response.framing != BODY_NONE && r->x->request.method != METHOD_HEAD;
 }
 
-/* Of a job all of the result is in memory, for as long as the client takes to read it. */
+/* For as long as the client takes to read it. */
 static bool
 has_room(struct run *r, struct subrequest *q, uint64_t bytes)
 {
-	const struct source_ops *ops = q->part->source->ops;
-
-	return !ops->pool || ops->waits_for_reader || run_has_room(r, bytes, &q->refusal);
+	return !source_answers_whole(q->part->source->ops) || run_has_room(r, bytes, &q->refusal);
 }
 
 static void

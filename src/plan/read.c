@@ -146,21 +146,13 @@ refuse_joined_keys(const struct conf_section *s, struct conf_errors *e)
 			    e);
 }
 
-/* It is there as a whole before any of it is sent. */
-static bool
-has_result(const struct plan_part *pp)
-{
-	const struct source *s = pp->part.source;
-
-	return s && s->ops->pool && !s->ops->waits_for_reader;
-}
-
 /* The route's own source: keys of both stand in one section. */
 static int
 read_single(struct plan *p, struct plan_build *b)
 {
 	struct plan_part *pp = &p->part[p->count++];
 	struct conf_table all[PLAN_TABLES_MAX * 2 + 3];
+	bool has_result;
 	size_t n = 0;
 	int err;
 
@@ -172,7 +164,8 @@ read_single(struct plan *p, struct plan_build *b)
 	if (err == ERR_MEMORY)
 		return err;
 	p->is_faulty |= err != 0;
-	if (has_result(pp))
+	has_result = pp->part.source && source_answers_whole(pp->part.source->ops);
+	if (has_result)
 		add_table(p->table, &p->tables, plan_result_keys, &pp->conf);
 	else if (pp->part.source)
 		refuse_keys(p->section, plan_result_keys,
@@ -185,7 +178,7 @@ read_single(struct plan *p, struct plan_build *b)
 		all[n++] = pp->table[i];
 	for (size_t i = 0; i < sizeof(joined_only) / sizeof(joined_only[0]); i++)
 		all[n++] = (struct conf_table){ joined_only[i], NULL };
-	if (!has_result(pp))
+	if (!has_result)
 		all[n++] = (struct conf_table){ plan_result_keys, NULL };
 	refuse_joined_keys(p->section, plan_errors(b));
 	return conf_fill(p->section, all, n, plan_errors(b));

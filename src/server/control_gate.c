@@ -134,7 +134,7 @@ end_first(struct hall *h)
 
 	edf_remove(&h->running, n);
 	h->runs--;
-	gate_end(&h->gate, &p->job, h->now_ns, took, false);
+	gate_end(&h->gate, &p->job, h->now_ns, took, COST_WHOLE);
 	v->spent_ns += took;
 	v->is_late = v->is_late || h->now_ns > v->deadline_ns;
 	leave(h, p);

@@ -133,6 +133,13 @@ struct source_ops {
 	bool takes_body; /* feed() is there: the request body can be streamed into it */
 };
 
+/* Whether an answer is there as a whole, in memory, before any of it is sent: a job's, or SQL's. */
+static inline bool
+source_answers_whole(const struct source_ops *ops)
+{
+	return ops->pool && !ops->waits_for_reader;
+}
+
 struct source {
 	const struct source_ops *ops;
 	struct slice name; /* of the instance; empty for kinds without a section */

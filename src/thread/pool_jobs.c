@@ -296,7 +296,7 @@ pool_submit(struct pool *p, struct job *j)
 	} while (!atomic_compare_exchange_weak_explicit(
 	    &p->inbox, &newest, &j->mail, memory_order_release, memory_order_relaxed));
 	sem_post(&p->work);
-	/* Nobody else will look for it. */
+	/* Nobody else will look for it; at the end a worker may wait for the lock. */
 	if (pool_is_stopping(p))
 		pool_send_rest_home(p);
 }
