@@ -72,7 +72,7 @@ choose_worker(struct acceptor *a)
 }
 
 static void
-hand_over(struct acceptor *a, int fd, const struct address *peer, const struct gate *g)
+hand_over(struct acceptor *a, int fd, const struct address *peer, const struct acceptor_listener *l)
 {
 	struct worker *w = choose_worker(a);
 	struct handover *h = w->pending;
@@ -88,7 +88,7 @@ hand_over(struct acceptor *a, int fd, const struct address *peer, const struct g
 	}
 	count_add(a->counters, COUNTER_ACCEPTED, 1);
 	w->given++;
-	handover_add(h, fd, peer, g->conn_flags, g->tls, g->access);
+	handover_add(h, fd, peer, l->conn_flags, l->tls, l->access);
 	if (h->count == HANDOVER_MAX) {
 		handover_send(h, w);
 		w->pending = NULL;
@@ -169,30 +169,30 @@ refuse(struct acceptor *a, int fd, const struct address *peer, enum counter reas
 
 /* By who connects; behind a proxy the client is judged when it is known. True: it is closed. */
 static bool
-is_refused(const struct gate *g, int fd, const struct address *peer)
+is_refused(const struct acceptor_listener *l, int fd, const struct address *peer)
 {
-	bool is_proxied = (g->conn_flags & CONN_PROXIED) != 0;
+	bool is_proxied = (l->conn_flags & CONN_PROXIED) != 0;
 
-	if (is_proxied && g->proxies && networks_find(g->proxies, peer) == 0)
-		return refuse(g->acceptor, fd, peer, COUNTER_CONN_REFUSED_PROXY);
-	if (!is_proxied && g->access && networks_find(g->access, peer) == NETWORK_DENIED)
-		return refuse(g->acceptor, fd, peer, COUNTER_CONN_REFUSED_ACCESS);
+	if (is_proxied && l->proxies && networks_find(l->proxies, peer) == 0)
+		return refuse(l->acceptor, fd, peer, COUNTER_CONN_REFUSED_PROXY);
+	if (!is_proxied && l->access && networks_find(l->access, peer) == NETWORK_DENIED)
+		return refuse(l->acceptor, fd, peer, COUNTER_CONN_REFUSED_ACCESS);
 	return false;
 }
 
 /* Takes up to so many. False when the backlog is empty. */
 static bool
-accept_batch(struct gate *g, unsigned count)
+accept_batch(struct acceptor_listener *l, unsigned count)
 {
-	struct acceptor *a = g->acceptor;
+	struct acceptor *a = l->acceptor;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct address peer;
-		int fd = listener_accept(&g->listener, &peer);
+		int fd = listener_accept(&l->socket, &peer);
 
 		if (fd >= 0) {
-			if (!is_refused(g, fd, &peer))
-				hand_over(a, fd, &peer, g);
+			if (!is_refused(l, fd, &peer))
+				hand_over(a, fd, &peer, l);
 			continue;
 		}
 		if (errno == EAGAIN)
@@ -211,17 +211,17 @@ accept_ready(struct acceptor *a)
 	bool is_more = false;
 	unsigned count;
 
-	for (struct gate *g = a->gates; g && !a->is_paused; g = g->next) {
-		if (!g->is_ready || g->is_new || g->is_closing)
+	for (struct acceptor_listener *l = a->listeners; l && !a->is_paused; l = l->next) {
+		if (!l->is_ready || l->is_new || l->is_closing)
 			continue;
 		count = room(a);
 		if (count > 0)
-			g->is_ready = accept_batch(g, count);
-		else if (listener_is_awaited(&g->listener))
+			l->is_ready = accept_batch(l, count);
+		else if (listener_is_awaited(&l->socket))
 			pause_accepting(a);
 		else
-			g->is_ready = false; /* full, and nobody has to make room */
-		is_more |= g->is_ready;
+			l->is_ready = false; /* full, and nobody has to make room */
+		is_more |= l->is_ready;
 	}
 	send_pending(a);
 	if (is_more && !a->is_paused)
@@ -246,74 +246,74 @@ on_pause_over(struct timer *t)
 static void
 on_ready(struct io *io, unsigned ready)
 {
-	struct gate *g = CONTAINER_OF(io, struct gate, io);
+	struct acceptor_listener *l = CONTAINER_OF(io, struct acceptor_listener, io);
 
 	(void)ready;
-	g->is_ready = true;
-	accept_ready(g->acceptor);
+	l->is_ready = true;
+	accept_ready(l->acceptor);
 }
 
 /* --- life ------------------------------------------------------------------------------ */
 
 /* One that stays open. */
-static struct gate *
-find_gate(const struct acceptor *a, const struct address *address)
+static struct acceptor_listener *
+find_listener(const struct acceptor *a, const struct address *address)
 {
-	struct gate *g = a->gates;
+	struct acceptor_listener *l = a->listeners;
 
-	while (g && (g->is_closing || !address_eq(&g->listener.address, address)))
-		g = g->next;
-	return g;
+	while (l && (l->is_closing || !address_eq(&l->socket.address, address)))
+		l = l->next;
+	return l;
 }
 
 static int
-open_gate(struct acceptor *a, const struct site_listener *l, struct conf_errors *e)
+open_listener(struct acceptor *a, const struct site_listener *wanted, struct conf_errors *e)
 {
 	int err;
-	struct gate *g = gate_open(l, a->loop, on_ready, e, &err);
+	struct acceptor_listener *l = acceptor_listener_open(wanted, a->loop, on_ready, e, &err);
 
-	if (!g)
+	if (!l)
 		return err;
-	g->acceptor = a;
-	g->next = a->gates;
-	a->gates = g;
+	l->acceptor = a;
+	l->next = a->listeners;
+	a->listeners = l;
 	return 0;
 }
 
 /* Frees those that say yes. */
 static void
-close_gates(struct acceptor *a, bool (*is_wanted)(const struct gate *g))
+close_listeners(struct acceptor *a, bool (*is_wanted)(const struct acceptor_listener *l))
 {
-	struct gate **at = &a->gates;
+	struct acceptor_listener **at = &a->listeners;
 
 	while (*at) {
-		struct gate *g = *at;
+		struct acceptor_listener *l = *at;
 
-		if (is_wanted(g)) {
-			*at = g->next;
-			gate_free(&g);
+		if (is_wanted(l)) {
+			*at = l->next;
+			acceptor_listener_free(&l);
 		} else {
-			at = &g->next;
+			at = &l->next;
 		}
 	}
 }
 
 static bool
-is_new(const struct gate *g)
+is_new(const struct acceptor_listener *l)
 {
-	return g->is_new;
+	return l->is_new;
 }
 
 static bool
-is_closed(const struct gate *g)
+is_closed(const struct acceptor_listener *l)
 {
-	return g->is_closing && g->looks >= CLOSING_LOOKS;
+	return l->is_closing && l->looks >= CLOSING_LOOKS;
 }
 
 static bool
-is_any(const struct gate *g)
+is_any(const struct acceptor_listener *l)
 {
-	(void)g;
+	(void)l;
 	return true;
 }
 
@@ -322,15 +322,15 @@ is_any(const struct gate *g)
 /* Takes over what has begun to connect where nobody new can: with TCP_DEFER_ACCEPT some
  * connections only come when their first bytes do. */
 static void
-look_at(struct gate *g)
+look_at(struct acceptor_listener *l)
 {
-	struct acceptor *a = g->acceptor;
+	struct acceptor *a = l->acceptor;
 	bool was_paused = a->is_paused;
 
 	a->is_paused = false;
 	/* A whole batch is no such look: nobody new can come, so that has an end. */
-	if (!accept_batch(g, BATCH) || a->is_paused)
-		g->looks++;
+	if (!accept_batch(l, BATCH) || a->is_paused)
+		l->looks++;
 	a->is_paused |= was_paused;
 }
 
@@ -340,13 +340,13 @@ look_at_closing(struct acceptor *a)
 {
 	bool is_any_left = false;
 
-	for (struct gate *g = a->gates; g; g = g->next) {
-		if (g->is_closing && !is_closed(g))
-			look_at(g);
-		is_any_left |= g->is_closing && !is_closed(g);
+	for (struct acceptor_listener *l = a->listeners; l; l = l->next) {
+		if (l->is_closing && !is_closed(l))
+			look_at(l);
+		is_any_left |= l->is_closing && !is_closed(l);
 	}
 	send_pending(a);
-	close_gates(a, is_closed);
+	close_listeners(a, is_closed);
 	return is_any_left;
 }
 
@@ -377,38 +377,39 @@ on_closing(struct timer *t)
 /* Others may connect to a borrowed one all the time: who waits now is taken, and who comes later
  * waits for the next process. */
 static void
-take_waiting(struct acceptor *a, struct gate *g)
+take_waiting(struct acceptor *a, struct acceptor_listener *l)
 {
-	accept_batch(g, (unsigned)g->listener.backlog);
+	accept_batch(l, (unsigned)l->socket.backlog);
 	send_pending(a);
-	g->looks = CLOSING_LOOKS;
+	l->looks = CLOSING_LOOKS;
 }
 
 /* Those that are not kept. */
 static void
 begin_closing(struct acceptor *a)
 {
-	for (struct gate *g = a->gates; g; g = g->next) {
-		if (g->is_kept || g->is_closing)
+	for (struct acceptor_listener *l = a->listeners; l; l = l->next) {
+		if (l->is_kept || l->is_closing)
 			continue;
-		if (!g->is_new)
-			gate_tell(g, "no longer listening on");
-		gate_begin_closing(g);
-		if (g->listener.is_borrowed)
-			take_waiting(a, g);
+		if (!l->is_new)
+			acceptor_listener_tell(l, "no longer listening on");
+		acceptor_listener_begin_closing(l);
+		if (l->socket.is_borrowed)
+			take_waiting(a, l);
 	}
 }
 
-/* --- the gates of a site -------------------------------------------------------------------- */
+/* --- the listeners of a site --------------------------------------------------------------------
+ */
 
 static bool
 is_being_closed(const struct acceptor *a, const struct address *address)
 {
-	const struct gate *g = a->gates;
+	const struct acceptor_listener *l = a->listeners;
 
-	while (g && !(g->is_closing && address_eq(&g->listener.address, address)))
-		g = g->next;
-	return g != NULL;
+	while (l && !(l->is_closing && address_eq(&l->socket.address, address)))
+		l = l->next;
+	return l != NULL;
 }
 
 int
@@ -416,18 +417,18 @@ acceptor_prepare(struct acceptor *a, const struct site *site, struct conf_errors
 {
 	int failed = 0;
 
-	for (struct gate *g = a->gates; g; g = g->next)
-		g->is_kept = false;
+	for (struct acceptor_listener *l = a->listeners; l; l = l->next)
+		l->is_kept = false;
 	for (unsigned i = 0; i < site->listener_count; i++) {
-		struct gate *g = find_gate(a, &site->listeners[i].address);
+		struct acceptor_listener *l = find_listener(a, &site->listeners[i].address);
 		int err = 0;
 
 		if (is_being_closed(a, &site->listeners[i].address))
 			finish_closing(a);
-		if (g)
-			g->is_kept = true;
+		if (l)
+			l->is_kept = true;
 		else
-			err = open_gate(a, &site->listeners[i], e);
+			err = open_listener(a, &site->listeners[i], e);
 		failed = failed ? failed : err;
 	}
 	return failed;
@@ -436,41 +437,42 @@ acceptor_prepare(struct acceptor *a, const struct site *site, struct conf_errors
 void
 acceptor_forget(struct acceptor *a)
 {
-	close_gates(a, is_new);
+	close_listeners(a, is_new);
 }
 
 int
 acceptor_watch(struct acceptor *a)
 {
-	for (struct gate *g = a->gates; g; g = g->next) {
-		if (g->is_new && io_watch(&g->io) != 0)
+	for (struct acceptor_listener *l = a->listeners; l; l = l->next) {
+		if (l->is_new && io_watch(&l->io) != 0)
 			return ERR_SYSTEM;
 	}
 	return 0;
 }
 
 static uint32_t
-flags_of(const struct site_listener *l)
+flags_of(const struct site_listener *wanted)
 {
-	return (l->allows_half_close ? CONN_HALF_CLOSE : 0) | (l->speaks_h2 ? CONN_H2 : 0) |
-	       (l->speaks_h1 ? 0 : CONN_NO_H1) | (l->is_proxied ? CONN_PROXIED : 0);
+	return (wanted->allows_half_close ? CONN_HALF_CLOSE : 0) |
+	       (wanted->speaks_h2 ? CONN_H2 : 0) | (wanted->speaks_h1 ? 0 : CONN_NO_H1) |
+	       (wanted->is_proxied ? CONN_PROXIED : 0);
 }
 
 static void
-set_gate(struct gate *g, const struct site_listener *l)
+set_listener(struct acceptor_listener *l, const struct site_listener *wanted)
 {
-	if (g->is_new)
-		gate_tell(g, "listening on");
-	g->is_new = false;
-	g->conn_flags = flags_of(l);
-	tls_context_unref(&g->tls);
-	g->tls = l->tls ? tls_context_ref(l->tls) : NULL;
-	networks_unref(&g->access);
-	g->access = l->access ? networks_ref(l->access) : NULL;
-	networks_unref(&g->proxies);
-	g->proxies = l->proxies ? networks_ref(l->proxies) : NULL;
-	if (g->listener.backlog != (int)l->backlog)
-		listener_set_backlog(&g->listener, (int)l->backlog);
+	if (l->is_new)
+		acceptor_listener_tell(l, "listening on");
+	l->is_new = false;
+	l->conn_flags = flags_of(wanted);
+	tls_context_unref(&l->tls);
+	l->tls = wanted->tls ? tls_context_ref(wanted->tls) : NULL;
+	networks_unref(&l->access);
+	l->access = wanted->access ? networks_ref(wanted->access) : NULL;
+	networks_unref(&l->proxies);
+	l->proxies = wanted->proxies ? networks_ref(wanted->proxies) : NULL;
+	if (l->socket.backlog != (int)wanted->backlog)
+		listener_set_backlog(&l->socket, (int)wanted->backlog);
 }
 
 /* Without memory for the timer the keys stay as they are until the next site. */
@@ -488,9 +490,9 @@ on_tickets_due(struct timer *t)
 {
 	struct acceptor *a = CONTAINER_OF(t, struct acceptor, tickets);
 
-	for (struct gate *g = a->gates; g; g = g->next) {
-		if (g->tls)
-			tls_context_rotate(g->tls);
+	for (struct acceptor_listener *l = a->listeners; l; l = l->next) {
+		if (l->tls)
+			tls_context_rotate(l->tls);
 	}
 	await_tickets(a);
 }
@@ -502,7 +504,7 @@ acceptor_take_over(struct acceptor *a, const struct site *site)
 	a->is_least_active = site->dispatch == SITE_LEAST_ACTIVE;
 	a->next = a->next < a->crew->serving_count ? a->next : 0;
 	for (unsigned i = 0; i < site->listener_count; i++)
-		set_gate(find_gate(a, &site->listeners[i].address), &site->listeners[i]);
+		set_listener(find_listener(a, &site->listeners[i].address), &site->listeners[i]);
 	begin_closing(a);
 	go_on_closing(a);
 	await_tickets(a);
@@ -527,8 +529,8 @@ acceptor_init(struct acceptor *a, struct loop *loop, struct crew *crew, struct c
 void
 acceptor_drain(struct acceptor *a)
 {
-	for (struct gate *g = a->gates; g; g = g->next)
-		g->is_kept = false;
+	for (struct acceptor_listener *l = a->listeners; l; l = l->next)
+		l->is_kept = false;
 	begin_closing(a);
 	finish_closing(a);
 	acceptor_close(a);
@@ -537,7 +539,7 @@ acceptor_drain(struct acceptor *a)
 void
 acceptor_close(struct acceptor *a)
 {
-	close_gates(a, is_any);
+	close_listeners(a, is_any);
 	loop_clear_timer(a->loop, &a->pause);
 	loop_clear_timer(a->loop, &a->closing);
 	loop_clear_timer(a->loop, &a->tickets);

@@ -12,8 +12,8 @@
 #ifndef FOREBAY_SERVER_ACCEPTOR_H
 #define FOREBAY_SERVER_ACCEPTOR_H
 
+#include "server/acceptor_listener.h"
 #include "server/crew.h"
-#include "server/gate.h"
 
 struct conf_errors;
 struct site;
@@ -21,7 +21,7 @@ struct site;
 struct acceptor {
 	struct loop *loop; /* borrowed: main's */
 	struct crew *crew; /* borrowed */
-	struct gate *gates; /* owned */
+	struct acceptor_listener *listeners; /* owned */
 	unsigned next; /* worker whose turn it is */
 	bool
 	    is_least_active; /* [server] dispatch: the worker with the fewest conns, not the next */
@@ -31,7 +31,7 @@ struct acceptor {
 	struct timer pause;
 	struct timer tickets; /* new keys are due for those of TLS sessions */
 	bool is_paused;
-	struct timer closing; /* set while gates are */
+	struct timer closing; /* set while listeners are */
 	uint64_t warn_after_ns; /* about a shortage: not at every look */
 };
 

@@ -31,13 +31,13 @@ static const struct conn_limits limits = {
 
 /* An idle conn makes room for one that waits, and for nobody else. */
 static bool
-has_room(struct monitor_gate *g)
+has_room(struct monitor_listener *l)
 {
-	struct conn_host *h = &g->monitor->host;
+	struct conn_host *h = &l->monitor->host;
 
 	if (h->open < MONITOR_CONNECTIONS)
 		return true;
-	return listener_is_awaited(&g->listener) && conn_host_close_idle(h, 1) > 0;
+	return listener_is_awaited(&l->socket) && conn_host_close_idle(h, 1) > 0;
 }
 
 /* Looks again a little later. */
@@ -51,14 +51,14 @@ pause_accepting(struct monitor *m)
 }
 
 static void
-accept_some(struct monitor_gate *g)
+accept_some(struct monitor_listener *l)
 {
-	struct monitor *m = g->monitor;
+	struct monitor *m = l->monitor;
 	struct address peer;
 	int fd;
 
-	for (unsigned i = 0; i < MONITOR_CONNECTIONS && has_room(g); i++) {
-		fd = listener_accept(&g->listener, &peer);
+	for (unsigned i = 0; i < MONITOR_CONNECTIONS && has_room(l); i++) {
+		fd = listener_accept(&l->socket, &peer);
 		if (fd < 0 && errno == EAGAIN)
 			return;
 		if (fd < 0)
@@ -72,7 +72,7 @@ static void
 on_ready(struct io *io, unsigned ready)
 {
 	(void)ready;
-	accept_some(CONTAINER_OF(io, struct monitor_gate, io));
+	accept_some(CONTAINER_OF(io, struct monitor_listener, io));
 }
 
 static void
@@ -80,8 +80,8 @@ on_pause_over(struct timer *t)
 {
 	struct monitor *m = CONTAINER_OF(t, struct monitor, pause);
 
-	for (unsigned i = 0; i < m->gate_count; i++)
-		accept_some(&m->gates[i]);
+	for (unsigned i = 0; i < m->listener_count; i++)
+		accept_some(&m->listeners[i]);
 }
 
 /* --- listeners ------------------------------------------------------------------------------ */
@@ -96,39 +96,39 @@ complain(const struct monitor *m, const char *key, struct slice why)
 }
 
 static void
-announce(const struct monitor_gate *g)
+announce(const struct monitor_listener *l)
 {
 	char text[ADDRESS_BYTES];
 	struct writer w = writer_over(text, sizeof(text));
 
-	address_write(&g->listener.address, &w);
+	address_write(&l->socket.address, &w);
 	log_notice("admin listener at %.*s", SLICE_PRINT(writer_slice(&w)));
 }
 
 static int
-open_gate(struct monitor *m, const char *key, const struct address *address)
+open_listener(struct monitor *m, const char *key, const struct address *address)
 {
-	struct monitor_gate *g = &m->gates[m->gate_count];
+	struct monitor_listener *l = &m->listeners[m->listener_count];
 	char text[OPENING_BYTES];
 	struct writer why = writer_over(text, sizeof(text));
 	int err;
 
-	*g = (struct monitor_gate){
+	*l = (struct monitor_listener){
 		.monitor = m,
-		.listener = { .address = *address,
-			      .fd = -1,
-			      .backlog = BACKLOG,
-			      .mode = SOCKET_MODE },
+		.socket = { .address = *address,
+			    .fd = -1,
+			    .backlog = BACKLOG,
+			    .mode = SOCKET_MODE },
 	};
-	err = opening_listen(&g->listener, &why);
+	err = opening_listen(&l->socket, &why);
 	if (err) {
 		complain(m, key, writer_slice(&why));
 		return err;
 	}
-	m->gate_count++;
-	if (g->listener.owns_path)
+	m->listener_count++;
+	if (l->socket.owns_path)
 		privileges_give(m->server->site, address->of.path.sun_path);
-	announce(g);
+	announce(l);
 	return 0;
 }
 
@@ -147,46 +147,46 @@ open_socket(struct monitor *m, struct slice path)
 			  SLICE_PRINT(path));
 		return ERR_ARGUMENT;
 	}
-	return open_gate(m, "socket", &address);
+	return open_listener(m, "socket", &address);
 }
 
 static int
-open_gates(struct monitor *m)
+open_listeners(struct monitor *m)
 {
 	const struct site *site = m->server->site;
 	int listen = 0, socket = 0;
 
 	if (site->admin_listen.len)
-		listen = open_gate(m, "listen", &site->admin_listen);
+		listen = open_listener(m, "listen", &site->admin_listen);
 	if (site->admin_socket.len)
 		socket = open_socket(m, site->admin_socket);
 	return listen ? listen : socket;
 }
 
 static int
-watch_gates(struct monitor *m)
+watch_listeners(struct monitor *m)
 {
-	for (unsigned i = 0; i < m->gate_count; i++) {
-		struct monitor_gate *g = &m->gates[i];
+	for (unsigned i = 0; i < m->listener_count; i++) {
+		struct monitor_listener *l = &m->listeners[i];
 
-		io_init(&g->io, &m->env.loop, g->listener.fd, on_ready);
-		if (io_watch(&g->io) != 0)
+		io_init(&l->io, &m->env.loop, l->socket.fd, on_ready);
+		if (io_watch(&l->io) != 0)
 			return ERR_SYSTEM;
 	}
 	return 0;
 }
 
 static void
-close_gates(struct monitor *m)
+close_listeners(struct monitor *m)
 {
-	for (unsigned i = 0; i < m->gate_count; i++) {
-		struct monitor_gate *g = &m->gates[i];
+	for (unsigned i = 0; i < m->listener_count; i++) {
+		struct monitor_listener *l = &m->listeners[i];
 
-		if (g->io.is_watched)
-			io_release(&g->io);
-		listener_close(&g->listener);
+		if (l->io.is_watched)
+			io_release(&l->io);
+		listener_close(&l->socket);
 	}
-	m->gate_count = 0;
+	m->listener_count = 0;
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -212,7 +212,7 @@ run(void *argument)
 	loop_run(&m->env.loop);
 	budget_watch_end(&m->server->budget_watch);
 	lookout_stop(&m->lookout);
-	close_gates(m);
+	close_listeners(m);
 	conn_host_close_all(&m->host);
 	loop_clear_timer(&m->env.loop, &m->pause);
 	loop_turn(&m->env.loop, false); /* frees what ended */
@@ -245,13 +245,13 @@ monitor_open(struct monitor *m, struct server *server)
 
 	*m = (struct monitor){ .server = server };
 	err = init(m);
-	return err ? err : open_gates(m);
+	return err ? err : open_listeners(m);
 }
 
 int
 monitor_start(struct monitor *m)
 {
-	int err = watch_gates(m);
+	int err = watch_listeners(m);
 
 	if (err)
 		return err;
@@ -293,7 +293,7 @@ monitor_stop(struct monitor *m)
 		/* Commands that came home meanwhile. */
 		mailbox_drain(&m->env.loop.mailbox, m);
 	}
-	close_gates(m);
+	close_listeners(m);
 	if (m->has_host)
 		conn_host_fini(&m->host);
 	if (m->has_loop) {

@@ -24,9 +24,9 @@ struct site;
 
 enum { MONITOR_LISTENERS = 2, MONITOR_CONNECTIONS = 64 };
 
-struct monitor_gate {
+struct monitor_listener {
 	struct io io;
-	struct listener listener;
+	struct listener socket;
 	struct monitor *monitor; /* borrowed */
 };
 
@@ -38,8 +38,8 @@ struct monitor {
 	struct server *server; /* borrowed, read only; told what to do by mail */
 	struct desk desk;
 	struct lookout lookout;
-	struct monitor_gate gates[MONITOR_LISTENERS];
-	unsigned gate_count;
+	struct monitor_listener listeners[MONITOR_LISTENERS];
+	unsigned listener_count;
 	struct timer pause; /* set while no more is accepted: too many, or a shortage */
 	struct mail stop;
 	struct mail show; /* from main, and back */

@@ -265,7 +265,7 @@ START_TEST(a_drain_takes_what_has_come_though_it_is_paused_and_full)
 	acceptor_drain(acceptor);
 	turn();
 	ck_assert_uint_eq(count_read(&server->counters, COUNTER_ACCEPTED), 50);
-	ck_assert_ptr_null(acceptor->gates);
+	ck_assert_ptr_null(acceptor->listeners);
 }
 END_TEST
 
@@ -317,11 +317,11 @@ prepare_elsewhere(void)
 }
 
 static unsigned
-count_gates(void)
+count_listeners(void)
 {
 	unsigned count = 0;
 
-	for (struct gate *g = acceptor->gates; g; g = g->next)
+	for (struct acceptor_listener *l = acceptor->listeners; l; l = l->next)
 		count++;
 	return count;
 }
@@ -345,11 +345,11 @@ START_TEST(who_came_to_a_listener_that_closes_is_taken_and_nobody_waits_for_it)
 	connect_clients(CROWD);
 	prepare_elsewhere();
 	acceptor_take_over(acceptor, &next);
-	ck_assert_uint_eq(count_gates(), 2); /* it is gone on with later */
+	ck_assert_uint_eq(count_listeners(), 2); /* it is gone on with later */
 	ck_assert_int_eq(try_to_connect(&listener), ENOENT);
 	for (unsigned i = 0; i < CLOSING_MS; i++)
 		pass(CLOCK_MS);
-	ck_assert_uint_eq(count_gates(), 1);
+	ck_assert_uint_eq(count_listeners(), 1);
 	ck_assert(!timer_is_set(&acceptor->closing));
 	ck_assert_uint_eq(count_read(&server->counters, COUNTER_ACCEPTED), CROWD);
 	acceptor->max_connections = 2 * CROWD;
@@ -371,7 +371,7 @@ START_TEST(an_address_that_is_being_closed_can_be_had_again_at_once)
 	connect_clients(2);
 	for (unsigned i = 0; i < CLOSING_MS; i++)
 		pass(CLOCK_MS);
-	ck_assert_uint_eq(count_gates(), 1);
+	ck_assert_uint_eq(count_listeners(), 1);
 	ck_assert_uint_eq(open_conns(), 5);
 }
 END_TEST
@@ -384,7 +384,7 @@ START_TEST(a_drain_ends_what_is_being_closed)
 	acceptor_take_over(acceptor, &next);
 	acceptor_drain(acceptor);
 	turn();
-	ck_assert_ptr_null(acceptor->gates);
+	ck_assert_ptr_null(acceptor->listeners);
 	ck_assert_uint_eq(open_conns(), 3);
 }
 END_TEST
@@ -400,7 +400,7 @@ START_TEST(without_memory_for_its_timer_it_closes_too)
 	mem_fail_at(0, false);
 	for (unsigned i = 0; i < CLOSING_MS; i++)
 		pass(CLOCK_MS);
-	ck_assert_uint_eq(count_gates(), 1);
+	ck_assert_uint_eq(count_listeners(), 1);
 }
 END_TEST
 
@@ -422,7 +422,7 @@ START_TEST(without_descriptors_a_listener_closes_all_the_same)
 	for (unsigned i = 0; i < CLOSING_MS; i++)
 		pass(CLOCK_MS);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	ck_assert_uint_eq(count_gates(), 1);
+	ck_assert_uint_eq(count_listeners(), 1);
 }
 END_TEST
 

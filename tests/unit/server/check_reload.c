@@ -178,12 +178,12 @@ await_step(enum reload_step step)
 }
 
 static unsigned
-count_gates(void)
+count_listeners(void)
 {
 	unsigned count = 0;
 
-	for (struct gate *g = server->acceptor.gates; g; g = g->next)
-		count += !g->is_closing;
+	for (struct acceptor_listener *l = server->acceptor.listeners; l; l = l->next)
+		count += !l->is_closing;
 	return count;
 }
 
@@ -198,7 +198,7 @@ expect(bool is_large)
 	ck_assert_uint_eq(server->crew.serving_count, count);
 	ck_assert_uint_eq(server->crew.recruits, 0);
 	ck_assert_uint_eq(pool_threads(compute->pool), count);
-	ck_assert_uint_eq(count_gates(), 2);
+	ck_assert_uint_eq(count_listeners(), 2);
 	ck_assert_ptr_eq(server->shown, server->site);
 	for (unsigned i = 0; i < count; i++)
 		ck_assert_uint_eq(gauge_read(&server->crew.serving[i]->state), WORKER_SERVING);

@@ -1,8 +1,9 @@
 /*
- * A gate: one listener at work. The acceptor's, on the main thread.
+ * A listener at work: the socket, and what its connections are given. The
+ * acceptor's, on the main thread.
  */
-#ifndef FOREBAY_SERVER_GATE_H
-#define FOREBAY_SERVER_GATE_H
+#ifndef FOREBAY_SERVER_ACCEPTOR_LISTENER_H
+#define FOREBAY_SERVER_ACCEPTOR_LISTENER_H
 
 #include "base/networks.h"
 #include "config/errors.h"
@@ -12,10 +13,10 @@
 struct acceptor;
 struct site_listener;
 
-struct gate {
-	struct gate *next;
+struct acceptor_listener {
+	struct acceptor_listener *next;
 	struct io io;
-	struct listener listener;
+	struct listener socket;
 	struct acceptor *acceptor; /* borrowed */
 	uint32_t conn_flags;
 	struct tls_context *tls; /* counted: what it shows to who connects; NULL: plain */
@@ -29,13 +30,14 @@ struct gate {
 
 /* Bound, and not yet watched; on_ready will be told of connections. NULL, with an error added that
  * says what to do about it, or without memory: *err. */
-struct gate *gate_open(const struct site_listener *l, struct loop *loop, io_fn on_ready,
-		       struct conf_errors *errors, int *err) MUST_CHECK;
+struct acceptor_listener *acceptor_listener_open(const struct site_listener *wanted,
+						 struct loop *loop, io_fn on_ready,
+						 struct conf_errors *errors, int *err) MUST_CHECK;
 /* Closes it too. */
-void gate_free(struct gate **g);
+void acceptor_listener_free(struct acceptor_listener **l);
 /* Lets nobody new begin to connect, unless it is borrowed; who has come can still be accepted. */
-void gate_begin_closing(struct gate *g);
+void acceptor_listener_begin_closing(struct acceptor_listener *l);
 /* To the log: this, and its address. */
-void gate_tell(const struct gate *g, const char *what);
+void acceptor_listener_tell(const struct acceptor_listener *l, const char *what);
 
 #endif
