@@ -25,150 +25,94 @@ enum {
 	ANSWER_SECONDS = 5,
 };
 
-static const double window_default = 10, window_max = 86400;
+static const double window_default = 10;
 
 /* --- options ------------------------------------------------------------------------------- */
 
-static bool
-take_socket(void *into, const char *text)
-{
-	struct advising *a = into;
-
-	a->control.socket = text;
-	return true;
-}
-
-static bool
-take_address(void *into, const char *text)
-{
-	struct advising *a = into;
-
-	a->control.address = text;
-	return true;
-}
-
-static bool
-take_timeout(void *into, const char *text)
-{
-	struct advising *a = into;
-
-	return value_duration(slice_of(text), &a->control.timeout_ns) == 0 &&
-	       a->control.timeout_ns > 0;
-}
-
-static bool
-take_pool(void *into, const char *text)
-{
-	struct advising *a = into;
-
-	a->pool = text;
-	return true;
-}
-
-static bool
-take_window(void *into, const char *text)
-{
-	struct advising *a = into;
-
-	return quantity_time(slice_of(text), &a->window_s) == 0 && a->window_s >= 1 &&
-	       a->window_s <= window_max;
-}
-
-static bool
-take_slo(void *into, const char *text)
-{
-	struct advising *a = into;
-
-	return quantity_percentile(slice_of(text), &a->wish.slo_p, &a->wish.slo_s) == 0 &&
-	       a->wish.slo_s > 0;
-}
-
-static bool
-take_deadline(void *into, const char *text)
-{
-	struct advising *a = into;
-
-	return quantity_time(slice_of(text), &a->wish.deadline_s) == 0 && a->wish.deadline_s > 0;
-}
-
-static bool
-take_cores(void *into, const char *text)
-{
-	struct advising *a = into;
-
-	return control_option_whole(text, 1, STATION_SERVERS_MAX, &a->cores);
-}
-
 /* 2x or 0.5x. */
 static bool
-take_factor(struct slice s, double *factor)
+take_factor(const struct control_option *o, void *place, const char *text)
 {
-	return s.len > 1 && s.at[s.len - 1] == 'x' &&
-	       quantity_number(slice_make(s.at, s.len - 1), factor) == 0 && *factor > 0 &&
-	       *factor <= 1000;
+	struct slice s = slice_of(text);
+	double factor;
+
+	if (s.len < 2 || s.at[s.len - 1] != 'x' ||
+	    quantity_number(slice_make(s.at, s.len - 1), &factor) != 0 || !(factor > 0) ||
+	    factor > o->most)
+		return false;
+	*(double *)place = factor;
+	return true;
 }
 
+#define AT(member) offsetof(struct supposition, member)
+
+/* Of a name the first that takes the value. */
+static const struct control_option suppositions[] = {
+	{ .name = "threads",
+	  .take = control_option_whole,
+	  .place = AT(threads),
+	  .least = 1,
+	  .most = STATION_SERVERS_MAX },
+	{ .name = "queue",
+	  .take = control_option_whole,
+	  .place = AT(queue),
+	  .given = AT(has_queue),
+	  .most = STATION_SLOTS_MAX },
+	{ .name = "rate", .take = take_factor, .place = AT(rate_factor), .most = 1000 },
+	{ .name = "rate",
+	  .take = control_option_rate,
+	  .place = AT(rate),
+	  .least = CONTROL_ABOVE_0 },
+	{ .name = "service", .take = take_factor, .place = AT(service_factor), .most = 1000 },
+	{ .name = "service",
+	  .take = control_option_time,
+	  .place = AT(service_s),
+	  .least = CONTROL_ABOVE_0 },
+};
+
+#undef AT
+
 static bool
-take_supposition(void *into, const char *text)
+take_supposition(const struct control_option *o, void *place, const char *text)
 {
-	struct supposition *w = &((struct advising *)into)->supposition;
 	struct slice value = slice_of(text);
 	struct slice name = slice_cut(&value, '=');
 
-	w->is_given = true;
-	if (slice_eq(name, SLICE("threads")))
-		return control_option_whole(value.at, 1, STATION_SERVERS_MAX, &w->threads);
-	if (slice_eq(name, SLICE("queue"))) {
-		w->has_queue = true;
-		return control_option_whole(value.at, 0, STATION_SLOTS_MAX, &w->queue);
+	(void)o;
+	for (size_t i = 0; i < sizeof(suppositions) / sizeof(suppositions[0]); i++) {
+		if (slice_eq(name, slice_of(suppositions[i].name)) &&
+		    control_option_take(&suppositions[i], place, value.at))
+			return true;
 	}
-	if (slice_eq(name, SLICE("rate")))
-		return take_factor(value, &w->rate_factor) ||
-		       (quantity_rate(value, &w->rate) == 0 && w->rate > 0);
-	if (slice_eq(name, SLICE("service")))
-		return take_factor(value, &w->service_factor) ||
-		       (quantity_time(value, &w->service_s) == 0 && w->service_s > 0);
 	return false;
 }
 
-static bool
-take_json(void *into, const char *text)
-{
-	struct advising *a = into;
-
-	(void)text;
-	a->control.is_json = true;
-	return true;
-}
-
-static bool
-take_help(void *into, const char *text)
-{
-	struct advising *a = into;
-
-	(void)text;
-	a->is_help = true;
-	return true;
-}
+#define AT(member) offsetof(struct advising, member)
 
 static const struct control_option choices[] = {
 	{ "window", "TIME", "how long to watch; default 10s", "not a time of 1s to 24h",
-	  take_window, 0 },
-	{ "pool", "NAME", "this pool alone", NULL, take_pool, 0 },
-	{ "slo", "pN=TIME", "the response wanted: p99=150ms", "not of the form p99=150ms", take_slo,
-	  0 },
+	  control_option_time, AT(window_s), .least = 1, .most = 86400 },
+	{ "pool", "NAME", "this pool alone", NULL, control_option_text, AT(pool) },
+	{ "slo", "pN=TIME", "the response wanted: p99=150ms", "not of the form p99=150ms",
+	  control_option_slo, AT(wish), .least = CONTROL_ABOVE_0 },
 	{ "deadline", "TIME", "of a request: later is lost", "not a time such as 500ms",
-	  take_deadline, 0 },
+	  control_option_time, AT(wish.deadline_s), .least = CONTROL_ABOVE_0 },
 	{ "cores", "N", "processors; default: the server's cpu_budget",
-	  "not a number from 1 to 100000", take_cores, 0 },
+	  "not a number from 1 to 100000", control_option_whole, AT(cores), .least = 1,
+	  .most = STATION_SERVERS_MAX },
 	{ "what-if", "NAME=VALUE", "rate=2x, rate=80/s, service=0.5x, threads=6, queue=32",
-	  "not one of rate=2x, rate=80/s, service=20ms, threads=6, queue=32", take_supposition, 0 },
-	{ "socket", "PATH", "default " CONTROL_SOCKET, NULL, take_socket, 's' },
-	{ "address", "HOST:PORT", "[admin] listen instead", NULL, take_address, 'a' },
+	  "not one of rate=2x, rate=80/s, service=20ms, threads=6, queue=32", take_supposition,
+	  AT(supposition), AT(supposition.is_given) },
+	{ "socket", "PATH", "default " CONTROL_SOCKET, NULL, control_option_text,
+	  AT(control.socket), .letter = 's' },
+	{ "address", "HOST:PORT", "[admin] listen instead", NULL, control_option_text,
+	  AT(control.address), .letter = 'a' },
 	{ "timeout", "DURATION", "for each answer; default 5s",
-	  "not a duration such as 500ms or 5s", take_timeout, 't' },
-	{ "json", NULL, "for programs", NULL, take_json, 'j' },
-	{ "help", NULL, "this text", NULL, take_help, 'h' },
+	  "not a duration such as 500ms or 5s", control_option_duration, AT(control.timeout_ns),
+	  .least = 1, .letter = 't' },
+	{ "json", NULL, "for programs", NULL, control_option_flag, AT(control.is_json),
+	  .letter = 'j' },
+	{ "help", NULL, "this text", NULL, control_option_flag, AT(is_help), .letter = 'h' },
 };
 
 static const struct control_options options = {

@@ -5,12 +5,117 @@
 
 #include "config/suggest.h"
 #include "config/value.h"
+#include "ctl/quantity.h"
+#include "planner/advice.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { NAME_WIDTH = 22, WANTED_BYTES = 96, LETTERS_MAX = 2 + 2 * CONTROL_OPTIONS_MAX };
+
+/* --- values ---------------------------------------------------------------------------------- */
+
+bool
+control_option_flag(const struct control_option *o, void *place, const char *text)
+{
+	(void)o;
+	(void)text;
+	*(bool *)place = true;
+	return true;
+}
+
+bool
+control_option_text(const struct control_option *o, void *place, const char *text)
+{
+	(void)o;
+	*(const char **)place = text;
+	return true;
+}
+
+static bool
+is_within(const struct control_option *o, double n)
+{
+	return n >= o->least && (o->most == 0 || n <= o->most);
+}
+
+bool
+control_option_whole(const struct control_option *o, void *place, const char *text)
+{
+	uint64_t n;
+
+	if (value_uint(slice_of(text), &n) != 0 || n > UINT_MAX || !is_within(o, (double)n))
+		return false;
+	*(unsigned *)place = (unsigned)n;
+	return true;
+}
+
+static bool
+take_quantity(const struct control_option *o, double *place, const char *text,
+	      int (*read)(struct slice s, double *value))
+{
+	double n;
+
+	if (read(slice_of(text), &n) != 0 || !is_within(o, n))
+		return false;
+	*place = n;
+	return true;
+}
+
+bool
+control_option_number(const struct control_option *o, void *place, const char *text)
+{
+	return take_quantity(o, place, text, quantity_number);
+}
+
+bool
+control_option_rate(const struct control_option *o, void *place, const char *text)
+{
+	return take_quantity(o, place, text, quantity_rate);
+}
+
+bool
+control_option_time(const struct control_option *o, void *place, const char *text)
+{
+	return take_quantity(o, place, text, quantity_time);
+}
+
+bool
+control_option_duration(const struct control_option *o, void *place, const char *text)
+{
+	uint64_t ns;
+
+	if (value_duration(slice_of(text), &ns) != 0 || !is_within(o, (double)ns))
+		return false;
+	*(uint64_t *)place = ns;
+	return true;
+}
+
+bool
+control_option_slo(const struct control_option *o, void *place, const char *text)
+{
+	struct advice_wish *wish = place;
+	double share, seconds;
+
+	if (quantity_percentile(slice_of(text), &share, &seconds) != 0 || !is_within(o, seconds))
+		return false;
+	wish->slo_p = share;
+	wish->slo_s = seconds;
+	return true;
+}
+
+bool
+control_option_take(const struct control_option *o, void *into, const char *text)
+{
+	if (!o->take(o, (char *)into + o->place, text))
+		return false;
+	if (o->given)
+		*(bool *)((char *)into + o->given) = true;
+	return true;
+}
+
+/* --- the command line ------------------------------------------------------------------------- */
 
 enum control_exit
 control_options_complain(const struct control_options *o, const char *what, const char *word,
@@ -19,17 +124,6 @@ control_options_complain(const struct control_options *o, const char *what, cons
 	fprintf(stderr, "forebayctl: %s: %s%s%s%s; see forebayctl %s --help\n", o->command, what,
 		word ? ": " : "", word ? word : "", more ? more : "", o->command);
 	return CONTROL_USAGE;
-}
-
-bool
-control_option_whole(const char *text, unsigned from, unsigned to, unsigned *value)
-{
-	uint64_t n;
-
-	if (value_uint(slice_of(text), &n) != 0 || n < from || n > to)
-		return false;
-	*value = (unsigned)n;
-	return true;
 }
 
 void
@@ -59,7 +153,7 @@ take(const struct control_options *o, const struct control_option *p, void *into
 {
 	char what[WANTED_BYTES];
 
-	if (p->take(into, value))
+	if (control_option_take(p, into, value))
 		return CONTROL_OK;
 	snprintf(what, sizeof(what), "--%s: %s", p->name, p->wanted);
 	return control_options_complain(o, what, value, NULL);

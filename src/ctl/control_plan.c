@@ -26,177 +26,56 @@ enum {
 	GATE_SEED = 3,
 };
 
-static const double rate_max = 1e9, service_max = 86400, cv_max = 10;
-
 /* --- options ------------------------------------------------------------------------------- */
 
 static bool
-take_rate(void *into, const char *text)
+take_order(const struct control_option *o, void *place, const char *text)
 {
-	struct planning *p = into;
-
-	return quantity_rate(slice_of(text), &p->asked.rate) == 0 && p->asked.rate > 0 &&
-	       p->asked.rate <= rate_max;
-}
-
-static bool
-take_service(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	p->has_service = true;
-	return quantity_time(slice_of(text), &p->asked.service_s) == 0 && p->asked.service_s > 0 &&
-	       p->asked.service_s <= service_max;
-}
-
-static bool
-take_cv(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	p->has_cv = true;
-	return quantity_number(slice_of(text), &p->asked.cv) == 0 && p->asked.cv <= cv_max;
-}
-
-static bool
-take_histogram(void *into, const char *text)
-{
-	((struct planning *)into)->histogram = text;
-	return true;
-}
-
-static bool
-take_pool(void *into, const char *text)
-{
-	((struct planning *)into)->pool = text;
-	return true;
-}
-
-static bool
-take_threads(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	p->has_threads = control_option_whole(text, 1, STATION_SERVERS_MAX, &p->threads);
-	return p->has_threads;
-}
-
-static bool
-take_queue(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	p->has_queue = control_option_whole(text, 0, STATION_SLOTS_MAX, &p->asked.slots);
-	return p->has_queue;
-}
-
-static bool
-take_fan(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	return control_option_whole(text, 1, STATION_FAN_MAX, &p->asked.fan);
-}
-
-static bool
-take_deadline(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	return quantity_time(slice_of(text), &p->wish.deadline_s) == 0 && p->wish.deadline_s > 0;
-}
-
-static bool
-take_slo(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	return quantity_percentile(slice_of(text), &p->wish.slo_p, &p->wish.slo_s) == 0 &&
-	       p->wish.slo_s > 0;
-}
-
-static bool
-take_cores(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	return control_option_whole(text, 1, STATION_SERVERS_MAX, &p->cores);
-}
-
-static bool
-take_order(void *into, const char *text)
-{
-	struct planning *p = into;
+	enum gate_order *order = place;
 	struct slice word = slice_of(text);
 
-	p->order = slice_eq(word, SLICE("fifo")) ? ORDER_FIFO : ORDER_ADAPTIVE;
-	return p->order == ORDER_FIFO || slice_eq(word, SLICE("adaptive"));
+	(void)o;
+	*order = slice_eq(word, SLICE("fifo")) ? ORDER_FIFO : ORDER_ADAPTIVE;
+	return *order == ORDER_FIFO || slice_eq(word, SLICE("adaptive"));
 }
 
-static bool
-take_simulate(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	(void)text;
-	p->simulates = true;
-	return true;
-}
-
-static bool
-take_json(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	(void)text;
-	p->is_json = true;
-	return true;
-}
-
-static bool
-take_help(void *into, const char *text)
-{
-	struct planning *p = into;
-
-	(void)text;
-	p->is_help = true;
-	return true;
-}
+#define AT(member) offsetof(struct planning, member)
 
 static const struct control_option choices[] = {
 	{ "rate", "RATE", "requests: 80/s, 4800/m; at the peak", "not a rate such as 80/s",
-	  take_rate, 0 },
+	  control_option_rate, AT(asked.rate), .least = CONTROL_ABOVE_0, .most = 1e9 },
 	{ "service", "TIME", "mean CPU time of a job: 20ms, 1.5s", "not a time such as 20ms",
-	  take_service, 0 },
+	  control_option_time, AT(asked.service_s), AT(has_service), CONTROL_ABOVE_0, 86400 },
 	{ "cv", "NUMBER", "its standard deviation / mean: 0 constant, 1 (default)",
-	  "not a number from 0 to 10", take_cv, 0 },
+	  "not a number from 0 to 10", control_option_number, AT(asked.cv), AT(has_cv), 0, 10 },
 	{ "histogram", "FILE", "bounds and counts, or saved /metrics, instead", NULL,
-	  take_histogram, 0 },
-	{ "pool", "NAME", "whose run times, where /metrics has several", NULL, take_pool, 0 },
-	{ "threads", "N", "of the pool", "not a number from 1 to 100000", take_threads, 0 },
+	  control_option_text, AT(histogram) },
+	{ "pool", "NAME", "whose run times, where /metrics has several", NULL, control_option_text,
+	  AT(pool) },
+	{ "threads", "N", "of the pool", "not a number from 1 to 100000", control_option_whole,
+	  AT(threads), AT(has_threads), 1, STATION_SERVERS_MAX },
 	{ "queue", "N", "jobs that may wait; default: no bound", "not a number from 0 to 1000000",
-	  take_queue, 0 },
+	  control_option_whole, AT(asked.slots), AT(has_queue), 0, STATION_SLOTS_MAX },
 	{ "fan-out", "N", "jobs of a request, joined; default 1", "not a number from 1 to 64",
-	  take_fan, 0 },
+	  control_option_whole, AT(asked.fan), .least = 1, .most = STATION_FAN_MAX },
 	{ "deadline", "TIME", "of a request: later is lost", "not a time such as 500ms",
-	  take_deadline, 0 },
-	{ "slo", "pN=TIME", "the response wanted: p99=150ms", "not of the form p99=150ms", take_slo,
-	  0 },
-	{ "cores", "N", "processors for the pool", "not a number from 1 to 100000", take_cores, 0 },
+	  control_option_time, AT(wish.deadline_s), .least = CONTROL_ABOVE_0 },
+	{ "slo", "pN=TIME", "the response wanted: p99=150ms", "not of the form p99=150ms",
+	  control_option_slo, AT(wish), .least = CONTROL_ABOVE_0 },
+	{ "cores", "N", "processors for the pool", "not a number from 1 to 100000",
+	  control_option_whole, AT(cores), .least = 1, .most = STATION_SERVERS_MAX },
 	{ "simulate", NULL, "a run of a million jobs; with --deadline the gate, too", NULL,
-	  take_simulate, 0 },
+	  control_option_flag, AT(simulates) },
 	{ "order", "ORDER", "of the gate: adaptive (default), fifo", "not adaptive or fifo",
-	  take_order, 0 },
-	{ "json", NULL, "for programs", NULL, take_json, 'j' },
-	{ "help", NULL, "this text", NULL, take_help, 'h' },
+	  take_order, AT(order) },
+	{ "json", NULL, "for programs", NULL, control_option_flag, AT(is_json), .letter = 'j' },
+	{ "help", NULL, "this text", NULL, control_option_flag, AT(is_help), .letter = 'h' },
 };
-
-enum { CHOICES = sizeof(choices) / sizeof(choices[0]) };
 
 static const struct control_options options = {
 	.command = "plan",
 	.table = choices,
-	.count = CHOICES,
+	.count = sizeof(choices) / sizeof(choices[0]),
 };
 
 static void
