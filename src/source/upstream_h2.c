@@ -289,7 +289,8 @@ flush(struct upstream_h2 *h)
 	err = outbox_write(&h->out, &h->conn->io, UPSTREAM_H2_TURN_BYTES);
 	if (outbox_bytes(&h->out) != before)
 		h->wrote_ns = upstream_h2_now(h);
-	if (!err && outbox_bytes(&h->out) > 0)
+	/* The socket takes more; so does the outbox, if it was full, and nothing else may tell. */
+	if (!err && (outbox_bytes(&h->out) > 0 || before >= UPSTREAM_H2_OUT_HIGH))
 		upstream_conn_yield(h->conn);
 	/* What the server said before that may still be read. */
 	if (err && err != ERR_BUSY) {

@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -357,6 +358,24 @@ def test_a_client_that_goes_cancels_its_stream(daemon, server):
     assert server.resets[before + 1][1] == CANCEL
     assert ask(daemon, "/one/hello").body == b"Hello."
     assert server.seen["connections"] <= connections + 1
+
+
+@pytest.fixture
+def wide():
+    """All of a large body fits its windows, which it says nothing more about."""
+    u = Upstream2(settings((INITIAL_WINDOW_SIZE, 1 << 28)), is_generous=False)
+    u.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    yield u
+    u.stop()
+
+
+def test_an_upload_goes_on_when_the_socket_does(start, wide):
+    """Nothing else wakes it: neither windows nor a PING."""
+    running = start("[server]\nworkers = 1\n" + upstream("u", wide.port).replace("8m", "100m"))
+    body = os.urandom(1000) * 30000
+    said = json.loads(ask(running, "/u/heard", method="POST", body=body).body)
+    assert said["length"] == len(body) and said["sha256"] == hashlib.sha256(body).hexdigest()
+    assert wide.seen["pings"] == 0
 
 
 def test_a_deadline_cancels_its_stream(daemon, server):

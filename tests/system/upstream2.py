@@ -183,7 +183,7 @@ class Conn:
         r.digest.update(data)
         r.length += len(data)
         r.body += data[:4096 - len(r.body)]
-        if data and not r.words[0].startswith("early"):
+        if data and self.upstream.is_generous and not r.words[0].startswith("early"):
             self.send(window_update(0, len(data)), window_update(stream, len(data)))
         r.is_whole = bool(flags & END_STREAM)
         if r.is_whole and not r.words[0].startswith("early"):
@@ -191,9 +191,11 @@ class Conn:
 
 
 class Upstream2:
-    """`greeting` are the SETTINGS that it begins with; `tls` is an ssl.SSLContext."""
+    """`greeting` are the SETTINGS that it begins with; `tls` is an ssl.SSLContext; is_generous: it gives back
+    what it takes of its windows."""
 
-    def __init__(self, greeting=None, tls=None, port=0):
+    def __init__(self, greeting=None, tls=None, port=0, is_generous=True):
+        self.is_generous = is_generous
         self.greeting = settings((INITIAL_WINDOW_SIZE, WINDOW)) if greeting is None else greeting
         self.tls = tls
         self.seen = collections.Counter()
