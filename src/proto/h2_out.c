@@ -341,7 +341,8 @@ submit_trailers(struct h2_stream *s)
 		   : ERR_MEMORY;
 }
 
-/* How much of the next DATA there is; send_data() takes it. */
+/* How much of the next DATA there is; send_data() takes it, at once: a frame that has been asked
+ * for and waits could outlive its body. */
 static ssize_t
 read_body(nghttp2_session *session, int32_t id, uint8_t *memory, size_t cap, uint32_t *flags,
 	  nghttp2_data_source *source, void *user)
@@ -357,6 +358,8 @@ read_body(nghttp2_session *session, int32_t id, uint8_t *memory, size_t cap, uin
 		s->flags |= H2_STREAM_DEFERRED;
 		return NGHTTP2_ERR_DEFERRED;
 	}
+	if (outbox_bytes(&h->out) >= H2_OUT_HIGH)
+		return NGHTTP2_ERR_PAUSE;
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
 	if (n < s->out.bytes || !(s->flags & H2_STREAM_ENDED))
 		return (ssize_t)n;
@@ -378,8 +381,6 @@ send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_h
 
 	(void)session;
 	(void)frame;
-	if (outbox_bytes(&h->out) >= H2_OUT_HIGH)
-		return NGHTTP2_ERR_WOULDBLOCK;
 	ASSERT(len <= s->out.bytes);
 	if (outbox_put(&h->out, slice_make((const char *)frame_head, H2_FRAME_HEAD_BYTES)) != 0 ||
 	    outbox_move(&h->out, &s->out, len) != 0)

@@ -196,23 +196,26 @@ has_trailers(const struct upstream_h2_stream *s)
 	return s->sending == BODY_CHUNKED && s->errand->q->request->trailers.count > 0;
 }
 
-/* How much of the next DATA there is; send_data() takes it. */
+/* How much of the next DATA there is; send_data() takes it, at once: a frame that has been asked
+ * for and waits could outlive its body. */
 static ssize_t
 read_body(nghttp2_session *session, int32_t id, uint8_t *memory, size_t cap, uint32_t *flags,
 	  nghttp2_data_source *source, void *user)
 {
 	struct upstream_h2_stream *s = source->ptr;
 	size_t n = s->out.bytes < cap ? s->out.bytes : cap;
+	struct upstream_h2 *h = user;
 	int trailers = 0;
 
 	(void)session;
 	(void)id;
 	(void)memory;
-	(void)user;
 	if (!s->errand || s->failure || (n == 0 && !(s->flags & UPSTREAM_STREAM_FED))) {
 		s->flags |= UPSTREAM_STREAM_DEFERRED;
 		return NGHTTP2_ERR_DEFERRED;
 	}
+	if (outbox_bytes(&h->out) >= UPSTREAM_H2_OUT_HIGH)
+		return NGHTTP2_ERR_PAUSE;
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
 	if (n < s->out.bytes || !(s->flags & UPSTREAM_STREAM_FED))
 		return (ssize_t)n;
@@ -233,8 +236,6 @@ send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_h
 
 	(void)session;
 	(void)frame;
-	if (outbox_bytes(&h->out) >= UPSTREAM_H2_OUT_HIGH)
-		return NGHTTP2_ERR_WOULDBLOCK;
 	ASSERT(len <= s->out.bytes);
 	if (outbox_put(&h->out, slice_make((const char *)frame_head, H2_FRAME_HEAD_BYTES)) != 0 ||
 	    outbox_move(&h->out, &s->out, len) != 0)

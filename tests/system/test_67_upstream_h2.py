@@ -378,6 +378,34 @@ def test_an_upload_goes_on_when_the_socket_does(start, wide):
     assert wide.seen["pings"] == 0
 
 
+def test_uploads_may_end_while_their_frames_wait(start, wide):
+    """The server takes little, so that DATA waits for room in front of the socket; then its body is gone."""
+    watch = ("127.0.0.1", bed.free_port())
+    running = start("[server]\nworkers = 1\n[admin]\nlisten = 127.0.0.1:%d\n" % watch[1] +
+                    upstream("u", wide.port).replace("8m", "100m"))
+    head = b"POST /u/%s HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n"
+    with Client(running.address) as c:
+        c.send(head % b"early-deaf/it")
+        wait_until(lambda: "it" in wide.deaf)
+        c.socket.settimeout(0.2 * bed.FACTOR)
+        with pytest.raises(TimeoutError):
+            while True:
+                c.socket.send(b"x" * 65536)
+        others = [Client(running.address) for _ in range(50)]
+        for other in others:
+            other.send(head % b"early-nothing" + b"x" * 100000)
+        wait_until(lambda: counts(watch, "forebay_upstream_h2_streams_total") == 51)
+        wide.deaf["it"][0].set()
+        wait_until(lambda: wide.deaf["it"][2].is_set())
+        for each in others + [c]:
+            each.reset()
+    wait_until(lambda: counts(watch, "forebay_client_gone_total") == 51, what="the clients' leave")
+    wide.deaf["it"][1].set()
+    wait_until(lambda: ("/early-deaf/it", CANCEL) in wide.resets, what="a reset")
+    assert ask(running, "/u/hello").body == b"Hello."
+    assert wide.seen["connections"] == 1
+
+
 def test_a_deadline_cancels_its_stream(daemon, server):
     before = len(server.resets)
     assert ask(daemon, "/late").status == 504

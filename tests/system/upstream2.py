@@ -200,7 +200,7 @@ class Upstream2:
         self.tls = tls
         self.seen = collections.Counter()
         self.resets, self.errors = [], []
-        self.once, self.held, self.conns = set(), {}, []
+        self.once, self.held, self.deaf, self.conns = set(), {}, {}, []
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
@@ -406,6 +406,16 @@ def do_early(conn, r):
 @mode
 def do_early_nothing(conn, r):
     """Takes what its window takes, and says nothing."""
+
+
+@mode
+def do_early_deaf(conn, r):
+    """/early-deaf/NAME: reads nothing more of the connection until deaf[NAME][0] is set, some then, all after [1]."""
+    until = conn.upstream.deaf[r.word(1)] = [threading.Event() for _ in range(3)]
+    until[0].wait(60)
+    conn.buffer = conn.exactly(2 << 20) + conn.buffer
+    until[2].set()
+    until[1].wait(60)
 
 
 # --- it lies ----------------------------------------------------------------------------------

@@ -367,6 +367,39 @@ START_TEST(a_header_block_has_one_deadline_however_it_trickles)
 }
 END_TEST
 
+/* --- responses that end while a frame waits for room --------------------------------------- */
+
+/* SETTINGS_INITIAL_WINDOW_SIZE, and the connection's: 16 MiB may come at once. */
+static void
+open_windows(void)
+{
+	char text[64];
+	struct writer w = writer_over(text, sizeof(text));
+
+	put(&w, H2_FRAME_SETTINGS, 0, 0, slice_make("\0\4\1\0\0\0", 6));
+	put(&w, H2_FRAME_WINDOW_UPDATE, 0, 0, slice_make("\1\0\0\0", 4));
+	say(&w);
+}
+
+/* The library holds a frame of DATA that it has asked us for, and the body it was of is gone. */
+START_TEST(a_response_may_be_cut_while_its_frame_waits)
+{
+	static const char large[1 << 21];
+	uint32_t id;
+
+	open_windows();
+	id = say_head(SLICE(GET), END_STREAM);
+	ck_assert_int_eq(stand_head(stand.x, 200, BODY_CHUNKED, 0), 0);
+	stand_turns(&stand, 2);
+	ck_assert_int_eq(stand_body(stand.x, large, sizeof(large)), EXCHANGE_PAUSE);
+	stand_turns(&stand, 8);
+	exchange_abort(stand.x, ERR_CLOSED);
+	stand_turns(&stand, 8);
+	ck_assert_int_eq(heard_reset(id), INTERNAL_ERROR);
+	ck_assert_uint_eq(stand.endeds, 1);
+}
+END_TEST
+
 Suite *
 suite_proto_h2(void)
 {
@@ -382,5 +415,6 @@ suite_proto_h2(void)
 	tcase_add_test(t, a_body_that_is_too_large_behind_the_head_costs_a_token);
 	tcase_add_test(t, each_header_block_has_a_deadline_of_its_own);
 	tcase_add_test(t, a_header_block_has_one_deadline_however_it_trickles);
+	tcase_add_test(t, a_response_may_be_cut_while_its_frame_waits);
 	return s;
 }
