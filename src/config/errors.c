@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "config/conf.h"
+#include "config/suggest.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -176,6 +177,26 @@ conf_warning_at(struct conf_errors *e, const struct conf_section *s, const char 
 	va_start(list, format);
 	add_at(e, s, key, true, format, list);
 	va_end(list);
+}
+
+void
+conf_error_no_section(struct conf_errors *e, const struct conf_section *s, const char *key,
+		      const char *kind, struct slice name)
+{
+	const struct conf_section *other = NULL;
+	struct suggest near;
+
+	if (conf_find(s->conf, slice_of(kind), name))
+		return;
+	if (name.len == 0) {
+		conf_error_at(e, s, key, "needs the name of a section [%s NAME]", kind);
+		return;
+	}
+	suggest_init(&near, name);
+	while ((other = conf_next(s->conf, kind, other)) != NULL)
+		suggest_offer(&near, other->name);
+	conf_error_at(e, s, key, "there is no [%s %.*s]%s", kind, SLICE_PRINT(name),
+		      suggest_text(&near));
 }
 
 struct conf_placed

@@ -52,6 +52,10 @@ void conf_error_at(struct conf_errors *e, const struct conf_section *s, const ch
 		   const char *format, ...) __attribute__((format(printf, 4, 5)));
 void conf_warning_at(struct conf_errors *e, const struct conf_section *s, const char *key,
 		     const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Of a key whose value names a section: an error unless there is [kind name], with the nearest
+ * one. What is wrong with one that is there has been said where it was read. */
+void conf_error_no_section(struct conf_errors *e, const struct conf_section *s, const char *key,
+			   const char *kind, struct slice name);
 
 /* Where a key stands, or its section, for a message that names a second line: in
  * conf_place(s, "key").text, as `FILE:LINE`; `the default, FILE:LINE` for a key that is not

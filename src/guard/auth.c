@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "config/suggest.h"
 
 /* Verdicts that a worker remembers for each section, of each kind: 160 KiB. */
 enum { RECALL_ENTRIES = 2048, CHALLENGE_BYTES = 768, REALM_BYTES = 256 };
@@ -111,8 +110,6 @@ static void
 find_pool(struct auth_section *s, struct conf_section *section, struct guard_build *b)
 {
 	struct slice name = s->conf.pool;
-	const struct conf_section *other = NULL;
-	struct suggest near;
 
 	s->pool = b->find_pool(b->argument, name);
 	if (s->pool) {
@@ -124,14 +121,7 @@ find_pool(struct auth_section *s, struct conf_section *section, struct guard_bui
 		s->cost = pool_cost(s->pool, writer_slice(&w), 0);
 		return;
 	}
-	/* It is there, and what is wrong with it has been said. */
-	if (conf_find(b->conf, SLICE("pool"), name))
-		return;
-	suggest_init(&near, name);
-	while ((other = conf_next(b->conf, "pool", other)) != NULL)
-		suggest_offer(&near, other->name);
-	conf_error_at(b->errors, section, "pool", "there is no pool %s%s", conf_quote(name).text,
-		      suggest_text(&near));
+	conf_error_no_section(b->errors, section, "pool", "pool", name);
 }
 
 static int
@@ -340,16 +330,11 @@ static const struct auth_section *
 find_section(const struct auth_state *all, struct slice name, struct conf_section *route,
 	     struct guard_build *b)
 {
-	struct suggest near;
-
-	suggest_init(&near, name);
 	for (unsigned i = 0; i < all->count; i++) {
 		if (slice_eq(all->at[i].name, name))
 			return &all->at[i];
-		suggest_offer(&near, all->at[i].name);
 	}
-	conf_error_at(b->errors, route, "auth", "there is no [auth %.*s]%s", SLICE_PRINT(name),
-		      suggest_text(&near));
+	conf_error_no_section(b->errors, route, "auth", "auth", name);
 	return NULL;
 }
 

@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cache/control.h"
-#include "config/suggest.h"
 #include "guard/cache_priv.h"
 #include "http/forwarded.h"
 #include "http/uri.h"
@@ -144,19 +143,6 @@ guard_find_cache(void *const *guards, struct slice name)
 
 /* --- routes --------------------------------------------------------------------------------- */
 
-static void
-complain_name(struct slice name, const struct conf_section *route, struct guard_build *b)
-{
-	const struct conf_section *section = NULL;
-	struct suggest near;
-
-	suggest_init(&near, name);
-	while ((section = conf_next(b->conf, "cache", section)) != NULL)
-		suggest_offer(&near, section->name);
-	conf_error_at(b->errors, route, "cache", "there is no section [cache %.*s]%s",
-		      SLICE_PRINT(name), suggest_text(&near));
-}
-
 /* What is in the key need not be kept apart by other means. */
 static bool
 knows_user(const struct template *t)
@@ -212,7 +198,7 @@ load_cache(void *state, const void *conf, struct conf_section *route, struct gua
 	g->guard.kind = &guard_cache;
 	g->cache = find_cache(state, rc->cache);
 	if (!g->cache)
-		complain_name(rc->cache, route, b);
+		conf_error_no_section(b->errors, route, "cache", "cache", rc->cache);
 	if (rc->key.len > 0)
 		compile_key(g, rc->key, route, b);
 	return &g->guard;

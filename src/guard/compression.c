@@ -52,8 +52,7 @@ read_rules(struct compression *c, struct conf_section *section, struct guard_bui
 	pool = c->rules.conf.pool;
 	c->rules.pool = b->find_pool(b->argument, pool);
 	if (!c->rules.pool)
-		conf_error_at(b->errors, section, "pool", "there is no [pool %.*s]",
-			      SLICE_PRINT(pool));
+		conf_error_no_section(b->errors, section, "pool", "pool", pool);
 	else
 		c->rules.cost = pool_cost(c->rules.pool, SLICE("compression"), PRIOR_NS);
 }

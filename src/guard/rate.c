@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "config/suggest.h"
 #include "net/env.h"
 #include "plan/scope.h"
 #include "plan/template.h"
@@ -265,21 +264,6 @@ find_section(const struct rate_state *state, struct slice name)
 	return s;
 }
 
-static void
-check_name(struct slice name, const struct conf_section *route, struct guard_build *b)
-{
-	const struct conf_section *section = NULL;
-	struct suggest near;
-
-	if (conf_find(b->conf, SLICE("rate"), name))
-		return;
-	suggest_init(&near, name);
-	while ((section = conf_next(b->conf, "rate", section)) != NULL)
-		suggest_offer(&near, section->name);
-	conf_error_at(b->errors, route, "rate", "there is no section [rate %.*s]%s",
-		      SLICE_PRINT(name), suggest_text(&near));
-}
-
 /* Takes those of the names that this kind has. */
 static const struct guard *
 load_kind(const struct guard_kind *kind, const struct rate_state *state, struct conf_section *route,
@@ -300,7 +284,7 @@ load_kind(const struct guard_kind *kind, const struct rate_state *state, struct 
 		if (s)
 			g->section[g->count++] = s;
 		else if (checks_names && name.len > 0)
-			check_name(name, route, b);
+			conf_error_no_section(b->errors, route, "rate", "rate", name);
 	}
 	return g->count ? &g->guard : NULL;
 }

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/siphash.h"
 #include "cache/cache.h"
-#include "config/suggest.h"
 #include "config/value.h"
 #include "plan/part_key.h"
 #include "plan/plan_priv.h"
@@ -65,17 +64,10 @@ static const struct cache *
 find_cache(const struct plan_part *pp, const char *key, struct slice name, struct plan_build *b)
 {
 	const struct cache *c = b->find_cache ? b->find_cache(b->argument, name) : NULL;
-	const struct conf_section *section = NULL;
-	struct suggest near;
 
-	if (c)
-		return c;
-	suggest_init(&near, name);
-	while ((section = conf_next(b->conf, "cache", section)) != NULL)
-		suggest_offer(&near, section->name);
-	conf_error_at(plan_errors(b), pp->part.section, key, "there is no section [cache %.*s]%s",
-		      SLICE_PRINT(name), suggest_text(&near));
-	return NULL;
+	if (!c)
+		conf_error_no_section(plan_errors(b), pp->part.section, key, "cache", name);
+	return c;
 }
 
 /* Keys that are of no use without another. */

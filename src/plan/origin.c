@@ -35,36 +35,16 @@ find_kind(struct plan_part *pp, struct conf_errors *e, struct slice kind)
 	return NULL;
 }
 
-/* Of a kind whose sources have sections: is there one of that name? */
-static bool
-is_declared(struct plan_part *pp, struct plan_build *b, const struct source_ops *ops,
-	    struct slice name)
-{
-	struct suggest near;
-
-	if (conf_find(b->conf, slice_of(ops->section), name))
-		return true;
-	suggest_init(&near, name);
-	for (const struct conf_section *s = conf_next(b->conf, ops->section, NULL); s;
-	     s = conf_next(b->conf, ops->section, s))
-		suggest_offer(&near, s->name);
-	if (name.len == 0)
-		conf_error_at(plan_errors(b), pp->part.section, "source",
-			      "%s needs the name of a section [%s NAME]", ops->name, ops->section);
-	else
-		conf_error_at(plan_errors(b), pp->part.section, "source", "there is no [%s %.*s]%s",
-			      ops->section, SLICE_PRINT(name), suggest_text(&near));
-	return false;
-}
-
 static struct source *
 find_source(struct plan_part *pp, struct plan_build *b, const struct source_ops *ops,
 	    struct slice argument)
 {
 	if (ops->section) {
-		if (!is_declared(pp, b, ops, argument))
-			return NULL;
-		return b->find_source(b->argument, ops, argument);
+		if (conf_find(b->conf, slice_of(ops->section), argument))
+			return b->find_source(b->argument, ops, argument);
+		conf_error_no_section(plan_errors(b), pp->part.section, "source", ops->section,
+				      argument);
+		return NULL;
 	}
 	if (argument.len > 0 && !ops->choose) {
 		conf_error_at(plan_errors(b), pp->part.section, "source",

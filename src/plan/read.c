@@ -3,7 +3,6 @@
  * their keys. What depends on the names of others is compile.c's matter.
  */
 #include "base/assert.h"
-#include "config/suggest.h"
 #include "plan/plan_priv.h"
 
 /* Keys of parts that are joined; of a single part they would mean nothing. */
@@ -278,20 +277,6 @@ plan_read(struct plan_build *b, struct conf_section *route, const struct conf_ta
 
 /* --- sections that belong to no route ---------------------------------------- */
 
-static void
-tell_stray(const struct conf *c, const struct conf_section *s, struct slice route,
-	   struct conf_errors *e)
-{
-	const struct conf_section *r;
-	struct suggest near;
-
-	suggest_init(&near, route);
-	for (r = conf_next(c, "route", NULL); r; r = conf_next(c, "route", r))
-		suggest_offer(&near, r->name);
-	conf_error_at(e, s, NULL, "there is no [route %.*s]%s", SLICE_PRINT(route),
-		      suggest_text(&near));
-}
-
 void
 plan_check_strays(const struct conf *c, struct conf_errors *e)
 {
@@ -307,7 +292,7 @@ plan_check_strays(const struct conf *c, struct conf_errors *e)
 		if (dot == 0)
 			conf_error_at(e, s, NULL,
 				      "the name of a part is ROUTE.NAME, with the route it is of");
-		else if (!conf_find(c, SLICE("route"), route))
-			tell_stray(c, s, route, e);
+		else
+			conf_error_no_section(e, s, NULL, "route", route);
 	}
 }

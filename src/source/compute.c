@@ -98,21 +98,10 @@ choose(struct part *p, struct source_build *b, size_t *size)
 static int
 find_pool(struct part *p, struct source_build *b, struct compute_conf *conf)
 {
-	const struct conf_section *s;
-	struct suggest near;
-
 	conf->pool = b->find_pool(b->argument, conf->pool_name);
 	if (conf->pool)
 		return 0;
-	/* It is there, and what is wrong with it has been said. */
-	if (conf_find(p->section->conf, SLICE("pool"), conf->pool_name))
-		return ERR_NOT_FOUND;
-	suggest_init(&near, conf->pool_name);
-	for (s = conf_next(p->section->conf, "pool", NULL); s;
-	     s = conf_next(p->section->conf, "pool", s))
-		suggest_offer(&near, s->name);
-	conf_error_at(b->errors, p->section, "pool", "there is no pool %s%s",
-		      conf_quote(conf->pool_name).text, suggest_text(&near));
+	conf_error_no_section(b->errors, p->section, "pool", "pool", conf->pool_name);
 	return ERR_NOT_FOUND;
 }
 

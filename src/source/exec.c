@@ -16,7 +16,6 @@
 #include "base/mem.h"
 #include "child/child_run.h"
 #include "child/order.h"
-#include "config/suggest.h"
 #include "http/byte.h"
 #include "source/exec_stream.h"
 #include "source/words.h"
@@ -153,21 +152,11 @@ static int
 find_pool(struct source *s, struct source_build *b)
 {
 	struct program *p = s->state;
-	struct slice name = p->conf->pool_name;
-	struct conf_section *section = NULL;
-	struct suggest near;
 
-	p->pool = b->find_pool(b->argument, name);
+	p->pool = b->find_pool(b->argument, p->conf->pool_name);
 	if (p->pool)
 		return 0;
-	/* It is there, and what is wrong with it has been said. */
-	if (conf_find(s->section->conf, SLICE("pool"), name))
-		return ERR_NOT_FOUND;
-	suggest_init(&near, name);
-	while ((section = conf_next(s->section->conf, "pool", section)) != NULL)
-		suggest_offer(&near, section->name);
-	conf_error_at(b->errors, s->section, "pool", "there is no pool %s%s", conf_quote(name).text,
-		      suggest_text(&near));
+	conf_error_no_section(b->errors, s->section, "pool", "pool", p->conf->pool_name);
 	return ERR_NOT_FOUND;
 }
 

@@ -252,7 +252,7 @@ file_load_part(struct part *p, struct source_build *b)
 	c->beneath = (struct file_root){ .fd = -1, .has_links = c->has_links };
 	c->pool = b->find_pool(b->argument, SLICE("blocking"));
 	if (!c->pool) {
-		conf_error_at(b->errors, p->section, NULL, "files need [pool blocking]");
+		conf_error_no_section(b->errors, p->section, NULL, "pool", SLICE("blocking"));
 		return ERR_SYNTAX;
 	}
 	load_codings(c);

@@ -376,7 +376,7 @@ static const struct {
 	const char *conf, *said;
 } mistakes[] = {
 	{ "[cache pages]\n" A("cache = page\n"), "conf:8: [subrequest r.a] cache: there is no "
-						 "section [cache page]; did you mean \"pages\"?" },
+						 "[cache page]; did you mean \"pages\"?" },
 	{ "[cache c]\n" A("cache_key = {id}\n"), "cache_key: is for parts with cache" },
 	{ "[cache c]\n" A("cache_for = 1s\n"), "cache_for: is for parts with cache" },
 	{ "[cache c]\n" A("stale_in = c\n"), "stale_in: is for parts with fallback = stale" },

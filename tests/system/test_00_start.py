@@ -374,7 +374,7 @@ MALFORMED = [
      LISTEN + "[upstream users]\nservers = http://127.0.0.1:1\n" + JOINED + "source = upstream user\n",
      'f.conf:7: [route r] source: there is no [upstream user]; did you mean "users"?\n'),
     ("an upstream without a name", LISTEN + JOINED + "source = upstream\n",
-     "f.conf:5: [route r] source: upstream needs the name of a section [upstream NAME]\n"),
+     "f.conf:5: [route r] source: needs the name of a section [upstream NAME]\n"),
     ("a server of an unknown scheme", LISTEN + "[upstream users]\nservers = ftp://127.0.0.1\n",
      'f.conf:4: [upstream users] servers: "ftp://127.0.0.1": a server is http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH\n'),
     ("a join of nothing", LISTEN + FIXED + "join = object\n",
@@ -422,7 +422,16 @@ MALFORMED = [
      LISTEN + JOINED + "[subrequest r.alpha]\nsource = fixed\n[subrequest r.b]\nsource = fixed\nafter = alhpa\n",
      'f.conf:9: [subrequest r.b] after: this route has no part "alhpa"; did you mean "alpha"?\n'),
     ("a pool that is not declared", LISTEN + JOINED + "source = compute digest\npool = compte\n",
-     'f.conf:6: [route r] pool: there is no pool "compte"; did you mean "compute"?\n'),
+     'f.conf:6: [route r] pool: there is no [pool compte]; did you mean "compute"?\n'),
+    ("a pool for compression that is not declared", LISTEN + "[compression]\npool = compte\n" + FIXED,
+     'f.conf:4: [compression] pool: there is no [pool compte]; did you mean "compute"?\n'),
+    ("a pool without a name", LISTEN + JOINED + "source = compute digest\npool =\n",
+     "f.conf:6: [route r] pool: needs the name of a section [pool NAME]\n"),
+    ("the pool of files and that of compression, declared wrongly",
+     LISTEN + "[pool blocking]\nthreads = x\n[pool compute]\nthreads = y\n[compression]\n" + JOINED +
+     "source = file\nroot = /\n",
+     'f.conf:4: [pool blocking] threads: "x" is not a whole number, nor auto\n'
+     'f.conf:6: [pool compute] threads: "y" is not a whole number, nor auto\n'),
     ("a pool that is declared, but wrongly", LISTEN + "[pool heavy]\nthreads = -1\n" + JOINED +
      "source = compute digest\npool = heavy\n",
      'f.conf:4: [pool heavy] threads: "-1" is out of range: 1 to 1024\n'),

@@ -248,7 +248,7 @@ def test_user_can_be_the_key(start, tmp_path):
     ("rate = 1/s\nkey = {body}", "rate = a", "[rate a] key: the request's body is not there yet"),
     ("rate = 1/s\nburst = 0", "rate = a", "[rate a] burst: "),
     ("rate = 1/s\nentries = 100000000", "rate = a", "[rate a] entries: "),
-    ("rate = 1/s", "rate = b", "[route r] rate: there is no section [rate b]"),
+    ("rate = 1/s", "rate = b", "[route r] rate: there is no [rate b]"),
     ("rate = 1/s\nkey = {request.user}", "rate = a", "[route r] rate: one of these asks who the user is"),
 ])
 def test_nonsense_is_an_error(tmp_path, section, route, said):

@@ -378,7 +378,7 @@ def test_a_program_that_disappears_fails_its_parts(start, tmp_path):
     ("command = /bin/sh 'x", "3: [program p] command: a quotation mark is missing"),
     ("", "command"),
     ("command = /bin/sh\ndirectory = /no/such/folder", "4: [program p] directory: /no/such/folder is no folder"),
-    ("command = /bin/sh\npool = exex", '4: [program p] pool: there is no pool "exex"; did you mean "exec"?'),
+    ("command = /bin/sh\npool = exex", '4: [program p] pool: there is no [pool exex]; did you mean "exec"?'),
     ("command = /bin/sh\nmax_cpu = 10ms", "4: [program p] max_cpu: "),
 ])
 def test_what_is_wrong_is_told_with_its_line(tmp_path, lines, said):

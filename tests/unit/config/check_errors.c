@@ -144,6 +144,25 @@ START_TEST(a_second_place_is_named_where_it_stands)
 }
 END_TEST
 
+START_TEST(section_that_is_not_there_is_told_with_the_nearest)
+{
+	struct conf *c = conf_read(SLICE("[pool heavy]\n[cache heaven]\n[route r]\npool = heavz\n"),
+				   "f", &errors);
+	const struct conf_section *s = conf_find(c, SLICE("route"), SLICE("r"));
+
+	conf_error_no_section(&errors, s, "pool", "pool", SLICE("heavy"));
+	ck_assert_uint_eq(errors.errors, 0);
+	conf_error_no_section(&errors, s, "pool", "pool", SLICE("heavz"));
+	conf_error_no_section(&errors, s, "pool", "pool", SLICE("x"));
+	conf_error_no_section(&errors, s, NULL, "pool", SLICE(""));
+	ck_assert_str_eq(written(),
+			 "f:3: [route r]: needs the name of a section [pool NAME]\n"
+			 "f:4: [route r] pool: there is no [pool heavz]; did you mean \"heavy\"?\n"
+			 "f:4: [route r] pool: there is no [pool x]\n");
+	conf_free(&c);
+}
+END_TEST
+
 Suite *
 suite_config_errors(void)
 {
@@ -158,6 +177,7 @@ suite_config_errors(void)
 	tcase_add_test(t, error_without_memory_is_still_an_error);
 	tcase_add_test(t, long_message_is_cut);
 	tcase_add_test(t, a_second_place_is_named_where_it_stands);
+	tcase_add_test(t, section_that_is_not_there_is_told_with_the_nearest);
 	tcase_add_test(t, quoted_text_is_readable_and_short);
 	suite_add_tcase(s, t);
 	return s;

@@ -58,7 +58,7 @@ static const struct {
 	  "\"fixed\"?\n" },
 	{ R A "source = upstream fke\nwhatever = x\n",
 	  "conf:3: [subrequest r.a] source: there is no [upstream fke]; did you mean \"fake\"?\n" },
-	{ R A "source = upstream\n", "conf:3: [subrequest r.a] source: upstream needs the name of "
+	{ R A "source = upstream\n", "conf:3: [subrequest r.a] source: needs the name of "
 				     "a section [upstream NAME]\n" },
 	{ R A "source = echo me\n",
 	  "conf:3: [subrequest r.a] source: echo takes no name, but there is \"me\"\n" },

@@ -188,10 +188,10 @@ static const struct {
 	  "test.conf:3: [subrequest r.p] source: there is no compute job \"digset\"; "
 	  "did you mean \"digest\"?" },
 	{ POOL "[subrequest r.p]\nsource = compute digest\npool = comptue\n",
-	  "test.conf:4: [subrequest r.p] pool: there is no pool \"comptue\"; "
+	  "test.conf:4: [subrequest r.p] pool: there is no [pool comptue]; "
 	  "did you mean \"compute\"?" },
 	{ "[subrequest r.p]\nsource = compute digest\n",
-	  "test.conf:1: [subrequest r.p] pool: there is no pool \"compute\"" },
+	  "test.conf:1: [subrequest r.p] pool: there is no [pool compute]" },
 };
 
 START_TEST(mistakes_are_told_with_their_line)
