@@ -327,7 +327,7 @@ get_ready(struct upstream_h2 *h)
 {
 	struct upstream_conn *c = h->conn;
 
-	if (c->state != UPSTREAM_CONNECTING || !(h->flags & UPSTREAM_H2_READY))
+	if (c->state != UPSTREAM_CONNECTING || !(h->flags & UPSTREAM_H2_READY) || h->over)
 		return;
 	c->state = UPSTREAM_SHARED;
 	give_back_from(h, h->limit);

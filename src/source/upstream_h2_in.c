@@ -149,11 +149,24 @@ take_settings(struct upstream_h2 *h)
 		h->flags |= UPSTREAM_H2_READY;
 		h->conn->peer->streams = h->limit;
 		upstream_share_learn(h->conn->share);
-	} else if (!(h->flags & UPSTREAM_H2_READY)) {
+	} else if (h->conn->state == UPSTREAM_CONNECTING) {
 		upstream_h2_end(h, ERR_CONNECT, NGHTTP2_NO_ERROR, "it takes no streams");
 	} else {
 		h->flags |= UPSTREAM_H2_LEAVING;
 	}
+}
+
+/* RFC 9113 6.8. Streams above its last id are closed by the library, as refused. Where none has
+ * begun it is no better than no connection: the next one would hear the same. */
+static void
+take_goaway(struct upstream_h2 *h, const nghttp2_goaway *goaway)
+{
+	upstream_h2_count(h, COUNTER_UPSTREAM_H2_GOAWAY);
+	log_debug("upstream server %.*s: GOAWAY: %s", SLICE_PRINT(h->conn->peer->server->label),
+		  nghttp2_http2_strerror(goaway->error_code));
+	h->flags |= UPSTREAM_H2_LEAVING;
+	if (h->conn->state == UPSTREAM_CONNECTING)
+		upstream_h2_end(h, ERR_CONNECT, NGHTTP2_NO_ERROR, "it goes away at once");
 }
 
 static void
@@ -193,12 +206,7 @@ on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 			take_settings(h);
 		break;
 	case NGHTTP2_GOAWAY:
-		/* Streams above its last id are closed by the library, as refused. */
-		upstream_h2_count(h, COUNTER_UPSTREAM_H2_GOAWAY);
-		log_debug("upstream server %.*s: GOAWAY: %s",
-			  SLICE_PRINT(h->conn->peer->server->label),
-			  nghttp2_http2_strerror(frame->goaway.error_code));
-		h->flags |= UPSTREAM_H2_LEAVING;
+		take_goaway(h, &frame->goaway);
 		break;
 	default:
 		break;

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 
@@ -14,7 +15,7 @@ import bed
 from authority import Authority
 from bed import run_forebayd, wait_until
 from client import Client, metrics
-from client2 import (CANCEL, ENHANCE_YOUR_CALM, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, Client2,
+from client2 import (CANCEL, ENHANCE_YOUR_CALM, GOAWAY, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, Client2, pack,
                      settings)
 from upstream2 import Upstream2, bad_heads, offences
 
@@ -521,6 +522,16 @@ def test_one_that_does_not_speak_it_is_not_asked(start, admin, greeting):
     assert ask(daemon, "/not/hello").status == 502
     assert not other.seen["requests"]
     other.stop()
+
+
+@pytest.mark.parametrize("more", [pack(GOAWAY, 0, 0, struct.pack(">II", 0, 0)), settings((MAX_CONCURRENT_STREAMS, 0))])
+def test_one_that_leaves_at_once_is_asked_once(start, more):
+    """What waited is not begun, and its next connection would hear the same."""
+    leaving = Upstream2(settings() + more)
+    daemon = start("[server]\nworkers = 1\n" + upstream("u", leaving.port) + "deadline = 2s\n")
+    assert ask(daemon, "/u/hello", method="POST", body=b"x").status == 502
+    assert leaving.seen["connections"] == 1 and not leaving.seen["requests"]
+    leaving.stop()
 
 
 def test_another_server_is_asked_instead(start, server):
