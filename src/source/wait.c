@@ -215,6 +215,7 @@ ask_gate(struct wait_line *l, struct gate_ask *a)
 	if (verdict != GATE_FULL || a->is_later || !gate_could_evict(l->gate, a, &excess))
 		return verdict;
 	evict(l, a->priority, excess);
+	a->is_again = true;
 	return gate_reserve(l->gate, a, true);
 }
 
@@ -232,7 +233,7 @@ find_limit(struct wait_line *l, struct gate_ask *a)
 
 	if (limit == WAIT_LIMITS || limit == WAIT_QUEUE || !is_let_pass(l, limit))
 		return limit;
-	a->is_underway = true;
+	a->is_again = a->is_underway = true;
 	return limits[gate_reserve(l->gate, a, true)];
 }
 

@@ -8,8 +8,10 @@
 #include "base/list.h"
 #include "thread/gate_priv.h"
 
-/* A margin of 3/2 deviations; a standing queue may take 1/4 of the time, or be 4 jobs long. */
-enum { MARGIN_HALVES = 3, STANDING_SHARE = 4, STANDING_JOBS = 4, TRY_PARTS = 8, TRY_MAX_S = 10 };
+/* A margin of 3/2 deviations; a standing queue may take 1/5 of the time at twice what can be done,
+ * never more than 1/3 or less than 1/10, and be 4 jobs long. */
+enum { MARGIN_HALVES = 3, TRY_PARTS = 8, TRY_MAX_S = 10 };
+enum { STANDING_SHARE = 5, STANDING_MOST = 3, STANDING_LEAST = 10, STANDING_JOBS = 4 };
 
 void
 gate_queue_init(struct gate_queue *q, bool is_part)
@@ -169,25 +171,43 @@ predicted_wait(const struct pool_gate *g, const struct ahead *ahead, unsigned th
 	return (ahead->work_ns + running / threads) / threads;
 }
 
+/* In inverse proportion to what comes beyond what can be done: threads run dry as seldom in a flood
+ * with a short queue, and little is left of it when the flood ends. */
 uint64_t
-gate_standing_limit(const struct pool_gate *g, uint64_t horizon_ns, unsigned ahead,
-		    unsigned threads)
+gate_standing_limit(const struct pool_gate *g, uint64_t horizon_ns, unsigned ahead, uint64_t load)
 {
+	unsigned threads = gate_threads_of(g);
 	uint64_t mean = cost_mean(&g->mix), dev = cost_dev(&g->mix);
 	uint64_t rest = gate_minus(horizon_ns, mean + gate_margin(dev, dev, ahead + 1, threads));
 	uint64_t jobs = times(mean, STANDING_JOBS) / threads;
+	uint64_t can = threads * GATE_LOAD_ONE, excess = gate_minus(load, can);
+	uint64_t least = rest / STANDING_LEAST, most = rest / STANDING_MOST;
+	unsigned __int128 share = (unsigned __int128)(rest / STANDING_SHARE) * can;
+	uint64_t limit =
+	    share < (unsigned __int128)most * excess ? (uint64_t)(share / excess) : most;
 
-	rest /= STANDING_SHARE;
-	return rest > jobs ? rest : jobs;
+	limit = limit > least ? limit : least;
+	return limit > jobs ? limit : jobs;
+}
+
+/* That comes, or will: what is promised was asked for before. */
+static uint64_t
+load_at_most(const struct pool_gate *g, const struct gate_ask *a)
+{
+	return gate_demand_at_most(g, a->priority, a->now_ns) +
+	       gate_promised_at_most(g, a->priority);
 }
 
 static enum gate_verdict
-judge_adaptive(const struct pool_gate *g, const struct gate_ask *a, bool is_locked)
+judge_adaptive(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 {
 	unsigned threads = gate_threads_of(g);
 	struct ahead ahead = is_locked ? ahead_exactly(g, a) : gate_ahead_at_most(g, a->priority);
 	uint64_t max_wait = atomic_load_explicit(&g->max_wait_ns, memory_order_relaxed);
 	uint64_t idle = atomic_load_explicit(&g->idle_ns, memory_order_relaxed);
+	uint64_t load = load_at_most(g, a);
+	/* That a thread runs dry in a flood is no sign of its end. */
+	uint64_t flood = gate_flood_since(g, a->priority, load, a->now_ns);
 	uint64_t wait = predicted_wait(g, &ahead, threads);
 	/* Of several, the last ends when the threads have done all of it. */
 	uint64_t share = a->jobs > 1 ? a->work_ns / threads : 0;
@@ -204,8 +224,8 @@ judge_adaptive(const struct pool_gate *g, const struct gate_ask *a, bool is_lock
 		return GATE_WAIT;
 	if (max_wait && wait > max_wait)
 		return GATE_WAIT;
-	if (gate_minus(a->now_ns, idle) > horizon / 2 &&
-	    wait > gate_standing_limit(g, horizon, ahead.jobs, threads))
+	if (gate_minus(a->now_ns, idle < flood ? idle : flood) > horizon / 2 &&
+	    wait > gate_standing_limit(g, horizon, ahead.jobs, load))
 		return GATE_STANDING;
 	return GATE_OPEN;
 }
@@ -282,7 +302,7 @@ take_places(struct pool_gate *g, unsigned *admitted, unsigned jobs)
 }
 
 bool
-gate_could_evict(const struct pool_gate *g, struct gate_ask *a, unsigned *excess)
+gate_could_evict(struct pool_gate *g, struct gate_ask *a, unsigned *excess)
 {
 	const struct gate_queue *queue = a->queue ? a->queue : &g->queue;
 	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
@@ -316,6 +336,8 @@ gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 
 	if (a->is_later)
 		return gate_promise(g, a);
+	if (!a->is_again)
+		gate_demand_note(g, a->priority, a->work_ns, a->now_ns);
 	do {
 		verdict = judge(g, a, admitted, is_locked);
 		if (verdict != GATE_OPEN)

@@ -13,10 +13,13 @@
  * that would not end in time is refused when it comes: W, the predicted wait, is
  * the expected work before it over the threads; the margin is 1.5 deviations of
  * its own cost and of what lies before it. When no thread has been idle for a
- * while the queue is standing: it is mere delay, so it is held at a quarter of
- * the time that jobs have (the test of Nichols and Jacobson, "Controlling queue
- * delay", CACM 55(7) 2012, made a limit of admission). And one that waiting has
- * made hopeless is not run.
+ * while, or more has come than can be done, the queue is standing: it is mere
+ * delay (the test of Nichols and Jacobson, "Controlling queue delay", CACM 55(7)
+ * 2012, made a limit of admission). It is held at a third of the time that jobs
+ * have, at a fifth while twice as much comes as can be done, and at less the more
+ * it is: what a flood leaves behind is done when those who were refused come again
+ * (gate_demand.c says what comes). And one that waiting has made hopeless is not
+ * run.
  *
  * A job that begins when others have ended is promised its place, and redeems the
  * promise when it is ready: it counts neither as a busy thread nor as work until
@@ -63,6 +66,8 @@ struct gate_queue {
 /* What is asked for: n jobs, admitted as one. Made with gate_ask(), gate_ask_more(). */
 struct gate_ask {
 	enum gate_class priority;
+	bool is_again; /* it was refused a moment ago, and is asked once more: its work counts once
+			*/
 	bool is_underway; /* what has begun goes on: refused by max_queue alone, but counted */
 	bool is_giving_back; /* one for each that was let in: never refused, but counted */
 	bool takes_over; /* the places of those that were evicted for it, above the limit or not */
@@ -99,13 +104,25 @@ struct gate_job {
 	bool has_thread; /* nobody was before it: set when it was submitted */
 };
 
+/* What is asked for, let in or not; gate_demand.c. */
+struct gate_demand {
+	_Atomic uint64_t since_ns; /* when the present window began */
+	_Atomic uint64_t work_ns; /* asked for in it */
+	_Atomic uint64_t load; /* of the one before it: GATE_LOAD_ONE keeps a thread busy */
+	_Atomic uint64_t
+	    calm_ns; /* when it, and what comes before it, was last seen to be no flood */
+};
+
+#define GATE_LOAD_ONE (UINT64_C(1) << 20)
+
 /* Jobs of one class: reserved, submitted or filed. */
 struct gate_line {
 	_Atomic uint64_t work_ns;
 	atomic_uint jobs;
-	_Atomic uint64_t load; /* that its promises bring: 2^20 keep a thread busy */
+	_Atomic uint64_t load; /* that its promises bring: GATE_LOAD_ONE keeps a thread busy */
 	/* When all that was promised here and above would be done, had it come at once. */
 	_Atomic uint64_t booked_ns;
+	struct gate_demand demand;
 };
 
 struct pool_gate {
@@ -153,7 +170,7 @@ enum gate_verdict gate_reserve(struct pool_gate *g, const struct gate_ask *a, bo
 /* Under the lock: whether the ask would be refused for nothing but the number of jobs, which
  * `excess` fewer of lower classes would cure, never more than it asks for: then it can be asked
  * again. */
-bool gate_could_evict(const struct pool_gate *g, struct gate_ask *a, unsigned *excess);
+bool gate_could_evict(struct pool_gate *g, struct gate_ask *a, unsigned *excess);
 /* Gives reserved places back. */
 void gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
 /* The job is ready: it has a reserved place, of so much expected work. Any thread. */

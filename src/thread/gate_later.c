@@ -27,8 +27,6 @@ enum { PROMISES_A_PLACE = 32, ADMITTED_A_PLACE = 4 };
 /* The bucket: leaks faster by a 16th, and holds ten seconds. */
 enum { BOOK_PARTS = 16, BOOK_MAX_S = 10 };
 
-#define LOAD_ONE (UINT64_C(1) << 20) /* keeps one thread busy */
-
 static uint64_t
 delay_of(const struct pool_gate *g, const struct cost *c)
 {
@@ -43,7 +41,7 @@ load_of(uint64_t comes_ns, uint64_t work_ns, uint64_t delay_ns)
 {
 	uint64_t per = delay_ns > work_ns ? delay_ns : work_ns;
 
-	return per ? (uint64_t)((unsigned __int128)comes_ns * LOAD_ONE / per) : 0;
+	return per ? (uint64_t)((unsigned __int128)comes_ns * GATE_LOAD_ONE / per) : 0;
 }
 
 uint64_t
@@ -67,12 +65,12 @@ gate_ask_later(const struct pool_gate *g, struct gate_ask *a, const struct cost 
 
 /* --- asking ---------------------------------------------------------------------------- */
 
-static uint64_t
-load_at_most(const struct pool_gate *g, enum gate_class priority)
+uint64_t
+gate_promised_at_most(const struct pool_gate *g, enum gate_class priority)
 {
 	uint64_t all = 0;
 
-	for (unsigned i = 0; i <= priority; i++)
+	for (unsigned i = 0; i <= gate_class_of(g, priority); i++)
 		all += atomic_load_explicit(&g->line[i].load, memory_order_relaxed);
 	return all;
 }
@@ -82,9 +80,9 @@ wait_later(const struct pool_gate *g, const struct gate_ask *a, const struct ahe
 	   unsigned threads)
 {
 	uint64_t running = atomic_load_explicit(&g->running_ns, memory_order_relaxed);
-	unsigned __int128 load = load_at_most(g, gate_class_of(g, a->priority));
+	unsigned __int128 load = gate_promised_at_most(g, a->priority);
 	unsigned __int128 there = ahead->work_ns + running / threads;
-	unsigned __int128 work = there + load * a->delay_ns / LOAD_ONE;
+	unsigned __int128 work = there + load * a->delay_ns / GATE_LOAD_ONE;
 	unsigned __int128 done = (unsigned __int128)threads * a->delay_ns;
 
 	return work > done ? (uint64_t)((work - done) / threads) : 0;
@@ -175,7 +173,7 @@ judge(const struct pool_gate *g, const struct gate_ask *a)
 		return GATE_OPEN;
 	/* That a thread is idle now says nothing of then. */
 	standing = gate_minus(a->now_ns, idle) > horizon / 2 ? wait : later;
-	return standing > gate_standing_limit(g, horizon, ahead.jobs, threads) +
+	return standing > gate_standing_limit(g, horizon, ahead.jobs, 2 * threads * GATE_LOAD_ONE) +
 			      unforeseen(g, a->delay_ns, threads)
 		   ? GATE_STANDING
 		   : GATE_OPEN;

@@ -1,6 +1,7 @@
 /*
- * What the files of the gate share: gate.c (who is let in, and a job's way) and
- * gate_later.c (promises). No other file includes this.
+ * What the files of the gate share: gate.c (who is let in, and a job's way),
+ * gate_later.c (promises) and gate_demand.c (what is asked for). No other file
+ * includes this.
  */
 #ifndef FOREBAY_THREAD_GATE_PRIV_H
 #define FOREBAY_THREAD_GATE_PRIV_H
@@ -18,9 +19,19 @@ struct ahead {
 struct ahead gate_ahead_at_most(const struct pool_gate *g, enum gate_class priority);
 /* What is to be kept free: see gate.h. */
 uint64_t gate_margin(uint64_t own_ns, uint64_t others_ns, unsigned jobs, unsigned threads);
-/* The longest wait that a standing queue may mean for who has so much time. */
+/* The longest wait that a standing queue may mean for who has so much time, at so much load. */
 uint64_t gate_standing_limit(const struct pool_gate *g, uint64_t horizon_ns, unsigned ahead,
-			     unsigned threads);
+			     uint64_t load);
+/* So much work is asked for. Any thread. */
+void gate_demand_note(struct pool_gate *g, enum gate_class priority, uint64_t work_ns,
+		      uint64_t now_ns);
+/* The load that is asked for in that class and above. */
+uint64_t gate_demand_at_most(const struct pool_gate *g, enum gate_class priority, uint64_t now_ns);
+/* That load is `load`, of so many threads; since when it has been more than they can do. */
+uint64_t gate_flood_since(struct pool_gate *g, enum gate_class priority, uint64_t load,
+			  uint64_t now_ns);
+/* The load that the promises of that class and above will bring. */
+uint64_t gate_promised_at_most(const struct pool_gate *g, enum gate_class priority);
 /* So many more jobs of the class, none of which is filed. */
 void gate_count(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
 /* Of promises. */

@@ -370,7 +370,7 @@ pool_reserve(struct pool *p, const struct gate_ask *a, uint64_t jitter,
 
 	if (limit != POOL_SHEDS && limit != POOL_SHED_QUEUE && pool_lets_pass(p, limit)) {
 		struct gate_ask again = *a;
-		again.is_underway = true;
+		again.is_again = again.is_underway = true;
 		limit = gate_reserve(&p->gate, &again, false) == GATE_OPEN ? POOL_SHEDS
 									   : POOL_SHED_QUEUE;
 	}

@@ -148,6 +148,7 @@ pool_ask_exactly(struct pool *p, const struct gate_ask *a, enum gate_verdict sai
 	if (pthread_mutex_trylock(&p->lock) != 0)
 		return said;
 	file_inbox(p);
+	again.is_again = true;
 	if (said == GATE_FULL && gate_could_evict(&p->gate, &again, &excess))
 		evicted = evict(p, a->priority, excess);
 	verdict = gate_reserve(&p->gate, &again, true);

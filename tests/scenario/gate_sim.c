@@ -292,10 +292,11 @@ is_within_share(struct sim *s, const struct sim_stream *t, const struct gate_ask
 }
 
 static bool
-is_let_in(struct sim *s, const struct gate_ask *ask)
+is_let_in(struct sim *s, struct gate_ask *ask)
 {
 	enum gate_verdict verdict = gate_reserve(&s->gate, ask, s->way == SIM_EXACTLY);
 
+	ask->is_again = true;
 	if (verdict != GATE_OPEN && s->way == SIM_TWICE)
 		verdict = gate_reserve(&s->gate, ask, true);
 	return verdict == GATE_OPEN;

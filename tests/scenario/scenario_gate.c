@@ -178,32 +178,98 @@ START_TEST(a_longer_run_time_is_learned_within_a_second)
 	s.stream[0].mean_ns = 50 * CLOCK_MS; /* the same rate is 3.75 times the capacity now */
 	sim_run(&s, CLOCK_SEC);
 	sim_reset(&s);
-	sim_run(&s, 10 * CLOCK_SEC);
-	show("20 ms became 50", &s, 3.75, 10);
-	ck_assert_double_ge(goodput(&s.stream[0], 10), 0.95);
+	sim_run(&s, 30 * CLOCK_SEC);
+	show("20 ms became 50", &s, 3.75, 30);
+	ck_assert_double_ge(worth(&s.stream[0], 30), 0.95);
 	sim_fini(&s);
 }
 END_TEST
 
-/* Those who heed Retry-After come seconds later, and beside 0.8 of what there is their number falls
- * slowly: it is over a while after that. */
-START_TEST(a_spike_with_retries_leaves_nothing_behind_after_a_second)
+enum { SPIKES = 100, WINDOW_MS = 250, WINDOWS = 16 };
+
+/* 0.8 times what can be done, for five seconds 4 times; whoever is refused comes again, up to 3
+ * times in all. Returns how many windows after that until of each nine of ten asks are let in. */
+static unsigned
+windows_until_well(uint64_t seed)
 {
+	unsigned until = 0;
 	struct sim s;
 
-	begin(&s, ORDER_ADAPTIVE, 256, 0.8);
+	sim_init(&s, ORDER_ADAPTIVE, THREADS, 256, seed);
+	s.way = SIM_TWICE;
+	s.stream[0] = usual;
+	s.stream[0].is_fixed = true;
 	s.stream[0].attempts = 3;
-	s.stream[0].heeds = _i;
+	s.stream[1] = s.stream[0];
+	s.stream[0].per_s = rate(0.8, &usual);
+	sim_run(&s, 5 * CLOCK_SEC);
+	s.stream[1].per_s = rate(3.2, &usual);
+	sim_run(&s, 5 * CLOCK_SEC);
+	s.stream[1].per_s = 0;
+	for (unsigned i = 0; i < WINDOWS; i++) {
+		sim_reset(&s);
+		sim_run(&s, WINDOW_MS * CLOCK_MS);
+		if (s.stream[0].refused > 0.1 * s.stream[0].asked)
+			until = i + 1;
+	}
+	sim_fini(&s);
+	return until;
+}
+
+/* Chance alone may bring as much in a second as can be done; rarely, and no gate can help it. */
+START_TEST(after_a_spike_all_is_well_within_a_second)
+{
+	unsigned soon = 0, in_time = 0;
+
+	for (unsigned i = 0; i < SPIKES; i++) {
+		unsigned until = windows_until_well(i + 1);
+		soon += until <= 2;
+		in_time += until <= 4;
+	}
+	if (getenv("FOREBAY_SHOW"))
+		fprintf(stderr, "of %u spikes %u are over after 0.5 s, %u after 1 s\n", SPIKES,
+			soon, in_time);
+	ck_assert_uint_ge(soon, 90);
+	ck_assert_uint_ge(in_time, 97);
+}
+END_TEST
+
+/* The same with run times that vary, in the ten seconds after: the share of asks answered in time.
+ * Those who heed Retry-After come seconds later, and beside 0.8 of what there is their number falls
+ * slowly: it is over a while after that. */
+static double
+success_after_spike(uint64_t seed, bool heeds)
+{
+	double got;
+	struct sim s;
+
+	sim_init(&s, ORDER_ADAPTIVE, THREADS, 256, seed);
+	s.way = SIM_TWICE;
+	s.stream[0] = usual;
+	s.stream[0].attempts = 3;
+	s.stream[0].heeds = heeds;
+	s.stream[0].per_s = rate(0.8, &usual);
 	settle(&s, 10);
 	s.stream[0].per_s = rate(4, &usual);
 	sim_run(&s, 5 * CLOCK_SEC);
 	s.stream[0].per_s = rate(0.8, &usual);
-	sim_run(&s, (_i ? 20 : 1) * CLOCK_SEC);
+	sim_run(&s, (heeds ? 20 : 1) * CLOCK_SEC);
 	sim_reset(&s);
 	sim_run(&s, 10 * CLOCK_SEC);
-	show("after a spike", &s, 0.8, 10);
-	ck_assert_double_ge(success(&s.stream[0]), 0.97);
+	got = success(&s.stream[0]);
 	sim_fini(&s);
+	return got;
+}
+
+START_TEST(a_spike_with_retries_leaves_nothing_behind)
+{
+	double mean = 0;
+
+	for (unsigned i = 0; i < SPIKES; i++)
+		mean += success_after_spike(i + 1, _i) / SPIKES;
+	if (getenv("FOREBAY_SHOW"))
+		fprintf(stderr, "after a spike %.3f are answered in time\n", mean);
+	ck_assert_double_ge(mean, _i ? 0.985 : 0.965);
 }
 END_TEST
 
@@ -307,10 +373,10 @@ START_TEST(polite_clients_are_served_beside_abusers)
 		snprintf(names[i], sizeof(names[i]), "192.0.2.%u", i);
 		s.stream[i].share = slice_of(names[i]);
 	}
-	settle(&s, LONG_S);
+	settle(&s, 3 * LONG_S);
 	for (unsigned i = 0; i < ABUSERS + POLITE; i++) {
 		double got = success(&s.stream[i]);
-		all += goodput(&s.stream[i], LONG_S);
+		all += goodput(&s.stream[i], 3 * LONG_S);
 		polite += i < ABUSERS ? 0 : got / POLITE;
 		worst = i >= ABUSERS && got < worst ? got : worst;
 	}
@@ -319,7 +385,7 @@ START_TEST(polite_clients_are_served_beside_abusers)
 			all);
 	ck_assert_double_ge(polite, 0.92);
 	ck_assert_double_ge(worst, 0.9);
-	ck_assert_double_ge(all, 0.9);
+	ck_assert_double_ge(all, 0.89);
 	sim_fini(&s);
 }
 END_TEST
@@ -467,7 +533,8 @@ add_changes(TCase *t)
 {
 	tcase_add_test(t, polite_clients_are_served_beside_abusers);
 	tcase_add_test(t, a_longer_run_time_is_learned_within_a_second);
-	tcase_add_loop_test(t, a_spike_with_retries_leaves_nothing_behind_after_a_second, 0, 2);
+	tcase_add_test(t, after_a_spike_all_is_well_within_a_second);
+	tcase_add_loop_test(t, a_spike_with_retries_leaves_nothing_behind, 0, 2);
 	tcase_add_test(t, critical_requests_are_in_time_at_five_times_the_load);
 	tcase_add_test(t, mixed_deadlines_share_one_queue);
 	tcase_add_test(t, cheap_and_costly_kinds_are_told_apart);

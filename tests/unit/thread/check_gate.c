@@ -452,21 +452,32 @@ START_TEST(a_queue_that_stands_must_not_grow)
 }
 END_TEST
 
-START_TEST(a_standing_queue_may_take_a_quarter_of_the_time_or_four_jobs)
+/* Twice as much is asked for as one thread can do, and has been for long. */
+static void
+flood(struct bench *b)
+{
+	struct gate_demand *demand = &b->gate.line[CLASS_NORMAL].demand;
+
+	demand->load = 2 * GATE_LOAD_ONE;
+	demand->since_ns = start;
+	b->gate.idle_ns = 0;
+}
+
+START_TEST(a_standing_queue_may_take_a_fifth_of_the_time_or_four_jobs)
 {
 	struct bench b;
 	unsigned let_in = 0;
 
 	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
 	occupy(&b, 1);
-	b.gate.idle_ns = 0;
-	/* (400 - 10) / 4 = 97 ms: 10 ms that run, and 8 jobs before the last. */
+	flood(&b);
+	/* (400 - 10) / 5 = 78 ms: 10 ms that run, and 6 jobs before the last. */
 	while (ask(&b, CLASS_NORMAL, 400 * ms) == GATE_OPEN)
 		let_in++;
-	ck_assert_uint_eq(let_in, 9);
+	ck_assert_uint_eq(let_in, 7);
 	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
 	occupy(&b, 1);
-	b.gate.idle_ns = 0;
+	flood(&b);
 	for (let_in = 0; ask(&b, CLASS_NORMAL, 60 * ms) == GATE_OPEN; let_in++)
 		continue;
 	ck_assert_uint_eq(let_in, 4);
@@ -603,7 +614,7 @@ suite_thread_gate(void)
 	tcase_add_test(t, cheap_refusals_beside_real_work_do_not_make_it_look_cheap);
 	add_admission(t);
 	tcase_add_test(t, a_queue_that_stands_must_not_grow);
-	tcase_add_test(t, a_standing_queue_may_take_a_quarter_of_the_time_or_four_jobs);
+	tcase_add_test(t, a_standing_queue_may_take_a_fifth_of_the_time_or_four_jobs);
 	tcase_add_test(t, the_end_of_a_job_with_none_waiting_is_idleness);
 	tcase_add_test(t, one_that_waiting_made_hopeless_is_known);
 	tcase_add_test(t, one_that_only_waited_for_its_thread_to_wake_is_run);
