@@ -144,15 +144,3 @@ recall_keep(struct recall *r, const struct recall_digest *d, enum recall_verdict
 	place = place_for(r->set[set_of(r, d)].of[verdict == RECALL_WRONG], d);
 	*place = (struct entry){ *d, until_ns };
 }
-
-unsigned
-recall_count(const struct recall *r, enum recall_verdict verdict, uint64_t now_ns)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < r->sets; i++) {
-		for (unsigned k = 0; k < WAYS; k++)
-			count += r->set[i].of[verdict == RECALL_WRONG][k].until_ns > now_ns;
-	}
-	return count;
-}

@@ -36,7 +36,4 @@ enum recall_verdict recall_find(const struct recall *r, const struct recall_dige
 void recall_keep(struct recall *r, const struct recall_digest *d, enum recall_verdict verdict,
 		 uint64_t now_ns, uint64_t until_ns);
 
-/* How many are known and have not ended: for tests. */
-unsigned recall_count(const struct recall *r, enum recall_verdict verdict, uint64_t now_ns);
-
 #endif

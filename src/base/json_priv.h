@@ -86,8 +86,6 @@ json_skip_plain(struct json_scan *s)
 		s->at++;
 }
 
-/* The bytes between a string's quotes hold an escape. */
-bool json_has_escape(struct slice inner);
 /* Compares the bytes between a string's quotes, unescaped, with a name. */
 bool json_is_named(struct slice inner, struct slice name);
 

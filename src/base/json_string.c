@@ -85,8 +85,9 @@ take_literal(struct json_scan *s)
 	return literal;
 }
 
-bool
-json_has_escape(struct slice inner)
+/* The bytes between a string's quotes hold an escape. */
+static bool
+has_escape(struct slice inner)
 {
 	return slice_find(inner, '\\') < inner.len;
 }
@@ -97,7 +98,7 @@ json_is_named(struct slice inner, struct slice name)
 {
 	struct json_scan s = json_scan_over(inner);
 
-	if (!json_has_escape(inner))
+	if (!has_escape(inner))
 		return slice_eq(inner, name);
 	while (s.at < s.end) {
 		char memory[4];
@@ -128,7 +129,7 @@ json_text_borrow(struct slice raw, struct slice *text)
 {
 	enum json_kind kind = json_kind(raw);
 
-	if (kind == JSON_NULL || (kind == JSON_STRING && json_has_escape(inner_of(raw))))
+	if (kind == JSON_NULL || (kind == JSON_STRING && has_escape(inner_of(raw))))
 		return false;
 	*text = kind == JSON_STRING ? inner_of(raw) : raw;
 	return true;

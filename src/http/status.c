@@ -41,12 +41,6 @@ status_at(unsigned index)
 	return index < INDEX_COUNT ? rows[index].status : 0;
 }
 
-unsigned
-status_count(void)
-{
-	return INDEX_COUNT;
-}
-
 struct slice
 status_reason(int status)
 {

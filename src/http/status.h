@@ -10,9 +10,9 @@
 struct slice status_reason(int status);
 /* 1xx, 204 and 304 never carry a body (RFC 9110 6.4.1). */
 bool status_has_body(int status);
-/* A small dense index for counters, 0 for statuses outside the table, and back. */
+/* A small dense index for counters, 0 for statuses outside the table, and back;
+ * an index beyond its end leads to 0. */
 unsigned status_index(int status);
 int status_at(unsigned index);
-unsigned status_count(void);
 
 #endif

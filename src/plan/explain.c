@@ -60,8 +60,9 @@ explain_match(const struct plan *p)
 	return entry ? slice_trim(entry->value) : SLICE("");
 }
 
-struct source_bounds
-explain_bounds(const struct plan_part *pp)
+/* What its source bounds; all zeros where it says nothing. */
+static struct source_bounds
+bounds_of(const struct plan_part *pp)
 {
 	struct source_bounds b = { 0 };
 	const struct source_ops *ops = pp->part.source->ops;
@@ -127,7 +128,7 @@ static void
 write_pool(const struct explaining *e, unsigned i, struct writer *w)
 {
 	const struct pool *own = pool_of(&e->plan->part[i]);
-	const struct pool *shared = explain_bounds(&e->plan->part[i]).pool;
+	const struct pool *shared = bounds_of(&e->plan->part[i]).pool;
 
 	if (own)
 		writer_text(w, pool_name(own));
@@ -467,7 +468,7 @@ static void
 write_bounds(const struct explaining *e, unsigned first)
 {
 	const struct plan_part *pp = &e->plan->part[first];
-	struct source_bounds b = explain_bounds(pp);
+	struct source_bounds b = bounds_of(pp);
 	unsigned count = count_requests(e->plan, first);
 
 	if (count == 0 || (b.at_once == 0 && b.work_ns == 0))

@@ -14,7 +14,5 @@ void explain_source(const struct plan_part *pp, struct writer *w);
 void explain_timeout(const struct plan *p, const struct plan_part *pp, struct writer *w);
 /* `GET /a/{b}` of the route's section. */
 struct slice explain_match(const struct plan *p);
-/* What its source bounds; all zeros where it says nothing. */
-struct source_bounds explain_bounds(const struct plan_part *pp);
 
 #endif

@@ -313,15 +313,3 @@ template_variable_name(const struct template *t, unsigned i)
 
 	return seg ? seg->text : SLICE("");
 }
-
-bool
-template_part_header(const struct template *t, unsigned i, unsigned *part, struct slice *name)
-{
-	const struct template_segment *seg = find_variable(t, i);
-
-	if (!seg || seg->kind != TEMPLATE_PART_HEADER)
-		return false;
-	*part = seg->index;
-	*name = seg->name;
-	return true;
-}

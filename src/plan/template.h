@@ -141,8 +141,6 @@ bool template_is_typed(const struct template *t);
 unsigned template_variable_count(const struct template *t);
 /* The i-th variable as written, without braces: for logs. */
 struct slice template_variable_name(const struct template *t, unsigned i);
-/* True if the i-th variable is {PART:header.NAME}: what must be kept of that part's fields. */
-bool template_part_header(const struct template *t, unsigned i, unsigned *part, struct slice *name);
 
 /*
  * *result lives as long as the arena, the template and what the scope borrows: a text

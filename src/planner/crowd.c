@@ -149,16 +149,6 @@ crowd_found(const struct crowd *c, size_t n)
 	return n < c->found ? c->share[n] / (1 - c->refused) : 0;
 }
 
-double
-crowd_waiting(const struct crowd *c)
-{
-	double sum = 0;
-
-	for (size_t n = c->states; n-- > c->station.servers;)
-		sum += (double)(n - c->station.servers) * c->share[n];
-	return sum;
-}
-
 /* The share of jobs that have n others before them: each of a batch sees one more. */
 static double
 found_by_job(const struct crowd *c, size_t n)

@@ -29,8 +29,6 @@ int crowd_init(struct crowd *c, const struct station *s) MUST_CHECK;
 void crowd_fini(struct crowd *c);
 /* The share of taken batches that find n others. */
 double crowd_found(const struct crowd *c, size_t n);
-/* Jobs that wait, on average over time. */
-double crowd_waiting(const struct crowd *c);
 /* How long a job that was taken waits; the caller owns the curve, after an error too. ERR_MEMORY.
  */
 int crowd_wait(const struct crowd *c, struct curve *wait) MUST_CHECK;

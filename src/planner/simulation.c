@@ -336,14 +336,16 @@ run_segment(struct shop *f, uint64_t requests)
 /* --- how long -------------------------------------------------------------------------------- */
 
 /*
+ * Jobs after which its queue has forgotten how it began, about.
+ *
  * What waits is seen as Brownian motion between 0 and the bound, which with each job moves by the
  * difference of 1 and the load, and spreads by the variances of both. Its relaxation is known:
  * Whitt, "Planning queueing simulations", Management Science 35 (1989) 1341-1366; Linetsky, "On
  * the transition densities for reflected diffusions", Adv. Appl. Prob. 37 (2005) 435-460. What runs
  * is forgotten as the jobs end.
  */
-double
-simulation_memory(const struct station *s)
+static double
+memory_of(const struct station *s)
 {
 	double spread = s->fan * station_dispersion(s) + s->cv * s->cv;
 	double drift = 1 - station_load(s);
@@ -358,7 +360,7 @@ simulation_memory(const struct station *s)
 uint64_t
 simulation_jobs(const struct station *s, uint64_t least, uint64_t most)
 {
-	double jobs = simulation_memory(s) * MEMORIES * SIMULATION_SEGMENTS;
+	double jobs = memory_of(s) * MEMORIES * SIMULATION_SEGMENTS;
 
 	/* Also for what is not a number. */
 	if (!(jobs < (double)most))
@@ -370,7 +372,7 @@ simulation_jobs(const struct station *s, uint64_t least, uint64_t most)
 static uint64_t
 warm_up(const struct station *s, uint64_t requests)
 {
-	double jobs = MEMORIES_FIRST * simulation_memory(s);
+	double jobs = MEMORIES_FIRST * memory_of(s);
 
 	if (s->is_bounded && station_load(s) >= 1)
 		jobs += (double)station_places(s) + s->slots;
@@ -515,8 +517,7 @@ check_station(const struct station *s, uint64_t jobs)
 		return ERR_ARGUMENT;
 	if (!s->is_bounded && station_load(s) >= 1)
 		return ERR_SHED;
-	return simulation_memory(s) * MEMORIES * SIMULATION_SEGMENTS > (double)jobs ? ERR_TOO_LARGE
-										    : 0;
+	return memory_of(s) * MEMORIES * SIMULATION_SEGMENTS > (double)jobs ? ERR_TOO_LARGE : 0;
 }
 
 int

@@ -45,8 +45,6 @@ struct simulation {
 	double unit_s; /* of the bins */
 };
 
-/* Jobs after which its queue has forgotten how it began, about. */
-double simulation_memory(const struct station *s);
 /* Jobs that a run of it should be given: no fewer than `least`, no more than `most`. */
 uint64_t simulation_jobs(const struct station *s, uint64_t least, uint64_t most);
 

@@ -79,8 +79,9 @@ conn_host_fini(struct conn_host *h)
 	mem_free(&h->field_scratch);
 }
 
-const struct conn_protocol *
-conn_protocol_find(struct slice name)
+/* The one of that name in ALPN, or NULL. */
+static const struct conn_protocol *
+find_protocol(struct slice name)
 {
 	for (unsigned i = 0; i < PROTOCOLS; i++) {
 		if (slice_eq(protocols[i]->name, name))
@@ -293,7 +294,7 @@ shake_hands(struct conn *c)
 		return false;
 	}
 	c->flags &= ~(unsigned)CONN_HANDSHAKE;
-	agreed = conn_protocol_find(tls_protocol(c->io.tls));
+	agreed = find_protocol(tls_protocol(c->io.tls));
 	if (agreed)
 		c->protocol = agreed;
 	/* RFC 9113 3.2: over TLS it is agreed on, or not spoken. */
@@ -388,7 +389,7 @@ advance(struct conn *c)
 		return give_up(c);
 	next = c->protocol->advance(c->active);
 	if (next == CONN_NEXT_H2)
-		return change_protocol(c, conn_protocol_find(SLICE("h2")));
+		return change_protocol(c, find_protocol(SLICE("h2")));
 	if (next == CONN_NEXT_BEGIN)
 		return begin_behind_proxy(c);
 	return obey(c, next);

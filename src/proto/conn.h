@@ -172,8 +172,6 @@ void conn_open_secure(struct conn_host *h, int fd, const struct address *peer, u
  * a client that is NETWORK_DENIED there is closed. */
 void conn_open_proxied(struct conn_host *h, int fd, const struct address *peer, uint32_t flags,
 		       struct tls_context *context, struct networks *access);
-/* The protocol of that name in ALPN, or NULL. */
-const struct conn_protocol *conn_protocol_find(struct slice name) MUST_CHECK;
 /* Of the library that HTTP/2 is spoken by; "no" without it. */
 const char *conn_h2_version(void);
 /* Closes at once, cancelling what runs. */

@@ -571,9 +571,7 @@ struct upstream_sending {
 	bool is_fed;
 };
 
-/* Methods that Max-Forwards is for (RFC 9110 7.6.2). */
-bool upstream_request_may_trace(const struct subrequest *q);
-/* One of them that may go no further. */
+/* OPTIONS or TRACE with a Max-Forwards that lets it go no further (RFC 9110 7.6.2). */
 bool upstream_request_is_last_hop(const struct subrequest *q);
 struct upstream_sending upstream_request_sending(const struct subrequest *q);
 /* Writes the head. ERR_TOO_LARGE; ERR_SYNTAX, ERR_NOT_FOUND: a value that must not be sent. */

@@ -59,8 +59,9 @@ method_text(const struct subrequest *q)
 	return q->part->passes_through ? q->request->method_name : SLICE("GET");
 }
 
-bool
-upstream_request_may_trace(const struct subrequest *q)
+/* Methods that Max-Forwards is for (RFC 9110 7.6.2). */
+static bool
+has_max_forwards(const struct subrequest *q)
 {
 	return q->part->passes_through &&
 	       (q->request->method == METHOD_OPTIONS || q->request->method == METHOD_TRACE);
@@ -72,7 +73,7 @@ upstream_request_is_last_hop(const struct subrequest *q)
 	const struct field *f;
 	uint64_t left;
 
-	if (!upstream_request_may_trace(q))
+	if (!has_max_forwards(q))
 		return false;
 	f = fields_find(&q->request->fields, FIELD_MAX_FORWARDS);
 	return f && slice_to_u64(f->value, &left) == 0 && left == 0;
@@ -502,7 +503,7 @@ put_max_forwards(struct head *h, const struct field *f)
 {
 	uint64_t left;
 
-	if (f->id != FIELD_MAX_FORWARDS || !upstream_request_may_trace(h->q) ||
+	if (f->id != FIELD_MAX_FORWARDS || !has_max_forwards(h->q) ||
 	    slice_to_u64(f->value, &left) != 0 || left == 0)
 		return false;
 	writer_text(h->w, "Max-Forwards: ");

@@ -83,17 +83,6 @@ quota_unref(struct quota **q)
 	mem_free(&last);
 }
 
-unsigned
-quota_used(struct quota *q)
-{
-	unsigned used;
-
-	pthread_mutex_lock(&q->lock);
-	used = q->used;
-	pthread_mutex_unlock(&q->lock);
-	return used;
-}
-
 struct pool_gate *
 quota_gate(struct quota *q)
 {

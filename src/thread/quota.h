@@ -45,8 +45,6 @@ struct quota *quota_ref(struct quota *q);
 void quota_unref(struct quota **q);
 /* Places above a lower limit stay in use until quota_is_over() has been heeded. */
 void quota_set(struct quota *q, const struct quota_limits *limits);
-/* Places in use. */
-unsigned quota_used(struct quota *q);
 
 /* Who is let in. Lives as long as the quota. */
 struct pool_gate *quota_gate(struct quota *q);

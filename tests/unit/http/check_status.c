@@ -21,13 +21,16 @@ END_TEST
 
 START_TEST(the_index_is_dense_and_leads_back)
 {
-	ck_assert_uint_lt(status_count(), 256);
+	unsigned count = 1;
+
 	ck_assert_int_eq(status_at(0), 0);
-	for (unsigned i = 1; i < status_count(); i++) {
+	for (unsigned i = 1; status_at(i) != 0; i++) {
 		ck_assert_uint_eq(status_index(status_at(i)), i);
 		ck_assert_int_gt(status_at(i), status_at(i - 1));
+		count++;
 	}
-	ck_assert_int_eq(status_at(status_count()), 0);
+	ck_assert_uint_gt(count, 40);
+	ck_assert_uint_lt(count, 256);
 	ck_assert_uint_eq(status_index(600), 0);
 	ck_assert_uint_eq(status_index(-1), 0);
 }

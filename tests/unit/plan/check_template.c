@@ -175,23 +175,6 @@ START_TEST(needs_are_the_parts_and_bodies_that_are_named)
 }
 END_TEST
 
-START_TEST(part_headers_are_listed)
-{
-	unsigned part = 9;
-	struct slice name;
-	struct template *t;
-	struct bench b;
-
-	bench_init(&b);
-	t = must_compile(&b, SLICE("{id}{orders:header.ETag}"), VALUE_RAW);
-	ck_assert(!template_part_header(t, 0, &part, &name));
-	ck_assert(template_part_header(t, 1, &part, &name));
-	ck_assert(part == 1 && slice_eq(name, SLICE("ETag")));
-	ck_assert(!template_part_header(t, 2, &part, &name));
-	bench_fini(&b);
-}
-END_TEST
-
 START_TEST(a_user_is_known_only_where_the_route_asks)
 {
 	struct bench b;
@@ -223,7 +206,6 @@ suite_plan_template(void)
 	tcase_add_loop_test(t, mistakes_are_named_with_the_nearest_name, 0, COUNT(mistakes));
 	tcase_add_test(t, a_long_name_is_cut_in_its_error);
 	tcase_add_test(t, needs_are_the_parts_and_bodies_that_are_named);
-	tcase_add_test(t, part_headers_are_listed);
 	tcase_add_test(t, a_user_is_known_only_where_the_route_asks);
 	suite_add_tcase(s, t);
 	return s;
