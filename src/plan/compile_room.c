@@ -4,14 +4,6 @@
  */
 #include "plan/plan_priv.h"
 
-static struct pool *
-pool_of(const struct plan_part *pp)
-{
-	const struct source_ops *ops = pp->part.source->ops;
-
-	return ops->pool ? ops->pool(&pp->part) : NULL;
-}
-
 /* The parts of a batch that need a place in this pool; *first: the first of them. */
 static unsigned
 count_places(const struct plan *p, uint64_t parts, const struct pool *pool, unsigned *first)
@@ -21,7 +13,7 @@ count_places(const struct plan *p, uint64_t parts, const struct pool *pool, unsi
 
 	PLAN_EACH(i, keep, parts)
 	{
-		if (pool_of(&p->part[i]) != pool)
+		if (part_pool(&p->part[i].part) != pool)
 			continue;
 		if (count++ == 0)
 			*first = i;
@@ -60,7 +52,7 @@ check_batch(const struct plan *p, const struct plan_build *build, const struct p
 
 	PLAN_EACH(i, keep, b->parts)
 	{
-		const struct pool *pool = pool_of(&p->part[i]);
+		const struct pool *pool = part_pool(&p->part[i].part);
 
 		if (!pool)
 			continue;
@@ -80,7 +72,7 @@ check_batch(const struct plan *p, const struct plan_build *build, const struct p
 static void
 check_each(const struct plan_build *b, const struct plan_part *pp)
 {
-	const struct pool *pool = pp->each && pp->part.source ? pool_of(pp) : NULL;
+	const struct pool *pool = pp->each && pp->part.source ? part_pool(&pp->part) : NULL;
 
 	if (pool && pp->conf.each_at_once > room_of(b->source, pool))
 		conf_error_at(plan_errors(b), pp->part.section, "foreach_at_once",

@@ -60,26 +60,6 @@ explain_match(const struct plan *p)
 	return entry ? slice_trim(entry->value) : SLICE("");
 }
 
-/* What its source bounds; all zeros where it says nothing. */
-static struct source_bounds
-bounds_of(const struct plan_part *pp)
-{
-	struct source_bounds b = { 0 };
-	const struct source_ops *ops = pp->part.source->ops;
-
-	if (ops->bounds)
-		ops->bounds(&pp->part, &b);
-	return b;
-}
-
-static struct pool *
-pool_of(const struct plan_part *pp)
-{
-	const struct source_ops *ops = pp->part.source->ops;
-
-	return ops->pool ? ops->pool(&pp->part) : NULL;
-}
-
 /* --- the table of parts ------------------------------------------------------------------- */
 
 static void
@@ -127,8 +107,8 @@ write_failure(const struct explaining *e, unsigned i, struct writer *w)
 static void
 write_pool(const struct explaining *e, unsigned i, struct writer *w)
 {
-	const struct pool *own = pool_of(&e->plan->part[i]);
-	const struct pool *shared = bounds_of(&e->plan->part[i]).pool;
+	const struct pool *own = part_pool(&e->plan->part[i].part);
+	const struct pool *shared = part_bounds(&e->plan->part[i].part).pool;
 
 	if (own)
 		writer_text(w, pool_name(own));
@@ -356,11 +336,11 @@ write_width(const struct explaining *e)
 static unsigned
 count_places(const struct plan *p, unsigned first)
 {
-	const struct pool *pool = pool_of(&p->part[first]);
+	const struct pool *pool = part_pool(&p->part[first].part);
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < p->count; i++) {
-		if (pool_of(&p->part[i]) != pool)
+		if (part_pool(&p->part[i].part) != pool)
 			continue;
 		if (i < first)
 			return 0;
@@ -379,7 +359,7 @@ when_asked(const struct plan *p)
 static void
 write_places(const struct explaining *e, unsigned first)
 {
-	struct pool *pool = pool_of(&e->plan->part[first]);
+	struct pool *pool = part_pool(&e->plan->part[first].part);
 	unsigned count = pool ? count_places(e->plan, first) : 0;
 	struct pool_limits l;
 
@@ -468,7 +448,7 @@ static void
 write_bounds(const struct explaining *e, unsigned first)
 {
 	const struct plan_part *pp = &e->plan->part[first];
-	struct source_bounds b = bounds_of(pp);
+	struct source_bounds b = part_bounds(&pp->part);
 	unsigned count = count_requests(e->plan, first);
 
 	if (count == 0 || (b.at_once == 0 && b.work_ns == 0))

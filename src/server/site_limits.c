@@ -44,24 +44,6 @@ is_declared(const struct conf_section *s, const struct conf_key *keys, const cha
 	       !(k && k->def && slice_eq(slice_trim(conf_entry(s, key)->value), slice_of(k->def)));
 }
 
-static struct pool *
-pool_of(const struct plan_part *pp)
-{
-	const struct source_ops *ops = pp->part.source->ops;
-
-	return ops->pool ? ops->pool(&pp->part) : NULL;
-}
-
-static struct source_bounds
-bounds_of(const struct plan_part *pp)
-{
-	struct source_bounds b = { 0 };
-
-	if (pp->part.source->ops->bounds)
-		pp->part.source->ops->bounds(&pp->part, &b);
-	return b;
-}
-
 /* --- times ---------------------------------------------------------------------------------- */
 
 static void
@@ -90,7 +72,8 @@ find_longest(const struct site *s, const struct pool *pool, const struct source 
 		const struct plan *p = s->routes[i].plan;
 
 		for (unsigned k = 0; k < p->count; k++) {
-			if (pool ? pool_of(&p->part[k]) == pool : p->part[k].part.source == source)
+			if (pool ? part_pool(&p->part[k].part) == pool
+				 : p->part[k].part.source == source)
 				note_part(&l, p, &p->part[k]);
 		}
 	}
@@ -121,7 +104,8 @@ static bool
 is_used(const struct site *s, const struct pool *pool)
 {
 	for (unsigned i = 0; i < s->part_count; i++) {
-		if (pool_of(s->parts[i]) == pool || bounds_of(s->parts[i]).pool == pool)
+		if (part_pool(&s->parts[i]->part) == pool ||
+		    part_bounds(&s->parts[i]->part).pool == pool)
 			return true;
 	}
 	return false;
@@ -189,7 +173,7 @@ check_source(const struct site *s, const struct source *source, struct conf_erro
 
 		if (s->parts[i]->part.source != source)
 			continue;
-		b = bounds_of(s->parts[i]);
+		b = part_bounds(&s->parts[i]->part);
 		if (b.work_ns)
 			check_time(source->section, source->ops->section_keys, b.work_key,
 				   b.work_ns, &l, e);
@@ -210,7 +194,7 @@ check_batch(const struct site *s, const struct plan *p, const struct plan_batch 
 	    struct conf_errors *e)
 {
 	const struct plan_part *first = &p->part[__builtin_ctzll(batch->parts)];
-	struct source_bounds b = bounds_of(first);
+	struct source_bounds b = part_bounds(&first->part);
 	unsigned room = b.is_shared ? b.at_once + b.waiting
 				    : least_share(s, b.at_once) + least_share(s, b.waiting);
 	unsigned count = count_bits(batch->parts);
@@ -260,7 +244,7 @@ check_methods(const struct route *t, struct conf_errors *e)
 static uint64_t
 descriptors_of(const struct site *s, const struct plan *p, unsigned first)
 {
-	struct source_bounds b = bounds_of(&p->part[first]);
+	struct source_bounds b = part_bounds(&p->part[first].part);
 	unsigned count = 0;
 	uint64_t all;
 

@@ -1,5 +1,6 @@
 /*
- * What load_part() asks of a part: the texts that it wants evaluated.
+ * What load_part() asks of a part: the texts that it wants evaluated; and what
+ * may be asked of one that is loaded.
  */
 #include "source/source.h"
 
@@ -27,4 +28,20 @@ int
 part_want_optional(struct part *p, struct slice text, enum value_coding coding, const char *key)
 {
 	return want(p, text, coding, key, true);
+}
+
+struct pool *
+part_pool(const struct part *p)
+{
+	return p->source->ops->pool ? p->source->ops->pool(p) : NULL;
+}
+
+struct source_bounds
+part_bounds(const struct part *p)
+{
+	struct source_bounds b = { 0 };
+
+	if (p->source->ops->bounds)
+		p->source->ops->bounds(p, &b);
+	return b;
 }

@@ -207,6 +207,11 @@ int part_want(struct part *p, struct slice text, enum value_coding coding, const
 int part_want_optional(struct part *p, struct slice text, enum value_coding coding, const char *key)
     __attribute__((warn_unused_result));
 
+/* The pool in which it takes a place; NULL: none. */
+struct pool *part_pool(const struct part *p);
+/* All zeros where its source says nothing. */
+struct source_bounds part_bounds(const struct part *p);
+
 /* All kinds; by name, NULL if there is none. */
 const struct source_ops *source_find_ops(struct slice name);
 const struct source_ops *const *source_all_ops(size_t *count);
