@@ -74,7 +74,8 @@ is_earned(struct h2_budget *b, const struct h2_frame_head *head)
 {
 	uint32_t *earned = NULL;
 
-	if (head->type == H2_FRAME_WINDOW_UPDATE)
+	if (head->type == H2_FRAME_WINDOW_UPDATE ||
+	    (head->type == H2_FRAME_PING && !(head->flags & H2_FLAG_ACK)))
 		earned = &b->updates;
 	else if (head->type == H2_FRAME_PRIORITY || head->type == H2_FRAME_PRIORITY_UPDATE)
 		earned = &b->priorities;
@@ -111,8 +112,9 @@ h2_budget_earn(struct h2_budget *b)
 void
 h2_budget_earn_updates(struct h2_budget *b)
 {
-	/* One for the stream, one for the connection. */
-	b->updates = b->updates + 2 < H2_BUDGET_EARNED ? b->updates + 2 : H2_BUDGET_EARNED;
+	b->updates += H2_BUDGET_UPDATES_PER_DATA;
+	if (b->updates > H2_BUDGET_EARNED)
+		b->updates = H2_BUDGET_EARNED;
 }
 
 enum h2_waste

@@ -14,7 +14,7 @@ enum h2_waste {
 	H2_WASTE_NONE,
 	H2_WASTE_RESET, /* streams that the peer reset */
 	H2_WASTE_ERROR, /* streams that it made us reset (MadeYouReset) */
-	H2_WASTE_PING,
+	H2_WASTE_PING, /* beyond what comes of our DATA */
 	H2_WASTE_SETTINGS,
 	H2_WASTE_EMPTY, /* frames without a payload that end nothing */
 	H2_WASTE_PRIORITY, /* beyond what requests may be followed by */
@@ -26,7 +26,10 @@ enum h2_waste {
 enum {
 	H2_BUDGET_TOKENS = 200, /* at the start and at most */
 	H2_BUDGET_PER_SECOND = 20, /* come back */
-	H2_BUDGET_UPDATES = 64, /* free WINDOW_UPDATEs at the start */
+	H2_BUDGET_UPDATES = 64, /* free WINDOW_UPDATEs and PINGs at the start */
+	/* for each DATA frame of ours: readers give windows back as they read, 4 KiB at a time or
+	 * less, of the stream and of the connection, and find by PINGs how large these should be */
+	H2_BUDGET_UPDATES_PER_DATA = 10,
 	H2_BUDGET_EARNED = 4096, /* and at most: answers to all the DATA that may be under way */
 	H2_BUDGET_PRIORITIES = 4, /* free for each request: browsers change their minds */
 	H2_BUDGET_PRIORITIES_EARNED = 512, /* and at most */
@@ -35,7 +38,7 @@ enum {
 struct h2_budget {
 	uint64_t filled_ns; /* when tokens came last */
 	uint32_t tokens;
-	uint32_t updates; /* WINDOW_UPDATEs that DATA has earned */
+	uint32_t updates; /* WINDOW_UPDATEs and PINGs that DATA has earned */
 	uint32_t priorities; /* and PRIORITYs, PRIORITY_UPDATEs that HEADERS have */
 	uint32_t spent[H2_WASTE_COUNT];
 };
@@ -49,7 +52,7 @@ bool h2_budget_charge_frame(struct h2_budget *b, const struct h2_frame_head *hea
     __attribute__((warn_unused_result));
 /* A request was answered to its end: one token comes back. */
 void h2_budget_earn(struct h2_budget *b);
-/* DATA was sent to which a client may well answer with WINDOW_UPDATEs. */
+/* A DATA frame was sent that may well be answered with WINDOW_UPDATEs, and PINGs. */
 void h2_budget_earn_updates(struct h2_budget *b);
 /* What most was spent on: the reason of the cut. */
 enum h2_waste h2_budget_reason(const struct h2_budget *b);

@@ -124,11 +124,41 @@ START_TEST(window_updates_are_earned_by_data)
 			  H2_BUDGET_UPDATES + H2_BUDGET_TOKENS);
 	for (unsigned i = 0; i < 1000; i++) {
 		h2_budget_earn_updates(&budget);
-		ck_assert_uint_eq(let_pass(H2_FRAME_WINDOW_UPDATE, 0, 4), 2);
+		ck_assert_uint_eq(let_pass(H2_FRAME_WINDOW_UPDATE, 0, 4),
+				  H2_BUDGET_UPDATES_PER_DATA);
 	}
 	for (unsigned i = 0; i < H2_BUDGET_EARNED; i++)
 		h2_budget_earn_updates(&budget);
 	ck_assert_uint_eq(let_pass(H2_FRAME_WINDOW_UPDATE, 0, 4), H2_BUDGET_EARNED);
+}
+END_TEST
+
+/* An upload of 16 MiB to a server that reads 4 KiB at a time and gives back as much. */
+START_TEST(a_reader_of_small_pieces_is_no_waster)
+{
+	struct h2_frame_head update = { .type = H2_FRAME_WINDOW_UPDATE, .length = 4 };
+
+	for (unsigned i = 0; i < 1024; i++) {
+		h2_budget_earn_updates(&budget);
+		for (unsigned k = 0; k < 2 * 16 / 4; k++)
+			ck_assert(h2_budget_charge_frame(&budget, &update, start));
+	}
+}
+END_TEST
+
+/* As gRPC does, which looks for the product of bandwidth and delay. */
+START_TEST(data_may_be_answered_with_pings)
+{
+	struct h2_frame_head ping = { .type = H2_FRAME_PING, .length = 8 };
+
+	for (unsigned i = 0; i < 1000; i++) {
+		h2_budget_earn_updates(&budget);
+		ck_assert(h2_budget_charge_frame(&budget, &ping, start));
+	}
+	ck_assert_uint_eq(budget.tokens, H2_BUDGET_TOKENS);
+	/* Nobody has asked for these. */
+	let_pass(H2_FRAME_PING, H2_FLAG_ACK, 8);
+	ck_assert_int_eq(h2_budget_reason(&budget), H2_WASTE_PING);
 }
 END_TEST
 
@@ -148,5 +178,7 @@ suite_wire_h2_budget(void)
 	tcase_add_test(t, tokens_come_back_with_time);
 	tcase_add_test(t, a_request_that_was_answered_pays_for_one_that_was_not);
 	tcase_add_test(t, window_updates_are_earned_by_data);
+	tcase_add_test(t, a_reader_of_small_pieces_is_no_waster);
+	tcase_add_test(t, data_may_be_answered_with_pings);
 	return s;
 }
