@@ -32,6 +32,9 @@ struct lease {
 	uint64_t
 	    spool_told_ns; /* when the log was last told that bodies cannot be kept; 0: never */
 	unsigned users; /* exchanges, and jobs on their way */
+	/* Borrowed, while sources attach: the worker's lease on the site that is replaced; NULL: it
+	 * has none. */
+	const struct lease *prior;
 	bool is_over; /* takes no new exchanges */
 	void (*on_unused)(struct lease *l); /* over, and the last user has left: may come late */
 };

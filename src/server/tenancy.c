@@ -15,6 +15,15 @@ answer(struct tenancy *t, struct mail *m, void (*deliver)(struct mail *m, void *
 	server_report(t->worker->server, m);
 }
 
+/* Of the site that was there when this one was built: sources know their places in that. */
+static const struct lease *
+prior_of(const struct tenancy *t)
+{
+	const struct lease *current = t->worker->lease;
+
+	return current && current->generation + 1 == t->lease.generation ? current : NULL;
+}
+
 static int
 attach(struct tenancy *t)
 {
@@ -23,7 +32,12 @@ attach(struct tenancy *t)
 
 	t->is_undecided = true;
 	list_append(&w->tenancies, &t->link);
-	return err ? err : site_attach(t->lease.site, &t->lease);
+	if (err)
+		return err;
+	t->lease.prior = prior_of(t);
+	err = site_attach(t->lease.site, &t->lease);
+	t->lease.prior = NULL;
+	return err;
 }
 
 static void

@@ -4,6 +4,7 @@
  * does what.
  */
 #include "http/status.h"
+#include "source/upstream_prior.h"
 #include "source/upstream_priv.h"
 #include "source/upstream_tunnel.h"
 
@@ -207,6 +208,8 @@ check_protocols(const struct upstream *u, struct source *s, struct source_build 
 static int
 load(struct source *s, struct source_build *b)
 {
+	const struct source *prior =
+	    b->find_prior ? b->find_prior(b->argument, s->ops, s->name) : NULL;
 	struct upstream *u = arena_zalloc(b->arena, 1, sizeof(*u));
 
 	if (!u)
@@ -214,6 +217,7 @@ load(struct source *s, struct source_build *b)
 	u->conf = s->conf;
 	u->name = s->name;
 	u->source = s;
+	u->prior = prior ? (int)prior->index : UPSTREAM_NO_VALUE;
 	if (wait_name_limits(s, b, limits, UPSTREAM_LIMITS) != 0)
 		return ERR_MEMORY;
 	s->state = u;
@@ -456,10 +460,15 @@ bounds(const struct part *p, struct source_bounds *b)
 static int
 attach(struct source *s, struct lease *lease)
 {
-	struct upstream_share *share = upstream_share_new(s->state, lease);
+	const struct upstream *u = s->state;
+	struct upstream_share *share = upstream_share_new(u, lease);
 
 	lease->attached[s->index] = share;
-	return share ? 0 : ERR_MEMORY;
+	if (!share)
+		return ERR_MEMORY;
+	if (lease->prior && u->prior != UPSTREAM_NO_VALUE)
+		upstream_prior_take(share, lease->prior->attached[u->prior]);
+	return 0;
 }
 
 static void

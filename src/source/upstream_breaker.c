@@ -11,6 +11,7 @@
  * that counts: others may be under way still, of a time when the upstream did not
  * answer. Each worker has its own breaker, which sees the worker's own attempts.
  */
+#include "source/upstream_prior.h"
 #include "source/upstream_priv.h"
 
 enum { TRIALS = 3 };
@@ -192,4 +193,24 @@ upstream_breaker_wait(const struct upstream_share *share, uint64_t now_ns)
 	if (b->state != BREAKER_OPEN || now_ns >= b->until_ns)
 		return 0;
 	return b->until_ns - now_ns;
+}
+
+/* --- the site before ------------------------------------------------------------------- */
+
+void
+upstream_breaker_take(struct upstream_share *share, const struct upstream_share *prior)
+{
+	const struct upstream_conf *conf = share->upstream->conf;
+	struct upstream_breaker *b = &share->breaker;
+	uint64_t latest = clock_after(loop_now(&share->env->loop), conf->breaker_open_for);
+
+	if (conf->breaker_error_rate == 0)
+		return;
+	if (conf->breaker_window == prior->upstream->conf->breaker_window)
+		memcpy(b->slots, prior->breaker.slots, sizeof(b->slots));
+	if (prior->breaker.state == BREAKER_CLOSED)
+		return;
+	/* Half open, its trials are not ours: their time has come, and the next ones are. */
+	b->state = BREAKER_OPEN;
+	b->until_ns = prior->breaker.until_ns < latest ? prior->breaker.until_ns : latest;
 }

@@ -11,6 +11,7 @@
  * ejected anew: what ails them is not theirs, and whoever answers first is not left
  * alone with the load of all.
  */
+#include "source/upstream_prior.h"
 #include "source/upstream_priv.h"
 
 enum { DOUBLINGS_MAX = 5 };
@@ -49,19 +50,26 @@ try_all(struct upstream_share *share)
 	}
 }
 
-static void
-eject(struct upstream_share *share, struct upstream_peer *p)
+/* When one ends that begins now, after so many. */
+static uint64_t
+end_of_ejection(const struct upstream_share *share, unsigned before)
 {
-	unsigned doublings = p->ejections < DOUBLINGS_MAX ? p->ejections : DOUBLINGS_MAX;
+	unsigned doublings = before < DOUBLINGS_MAX ? before : DOUBLINGS_MAX;
 	uint64_t time_ns = share->upstream->conf->eject_for;
 
 	for (unsigned i = 0; i < doublings; i++)
 		time_ns = clock_after(time_ns, time_ns);
+	return clock_after(loop_now(&share->env->loop), time_ns);
+}
+
+static void
+eject(struct upstream_share *share, struct upstream_peer *p)
+{
+	p->out_until_ns = end_of_ejection(share, p->ejections);
 	if (p->ejections++ == 0)
 		log_warning("upstream %.*s: %.*s is left out: %u failures in a row",
 			    SLICE_PRINT(share->upstream->name), SLICE_PRINT(p->server->label),
 			    p->failures);
-	p->out_until_ns = clock_after(loop_now(&share->env->loop), time_ns);
 	count_add(share->env->counters, COUNTER_UPSTREAM_EJECTED, 1);
 	upstream_share_forget(p);
 }
@@ -103,4 +111,22 @@ upstream_eject_note(const struct upstream_errand *e, struct upstream_peer *p, bo
 		try_all(share);
 	else if (loop_now(&share->env->loop) >= p->out_until_ns)
 		eject(share, p);
+}
+
+void
+upstream_eject_take(const struct upstream_share *share, struct upstream_peer *p,
+		    const struct upstream_peer *old)
+{
+	unsigned after = share->upstream->conf->eject_after;
+	uint64_t latest;
+
+	if (after == 0)
+		return;
+	p->failures = old->failures < after ? old->failures : after;
+	p->ejections = old->ejections;
+	if (p->ejections == 0)
+		return;
+	/* eject_for may be shorter now. */
+	latest = end_of_ejection(share, p->ejections - 1);
+	p->out_until_ns = old->out_until_ns < latest ? old->out_until_ns : latest;
 }

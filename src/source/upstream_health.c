@@ -9,9 +9,10 @@
  *
  * Nothing of it waits: it is events and one timer per server on the worker's
  * loop. A server is well until its first check has ended, which decides alone;
- * then health_fall and health_rise in a row do.
+ * then health_fall and health_rise in a row do, across reloads.
  */
 #include "base/mem.h"
+#include "source/upstream_prior.h"
 #include "source/upstream_priv.h"
 #include "wire/h1_head.h"
 
@@ -54,6 +55,8 @@ turn_to(struct upstream_check *k, bool is_well)
 	if (is_well)
 		gauge_set(&k->server->up_ns, loop_now(&env_of(k)->loop));
 	gauge_set(&k->server->down, !is_well);
+	if (k->share->line.lease->is_over)
+		return; /* for those that are under way still; the site after it counts and tells */
 	if (is_well)
 		log_notice("upstream %.*s: %.*s is well again", SLICE_PRINT(name),
 			   SLICE_PRINT(server));
@@ -280,4 +283,18 @@ upstream_health_stop(struct upstream_check **check)
 	io_close(&k->io);
 	loop_clear_timer(&env_of(k)->loop, &k->timer);
 	mem_free(check);
+}
+
+void
+upstream_health_take(struct upstream_peer *p, const struct upstream_peer *old)
+{
+	struct upstream_check *k = p->check;
+	bool is_down = gauge_read(&old->server->down);
+
+	if (!k || !slice_eq(p->server->health, old->server->health))
+		return;
+	gauge_set(&p->server->up_ns, gauge_read(&old->server->up_ns));
+	gauge_set(&p->server->down, is_down);
+	k->is_known = is_down || (old->check && old->check->is_known);
+	k->streak = old->check ? old->check->streak : 0;
 }

@@ -19,6 +19,7 @@
  *   upstream_eject.c     servers that fail again and again are left out for a while
  *   upstream_health.c    servers are asked how they are, by one worker for all
  *   upstream_breaker.c   an upstream that mostly fails is not asked for a while
+ *   upstream_prior.c     what of these three outlives a reload
  *   upstream_tls.c       TLS with a server, and the sessions that go on
  *   upstream_conn.c      one connection: connecting, time-outs, its end
  *   upstream_request.c   the request's head, and the end of its body
@@ -165,6 +166,7 @@ struct upstream {
 	struct board *board; /* who they are now: an upstream_set; NULL: there are no names */
 	struct tls_client *tls; /* owned; NULL: no server speaks TLS */
 	struct slice name;
+	int prior; /* index of the same one in the site before, or UPSTREAM_NO_VALUE */
 };
 
 enum upstream_host { UPSTREAM_HOST_UPSTREAM, UPSTREAM_HOST_CLIENT };

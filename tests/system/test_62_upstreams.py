@@ -57,6 +57,13 @@ first_byte_timeout = 100ms
 eject_after = 3
 eject_for = 400ms
 
+[upstream outcast]
+servers = %(servers)s
+retry_on = 503
+retry_budget = 100%%
+eject_after = 2
+eject_for = 1h
+
 [upstream checked]
 servers = %(servers)s
 retries = 0
@@ -97,6 +104,11 @@ path = /moody
 [route ejecting]
 match = GET /ejecting
 source = upstream ejecting
+path = /moody
+
+[route outcast]
+match = GET /outcast
+source = upstream outcast
 path = /moody
 
 [route checked]
@@ -356,15 +368,49 @@ def test_where_all_are_ill_all_are_asked(three):
     bed.wait_until(lambda: three.counted(name, ("to", "up")) == downs + 3, 10, "all well")
 
 
-def test_a_new_site_finds_out_at_its_first_check(three):
-    down = "upstream checked: %s is down" % three.servers[0].address
-    three.servers[0].mood("status", "500")
-    bed.wait_until(lambda: down in three.daemon.stderr(), 10, "down")
+def reload(three):
     said = three.daemon.stderr()
     three.daemon.signal(signal.SIGHUP)
     bed.wait_until(lambda: three.daemon.stderr().count("reloaded: ") > said.count("reloaded: "), 10, "reload")
-    bed.wait_until(lambda: three.daemon.stderr().count(down) > said.count(down), 10, "down again")
-    assert [r.status for r in three.ask("/checked", 12)] == [200] * 12
+
+
+def test_who_is_down_stays_so_over_a_reload_until_a_check_says_otherwise(three):
+    server = three.servers[0]
+    down = "upstream checked: %s is down" % server.address
+    well = "upstream checked: %s is well again" % server.address
+
+    def bad():
+        return three.counted("forebay_upstream_health_checks_total", ("result", "bad"))
+
+    before = three.daemon.stderr()
+    server.mood("status", "500")
+    bed.wait_until(lambda: three.daemon.stderr().count(down) > before.count(down), 10, "down")
+    asked = server.count()["moody"]
+    reload(three)
+    checks = bad()
+    assert [r.status for r in three.ask("/checked", 30)] == [200] * 30
+    bed.wait_until(lambda: bad() > checks + 2, 10, "checks of the new site")
+    assert server.count()["moody"] == asked
+    assert three.daemon.stderr().count(down) == before.count(down) + 1, "it was not down for a while"
+    server.mood("json")
+    bed.wait_until(lambda: three.daemon.stderr().count(well) > before.count(well), 10, "well")
+    three.ask("/checked", 6 * WORKERS)
+    assert server.count()["moody"] > asked
+
+
+def test_who_is_left_out_stays_so_over_a_reload(three):
+    server = three.servers[0]
+    name = "forebay_upstream_ejections_total"
+    before = three.counted(name)
+    server.mood("status", "503")
+    bed.wait_until(lambda: three.ask("/outcast", 6) and three.counted(name) == before + WORKERS, 20,
+                   "each worker has left it out")
+    server.mood("json")
+    asked = server.count()["moody"]
+    reload(three)
+    for _ in range(10 * WORKERS):
+        assert [r.status for r in three.ask("/outcast", 3)] == [200] * 3
+    assert server.count()["moody"] == asked
 
 
 def test_connections_are_never_more_than_all_workers_may_have_and_none_goes_without(start):
