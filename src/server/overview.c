@@ -7,6 +7,7 @@
 #include "config.h"
 #include "http/status.h"
 #include "module/module.h"
+#include "server/member.h"
 #include "server/sample.h"
 #include "server/server.h"
 
@@ -50,76 +51,15 @@ failures(const struct sample_route *sum)
 
 /* --- JSON ------------------------------------------------------------------------------- */
 
-/* "name": with a comma before it, unless it is the first. */
-static void
-put_key(struct buffer *b, const char *name)
-{
-	char last = b->len ? b->at[b->len - 1] : '{';
-
-	if (last != '{' && last != '[')
-		buffer_char(b, ',');
-	buffer_json_string(b, slice_of(name));
-	buffer_char(b, ':');
-}
-
-static void
-put_text(struct buffer *b, const char *name, struct slice value)
-{
-	put_key(b, name);
-	buffer_json_string(b, value);
-}
-
-static void
-put_number(struct buffer *b, const char *name, uint64_t value)
-{
-	struct writer w;
-
-	put_key(b, name);
-	w = buffer_room(b, NUMBER_BYTES);
-	writer_u64(&w, value);
-	buffer_wrote(b, &w);
-}
-
-/* Thousandths as a decimal number. */
-static void
-put_milli(struct buffer *b, const char *name, uint64_t milli)
-{
-	struct writer w;
-
-	put_key(b, name);
-	w = buffer_room(b, NUMBER_BYTES);
-	writer_format(&w, "%llu.%03u", (unsigned long long)(milli / 1000),
-		      (unsigned)(milli % 1000));
-	buffer_wrote(b, &w);
-}
-
 /* A list of processors; null: all that there are for the process. */
 static void
-put_cpus(struct buffer *b, const char *name, const struct cpus *c)
+json_cpus(struct buffer *b, const struct cpus *c)
 {
 	char text[LINE_BYTES];
 	struct writer w = writer_over(text, sizeof(text));
 
 	cpus_write(c, &w);
-	if (w.len > 0) {
-		put_text(b, name, writer_slice(&w));
-		return;
-	}
-	put_key(b, name);
-	buffer_text(b, "null");
-}
-
-static void
-open_list(struct buffer *b, const char *name)
-{
-	put_key(b, name);
-	buffer_char(b, '[');
-}
-
-static void
-open_item(struct buffer *b)
-{
-	buffer_text(b, b->len && b->at[b->len - 1] == '[' ? "{" : ",{");
+	member_text_or_null(b, "cpus", writer_slice(&w));
 }
 
 static void
@@ -129,13 +69,13 @@ json_server(struct buffer *b, const struct sample *s)
 	struct writer w = writer_over(budget, sizeof(budget));
 
 	budget_explain(&s->server->budget_watch.seen, &w);
-	put_text(b, "version", SLICE(PACKAGE_VERSION));
-	put_text(b, "state", slice_of(overview_state(s->server)));
-	put_number(b, "pid", (uint64_t)getpid());
-	put_milli(b, "uptime_seconds", uptime_ms(s->server));
-	put_text(b, "cpu_budget", writer_slice(&w));
-	put_milli(b, "saturation", sample_saturation_milli(s));
-	put_number(b, "max_connections", s->server->shown->max_connections);
+	member_text(b, "version", SLICE(PACKAGE_VERSION));
+	member_text(b, "state", slice_of(overview_state(s->server)));
+	member_number(b, "pid", (uint64_t)getpid());
+	member_milli(b, "uptime_seconds", uptime_ms(s->server));
+	member_text(b, "cpu_budget", writer_slice(&w));
+	member_milli(b, "saturation", sample_saturation_milli(s));
+	member_number(b, "max_connections", s->server->shown->max_connections);
 }
 
 /* null before the first reload. */
@@ -144,15 +84,14 @@ json_reload(struct buffer *b, const struct sample *s)
 {
 	uint64_t at = gauge_read(&s->server->reloaded_at);
 
-	put_key(b, "last_reload");
 	if (at == 0) {
-		buffer_text(b, "null");
+		member_null(b, "last_reload");
 		return;
 	}
+	member_name(b, "last_reload");
 	buffer_char(b, '{');
-	put_key(b, "successful");
-	buffer_text(b, gauge_read(&s->server->reload_failed) ? "false" : "true");
-	put_number(b, "time", at);
+	member_bool(b, "successful", !gauge_read(&s->server->reload_failed));
+	member_number(b, "time", at);
 	buffer_char(b, '}');
 }
 
@@ -174,7 +113,7 @@ state_of(const struct worker *w)
 static void
 json_workers(struct buffer *b, const struct sample *s)
 {
-	open_list(b, "workers");
+	member_list(b, "workers");
 	for (unsigned i = 0; i < gauge_read(&s->server->crew.places); i++) {
 		const struct worker *w = s->server->crew.place[i];
 		const char *state = state_of(w);
@@ -182,12 +121,12 @@ json_workers(struct buffer *b, const struct sample *s)
 
 		if (!state)
 			continue;
-		open_item(b);
-		put_number(b, "worker", i);
-		put_text(b, "state", slice_of(state));
-		put_number(b, "connections", sample_connections(&w->counters));
-		put_number(b, "requests", count_read(&w->counters, COUNTER_REQUESTS));
-		put_cpus(b, "cpus", &cpus);
+		member_object(b);
+		member_number(b, "worker", i);
+		member_text(b, "state", slice_of(state));
+		member_number(b, "connections", sample_connections(&w->counters));
+		member_number(b, "requests", count_read(&w->counters, COUNTER_REQUESTS));
+		json_cpus(b, &cpus);
 		buffer_char(b, '}');
 	}
 	buffer_char(b, ']');
@@ -196,28 +135,28 @@ json_workers(struct buffer *b, const struct sample *s)
 static void
 json_pools(struct buffer *b, const struct sample *s)
 {
-	open_list(b, "pools");
+	member_list(b, "pools");
 	for (unsigned i = 0; i < s->pool_count; i++) {
 		const struct pool_sample *p = &s->pools[i];
 
-		open_item(b);
-		put_text(b, "name", slice_of(p->name));
-		put_number(b, "threads", p->threads);
-		put_cpus(b, "cpus", &p->cpus);
-		put_number(b, "running", p->running);
-		put_number(b, "queued", p->queued);
-		put_number(b, "max_queue", p->max_queue);
-		put_number(b, "max_wait_us", p->max_wait_ns / CLOCK_US);
-		put_number(b, "jobs", histogram_sum_count(&p->run));
-		put_number(b, "mean_run_us", p->mean_run_ns / CLOCK_US);
-		put_number(b, "drain_us", p->drain_ns / CLOCK_US);
-		put_number(b, "refused_queue", p->shed[POOL_SHED_QUEUE]);
-		put_number(b, "refused_wait", p->shed[POOL_SHED_WAIT]);
-		put_number(b, "refused_standing", p->shed[POOL_SHED_STANDING]);
-		put_number(b, "evicted", p->shed[POOL_SHED_PRIORITY]);
-		put_number(b, "hopeless", p->shed[POOL_SHED_DEADLINE]);
-		put_number(b, "expired", p->expired);
-		put_number(b, "abandoned", p->abandoned);
+		member_object(b);
+		member_text(b, "name", slice_of(p->name));
+		member_number(b, "threads", p->threads);
+		json_cpus(b, &p->cpus);
+		member_number(b, "running", p->running);
+		member_number(b, "queued", p->queued);
+		member_number(b, "max_queue", p->max_queue);
+		member_number(b, "max_wait_us", p->max_wait_ns / CLOCK_US);
+		member_number(b, "jobs", histogram_sum_count(&p->run));
+		member_number(b, "mean_run_us", p->mean_run_ns / CLOCK_US);
+		member_number(b, "drain_us", p->drain_ns / CLOCK_US);
+		member_number(b, "refused_queue", p->shed[POOL_SHED_QUEUE]);
+		member_number(b, "refused_wait", p->shed[POOL_SHED_WAIT]);
+		member_number(b, "refused_standing", p->shed[POOL_SHED_STANDING]);
+		member_number(b, "evicted", p->shed[POOL_SHED_PRIORITY]);
+		member_number(b, "hopeless", p->shed[POOL_SHED_DEADLINE]);
+		member_number(b, "expired", p->expired);
+		member_number(b, "abandoned", p->abandoned);
 		buffer_char(b, '}');
 	}
 	buffer_char(b, ']');
@@ -228,15 +167,15 @@ json_modules(struct buffer *b, const struct sample *s)
 {
 	const struct site *site = s->server->shown;
 
-	open_list(b, "modules");
+	member_list(b, "modules");
 	for (unsigned i = 0; i < site->module_count; i++) {
 		const struct module *m = site->modules[i];
 
-		open_item(b);
-		put_text(b, "name", module_section(m)->name);
-		put_text(b, "module", module_title(m));
-		put_text(b, "version", module_version(m));
-		open_list(b, "jobs");
+		member_object(b);
+		member_text(b, "name", module_section(m)->name);
+		member_text(b, "module", module_title(m));
+		member_text(b, "version", module_version(m));
+		member_list(b, "jobs");
 		for (unsigned k = 0; k < module_job_count(m); k++) {
 			buffer_text(b, k ? "," : "");
 			buffer_json_string(b, slice_of(module_job(m, k)->name));
@@ -261,11 +200,11 @@ json_listeners(struct buffer *b, const struct sample *s)
 	const struct site *site = s->server->shown;
 	char memory[LINE_BYTES];
 
-	open_list(b, "listeners");
+	member_list(b, "listeners");
 	for (unsigned i = 0; i < site->listener_count; i++) {
-		open_item(b);
-		put_text(b, "name", site->listeners[i].name);
-		put_text(b, "address", address_text(&site->listeners[i].address, memory));
+		member_object(b);
+		member_text(b, "name", site->listeners[i].name);
+		member_text(b, "address", address_text(&site->listeners[i].address, memory));
 		buffer_char(b, '}');
 	}
 	buffer_char(b, ']');
@@ -277,14 +216,14 @@ json_routes(struct buffer *b, const struct sample *s)
 	const struct site *site = s->server->shown;
 	struct sample_route sum;
 
-	open_list(b, "routes");
+	member_list(b, "routes");
 	for (unsigned i = 0; i < site->route_count; i++) {
 		sample_route_sum(s, site->routes[i].index, &sum);
-		open_item(b);
-		put_text(b, "name", site->routes[i].name);
-		put_text(b, "match", site->routes[i].pattern.match);
-		put_number(b, "requests", sum.requests);
-		put_number(b, "failures", failures(&sum));
+		member_object(b);
+		member_text(b, "name", site->routes[i].name);
+		member_text(b, "match", site->routes[i].pattern.match);
+		member_number(b, "requests", sum.requests);
+		member_number(b, "failures", failures(&sum));
 		buffer_char(b, '}');
 	}
 	buffer_char(b, ']');
@@ -484,7 +423,7 @@ put_sections(struct buffer *b, const struct server *server, const section_fn *se
 void
 overview_write_json(struct buffer *b, const struct server *s)
 {
-	buffer_char(b, '{');
+	member_object(b);
 	put_sections(b, s, json_sections);
 	buffer_text(b, "}\n");
 }

@@ -3,6 +3,8 @@
  */
 #include "server/reply.h"
 
+#include "server/member.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -53,31 +55,23 @@ write_text(struct buffer *b, const struct reply *r)
 static void
 write_error(struct buffer *b, const struct conf_message *m)
 {
-	struct writer w;
-
-	buffer_text(b, "{\"file\":");
-	buffer_json_string(b, slice_of(m->file));
-	w = buffer_room(b, NUMBER_BYTES);
-	writer_format(&w, ",\"line\":%u", m->line);
-	buffer_wrote(b, &w);
-	buffer_text(b, m->is_warning ? ",\"severity\":\"warning\"" : ",\"severity\":\"error\"");
-	buffer_text(b, ",\"message\":");
-	buffer_json_string(b, slice_of(m->text + m->message));
+	member_object(b);
+	member_text(b, "file", slice_of(m->file));
+	member_number(b, "line", m->line);
+	member_text(b, "severity", m->is_warning ? SLICE("warning") : SLICE("error"));
+	member_text(b, "message", slice_of(m->text + m->message));
 	buffer_char(b, '}');
 }
 
 static void
 write_json(struct buffer *b, const struct reply *r)
 {
-	buffer_text(b, r->status < 400 ? "{\"ok\":true" : "{\"ok\":false");
-	buffer_text(b, ",\"message\":");
-	buffer_json_string(b, slice_of(r->message));
-	buffer_text(b, ",\"errors\":[");
-	for (size_t i = 0; i < r->errors.count; i++) {
-		if (i > 0)
-			buffer_char(b, ',');
+	member_object(b);
+	member_bool(b, "ok", r->status < 400);
+	member_text(b, "message", slice_of(r->message));
+	member_list(b, "errors");
+	for (size_t i = 0; i < r->errors.count; i++)
 		write_error(b, &r->errors.list[i]);
-	}
 	buffer_text(b, "]}\n");
 }
 

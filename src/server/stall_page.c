@@ -4,6 +4,7 @@
 #include "server/stall_page.h"
 
 #include "base/clock.h"
+#include "server/member.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,52 +33,36 @@ began_unix_ms(const struct stall_page *p, const struct stall *s)
 
 /* --- JSON ------------------------------------------------------------------------------- */
 
-static void __attribute__((format(printf, 2, 3))) put(struct buffer *b, const char *format, ...)
-{
-	struct writer w = buffer_room(b, NUMBER_BYTES);
-	char text[NUMBER_BYTES];
-	va_list list;
-
-	va_start(list, format);
-	vsnprintf(text, sizeof(text), format, list);
-	va_end(list);
-	writer_text(&w, text);
-	buffer_wrote(b, &w);
-}
-
-/* null where it is empty. */
 static void
 json_text(struct buffer *b, const char *name, const char *value)
 {
-	put(b, ",\"%s\":", name);
-	if (*value)
-		buffer_json_string(b, slice_of(value));
-	else
-		buffer_text(b, "null");
+	member_text_or_null(b, name, slice_of(value));
 }
 
 /* Milliseconds, to the microsecond. */
 static void
 json_ms(struct buffer *b, const char *name, uint64_t ns)
 {
-	put(b, ",\"%s\":%llu.%03u", name, ms(ns), (unsigned)(ns % CLOCK_MS / CLOCK_US));
+	member_milli(b, name, ns / CLOCK_US);
 }
 
 static void
 json_stall(struct buffer *b, const struct stall_page *p, const struct stall *s)
 {
-	uint64_t at = began_unix_ms(p, s);
-
-	put(b, "{\"number\":%llu,\"time\":%llu.%03u", number(s->number), number(at / 1000),
-	    (unsigned)(at % 1000));
+	buffer_char(b, '{');
+	member_number(b, "number", s->number);
+	member_milli(b, "time", began_unix_ms(p, s));
 	json_text(b, "kind", stall_kind_word(s->kind));
 	json_text(b, "cause", stall_cause_word(s->cause));
 	json_ms(b, "lasted_ms", s->lasted_ns);
-	put(b, ",\"goes_on\":%s", s->is_open ? "true" : "false");
-	if (s->has_worker)
-		put(b, ",\"worker\":%u,\"turn\":%llu", s->worker, number(s->turn));
-	else
-		put(b, ",\"worker\":null,\"turn\":null");
+	member_bool(b, "goes_on", s->is_open);
+	if (s->has_worker) {
+		member_number(b, "worker", s->worker);
+		member_number(b, "turn", s->turn);
+	} else {
+		member_null(b, "worker");
+		member_null(b, "turn");
+	}
 	json_text(b, "thread", s->thread);
 	json_text(b, "at", s->has_worker ? stall_at_word(s->at) : "");
 	json_text(b, "what", s->what);
@@ -97,10 +82,11 @@ stall_page_write_json(struct buffer *b, const struct stall_page *p)
 {
 	const struct stall *s;
 
-	put(b, "{\"stall_after_ms\":%llu,\"throttled_seconds\":%llu.%03u,\"count\":%llu",
-	    ms(p->limit_ns), number(p->throttled_ns / CLOCK_SEC),
-	    (unsigned)(p->throttled_ns % CLOCK_SEC / CLOCK_MS), number(p->stalls->count));
-	buffer_text(b, ",\"stalls\":[");
+	member_object(b);
+	member_number(b, "stall_after_ms", p->limit_ns / CLOCK_MS);
+	member_milli(b, "throttled_seconds", p->throttled_ns / CLOCK_MS);
+	member_number(b, "count", p->stalls->count);
+	member_list(b, "stalls");
 	for (unsigned i = 0; (s = stalls_nth(p->stalls, i)) != NULL; i++) {
 		buffer_text(b, i ? ",\n" : "\n");
 		json_stall(b, p, s);
@@ -109,6 +95,19 @@ stall_page_write_json(struct buffer *b, const struct stall_page *p)
 }
 
 /* --- text ------------------------------------------------------------------------------- */
+
+static void __attribute__((format(printf, 2, 3))) put(struct buffer *b, const char *format, ...)
+{
+	struct writer w = buffer_room(b, NUMBER_BYTES);
+	char text[NUMBER_BYTES];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	writer_text(&w, text);
+	buffer_wrote(b, &w);
+}
 
 static void
 text_time(struct writer *w, uint64_t unix_ms)
