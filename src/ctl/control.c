@@ -132,6 +132,15 @@ control_complain(const char *what, const char *word, const char *more)
 	return CONTROL_USAGE;
 }
 
+enum control_exit
+control_end(enum control_exit code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "forebayctl: cannot write: %s\n", strerror(errno));
+	return CONTROL_NO;
+}
+
 static const struct errand *
 find_errand(const char *name)
 {
@@ -196,11 +205,7 @@ print_answer(const struct control *c, const struct errand *e, const struct clien
 	fwrite(a->body.at, 1, a->body.len, to);
 	if (to == stderr && (a->body.len == 0 || a->body.at[a->body.len - 1] != '\n'))
 		fputc('\n', stderr);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "forebayctl: cannot write: %s\n", strerror(errno));
-		return CONTROL_NO;
-	}
-	return a->status < 400 ? CONTROL_OK : CONTROL_NO;
+	return control_end(a->status < 400 ? CONTROL_OK : CONTROL_NO);
 }
 
 /* --- asking --------------------------------------------------------------------------------------

@@ -7,14 +7,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "config/suggest.h"
-#include "config/value.h"
 #include "ctl/control_advise_priv.h"
 #include "ctl/control_option.h"
 #include "ctl/control_watch.h"
 #include "ctl/quantity.h"
 #include "planner/moments.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -370,11 +368,7 @@ conclude(const struct advising *a, const struct control_watch *w)
 		control_advise_text(a);
 	for (unsigned i = 0; i < a->count; i++)
 		has_advice = has_advice || a->study[i].why[0] == '\0';
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "forebayctl: cannot write: %s\n", strerror(errno));
-		return CONTROL_NO;
-	}
-	return has_advice ? CONTROL_OK : CONTROL_NO;
+	return control_end(has_advice ? CONTROL_OK : CONTROL_NO);
 }
 
 static enum control_exit

@@ -10,7 +10,6 @@
 #include "ctl/control_priv.h"
 #include "ctl/quantity.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -310,10 +309,7 @@ print(const struct planning *p)
 		control_plan_json(p);
 	else
 		control_plan_text(p);
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return CONTROL_OK;
-	fprintf(stderr, "forebayctl: cannot write: %s\n", strerror(errno));
-	return CONTROL_NO;
+	return control_end(CONTROL_OK);
 }
 
 static enum control_exit

@@ -1,6 +1,7 @@
 /*
- * Shared by control.c and control_server.c alone: what the command line of
- * forebayctl says, and the server it is about.
+ * Shared by the commands of forebayctl (control.c, control_plan.c,
+ * control_advise.c) and control_server.c: what the command line says, the server
+ * it is about, and how a command ends.
  */
 #ifndef FOREBAY_CTL_CONTROL_PRIV_H
 #define FOREBAY_CTL_CONTROL_PRIV_H
@@ -30,6 +31,9 @@ enum control_exit control_advise(int argc, char **argv);
 
 /* On standard error, in one line: what is wrong with the command line. */
 enum control_exit control_complain(const char *what, const char *word, const char *more);
+
+/* After the last that is printed: `code`, unless it could not be written, which is said. */
+enum control_exit control_end(enum control_exit code);
 
 /* Finds the addresses of the server; what is wrong is said. */
 enum control_exit control_server_find(struct control *c);
