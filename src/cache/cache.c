@@ -18,6 +18,9 @@ const struct conf_key cache_keys[] = {
 	{ "stale_if_error", CONF_DURATION, FIELD_OF(stale_if_error), .def = "0",
 	  .help = "how much longer an answer that does not say it stands in for 500, 502, 503 and "
 		  "504" },
+	{ "stale_while_revalidate", CONF_DURATION, FIELD_OF(stale_while_revalidate), .def = "0",
+	  .help = "how much longer an answer that does not say it is given out while a request in "
+		  "the background asks for a fresh one" },
 	{ "wait", CONF_DURATION, FIELD_OF(wait), .def = "5s",
 	  .help = "longest time that a request waits for another in its worker that asks for the "
 		  "same, and that this one may take before nobody waits for it; 0: not at all" },

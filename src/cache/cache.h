@@ -13,7 +13,7 @@
 #include "config/key.h"
 
 struct cache_conf {
-	uint64_t size, max_entry, cache_for, stale_if_error, wait;
+	uint64_t size, max_entry, cache_for, stale_if_error, stale_while_revalidate, wait;
 	bool status;
 };
 

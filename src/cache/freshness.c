@@ -109,6 +109,8 @@ read_grace(const struct freshness_question *q, const struct cache_control *c, st
 		return;
 	if (c->stale_while_revalidate != CACHE_UNSAID)
 		f->stale_while_revalidate_s = c->stale_while_revalidate;
+	else if (c->s_maxage == CACHE_UNSAID)
+		f->stale_while_revalidate_s = q->stale_while_revalidate_s;
 	if (c->stale_if_error != CACHE_UNSAID)
 		f->stale_if_error_s = c->stale_if_error;
 	else if (c->s_maxage == CACHE_UNSAID)

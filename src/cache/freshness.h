@@ -18,7 +18,7 @@ struct freshness_question {
 	int64_t now_s; /* since 1970 */
 	int64_t delay_s; /* from request to response */
 	int64_t unsaid_s; /* how long what says nothing is fresh; 0: not */
-	int64_t stale_if_error_s; /* of what says nothing of that */
+	int64_t stale_if_error_s, stale_while_revalidate_s; /* of what says nothing of that */
 };
 
 struct freshness {
@@ -26,7 +26,7 @@ struct freshness {
 	bool is_always_asked; /* no-cache: never used without asking */
 	int64_t age_s; /* at now_s */
 	int64_t lifetime_s;
-	/* Behind its lifetime: while another refreshes it; while errors are all there is. */
+	/* Behind its lifetime: while it is refreshed; while errors are all there is. */
 	int64_t stale_while_revalidate_s, stale_if_error_s;
 };
 

@@ -324,8 +324,8 @@ make_key(struct cache_visit *v, const struct guard_asked *a)
 
 enum action { ACTION_ANSWER, ACTION_REFUSE, ACTION_WAIT, ACTION_PASS };
 
-static void
-end_visit(void *argument)
+void
+cache_end_visit(void *argument)
 {
 	struct cache_visit *v = argument;
 
@@ -345,6 +345,14 @@ wants_kept_only(const struct cache_visit *v)
 	return c.only_if_cached;
 }
 
+/* RFC 5861 3. */
+static bool
+may_be_stale(const struct cache_entry *e, uint64_t now)
+{
+	return !e->freshness.is_always_asked &&
+	       cache_entry_ttl(e, now) + e->freshness.stale_while_revalidate_s > 0;
+}
+
 static enum action
 decide(struct cache_visit *v)
 {
@@ -357,9 +365,8 @@ decide(struct cache_visit *v)
 	v->why = v->old ? "stale" : "miss";
 	if (v->old && cache_entry_is_fresh(v->old, now))
 		return ACTION_ANSWER;
-	/* RFC 5861 3: somebody is about to refresh it. */
-	if (v->old && other && !v->old->freshness.is_always_asked &&
-	    cache_entry_ttl(v->old, now) + v->old->freshness.stale_while_revalidate_s > 0)
+	if (v->old && may_be_stale(v->old, now) &&
+	    (other || cache_is_refreshing(v) || cache_refresh(v)))
 		return ACTION_ANSWER;
 	if (wants_kept_only(v))
 		return ACTION_REFUSE;
@@ -475,7 +482,7 @@ make_visit(const struct guard *g, struct guard_asked *a)
 	list_init(&v->waiters);
 	list_init(&v->seat);
 	/* Without what the key is made of it is nobody's but its own. */
-	if (make_key(v, a) != 0 || arena_on_end(&x->arena, end_visit, v) != 0)
+	if (make_key(v, a) != 0 || arena_on_end(&x->arena, cache_end_visit, v) != 0)
 		return NULL;
 	return v;
 }

@@ -35,12 +35,20 @@ is_overdue(const struct cache_visit *v)
 
 /* The newest is the first of its key. */
 struct cache_visit *
-cache_find_fill(const struct cache_visit *v)
+cache_next_fill(const struct cache_visit *v, struct cache_visit *after)
 {
-	struct cache_visit *f = *bucket_of(v);
+	struct cache_visit *f = after ? after->next : *bucket_of(v);
 
 	while (f && (f->guard->cache != v->guard->cache || !slice_eq(f->key, v->key)))
 		f = f->next;
+	return f;
+}
+
+struct cache_visit *
+cache_find_fill(const struct cache_visit *v)
+{
+	struct cache_visit *f = cache_next_fill(v, NULL);
+
 	return f && !is_overdue(f) ? f : NULL;
 }
 
@@ -134,6 +142,8 @@ question(const struct cache_visit *v, const struct response *r)
 		.delay_s = now > v->asked_s ? now - v->asked_s : 0,
 		.unsaid_s = (int64_t)(g->cache->conf.cache_for / CLOCK_SEC),
 		.stale_if_error_s = (int64_t)(g->cache->conf.stale_if_error / CLOCK_SEC),
+		.stale_while_revalidate_s =
+		    (int64_t)(g->cache->conf.stale_while_revalidate / CLOCK_SEC),
 	};
 }
 
@@ -151,8 +161,18 @@ keep(struct cache_visit *v)
 {
 	unsigned evicted = cache_keep(v->guard->cache, &v->place);
 
+	if (v->refreshed == COUNTER_CACHE_REFRESH_FAILED)
+		v->refreshed = COUNTER_CACHE_REFRESH_STORED;
 	count_add(v->env->counters, COUNTER_CACHE_STORED, 1);
 	count_add(v->env->counters, COUNTER_CACHE_EVICTED, evicted);
+}
+
+/* What became of a request; a refresh is none, and counted when it ends. */
+static void
+count_request(const struct cache_visit *v, enum counter outcome)
+{
+	if (!v->is_refresh)
+		count_add(v->env->counters, outcome, 1);
 }
 
 static int
@@ -166,7 +186,8 @@ revalidate(struct cache_visit *v)
 		err = open_place(v, &merged);
 	if (err)
 		return err;
-	count_add(v->env->counters, COUNTER_CACHE_REVALIDATED, 1);
+	count_request(v, COUNTER_CACHE_REVALIDATED);
+	v->refreshed = COUNTER_CACHE_REFRESH_REVALIDATED;
 	if (!v->place.entry) {
 		vault_remove(v->guard->cache->vault, v->key);
 		return swap(v, e, "fwd=stale; fwd-status=304");
@@ -180,14 +201,19 @@ revalidate(struct cache_visit *v)
 	return err;
 }
 
+static bool
+is_error(int status)
+{
+	return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
 /* RFC 5861 4. */
 static bool
 may_stand_in(const struct cache_visit *v, int status)
 {
 	const struct cache_entry *e = v->old;
-	bool is_error = status == 500 || status == 502 || status == 503 || status == 504;
 
-	return is_error && e && !e->freshness.is_always_asked &&
+	return is_error(status) && e && !e->freshness.is_always_asked &&
 	       cache_entry_ttl(e, loop_now(&v->env->loop)) + e->freshness.stale_if_error_s > 0;
 }
 
@@ -220,13 +246,45 @@ take_head(struct cache_visit *v)
 	buffer_init(&v->body, v->guard->cache->conf.max_entry);
 	if (!v->stores)
 		cache_end_fill(v, true);
-	count_add(v->env->counters, v->old ? COUNTER_CACHE_EXPIRED : COUNTER_CACHE_MISS, 1);
+	count_request(v, v->old ? COUNTER_CACHE_EXPIRED : COUNTER_CACHE_MISS);
 	writer_text(&w, "fwd=");
 	writer_text(&w, v->why);
 	if (v->stores)
 		writer_text(&w, "; stored");
 	words[w.len] = '\0';
 	return cache_tell(v, words);
+}
+
+/* Its origin has another answer now, which nobody may keep: the old one has no successor, and must
+ * not go on in its place. Who may not ask (401, 403) learns nothing about it. */
+static bool
+is_outdated(const struct cache_visit *v)
+{
+	static const struct request plain = { .method = METHOD_GET };
+	struct freshness_question q = question(v, &v->x->response);
+	int status = v->x->response.status;
+	struct freshness f;
+
+	q.request = &plain;
+	q.is_authorized = false;
+	freshness_read(&q, &f);
+	return !f.may_store && (status < 400 || status == 404 || status == 410);
+}
+
+/* An error changes nothing: the old answer stays for as long as it may. */
+static int
+take_refreshed(struct cache_visit *v)
+{
+	int status = v->x->response.status, err;
+
+	if (is_error(status) || status == 429) {
+		cache_end_fill(v, false);
+		return 0;
+	}
+	err = take_head(v);
+	if (!err && !v->stores && is_outdated(v))
+		vault_remove(v->guard->cache->vault, v->key);
+	return err;
 }
 
 /* RFC 9111 4.4. */
@@ -252,6 +310,8 @@ apply(const struct exchange_edits *of, struct exchange *x)
 	x->request.fields = v->fields;
 	if (v->is_conditional && x->response.status == 304)
 		return revalidate(v);
+	if (v->is_refresh)
+		return take_refreshed(v);
 	if (may_stand_in(v, x->response.status))
 		return stand_in(v);
 	return take_head(v);
@@ -416,6 +476,18 @@ is_condition(enum field_id id)
 	       id == FIELD_IF_UNMODIFIED_SINCE || id == FIELD_IF_RANGE || id == FIELD_RANGE;
 }
 
+void
+cache_drop_conditions(struct fields *f)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < f->count; i++) {
+		if (!is_condition(f->at[i].id))
+			f->at[kept++] = f->at[i];
+	}
+	f->count = kept;
+}
+
 /* RFC 9111 4.3.1: our own validators, in the place of the client's, whose question is answered when
  * ours is. Without memory nothing is asked. */
 static void
@@ -429,10 +501,10 @@ ask_condition(struct cache_visit *v)
 	to.at = arena_zalloc(&v->x->arena, to.cap, sizeof(*to.at));
 	if (!to.at)
 		return;
-	for (unsigned i = 0; i < from->count; i++) {
-		if (!is_condition(from->at[i].id))
-			to.at[to.count++] = from->at[i];
-	}
+	if (from->count > 0)
+		memcpy(to.at, from->at, from->count * sizeof(*to.at));
+	to.count = from->count;
+	cache_drop_conditions(&to);
 	if (v->old->validators.etag.len > 0)
 		err = fields_add(&to, FIELD_IF_NONE_MATCH, v->old->validators.etag);
 	if (!err && modified && v->old->validators.has_modified)

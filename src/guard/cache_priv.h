@@ -1,11 +1,14 @@
 /*
  * What the files of the guard kind `cache` share: cache.c (sections, routes, what becomes of a
  * request), cache_fill.c (a response on its way through, kept, or replaced by what is kept),
- * cache_answer.c (what is kept as an answer). On the worker that owns the exchange, but for the
+ * cache_answer.c (what is kept as an answer), cache_refresh.c (what is stale is asked about in the
+ * background). On the worker that owns the exchange, but for the
  * building in cache.c.
  *
  *   request --> fresh? --yes--> answer
  *                 | no
+ *                 |--> stale, and may be for now? --yes--> answer, and a request of our own:
+ *                 |                                        cache_refresh.c
  *                 '--> another fills? --yes--> waits, asks again
  *                        | no
  *                        '--> plan --> head: 304, an error --> what is kept, in its place
@@ -56,6 +59,8 @@ struct cache_visit {
 	bool is_swapped; /* used is sent */
 	bool is_unsafe; /* nothing is kept, what is there goes */
 	bool goes_alone; /* it has waited enough */
+	bool is_refresh; /* no client waits: what has no use for the cache is dropped */
+	enum counter refreshed; /* of a refresh: how it ended, so far */
 	struct slice text; /* of used: what is sent as the body */
 	/* As one who fills. */
 	struct cache_visit *next; /* in its bucket */
@@ -73,6 +78,22 @@ struct cache_visit {
 	struct timer timer;
 	struct deferred later;
 };
+
+/* --- cache.c -------------------------------------------------------------------- */
+
+/* When the arena of v->x ends: v lets go. */
+void cache_end_visit(void *visit);
+
+/* --- cache_refresh.c ------------------------------------------------------------ */
+
+/*
+ * v has found an answer that is stale and may be given, and nobody is at it: a request of our own
+ * asks for a fresh one, beginning behind this call. True also if it was refused, which is counted:
+ * a later request tries again. False: by this one nothing is refreshed that others might use.
+ */
+bool cache_refresh(struct cache_visit *v);
+/* Somebody in this worker is at it, for however long. */
+bool cache_is_refreshing(const struct cache_visit *v);
 
 /* --- cache_answer.c ------------------------------------------------------------- */
 
@@ -95,5 +116,9 @@ void cache_fill(struct cache_visit *v);
 struct cache_visit *cache_find_fill(const struct cache_visit *v);
 /* v fills no more; those who wait for it ask again. */
 void cache_end_fill(struct cache_visit *v, bool is_vain);
+/* Those of the same key in this worker, newest first; after the given one, or NULL. */
+struct cache_visit *cache_next_fill(const struct cache_visit *v, struct cache_visit *after);
+/* What a client asks about what it has, or for a part of it, goes. */
+void cache_drop_conditions(struct fields *f);
 
 #endif

@@ -135,6 +135,7 @@ struct exchange {
 	bool is_body_complete; /* of the request */
 	bool hides_server; /* our own Server is not sent */
 	bool is_closing; /* the response must end the connection */
+	bool is_background; /* no client waits for it; it makes way for all who do */
 	bool is_cut; /* the client went, or the response could not be completed */
 };
 

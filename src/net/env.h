@@ -12,6 +12,7 @@
 #include "net/bytes.h"
 #include "net/loop.h"
 
+struct background;
 struct stacks;
 
 struct env {
@@ -20,6 +21,8 @@ struct env {
 	struct random random;
 	struct counters *counters; /* owned by the worker, read by the monitor */
 	struct stacks *stacks; /* of flows; owned by the worker; NULL where none run */
+	struct background *background; /* what no client waits for, see there */
+	unsigned backgrounds;
 	unsigned worker; /* its number */
 	struct bytes bytes; /* of all threads, as this one sees them */
 };

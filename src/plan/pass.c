@@ -47,7 +47,7 @@ on_head(struct subrequest *q)
 		loop_clear_timer(&r->env->loop, &r->timer);
 	r->x->response = q->response;
 	r->x->prepared = q->prepared;
-	if (r->plan->pond && has_body(r))
+	if (r->plan->pond && has_body(r) && !r->x->is_background)
 		pond_add(r->x, r->lease, r->plan->pond);
 	r->is_broken = exchange_head(r->x) != 0;
 }

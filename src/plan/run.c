@@ -440,7 +440,7 @@ init_part(struct run *r, struct run_part *p, const struct plan_part *pp)
 	p->q.trace = &r->x->trace;
 	p->q.deadline_ns = r->deadline_ns;
 	p->q.is_hurried = r->is_hurried;
-	p->q.priority = r->plan->conf.priority;
+	p->q.priority = r->x->is_background ? CLASS_SHEDDABLE : r->plan->conf.priority;
 }
 
 static int

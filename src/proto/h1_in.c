@@ -126,7 +126,7 @@ init_exchange(struct h1 *h)
 	x->max_body = host->limits.max_body;
 	x->body_received = x->body_sent = 0;
 	x->is_head_sent = x->is_answered = x->is_body_complete = x->is_closing = x->is_cut = false;
-	x->hides_server = false;
+	x->hides_server = x->is_background = false;
 	h->flags &= H1_INSIDE | H1_CAME | H1_WENT | H1_SLOW;
 }
 

@@ -36,7 +36,6 @@ static const struct late_answer {
 /* Between the router and the run. */
 struct awaited {
 	struct guard_asked asked;
-	const struct route *route;
 	struct slice param[]; /* of the route's path */
 };
 
@@ -137,10 +136,9 @@ is_about_server(const struct exchange *x)
 static void
 passed(struct guard_asked *a)
 {
-	struct awaited *one = CONTAINER_OF(a, struct awaited, asked);
 	struct run_captures captures = { .value = a->param, .rest = a->rest };
 
-	run_start(a->x, a->lease, one->route->plan, &captures);
+	run_start(a->x, a->lease, a->plan, &captures);
 }
 
 /* What the guards need lives longer than this turn. */
@@ -155,7 +153,6 @@ ask_guards(struct exchange *x, const struct router_match *m)
 		return;
 	}
 	memcpy(one->param, m->capture, m->captures * sizeof(struct slice));
-	one->route = m->route;
 	one->asked = (struct guard_asked){
 		.x = x,
 		.lease = x->lease,

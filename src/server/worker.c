@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/background.h"
 #include "server/dispatch.h"
 #include "server/server.h"
 #include "server/site.h"
@@ -109,6 +110,7 @@ worker_check_empty(struct worker *w)
 {
 	if (!w->host.is_draining || w->host.open > 0)
 		return;
+	background_stop_all(&w->env);
 	if (w->is_leaving && !tenancy_leave_all(w))
 		return;
 	report_empty(w);
@@ -222,6 +224,7 @@ on_close(struct mail *m, void *receiver)
 
 	(void)m;
 	conn_host_close_all(&w->host);
+	background_stop_all(&w->env);
 	loop_clear_timer(&w->env.loop, &w->grace);
 	/* Threads are waited for now, and not for ever: then nobody flushes it any more. */
 	access_log_flush(&w->access);

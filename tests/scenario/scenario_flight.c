@@ -48,6 +48,24 @@ START_TEST(equal_parts_under_way_are_asked_once)
 }
 END_TEST
 
+/* But not those who join it. */
+START_TEST(what_no_client_waits_for_makes_way)
+{
+	struct world *w = world_open(PART "body = 1\ndelay = 10ms\n");
+	struct client *second = other(w, "k=1");
+
+	ask_for(&w->client, "k=1");
+	w->client.x.is_background = true;
+	client_start(w);
+	ck_assert_int_eq(world_call(w, "a")->q->priority, CLASS_SHEDDABLE);
+	other_start(second);
+	ck_assert_int_eq(world_call(w, "a")->q->priority, CLASS_NORMAL);
+	world_run(w, 50);
+	ck_assert_other(second, "{\"a\":1}");
+	world_close(w);
+}
+END_TEST
+
 START_TEST(who_comes_after_the_answer_asks_again)
 {
 	struct world *w = world_open(PART "body = 1\ndelay = 1ms\n");
@@ -416,6 +434,7 @@ suite_scenario_flight(void)
 	TCase *t = tcase_create("flight");
 
 	tcase_add_test(t, equal_parts_under_way_are_asked_once);
+	tcase_add_test(t, what_no_client_waits_for_makes_way);
 	tcase_add_test(t, who_comes_after_the_answer_asks_again);
 	tcase_add_test(t, the_first_may_leave_and_the_work_goes_on);
 	tcase_add_test(t, the_work_ends_when_the_last_has_left);

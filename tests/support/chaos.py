@@ -24,6 +24,7 @@ MOOD = ["json"]
 HELD = {}
 KEPT = {}
 FAILING = {}
+HOLDING = set()
 PIECE = b"x" * 65536
 MIXED = random.Random(1).randbytes(65521)  # of mixed(), whose bytes are at odds with all buffers
 
@@ -261,6 +262,8 @@ async def do_kept(conn, request):
     tag = '"%s"' % asked["etag"][0] if "etag" in asked else None
     if tag:
         lines = lines + ["ETag: " + tag]
+    if name in HOLDING:
+        await held(conn, name)
     if name in FAILING:
         await conn.answer(request, "down", FAILING[name], "text/plain")
     elif tag and request.field("if-none-match") == tag:
@@ -283,6 +286,13 @@ async def do_kept(conn, request):
 async def do_keeping(conn, request):
     await conn.skip_body(request)
     await conn.answer(request, json.dumps(KEPT.get(request.words[1], 0)))
+
+
+@mode("holding NAME...         from now on kept NAME waits until let-go NAME")
+async def do_holding(conn, request):
+    await conn.skip_body(request)
+    HOLDING.update(request.words[1:])
+    await conn.answer(request, "{}")
 
 
 @mode("failing NAME [STATUS]   from now on kept NAME has that status; none: as before")
@@ -326,14 +336,10 @@ async def do_trickle(conn, request):
         await asyncio.sleep(request.number(1, 1) / 1000)
 
 
-@mode("hold NAME [half]        answers, or with the second half of it waits, until let-go NAME. Counted meanwhile")
-async def do_hold(conn, request):
-    await conn.skip_body(request)
-    if request.words[2:] == ["half"]:
-        await conn.head(200, "Content-Length: 10")
-        await conn.send("12345")
+async def held(conn, name):
+    """Waits until that name is let go, or the client leaves."""
     SEEN["held"] += 1
-    release = asyncio.ensure_future(HELD.setdefault(request.words[1], asyncio.Event()).wait())
+    release = asyncio.ensure_future(HELD.setdefault(name, asyncio.Event()).wait())
     end = asyncio.ensure_future(conn.reader.read(1))
     try:
         await asyncio.wait((release, end), return_when=asyncio.FIRST_COMPLETED)
@@ -343,6 +349,15 @@ async def do_hold(conn, request):
         SEEN["held"] -= 1
         release.cancel()
         end.cancel()
+
+
+@mode("hold NAME [half]        answers, or with the second half of it waits, until let-go NAME. Counted meanwhile")
+async def do_hold(conn, request):
+    await conn.skip_body(request)
+    if request.words[2:] == ["half"]:
+        await conn.head(200, "Content-Length: 10")
+        await conn.send("12345")
+    await held(conn, request.words[1])
     if request.words[2:] == ["half"]:
         await conn.send("67890")
     else:

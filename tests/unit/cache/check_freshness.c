@@ -21,7 +21,7 @@ struct saying {
 	bool is_authorized;
 	const char *asked; /* fields of the request */
 	enum method method;
-	int64_t unsaid_s, stale_s, delay_s;
+	int64_t unsaid_s, stale_s, meanwhile_s, delay_s;
 	/* What comes of it. */
 	bool may_store;
 	int64_t lifetime_s, age_s, refresh_s, error_s;
@@ -128,9 +128,24 @@ static const struct saying sayings[] = {
 	  .lifetime_s = 6 },
 	{ .fields = CC "s-maxage=6", .stale_s = 9, .may_store = true, .lifetime_s = 6 },
 	{ .fields = CC "s-maxage=6, stale-while-revalidate=7",
+	  .meanwhile_s = 9,
 	  .may_store = true,
 	  .lifetime_s = 6,
 	  .refresh_s = 7 },
+	{ .fields = CC "max-age=6",
+	  .meanwhile_s = 9,
+	  .may_store = true,
+	  .lifetime_s = 6,
+	  .refresh_s = 9 },
+	{ .fields = CC "max-age=6, stale-while-revalidate=0",
+	  .meanwhile_s = 9,
+	  .may_store = true,
+	  .lifetime_s = 6 },
+	{ .fields = CC "max-age=6, must-revalidate",
+	  .meanwhile_s = 9,
+	  .may_store = true,
+	  .lifetime_s = 6 },
+	{ .fields = CC "s-maxage=6", .meanwhile_s = 9, .may_store = true, .lifetime_s = 6 },
 };
 
 /* Lines of a literal, into f. */
@@ -162,6 +177,7 @@ START_TEST(what_a_response_says_decides)
 		.delay_s = s->delay_s,
 		.unsaid_s = s->unsaid_s,
 		.stale_if_error_s = s->stale_s,
+		.stale_while_revalidate_s = s->meanwhile_s,
 	};
 	struct freshness f;
 
