@@ -104,7 +104,7 @@ attach_compression(const void *state, struct lease *l, void **attached)
 	s = mem_zalloc(1, sizeof(*s));
 	if (!s)
 		return ERR_MEMORY;
-	shelf_init(s, l->env, (c->rules.conf.max_streams + l->workers - 1) / l->workers);
+	shelf_init(s, l->env, lease_part_kept(l, c->rules.conf.max_streams));
 	*attached = s;
 	return 0;
 }

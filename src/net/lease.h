@@ -45,6 +45,23 @@ lease_take(struct lease *l)
 	l->users++;
 }
 
+/* What this worker has of a total of all; at least one where there is any. */
+static inline unsigned
+lease_part(const struct lease *l, unsigned total)
+{
+	unsigned part = total / l->workers + (l->worker < total % l->workers);
+
+	return part == 0 && total > 0 ? 1 : part;
+}
+
+/* The same where a worker that leaves with a reload has no part: the others have it all. For what
+ * it still has to answer there is one. */
+static inline unsigned
+lease_part_kept(const struct lease *l, unsigned total)
+{
+	return l->worker < l->workers ? lease_part(l, total) : 1;
+}
+
 /* May call on_unused, which frees nothing before the end of the turn. */
 static inline void
 lease_give(struct lease *l)

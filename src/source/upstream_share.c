@@ -488,23 +488,6 @@ upstream_errand_fail(struct upstream_errand *e, struct upstream_peer *p, enum up
 
 /* --- its own life ---------------------------------------------------------------- */
 
-/* This worker's part of a total; at least one where there is any. */
-static unsigned
-part_of(unsigned total, const struct lease *l)
-{
-	unsigned part = total / l->workers + (l->worker < total % l->workers);
-
-	return part == 0 && total > 0 ? 1 : part;
-}
-
-/* Of a worker that leaves with a reload there is no part: the others have it all. What it still
- * has to answer waits for one. */
-static unsigned
-connections_of(const struct upstream_conf *conf, const struct lease *l)
-{
-	return l->worker < l->workers ? part_of(conf->max_connections, l) : 1;
-}
-
 /* The servers are others than before. */
 static void
 on_post(void *argument)
@@ -582,8 +565,8 @@ upstream_share_new(const struct upstream *u, struct lease *lease)
 		return NULL;
 	share->upstream = u;
 	share->env = lease->env;
-	share->max_connections = connections_of(u->conf, lease);
-	share->max_pending = part_of(u->conf->max_pending, lease);
+	share->max_connections = lease_part_kept(lease, u->conf->max_connections);
+	share->max_pending = lease_part(lease, u->conf->max_pending);
 	/* Workers do not all begin with the same server. */
 	share->first = lease->worker;
 	share->serve.run = on_serve;
