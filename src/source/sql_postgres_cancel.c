@@ -7,7 +7,9 @@
  * libpq waits without an end, until the server has closed that connection; one
  * that is stopped, or a proxy before it, keeps it open for ever. So we knock
  * first: who connects and says nothing is let go by any server that is alive.
- * One that does not do that in time is not asked to cancel anything.
+ * One that does not do that in time is not asked to cancel anything. What stops
+ * between the two holds its thread; libpq 17 has PQcancelStart, which waits for
+ * nobody, but we build with 14 and later.
  */
 #include "base/address.h"
 #include "base/mem.h"
