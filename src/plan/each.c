@@ -2,7 +2,7 @@
  * Parts for each element of a list; see each.h.
  *
  * A place (each_child) has one subrequest at a time and is used again for a later element. As in
- * fan.c, nothing is decided inside a source's head() or body(), and go_on() never runs inside
+ * run_part.c, nothing is decided inside a source's head() or body(), and go_on() never runs inside
  * itself, so that a list of answers that come at once needs no stack.
  */
 #include "plan/each.h"
@@ -19,6 +19,7 @@ struct each_child {
 
 struct each {
 	struct run_part *part; /* the declared one */
+	each_end_fn on_end;
 	struct deferred later;
 	struct json_walk walk; /* over elements that have not started */
 	unsigned count, started, ended;
@@ -33,25 +34,23 @@ static void go_on(struct each *e);
 
 /* --- the end --------------------------------------------------------------------- */
 
-/* Of one that is under way. */
 static void
-stop(struct each_child *c)
+give_back(struct each_child *c)
 {
-	if (c->part.kept)
-		c->part.q.state_now = SUBREQUEST_CANCELLED;
-	else
-		subrequest_cancel(&c->part.q);
+	const struct source_ops *ops = c->part.q.part->source->ops;
+
+	if (c->is_reserved && ops->release)
+		ops->release(&c->part.q);
+	c->is_reserved = false;
 }
 
 static void
 let_go(struct each_child *c)
 {
-	const struct source_ops *ops = c->part.q.part->source->ops;
-
 	if (c->is_busy)
-		stop(c);
-	else if (c->is_reserved && ops->release)
-		ops->release(&c->part.q);
+		run_part_cancel(&c->part);
+	else
+		give_back(c);
 	c->is_busy = c->is_reserved = false;
 	intake_clear(&c->part.body);
 }
@@ -77,8 +76,7 @@ end(struct each *e, enum outcome outcome)
 	struct run_part *p = e->part;
 
 	each_cancel(p);
-	fan_end_part(p, outcome);
-	fan_settle(p->run);
+	e->on_end(p, outcome);
 }
 
 /* The elements' results as one array, which is the part's body. */
@@ -188,7 +186,7 @@ drop(struct each_child *c, int err)
 {
 	struct each *e = c->each;
 
-	stop(c);
+	run_part_cancel(&c->part);
 	end_element(c, cause_outcome(err), err);
 	e->later.run = go_on_later;
 	loop_soon(&e->part->run->env->loop, &e->later);
@@ -206,14 +204,8 @@ on_head(struct subrequest *q)
 static int
 on_body(struct subrequest *q, struct chunks *list)
 {
-	struct run_part *p = run_part_of(q);
-	int err;
+	int err = run_part_gather(run_part_of(q), list);
 
-	if (!p->head.is_expected) {
-		chunks_clear(list);
-		return 0;
-	}
-	err = run_gather(p->run, &p->body, list, &q->refusal);
 	if (err)
 		drop(child_of(q), err);
 	return 0;
@@ -222,32 +214,17 @@ on_body(struct subrequest *q, struct chunks *list)
 static void
 on_done(struct subrequest *q, int err)
 {
-	struct run_part *p = run_part_of(q);
 	struct each_child *c = child_of(q);
+	enum outcome outcome = run_part_take(&c->part, &err);
 
-	if (!err && p->head.is_expected)
-		err = stash_take(p);
-	if (err == ERR_SYNTAX)
-		end_element(c, OUTCOME_INVALID, 0);
-	else if (err)
-		end_element(c, cause_outcome(err), err);
-	else
-		end_element(c, p->head.is_expected ? OUTCOME_OK : OUTCOME_STATUS, 0);
+	end_element(c, outcome, err);
 	go_on(c->each);
-}
-
-/* No part of a join is offered a body. */
-static void
-on_want_body(struct subrequest *q)
-{
-	(void)q;
 }
 
 static const struct subrequest_ops each_ops = {
 	.head = on_head,
 	.body = on_body,
 	.done = on_done,
-	.want_body = on_want_body,
 };
 
 /* --- the start of an element ----------------------------------------------------- */
@@ -305,16 +282,6 @@ prepare(struct each *e, struct each_child *c)
 		renew(c);
 	c->element = e->started++;
 	return evaluate(e, c);
-}
-
-static void
-give_back(struct each_child *c)
-{
-	const struct source_ops *ops = c->part.q.part->source->ops;
-
-	if (c->is_reserved && ops->release)
-		ops->release(&c->part.q);
-	c->is_reserved = false;
 }
 
 /* It is answered from inside, without a place; or else it has got one. */
@@ -412,14 +379,16 @@ find_elements(struct run_part *p, struct slice *list, unsigned *count)
 }
 
 static struct each *
-make(struct run_part *p, struct slice list, unsigned count)
+make(struct run_part *p, struct slice list, unsigned count, each_end_fn on_end)
 {
 	unsigned most = p->plan->conf.each_at_once;
 	struct each *e = arena_zalloc(p->q.arena, 1, sizeof(*e));
 
 	if (!e)
 		return NULL;
-	*e = (struct each){ .part = p, .walk = json_walk_over(list), .count = count };
+	*e = (struct each){
+		.part = p, .on_end = on_end, .walk = json_walk_over(list), .count = count
+	};
 	e->children = count < most ? count : most;
 	e->result = arena_zalloc(p->q.arena, count + 1, sizeof(*e->result));
 	e->child = arena_zalloc(p->q.arena, e->children + 1, sizeof(*e->child));
@@ -453,7 +422,7 @@ reserve_first(struct each *e)
 }
 
 static int
-begin(struct run_part *p)
+begin(struct run_part *p, each_end_fn on_end)
 {
 	struct slice list = SLICE("");
 	unsigned count = 0;
@@ -461,19 +430,19 @@ begin(struct run_part *p)
 
 	if (err)
 		return err;
-	p->each = make(p, list, count);
+	p->each = make(p, list, count, on_end);
 	return p->each ? reserve_first(p->each) : ERR_MEMORY;
 }
 
 void
-each_start(struct run_part *p)
+each_start(struct run_part *p, each_end_fn on_end)
 {
-	int err = begin(p);
+	int err = begin(p, on_end);
 
 	p->err = err == ERR_SYNTAX ? 0 : err;
 	if (err) {
 		each_cancel(p);
-		fan_end_part(p, err == ERR_SYNTAX ? OUTCOME_INVALID : cause_outcome(err));
+		on_end(p, err == ERR_SYNTAX ? OUTCOME_INVALID : cause_outcome(err));
 		return;
 	}
 	go_on(p->each);

@@ -8,16 +8,19 @@
  *
  * One declared part stays one entry in the report, one count and one timeout. The first
  * element that fails, fails the part and cancels the others, unless foreach_fallback stands for it.
- * Called by fan.c, on the worker; all memory is the exchange's but for results, which end with the
- * part.
+ * Called by run_part.c, on the worker; all memory is the exchange's but for results, which end with
+ * the part.
  */
 #ifndef FOREBAY_PLAN_EACH_H
 #define FOREBAY_PLAN_EACH_H
 
 #include "plan/run_priv.h"
 
-/* The part's turn has come. It ends by fan_end_part, at once or later. */
-void each_start(struct run_part *p);
+/* The part has ended so; why is in p->err and p->head. */
+typedef void (*each_end_fn)(struct run_part *p, enum outcome outcome);
+
+/* The part's turn has come. It ends by one call of on_end, from inside or later. */
+void each_start(struct run_part *p, each_end_fn on_end);
 /* Nothing more comes of it; idempotent. Who calls ends the part. */
 void each_cancel(struct run_part *p);
 

@@ -2,20 +2,7 @@
  * The admission of parts: their places in pools are asked for in batches, of one source each, and
  * required ones first, before any of them starts; those that are refused end here.
  */
-#include "base/clock.h"
 #include "plan/run_priv.h"
-
-/* The part's timeout counts from its start, within the plan's deadline. */
-void
-fan_set_deadline(struct run *r, struct run_part *p)
-{
-	uint64_t timeout = p->plan->conf.timeout;
-	uint64_t own = clock_after(loop_now(&r->env->loop), timeout);
-	bool is_shorter = timeout && own < r->deadline_ns;
-
-	p->q.deadline_ns = is_shorter ? own : r->deadline_ns;
-	p->q.is_hurried = !is_shorter && r->is_hurried;
-}
 
 /* One that is refused ends its parts here. */
 static void
@@ -39,7 +26,7 @@ reserve_batch(struct run *r, const struct plan_batch *b, uint64_t parts)
 	PLAN_EACH(i, keep, parts)
 	{
 		r->part[i].err = err;
-		fan_end_part(&r->part[i], cause_outcome(err));
+		run_part_end(&r->part[i], cause_outcome(err));
 	}
 }
 
@@ -47,7 +34,7 @@ reserve_batch(struct run *r, const struct plan_batch *b, uint64_t parts)
 void
 fan_foresee(struct run *r, struct run_part *p)
 {
-	fan_set_deadline(r, p);
+	run_part_set_deadline(r, p);
 	if (p->q.part->is_weighed && !p->plan->when && !p->plan->each && run_evaluate(p) != 0)
 		p->q.value = NULL;
 }

@@ -384,17 +384,10 @@ on_done(struct subrequest *q, int err)
 		finish(f, err ? err : f->err);
 }
 
-static void
-on_want_body(struct subrequest *q)
-{
-	(void)q;
-}
-
 static const struct subrequest_ops flight_ops = {
 	.head = on_head,
 	.body = on_body,
 	.done = on_done,
-	.want_body = on_want_body,
 };
 
 /* --- the runs' side ----------------------------------------------------------------------------

@@ -151,6 +151,6 @@ flow_answer_send(struct flow_answer *a, struct run *r)
 	flow_answer_fini(a);
 	run_add_report(r);
 	run_leave(r);
-	fan_send(r->x, status, &body);
+	run_send(r->x, status, &body);
 	return true;
 }

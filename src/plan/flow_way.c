@@ -3,7 +3,7 @@
  * for them, and answers. Parts are started, collected and ended as those of a
  * join (fan.c); each has one entry in the report, called or not.
  *
- *   flow_settle -> turn ==resume==> flow's code -> wait(parts)
+ *   settle -> turn ==resume==> flow's code -> wait(parts)
  *        ^                                            |
  *        |        <=========pause=====================+
  *        +-- reserve, start; a part has ended, a nap is over
@@ -38,6 +38,8 @@ struct run_flow {
 	const struct run_part *blame; /* whose failure it was last told of; NULL: none */
 	struct flow_answer answer;
 };
+
+static void settle(struct run *r);
 
 static struct run_flow *
 run_flow_of(struct flow *f)
@@ -342,9 +344,9 @@ start_parts(struct run_flow *f)
 		reserve(f);
 	}
 	while (r->ready && !is_met(f))
-		fan_start_part(r, &r->part[__builtin_ctzll(r->ready)]);
+		run_part_start(r, &r->part[__builtin_ctzll(r->ready)]);
 	if (f->awaited && !is_met(f))
-		fan_drop_refused(r);
+		run_parts_drop_refused(r);
 }
 
 /* Tells it how that has ended. */
@@ -355,7 +357,7 @@ wake(struct run_flow *f)
 	bool has_any = (r->succeeded & f->awaited) != 0;
 
 	if (f->awaited) {
-		fan_stop(r, f->awaited, OUTCOME_CANCELLED, ERR_CANCELLED);
+		run_parts_stop(r, f->awaited, OUTCOME_CANCELLED, ERR_CANCELLED);
 		f->verdict =
 		    f->how == FLOW_ANY ? (has_any ? 0 : ERR_FAILED) : (r->failed ? ERR_FAILED : 0);
 		f->blame = f->verdict ? r->failed : NULL;
@@ -372,7 +374,7 @@ on_nap_over(struct timer *t)
 
 	f->is_asleep = false;
 	f->verdict = 0;
-	flow_settle(f->run);
+	settle(f->run);
 }
 
 /* --- its end -----------------------------------------------------------------------------------
@@ -396,7 +398,7 @@ end_rest(struct run *r, enum outcome outcome)
 	unsigned i;
 
 	PLAN_EACH(i, keep, rest)
-	fan_end_part(&r->part[i], outcome);
+	run_part_end(&r->part[i], outcome);
 	r->failed = NULL;
 }
 
@@ -407,9 +409,8 @@ answer_failure(struct run_flow *f)
 	bool is_short = f->result == ERR_MEMORY || f->answer.err == ERR_MEMORY;
 
 	end_rest(r, OUTCOME_SKIPPED);
-	r->failed = f->blame;
-	if (f->result && r->failed)
-		fan_answer_failure(r);
+	if (f->result && f->blame)
+		run_refuse_for(r, f->blame);
 	else
 		run_refuse(r, is_short ? 503 : 500, NULL);
 }
@@ -433,8 +434,8 @@ answer(struct run_flow *f)
 	answer_failure(f);
 }
 
-void
-flow_settle(struct run *r)
+static void
+settle(struct run *r)
 {
 	struct run_flow *f = r->flow;
 
@@ -456,7 +457,7 @@ flow_settle(struct run *r)
 static void
 cut(struct run_flow *f, enum outcome running, int err)
 {
-	fan_stop(f->run, run_all_parts(f->run), running, err);
+	run_parts_stop(f->run, run_all_parts(f->run), running, err);
 	f->run->ready = 0;
 	f->is_cut = true;
 	f->verdict = ERR_CANCELLED;
@@ -494,7 +495,7 @@ refuse(struct run *r, const char *limit)
 {
 	const struct pool_refusal refusal = { .limit = limit };
 
-	fan_stop(r, run_all_parts(r), OUTCOME_SKIPPED, ERR_SHED);
+	run_parts_stop(r, run_all_parts(r), OUTCOME_SKIPPED, ERR_SHED);
 	count_add(r->env->counters, COUNTER_FLOW_REFUSED, 1);
 	run_refuse(r, 503, &refusal);
 }
@@ -505,7 +506,7 @@ start(struct run *r)
 	struct stacks *stacks = r->env->stacks;
 	struct run_flow *f = make(r);
 
-	fan_prepare(r);
+	run_parts_init(r);
 	if (stacks->live >= r->plan->flow->max_live) {
 		refuse(r, "limits.max_flows");
 		return;
@@ -517,21 +518,7 @@ start(struct run *r)
 	arena_init(&f->scratch, &r->env->store, r->plan->flow->type->scratch);
 	flow_answer_init(&f->answer, r, r->plan->flow_conf.max_answer);
 	r->flow = f;
-	flow_settle(r);
-}
-
-static void
-feed(struct run *r, struct chunks *body, bool is_last)
-{
-	(void)r;
-	(void)is_last;
-	chunks_clear(body);
-}
-
-static void
-resume(struct run *r)
-{
-	(void)r;
+	settle(r);
 }
 
 static void
@@ -550,8 +537,7 @@ cancel(struct run *r)
 
 const struct run_way flow_way = {
 	.start = start,
-	.feed = feed,
-	.resume = resume,
+	.settle = settle,
 	.expire = expire,
 	.cancel = cancel,
 };

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "http/status.h"
 #include "plan/run_priv.h"
 #include "plan/scope.h"
 
@@ -164,7 +165,28 @@ run_refuse_for(struct run *r, const struct run_part *p)
 {
 	if (p->outcome == OUTCOME_CONFLICT && p->q.conflict)
 		run_add_field(r, FIELD_FOREBAY_CONFLICT, slice_of(p->q.conflict));
+	if (p->outcome == OUTCOME_STATUS && cause_status(p) == p->head.status) {
+		run_add_field(r, FIELD_WWW_AUTHENTICATE, p->head.challenge);
+		run_add_field(r, FIELD_RETRY_AFTER, p->head.retry_after);
+	}
 	run_refuse(r, cause_status(p), p->outcome == OUTCOME_SHED ? &p->q.refusal : NULL);
+}
+
+void
+run_send(struct exchange *x, int status, struct chunks *body)
+{
+	bool has_body = status_has_body(status);
+	int err;
+
+	x->response.status = status;
+	x->response.framing = has_body ? BODY_LENGTH : BODY_NONE;
+	x->response.content_length = body->bytes;
+	err = exchange_head(x);
+	if (!err && has_body)
+		err = exchange_body(x, body);
+	if (err >= 0)
+		exchange_end(x);
+	chunks_clear(body);
 }
 
 /* --- the request's body ------------------------------------------------------------ */
@@ -544,14 +566,16 @@ run_feed(struct exchange *x, struct chunks *body, bool is_last)
 		store(r, body, is_last);
 	else if (r->is_collecting)
 		collect(r, body, is_last);
-	else
+	else if (r->way->feed)
 		r->way->feed(r, body, is_last);
+	else
+		chunks_clear(body);
 }
 
 void
 run_resume(struct exchange *x)
 {
-	if (x->run)
+	if (x->run && x->run->way->resume)
 		x->run->way->resume(x->run);
 }
 

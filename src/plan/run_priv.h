@@ -1,6 +1,6 @@
 /*
  * What the files that execute a plan share: run.c (clock, body, ends), pass.c
- * (one part, passed through), fan.c, each.c (parts that are joined), result.c, join.c,
+ * (one part, passed through), fan.c (parts that are joined), run_part.c, each.c, result.c, join.c,
  * report.c, cause.c; flow_way.c, flow_answer.c (parts that a flow calls). On the worker that owns
  * the exchange.
  */
@@ -134,6 +134,10 @@ run_all_parts(const struct run *r)
 /* The three ways to run a plan: pass.c, fan.c, flow_way.c. */
 struct run_way {
 	void (*start)(struct run *r);
+	/* Something has ended: what comes next. Does nothing from inside itself. NULL: of one part.
+	 */
+	void (*settle)(struct run *r);
+	/* NULL, both: its parts are not offered the body, nor is theirs passed on as it comes. */
 	void (*feed)(struct run *r, struct chunks *body, bool is_last);
 	void (*resume)(struct run *r);
 	void (*expire)(struct run *r); /* the deadline has passed */
@@ -186,41 +190,41 @@ void run_add_report(struct run *r);
 /* Tells the log which variable was in the way; returns err. */
 int run_fail_value(const struct run_part *p, const struct template *t, unsigned variable, int err);
 
-/* --- fan.c -------------------------------------------------------------------- */
+/* Head, body and end, when the run has left. Takes the body. */
+void run_send(struct exchange *x, int status, struct chunks *body);
 
-/* The part has ended; what it failed for is in p->err and p->head. */
-void fan_end_part(struct run_part *p, enum outcome outcome);
-/* Decides what comes next; nothing from inside itself. */
-void fan_settle(struct run *r);
-
-/* What flows do with parts, too. */
+/* --- run_part.c: for ways with several parts ------------------------------------ */
 
 /* Before anything else. */
-void fan_prepare(struct run *r);
+void run_parts_init(struct run *r);
+/* When it has to be done, from now on: its timeout counts from its start, within the plan's
+ * deadline. */
+void run_part_set_deadline(struct run *r, struct run_part *p);
 /* Of a part that is ready. It may end before this returns. */
-void fan_start_part(struct run *r, struct run_part *p);
+void run_part_start(struct run *r, struct run_part *p);
+/* The part has ended; what it failed for is in p->err and p->head. */
+void run_part_end(struct run_part *p, enum outcome outcome);
 /* Of these, those that run are cancelled, the others never start. */
-void fan_stop(struct run *r, uint64_t parts, enum outcome running, int err);
+void run_parts_stop(struct run *r, uint64_t parts, enum outcome running, int err);
 /* A required part whose status is not what it should be need not be waited for. */
-void fan_drop_refused(struct run *r);
-/* By the part that failed (r->failed). */
-void fan_answer_failure(struct run *r);
-/* Head, body and end, when the run has left. Takes the body. */
-void fan_send(struct exchange *x, int status, struct chunks *body);
+void run_parts_drop_refused(struct run *r);
+
+/* Of what each.c has in the place of a part, too. */
+
+/* Its source, or the stash, is to say nothing more. */
+void run_part_cancel(struct run_part *p);
+/* Takes a piece of its body. An error: it has failed by that. */
+int run_part_gather(struct run_part *p, struct chunks *list) MUST_CHECK;
+/* What it came to when its source has said *err, which becomes why it failed; 0: its answer says
+ * it. */
+enum outcome run_part_take(struct run_part *p, int *err);
 
 /* --- fan_admit.c ---------------------------------------------------------------- */
 
-/* When it has to be done, from now on: its timeout counts from its start. */
-void fan_set_deadline(struct run *r, struct run_part *p);
 /* Before it is admitted: when it has to be done, from now on, and how much there is to do. */
 void fan_foresee(struct run *r, struct run_part *p);
 /* Places for these parts, required ones first; those that are refused end. */
 void fan_reserve(struct run *r, uint64_t parts);
-
-/* --- flow_way.c ----------------------------------------------------------------- */
-
-/* Goes on with a flow's run when something has ended. */
-void flow_settle(struct run *r);
 
 /* --- flow_answer.c --------------------------------------------------------------- */
 

@@ -49,7 +49,8 @@ void
 subrequest_want_body(struct subrequest *q)
 {
 	ASSERT(q->state_now == SUBREQUEST_STARTED || q->state_now == SUBREQUEST_HEAD);
-	q->up->want_body(q);
+	if (q->up->want_body)
+		q->up->want_body(q);
 }
 
 int

@@ -18,7 +18,7 @@ struct subrequest_ops {
 	/* Optional: of a response with status 101; no body() follows, but done may be far. */
 	void (*shut)(struct subrequest *q);
 	void (*done)(struct subrequest *q, int err);
-	void (*want_body)(struct subrequest *q);
+	void (*want_body)(struct subrequest *q); /* NULL: a template brings it what it needs */
 	/* Optional: head, body and done(0) at once, for a body in memory. */
 	void (*whole)(struct subrequest *q, struct slice body);
 };
