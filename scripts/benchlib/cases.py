@@ -3,7 +3,7 @@ import collections
 
 from benchlib import case_admission, case_advise, case_fanout, case_files, case_flows, case_h2, case_idle, case_instructions
 from benchlib import case_isolation, case_keepalive, case_latency, case_light, case_overload, case_proxy
-from benchlib import case_sql, case_storm, case_tls
+from benchlib import case_pictures, case_sql, case_storm, case_tls
 
 # alone, all, quick: rounds when it is asked for by itself, as one of several, with --quick.
 # role: of the peers that take part (see peers.py). seconds: (once, per round) of a scale.
@@ -37,6 +37,8 @@ CASES = (
          case_isolation.isolation, case_isolation.seconds, "", 3, 3, 1),
     Case("overload", "CPU jobs, 0.5 to 10 times what can be done",
          case_overload.overload, case_overload.seconds, "overload", 3, 1, 1),
+    Case("pictures", "photographs of 24 megapixels made smaller; bombs",
+         case_pictures.pictures, case_pictures.seconds, "", 3, 1, 1),
     Case("light", "light requests, 0.5 to 2 times what a worker can answer",
          case_light.light, case_light.seconds, "", 3, 1, 1),
     Case("admission", "priorities, abusers, a spike, jobs that get slower",

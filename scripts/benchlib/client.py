@@ -39,6 +39,13 @@ def get(port, path, timeout=5):
         return read_response(s)
 
 
+def post(port, path, body, timeout):
+    """The same with a body."""
+    with socket.create_connection(("127.0.0.1", port), timeout) as s:
+        s.sendall(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(body)) + body)
+        return read_response(s)
+
+
 def one_after_another(port, paths, seconds):
     """How long it takes to get all paths in turn over one connection: seconds, again and again.
 

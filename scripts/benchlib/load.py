@@ -155,13 +155,15 @@ class Pace:
 class Flood:
     """tests/flood: classes of requests, and what becomes of each; see the head of tests/support/flood.c."""
 
-    def __init__(self, program, seconds, deadline_ms, give_up_ms, lead, conns, attempts=1):
+    def __init__(self, program, seconds, deadline_ms, give_up_ms, lead, conns, attempts=1, body=None):
         if not os.access(program, os.X_OK):
             raise server.Unavailable("%s is no program; make tests/flood" % program)
         self.program, self.seconds, self.lead = program, seconds, lead
         self.limits = ["-t", str(deadline_ms), "-g", str(give_up_ms), "-c", str(conns)]
         if attempts > 1:
             self.limits += ["-r", str(attempts)]
+        if body:
+            self.limits += ["-b", body]
 
     def command(self, port, classes):
         return [self.program, "-p", str(port), "-d", "%g" % self.seconds, "-l", "%g" % self.lead,

@@ -13,9 +13,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 USAGE = """\
 Usage: scripts/bench CASE...|all [OPTION...] | compare OLD NEW (results.json)
 %(cases)s
-  --quick       whether it works, not how fast (2 min); --minutes N at most
-  --rounds N    of each case; --seconds N of each load (3); --workers N (2)
-  --build DIR   with forebayd; --out DIR; --check: exit 1 where a bar is missed
+  --quick       whether it works; --minutes N at most; --rounds N; --seconds N
+  --check       exit 1 if a bar is missed; --build DIR; --out DIR; --workers N
   --without P   skips %(peers)s
 """
 

@@ -4,7 +4,7 @@
  * a time. Latency counts from the moment a request was meant to be sent.
  *
  *     tests/flood -p PORT -d SECONDS [-l LEAD_S] [-t DEADLINE_MS] [-g GIVE_UP_MS]
- *                 [-c CONNS] [-r ATTEMPTS]
+ *                 [-c CONNS] [-r ATTEMPTS] [-b FILE]
  *                 NAME:/PATH:RATE[@FROM_S-TO_S] | NAME:/PATH:xCONNS ...
  *
  * Counted is what is meant to be sent in SECONDS, after LEAD_S. Each class has
@@ -19,7 +19,7 @@
  * An open loop may have times of its own, in seconds after the lead. With -r a
  * request of one that is refused or given up is asked again, 100 ms later, up to
  * ATTEMPTS times in all, as long as fewer than 65,536 wait for that; each is
- * counted, and meant, for itself.
+ * counted, and meant, for itself. NAME:POST/PATH:... sends the bytes of FILE.
  *
  * Prints one JSON object by class, latencies in microseconds, and by windows of
  * 250 ms, from from_ns of CLOCK_MONOTONIC, how many were meant and how many of them
@@ -35,6 +35,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 enum {
 	HEAD_BYTES = 2048,
@@ -72,6 +73,8 @@ struct conn {
 	bool is_reused; /* the server may have closed it just now: that is no failure */
 	bool is_head_done, is_last;
 	int status;
+	uint32_t watched; /* of epoll */
+	size_t sent; /* of the request */
 	size_t len; /* of the head so far */
 	size_t body_left;
 	char head[HEAD_BYTES + 1];
@@ -85,7 +88,8 @@ struct again {
 
 struct class
 {
-	char name[32], text[512];
+	char name[32];
+	char *text; /* a whole request */
 	size_t text_len;
 	double rate; /* open: arrivals per second; 0: closed */
 	size_t conns;
@@ -108,6 +112,7 @@ struct flood {
 	uint64_t state; /* of the random gaps */
 	size_t conns, classes;
 	unsigned attempts; /* of a request, at most */
+	const char *body_file;
 	struct class class[CLASSES_MAX];
 	struct ticker ticker;
 };
@@ -263,6 +268,7 @@ conn_open(struct flood *f, struct conn *c)
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	c->is_reused = false;
 	c->is_connecting = true;
+	c->watched = EPOLLOUT;
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->fd >= 0 && setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
 	    (connect(c->fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
@@ -276,12 +282,40 @@ conn_open(struct flood *f, struct conn *c)
 /* --- requests --------------------------------------------------------------------- */
 
 static bool
-conn_send(struct conn *c)
+conn_watch(struct flood *f, struct conn *c, uint32_t what)
 {
+	struct epoll_event event = { .events = what, .data.ptr = c };
+
+	if (c->watched == what)
+		return true;
+	c->watched = what;
+	return epoll_ctl(f->ticker.epoll, EPOLL_CTL_MOD, c->fd, &event) == 0;
+}
+
+/* As much as the socket takes. What it does not take any more the server does not want: it has
+ * answered, and that is read. */
+static bool
+conn_send(struct flood *f, struct conn *c)
+{
+	const struct class *k = c->class;
+	ssize_t n = 1;
+
+	while (c->sent < k->text_len && n > 0) {
+		n = send(c->fd, k->text + c->sent, k->text_len - c->sent, MSG_NOSIGNAL);
+		c->sent += n > 0 ? (size_t)n : 0;
+	}
+	if (n < 0 && errno != EAGAIN)
+		return c->sent > 0 && conn_watch(f, c, EPOLLIN);
+	return conn_watch(f, c, c->sent < k->text_len ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static bool
+conn_ask(struct flood *f, struct conn *c)
+{
+	c->sent = 0;
 	c->len = 0;
 	c->is_head_done = false;
-	return send(c->fd, c->class->text, c->class->text_len, MSG_NOSIGNAL) ==
-	       (ssize_t)c->class->text_len;
+	return conn_send(f, c);
 }
 
 /* The conn has ended: once more over a fresh one if it was merely an old one, else a failure. */
@@ -308,7 +342,7 @@ begin(struct flood *f, struct class *k, uint64_t meant_ns, uint64_t now, unsigne
 	if (is_counted(f, meant_ns))
 		histogram_add(&k->lag, now - meant_ns);
 	c->is_reused = c->fd >= 0;
-	if (c->is_reused ? !conn_send(c) : !conn_open(f, c))
+	if (c->is_reused ? !conn_ask(f, c) : !conn_open(f, c))
 		on_broken(f, c);
 }
 
@@ -401,7 +435,7 @@ fate_of(const struct flood *f, const struct conn *c)
 static void
 on_answer(struct flood *f, struct conn *c)
 {
-	bool is_last = c->is_last;
+	bool is_last = c->is_last || c->sent < c->class->text_len;
 
 	finish(f, c, fate_of(f, c));
 	if (is_last)
@@ -440,10 +474,8 @@ on_readable(struct flood *f, struct conn *c)
 static void
 on_connected(struct flood *f, struct conn *c)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
-
 	c->is_connecting = false;
-	if (epoll_ctl(f->ticker.epoll, EPOLL_CTL_MOD, c->fd, &event) != 0 || !conn_send(c))
+	if (!conn_ask(f, c))
 		on_broken(f, c);
 }
 
@@ -495,7 +527,10 @@ on_event(struct flood *f, struct conn *c)
 	} else if (c->fd >= 0 && c->is_connecting) {
 		on_connected(f, c);
 	} else if (c->fd >= 0) {
-		on_readable(f, c);
+		if (c->sent < c->class->text_len && !conn_send(f, c))
+			on_broken(f, c);
+		else
+			on_readable(f, c);
 	}
 }
 
@@ -556,11 +591,38 @@ print_report(struct flood *f)
 
 /* --- the command line --------------------------------------------------------------- */
 
+/* A whole request: path is /PATH, or POST/PATH. */
+static bool
+class_text(struct flood *f, struct class *k, const char *path)
+{
+	size_t method = strcspn(path, "/"), body = 0;
+	FILE *file = method ? fopen(f->body_file ? f->body_file : "", "rb") : NULL;
+	struct stat about = { 0 };
+	char about_body[64] = "";
+
+	if (method && (!file || fstat(fileno(file), &about) != 0))
+		return false;
+	body = (size_t)about.st_size;
+	k->text = malloc(HEAD_BYTES + body);
+	if (!k->text)
+		die("memory");
+	if (file)
+		snprintf(about_body, sizeof(about_body), "Content-Length: %zu\r\n", body);
+	k->text_len = (size_t)snprintf(
+	    k->text, HEAD_BYTES, "%.*s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n%s\r\n",
+	    method ? (int)method : 3, method ? path : "GET", path + method, f->port, about_body);
+	if (file && fread(k->text + k->text_len, 1, body, file) != body)
+		die("the file");
+	k->text_len += body;
+	if (file)
+		fclose(file);
+	return true;
+}
+
 static bool
 class_init(struct flood *f, struct class *k, const char *words)
 {
 	char path[256], pace[64];
-	int len;
 
 	if (sscanf(words, "%31[^:]:%255[^:]:%63s", k->name, path, pace) != 3)
 		return false;
@@ -572,9 +634,8 @@ class_init(struct flood *f, struct class *k, const char *words)
 	k->conns = pace[0] == 'x' ? strtoul(pace + 1, NULL, 10) : f->conns;
 	if (!(k->rate > 0 || pace[0] == 'x') || k->conns < 1 || k->conns > CONNS_MAX)
 		return false;
-	len = snprintf(k->text, sizeof(k->text), "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n",
-		       path, f->port);
-	k->text_len = (size_t)len;
+	if (!class_text(f, k, path))
+		return false;
 	k->conn = calloc(k->conns, sizeof(*k->conn));
 	k->again = calloc(f->attempts > 1 ? AGAIN_MAX : 1, sizeof(*k->again));
 	if (!k->conn || !k->again)
@@ -593,7 +654,7 @@ read_options(struct flood *f, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "p:d:l:t:g:c:r:")) != -1) {
+	while ((option = getopt(argc, argv, "p:d:l:t:g:c:r:b:")) != -1) {
 		if (option == 'p')
 			f->port = (uint16_t)strtoul(optarg, NULL, 10);
 		else if (option == 'd')
@@ -606,6 +667,8 @@ read_options(struct flood *f, int argc, char **argv)
 			f->give_up_ns = strtoul(optarg, NULL, 10) * NS_PER_MS;
 		else if (option == 'r')
 			f->attempts = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == 'b')
+			f->body_file = optarg;
 		else if (option == 'c')
 			f->conns = strtoul(optarg, NULL, 10);
 		else
@@ -647,7 +710,7 @@ main(int argc, char **argv)
 
 	if (!read_options(&f, argc, argv)) {
 		fprintf(stderr, "usage: flood -p PORT -d SECONDS [-l LEAD_S] [-t DEADLINE_MS] "
-				"[-g GIVE_UP_MS] [-c CONNS] [-r ATTEMPTS] "
+				"[-g GIVE_UP_MS] [-c CONNS] [-r ATTEMPTS] [-b FILE] "
 				"NAME:/PATH:RATE[@FROM-TO]|xCONNS ...\n");
 		return EXIT_FAILURE;
 	}
