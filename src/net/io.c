@@ -49,7 +49,6 @@ io_init(struct io *io, struct loop *l, int fd, io_fn on_ready)
 {
 	io->on_ready = on_ready;
 	io->tls = NULL;
-	io->is_watched = false;
 	event_assign(&io->event, l->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_PERSIST | EV_ET,
 		     on_event, io);
 }
@@ -57,20 +56,16 @@ io_init(struct io *io, struct loop *l, int fd, io_fn on_ready)
 int
 io_watch(struct io *io)
 {
-	if (io->is_watched)
+	if (io_is_watched(io))
 		return 0;
-	if (event_add(&io->event, NULL) != 0)
-		return ERR_SYSTEM;
-	io->is_watched = true;
-	return 0;
+	return event_add(&io->event, NULL) == 0 ? 0 : ERR_SYSTEM;
 }
 
 void
 io_release(struct io *io)
 {
-	if (io->is_watched)
+	if (io_is_watched(io))
 		event_del(&io->event);
-	io->is_watched = false;
 	io->event.ev_fd = -1;
 }
 

@@ -31,13 +31,18 @@ struct io {
 	struct event event;
 	io_fn on_ready;
 	struct tls *tls; /* owned; NULL: the bytes are as they come */
-	bool is_watched;
 };
 
 /* Takes over fd, which must be non-blocking. Nothing is registered yet. */
 void io_init(struct io *io, struct loop *l, int fd, io_fn on_ready);
 /* Registers with the loop. ERR_SYSTEM: it is not. */
 int io_watch(struct io *io) __attribute__((warn_unused_result));
+/* Whether it is registered; one that is all zeros is not. As event_pending(), without the call. */
+static inline bool
+io_is_watched(const struct io *io)
+{
+	return io->event.ev_evcallback.evcb_flags & EVLIST_INSERTED;
+}
 /* Unregisters; the descriptor stays open and is the caller's again. */
 void io_release(struct io *io);
 /* Unregisters and closes the descriptor. Idempotent. */

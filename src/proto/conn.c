@@ -24,6 +24,10 @@ enum {
 	LINGER_READ_BYTES = 16384,
 };
 
+/* 240 bytes of memory with glibc and libevent 2.1. */
+_Static_assert(sizeof(struct conn) <= sizeof(struct event) + 104,
+	       "an idle connection costs what a struct conn does");
+
 /* The first one is spoken where nothing says otherwise. */
 static const struct conn_protocol *const protocols[] = {
 	&h1_protocol,
@@ -69,7 +73,7 @@ conn_host_fini(struct conn_host *h)
 	backlog_fini(&h->backlog);
 	while (h->free_conns) {
 		struct conn *c = h->free_conns;
-		h->free_conns = c->peer.next;
+		h->free_conns = c->next;
 		mem_free(&c);
 	}
 	for (unsigned i = 0; i < PROTOCOLS; i++) {
@@ -170,7 +174,7 @@ conn_close(struct conn *c)
 	if (h->kept_conns >= KEEP_CONNS) {
 		mem_free(&c);
 	} else {
-		c->peer.next = h->free_conns;
+		c->next = h->free_conns;
 		h->free_conns = c;
 		h->kept_conns++;
 	}
@@ -332,10 +336,18 @@ change_protocol(struct conn *c, const struct conn_protocol *to)
 static void
 set_peer(struct conn *c, const struct address *peer)
 {
-	if (peer->of.any.sa_family == AF_INET)
-		c->peer.v4 = peer->of.v4;
-	else if (peer->of.any.sa_family == AF_INET6)
-		c->peer.v6 = peer->of.v6;
+	const struct sockaddr_in *v4 = &peer->of.v4;
+	const struct sockaddr_in6 *v6 = &peer->of.v6;
+
+	if (v4->sin_family == AF_INET)
+		c->peer = (struct conn_peer){ .family = AF_INET,
+					      .port = v4->sin_port,
+					      .host.v4 = v4->sin_addr };
+	else if (v4->sin_family == AF_INET6)
+		c->peer = (struct conn_peer){ .family = AF_INET6,
+					      .port = v6->sin6_port,
+					      .scope = v6->sin6_scope_id,
+					      .host.v6 = v6->sin6_addr };
 	else
 		c->flags |= CONN_UNIX;
 }
@@ -459,7 +471,7 @@ take_conn(struct conn_host *h)
 
 	if (!c)
 		return mem_alloc(sizeof(*c));
-	h->free_conns = c->peer.next;
+	h->free_conns = c->next;
 	h->kept_conns--;
 	return c;
 }

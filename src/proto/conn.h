@@ -128,6 +128,18 @@ enum conn_flag {
 	CONN_HELD = 32768, /* in the backlog */
 };
 
+/* A socket's address without what nobody asks for. */
+struct conn_peer {
+	sa_family_t family;
+	in_port_t port;
+	uint32_t scope; /* of IPv6 */
+	union {
+		struct in_addr v4;
+		struct in6_addr v6;
+	} host;
+};
+
+/* Beside what libevent and the kernel have of it, all that an idle connection costs. */
 struct conn {
 	struct io io;
 	struct wheel_entry timeout;
@@ -135,10 +147,9 @@ struct conn {
 	const struct conn_protocol *protocol;
 	void *active; /* owned: the protocol's; NULL while idle */
 	union {
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
+		struct conn_peer peer; /* not with CONN_UNIX */
 		struct conn *next; /* on the free list */
-	} peer;
+	};
 	uint32_t flags; /* enum conn_flag */
 	union {
 		uint32_t lingered; /* bytes dropped while lingering */
@@ -213,12 +224,17 @@ conn_client(const struct conn *c, struct address *client)
 		client->of.any.sa_family = AF_UNIX;
 		client->len = sizeof(sa_family_t);
 		client->of.path.sun_path[0] = '\0';
-	} else if (c->peer.v4.sin_family == AF_INET) {
-		client->of.v4 = c->peer.v4;
-		client->len = sizeof(c->peer.v4);
+	} else if (c->peer.family == AF_INET) {
+		client->of.v4 = (struct sockaddr_in){ .sin_family = AF_INET,
+						      .sin_port = c->peer.port,
+						      .sin_addr = c->peer.host.v4 };
+		client->len = sizeof(client->of.v4);
 	} else {
-		client->of.v6 = c->peer.v6;
-		client->len = sizeof(c->peer.v6);
+		client->of.v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+						       .sin6_port = c->peer.port,
+						       .sin6_addr = c->peer.host.v6,
+						       .sin6_scope_id = c->peer.scope };
+		client->len = sizeof(client->of.v6);
 	}
 }
 

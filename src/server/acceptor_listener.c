@@ -44,7 +44,7 @@ acceptor_listener_free(struct acceptor_listener **pointer)
 {
 	struct acceptor_listener *l = *pointer;
 
-	if (l->io.is_watched)
+	if (io_is_watched(&l->io))
 		io_release(&l->io);
 	listener_close(&l->socket);
 	tls_context_unref(&l->tls);
@@ -57,7 +57,7 @@ void
 acceptor_listener_begin_closing(struct acceptor_listener *l)
 {
 	l->is_closing = true;
-	if (l->io.is_watched)
+	if (io_is_watched(&l->io))
 		io_release(&l->io);
 	listener_stop_new(&l->socket);
 }

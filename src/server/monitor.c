@@ -182,7 +182,7 @@ close_listeners(struct monitor *m)
 	for (unsigned i = 0; i < m->listener_count; i++) {
 		struct monitor_listener *l = &m->listeners[i];
 
-		if (l->io.is_watched)
+		if (io_is_watched(&l->io))
 			io_release(&l->io);
 		listener_close(&l->socket);
 	}
