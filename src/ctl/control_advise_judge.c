@@ -61,15 +61,22 @@ find_chance(const struct pool_study *p, double *chance_s)
 	return err;
 }
 
+/* What comes several at a time has the dispersion of what comes in waves, and waits longer. */
+static const char *
+cause_of(const struct pool_study *p)
+{
+	if (p->measured.mean_wait_s > p->predicted.mean_wait_s)
+		return "jobs come in bursts, or their threads do not get a processor";
+	if (p->dispersion > 1)
+		return "jobs come in waves rather than several at a time, or are refused by their "
+		       "deadlines";
+	return "jobs come more evenly than by chance, or are refused by their deadlines";
+}
+
 static void
 refuse_misfit(struct pool_study *p)
 {
-	const char *cause = p->measured.mean_wait_s > p->predicted.mean_wait_s
-				? "jobs come in bursts, or their threads do not get a processor"
-				: "jobs come more evenly than by chance, or are refused by "
-				  "their deadlines";
-
-	snprintf(p->why, sizeof(p->why), "the model does not fit: %s.", cause);
+	snprintf(p->why, sizeof(p->why), "the model does not fit: %s.", cause_of(p));
 }
 
 static int

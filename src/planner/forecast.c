@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "planner/batch.h"
+#include "planner/bursts.h"
 #include "planner/crowd.h"
 #include "planner/erlang.h"
 #include "planner/service.h"
@@ -55,38 +56,68 @@ wait_share(const struct station *s)
 }
 
 /*
- * The same by that of random arrivals: as the sum of both variances (Allen and Cunneen), and for
- * regular ones less (Kraemer and Langenbach-Belz, "Approximate formulae for the delay in the
- * queueing system GI/G/1", 8th International Teletraffic Congress (1976)).
+ * The same by that of random arrivals, where they are more regular: Kraemer and Langenbach-Belz,
+ * "Approximate formulae for the delay in the queueing system GI/G/1", 8th International Teletraffic
+ * Congress (1976).
  */
 static double
-arrivals_share(const struct station *s)
+rows_share(const struct station *s)
 {
 	double arrivals = station_dispersion(s), load = station_load(s);
 	double both = arrivals + s->cv * s->cv;
-	double share = both / (1 + s->cv * s->cv);
 
-	if (arrivals >= 1)
-		return share;
-	return share * exp(-2 * (1 - load) * (1 - arrivals) * (1 - arrivals) / (3 * load * both));
+	return both / (1 + s->cv * s->cv) *
+	       exp(-2 * (1 - load) * (1 - arrivals) * (1 - arrivals) / (3 * load * both));
 }
 
 /*
- * P(W > t) = C e^-(decay t) is exact for M/M/c. For another cv, and arrivals that are not random,
- * the mean is corrected, the share that waits is kept, and so the decay is what fits both.
+ * P(W > t) = C e^-(decay t) is exact for M/M/c. For another cv, and arrivals that are more regular
+ * than random ones, the mean is corrected, the share that waits is kept, and so the decay is what
+ * fits both.
  */
+static void
+make_rows(struct forecast *f)
+{
+	const struct station *s = &f->station;
+	double idle = (s->servers - station_work(s)) / s->service_s;
+
+	f->p_wait = erlang_c(station_work(s), s->servers);
+	f->decay = is_markov(s) ? idle : idle / (wait_share(s) * rows_share(s));
+}
+
+/*
+ * Bursts of exponential jobs are exact (bursts.h). Another cv adds to the mean wait what it adds
+ * to that of single jobs: for one server that is exact, too (Burke, "Delays in single-server
+ * queues with batch input", Operations Research 23 (1975) 830-833). With more servers it counts for
+ * less: jobs of one burst that find some idle wait for the first of these to end, not for a mean.
+ */
+static void
+make_bursts(struct forecast *f)
+{
+	const struct station *s = &f->station;
+	double work = station_work(s), load = station_load(s);
+	struct bursts b = bursts_wait(work, s->servers, station_dispersion(s));
+	struct bursts one = bursts_wait(load, 1, station_dispersion(s));
+	double single = b.p_wait > 0 ? erlang_c(work, s->servers) / b.p_wait : 0;
+	double counts = single * one.p_wait / load;
+	double more = (wait_share(s) - 1) * single / (s->servers - work);
+
+	f->p_wait = b.p_wait;
+	f->decay = 1 / ((b.mean_wait + more * counts) * s->service_s);
+}
+
 static void
 make_closed(struct forecast *f)
 {
 	const struct station *s = &f->station;
-	double idle = (s->servers - station_work(s)) / s->service_s;
-	bool is_exact = is_markov(s);
 
-	f->p_wait = erlang_c(station_work(s), s->servers);
-	f->decay = is_exact ? idle : idle / (wait_share(s) * arrivals_share(s));
+	if (station_dispersion(s) > 1)
+		make_bursts(f);
+	else
+		make_rows(f);
 	f->mean_wait_s = f->p_wait / f->decay;
 	f->mean_response_s = f->mean_wait_s + s->service_s;
-	f->way = is_exact ? FORECAST_ERLANG : FORECAST_CORRECTED;
+	f->way = is_markov(s) ? FORECAST_ERLANG : FORECAST_CORRECTED;
 }
 
 /* Of the waits C e^-(decay t), none if C is small enough. */

@@ -4,7 +4,8 @@
  *
  *   load >= 1, no bound              none: there are no waits to tell, only what must be refused
  *   threads that share processors    simulation with a fixed seed
- *   fan 1, no bound                  Erlang C; corrected for another cv or dispersion
+ *   fan 1, no bound                  Erlang C, or bursts.h; corrected for another cv, or for
+ *                                    arrivals that are more even
  *   cv 1, dispersion 1               the exact long run (crowd.h, batch.h)
  *   else                             simulation
  *

@@ -8,11 +8,13 @@
  * Ends are told by a clock that all running jobs share: the work that each of them
  * has had. It goes at the speed of time while there is a processor for each.
  * What is refused needs no event of its own where arrivals are random: while there
- * is no room its mean is known. Arrivals that are not have gamma distributed gaps.
+ * is no room its mean is known. Of those that come in bursts some come together with
+ * the one before (bursts.h); gaps of those that come more evenly are gamma distributed.
  */
 #include "planner/simulation.h"
 
 #include "base/mem.h"
+#include "planner/bursts.h"
 #include "planner/measured.h"
 #include "planner/service.h"
 
@@ -65,7 +67,8 @@ struct shop {
 	uint32_t room, free, first, last;
 	uint64_t waiting; /* jobs */
 	bool fills; /* what starts is already under way */
-	double gap_cv; /* 1: arrivals are random */
+	double gap_cv; /* 1: arrivals are random, */
+	double together; /* but for this share, which come with the one before */
 	struct segment *at;
 };
 
@@ -301,17 +304,31 @@ arrive(struct shop *f)
 	return err;
 }
 
+static bool
+is_random(const struct shop *f)
+{
+	return f->gap_cv == 1 && f->together == 0;
+}
+
+static double
+draw_gap(struct shop *f)
+{
+	if (f->together > 0 && service_uniform(&f->random) <= f->together)
+		return 0;
+	return service_draw(f->gap_cv, &f->random) / (1 - f->together) / f->s->rate;
+}
+
 /* The next thing that happens. */
 static int
 step(struct shop *f)
 {
 	double end = f->runs ? f->now + (f->running[0].end - f->work) / speed(f) : INFINITY;
 
-	if (is_full(f) && f->gap_cv == 1) {
+	if (is_full(f) && is_random(f)) {
 		f->at->refused += f->s->rate * (end - f->now);
 	} else {
 		if (isinf(f->next_arrival))
-			f->next_arrival = f->now + service_draw(f->gap_cv, &f->random) / f->s->rate;
+			f->next_arrival = f->now + draw_gap(f);
 		if (f->next_arrival < end) {
 			pass(f, f->next_arrival);
 			return arrive(f);
@@ -510,6 +527,15 @@ run_segments(struct shop *f, struct simulation *m, uint64_t requests)
 	return err ? err : conclude(m, values);
 }
 
+static void
+make_arrivals(struct shop *f, double dispersion)
+{
+	if (dispersion > 1)
+		f->together = bursts_together(dispersion);
+	else
+		f->gap_cv = sqrt(dispersion);
+}
+
 static int
 check_station(const struct station *s, uint64_t jobs)
 {
@@ -537,7 +563,7 @@ simulation_run(struct simulation *m, const struct station *s, uint64_t jobs, uin
 		return err;
 	random_init(&f.random, seed);
 	if (station_load(s) < flood)
-		f.gap_cv = sqrt(station_dispersion(s));
+		make_arrivals(&f, station_dispersion(s));
 	f.running = mem_alloc(station_places(s) * sizeof(*f.running));
 	f.at = mem_alloc(sizeof(*f.at));
 	err = f.running && f.at ? run_segments(&f, m, jobs / s->fan) : ERR_MEMORY;

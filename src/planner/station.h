@@ -27,7 +27,7 @@ struct station {
 	unsigned slots; /* jobs that may wait, if bounded */
 	unsigned threads; /* jobs that may run at once; below `servers` (0): as many as these */
 	/* Of the arrivals: variance / mean of their counts in long intervals. 0 stands for 1,
-	 * random (Poisson); less is more regular, more comes in bursts. */
+	 * random (Poisson); less is more regular, more comes several at a time (bursts.h). */
 	double dispersion;
 	/* Borrowed: service times as measured, which simulations draw; their mean and cv are above.
 	 * NULL: gamma distributed. */
