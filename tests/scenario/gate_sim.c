@@ -26,6 +26,7 @@ struct sim_job {
 	struct gate_promise promise;
 	struct sim_ask *ask;
 	uint64_t takes_ns, started_ns, ends_ns;
+	uint64_t patience_ns; /* of a controlled queue */
 };
 
 struct sim_event {
@@ -131,12 +132,59 @@ leave(struct sim *s, struct sim_job *j, bool is_good)
 	end_job(s, j, is_good);
 }
 
+/* --- what others do -------------------------------------------------------------------------- */
+
+/*
+ * Maurer, "Fail at Scale", ACM Queue 13 (2015): CoDel's (RFC 8289) notion of a standing queue, one
+ * that was not empty for a whole interval. Then a job waits no longer than the target, else as long
+ * as the interval, and who came last is served first.
+ */
+static const uint64_t target_ns = 5 * CLOCK_MS, interval_ns = 100 * CLOCK_MS;
+
+static bool
+is_standing(const struct sim *s)
+{
+	return s->now_ns > s->empty_ns + interval_ns;
+}
+
+static void
+note_empty(struct sim *s)
+{
+	if (s->gate.waiting == 0)
+		s->empty_ns = s->now_ns;
+}
+
+static struct gate_job *
+last_of(struct sim *s)
+{
+	struct edf_node *last = edf_last(&s->gate.queue.line[0]);
+
+	return last ? CONTAINER_OF(last, struct gate_job, node) : NULL;
+}
+
+static struct gate_job *
+take_next(struct sim *s)
+{
+	struct gate_job *j = NULL;
+
+	if (s->is_controlled)
+		note_empty(s);
+	if (s->is_controlled && is_standing(s))
+		j = last_of(s);
+	if (!j)
+		return gate_take(&s->gate);
+	gate_remove(&s->gate, j);
+	return j;
+}
+
 /* --- threads -------------------------------------------------------------------------------- */
 
 static bool
 may_run(struct sim *s, const struct sim_job *j)
 {
 	if (s->now_ns >= j->ask->deadline_ns && (s->drops_expired || s->gate.order))
+		return false;
+	if (s->is_controlled && s->now_ns > j->job.submitted_ns + j->patience_ns)
 		return false;
 	return !gate_is_hopeless(&s->gate, &j->job, s->now_ns);
 }
@@ -146,7 +194,7 @@ give_work(struct sim *s, unsigned thread)
 {
 	struct gate_job *next;
 
-	while (!s->running[thread] && (next = gate_take(&s->gate)) != NULL) {
+	while (!s->running[thread] && (next = take_next(s)) != NULL) {
 		struct sim_job *j = CONTAINER_OF(next, struct sim_job, job);
 		if (!may_run(s, j)) {
 			j->ask->stream->unrun++;
@@ -198,6 +246,8 @@ wait_in_line(struct sim *s, struct sim_job *j)
 	struct sim_stream *t = j->ask->stream;
 
 	j->job.submitted_ns = s->now_ns;
+	note_empty(s);
+	j->patience_ns = is_standing(s) ? target_ns : interval_ns;
 	if (j->promise.made_ns) {
 		j->job.node.work_ns = gate_expect(&s->gate, t->cost, 0);
 		gate_redeem(&s->gate, t->priority, &j->promise, t->cost, s->now_ns,

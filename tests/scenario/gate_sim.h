@@ -64,6 +64,9 @@ struct sim {
 	unsigned longest; /* queue ever seen */
 	enum sim_way way;
 	bool drops_expired; /* with hides_deadline: what has expired is not run */
+	/* With ORDER_FIFO and hides_deadline: controlled delay and adaptive LIFO instead. */
+	bool is_controlled;
+	uint64_t empty_ns; /* when its queue was last seen empty */
 };
 
 void sim_init(struct sim *s, enum gate_order order, unsigned threads, unsigned max_queue,
