@@ -210,11 +210,10 @@ static int
 load(struct serving *v, struct conf_section *s, struct writer *why)
 {
 	struct module *m = &v->module;
-	struct table_reader reader = { .conf = s->conf, .arena = &v->arena, .taken = module_keys };
 	int err;
 
 	m->section = s;
-	err = module_load(m, &reader, why);
+	err = module_load(m, &v->arena, NULL, why);
 	close(IMAGE_FD);
 	if (!err)
 		err = module_fill(m, &v->arena, &v->errors);

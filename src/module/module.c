@@ -46,8 +46,13 @@ static const struct conf_key any_keys[] = { { "", CONF_FAMILY, .width = sizeof(s
 /* --- loading ------------------------------------------------------------------------ */
 
 int
-module_load(struct module *m, const struct table_reader *r, struct writer *why)
+module_load(struct module *m, struct arena *a, const struct conf_key *const *taken_by_parts,
+	    struct writer *why)
 {
+	const struct table_reader reader = { .conf = m->section->conf,
+					     .arena = a,
+					     .taken = module_keys,
+					     .taken_by_parts = taken_by_parts };
 	const void *symbol;
 	int err = image_load(&m->image, why);
 
@@ -58,7 +63,7 @@ module_load(struct module *m, const struct table_reader *r, struct writer *why)
 		writer_text(why, "it does not export forebay_module");
 		return ERR_MISSING;
 	}
-	return table_read(r, symbol, &m->table, why);
+	return table_read(&reader, symbol, &m->table, why);
 }
 
 /* What the section does not say, the module does. */
@@ -143,16 +148,6 @@ find_file(const struct module_options *o, struct slice path, char *file)
 	return w.is_full ? ERR_TOO_LARGE : 0;
 }
 
-static unsigned
-count_texts(const struct conf_key *keys)
-{
-	unsigned count = 0;
-
-	for (; keys->name; keys++)
-		count += keys->type == CONF_TEMPLATE;
-	return count;
-}
-
 /* "module NAME", as its section is called. */
 static const char *
 make_owner(const struct module *m, struct arena *a)
@@ -186,7 +181,7 @@ module_make_jobs(struct module *m, struct arena *a)
 				  .units = from->job.units ? host_units : NULL },
 			.job = &from->job,
 			.module = m,
-			.texts = count_texts(from->keys),
+			.texts = table_count_texts(from->keys),
 		};
 	}
 	return 0;
@@ -245,10 +240,6 @@ static int
 bring_in(struct module *m, const struct module_options *o, struct slice path, struct arena *a,
 	 struct writer *why)
 {
-	struct table_reader reader = { .conf = m->section->conf,
-				       .arena = a,
-				       .taken = module_keys,
-				       .taken_by_parts = o->taken };
 	char file[FILE_BYTES];
 	int err = find_file(o, path, file);
 
@@ -260,7 +251,7 @@ bring_in(struct module *m, const struct module_options *o, struct slice path, st
 	}
 	if (!err)
 		err = trial_run(&m->image, m->section, o->trial_ns, why);
-	return err ? err : module_load(m, &reader, why);
+	return err ? err : module_load(m, a, o->taken, why);
 }
 
 /* Its keys are not known, but those that every module has can be checked. */

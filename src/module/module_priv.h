@@ -72,8 +72,11 @@ struct module {
 
 /* Keys and values filled; ERR_SYNTAX after adding errors. */
 int module_fill(struct module *m, struct arena *a, struct conf_errors *e) MUST_CHECK;
-/* image -> table. Otherwise `why` says what is wrong. */
-int module_load(struct module *m, const struct table_reader *r, struct writer *why) MUST_CHECK;
+/* image -> table, in whatever process: each reads it for itself, as key tables are pointers into
+ * the code that it has loaded. taken_by_parts: as in struct table_reader; NULL where keys of parts
+ * are not looked at. Otherwise `why` says what is wrong. */
+int module_load(struct module *m, struct arena *a, const struct conf_key *const *taken_by_parts,
+		struct writer *why) MUST_CHECK;
 /* Its table's jobs as compute knows them. ERR_MEMORY. */
 int module_make_jobs(struct module *m, struct arena *a) MUST_CHECK;
 /* Calls init, and fini. module_stop is idempotent. */

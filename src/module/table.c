@@ -272,8 +272,8 @@ check_once(const struct reading *r, const struct conf_key *keys, const struct fo
 	return 0;
 }
 
-static unsigned
-count_texts(const struct conf_key *keys)
+unsigned
+table_count_texts(const struct conf_key *keys)
 {
 	unsigned count = 0;
 
@@ -311,7 +311,7 @@ read_params(const struct reading *r, const struct forebay_param *params, size_t 
 		if (!err)
 			err = take_param(r, &p, &(*keys)[count++]);
 	}
-	if (!err && count_texts(*keys) > JOB_TEXTS_MAX) {
+	if (!err && table_count_texts(*keys) > JOB_TEXTS_MAX) {
 		writer_format(r->why, "%s: more than %d templates", r->owner, JOB_TEXTS_MAX);
 		err = ERR_SYNTAX;
 	}

@@ -43,5 +43,7 @@ struct table_reader {
 /* `symbol` is what the module exports. Otherwise `why` says in a few words what is wrong. */
 int table_read(const struct table_reader *r, const void *symbol, struct table *t,
 	       struct writer *why) MUST_CHECK;
+/* Keys that are templates. */
+unsigned table_count_texts(const struct conf_key *keys);
 
 #endif

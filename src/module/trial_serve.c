@@ -118,12 +118,11 @@ static int
 try_module(struct serving *v, struct conf_section *s)
 {
 	struct module *m = &v->module;
-	struct table_reader reader = { .conf = s->conf, .arena = &v->arena, .taken = module_keys };
 	int err;
 
 	m->section = s;
 	say_step(v, "while it was loaded", "");
-	err = module_load(m, &reader, &v->why);
+	err = module_load(m, &v->arena, NULL, &v->why);
 	if (err)
 		return err;
 	/* With values that are wrong it cannot be tried further; they are told elsewhere. */
