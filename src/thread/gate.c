@@ -191,8 +191,8 @@ gate_standing_limit(const struct pool_gate *g, uint64_t horizon_ns, unsigned ahe
 }
 
 /* That comes, or will: what is promised was asked for before. */
-static uint64_t
-load_at_most(const struct pool_gate *g, const struct gate_ask *a)
+uint64_t
+gate_load_at_most(const struct pool_gate *g, const struct gate_ask *a)
 {
 	return gate_demand_at_most(g, a->priority, a->now_ns) +
 	       gate_promised_at_most(g, a->priority);
@@ -205,13 +205,11 @@ judge_adaptive(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 	struct ahead ahead = is_locked ? ahead_exactly(g, a) : gate_ahead_at_most(g, a->priority);
 	uint64_t max_wait = atomic_load_explicit(&g->max_wait_ns, memory_order_relaxed);
 	uint64_t idle = atomic_load_explicit(&g->idle_ns, memory_order_relaxed);
-	uint64_t load = load_at_most(g, a);
+	uint64_t load = gate_load_at_most(g, a);
 	/* That a thread runs dry in a flood is no sign of its end. */
 	uint64_t flood = gate_flood_since(g, a->priority, load, a->now_ns);
 	uint64_t wait = predicted_wait(g, &ahead, threads);
-	/* Of several, the last ends when the threads have done all of it. */
-	uint64_t share = a->jobs > 1 ? a->work_ns / threads : 0;
-	uint64_t takes = share > a->longest_ns ? share : a->longest_ns;
+	uint64_t takes = gate_takes(a, threads);
 	uint64_t left =
 	    a->deadline_ns == CLOCK_NEVER ? CLOCK_NEVER : gate_minus(a->deadline_ns, a->now_ns);
 	uint64_t horizon = max_wait && max_wait < left ? max_wait : left;
@@ -336,7 +334,10 @@ gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 
 	if (a->is_later)
 		return gate_promise(g, a);
-	if (!a->is_again)
+	/* What would be late if nobody else came is not let in, however much room is left for it.
+	 */
+	if (!a->is_again &&
+	    gate_takes(a, gate_threads_of(g)) <= gate_minus(a->deadline_ns, a->now_ns))
 		gate_demand_note(g, a->priority, a->work_ns, a->now_ns);
 	do {
 		verdict = judge(g, a, admitted, is_locked);
@@ -385,6 +386,7 @@ gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint6
 	ASSERT(atomic_load_explicit(&g->admitted, memory_order_relaxed) >= jobs);
 	gate_count_on(g, &g->admitted, -jobs);
 	uncount(g, priority, jobs, work_ns);
+	gate_demand_return(g, priority, work_ns);
 }
 
 void

@@ -109,6 +109,7 @@ struct gate_demand {
 	_Atomic uint64_t since_ns; /* when the present window began */
 	_Atomic uint64_t work_ns; /* asked for in it */
 	_Atomic uint64_t load; /* of the one before it: GATE_LOAD_ONE keeps a thread busy */
+	_Atomic uint64_t usual; /* averaged over about a second */
 	_Atomic uint64_t
 	    calm_ns; /* when it, and what comes before it, was last seen to be no flood */
 };

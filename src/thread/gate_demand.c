@@ -12,12 +12,15 @@
 
 enum { WINDOW_JOBS = 12, WINDOW_MIN_MS = 10 };
 
-/* Of so many threads' time, as a load: GATE_LOAD_ONE keeps one busy. */
+/* Of so many threads' time, as a load: GATE_LOAD_ONE keeps one busy. Below zero: more was given
+ * back than asked for since. */
 static uint64_t
 load_of(uint64_t work_ns, uint64_t span_ns)
 {
 	unsigned __int128 load = (unsigned __int128)work_ns * GATE_LOAD_ONE / span_ns;
 
+	if (work_ns > INT64_MAX)
+		return 0;
 	return load < UINT32_MAX ? (uint64_t)load : UINT32_MAX;
 }
 
@@ -32,21 +35,38 @@ window_of(const struct pool_gate *g)
 	return window > WINDOW_MIN_MS * CLOCK_MS ? window : WINDOW_MIN_MS * CLOCK_MS;
 }
 
+static void
+learn_usual(struct gate_demand *d, uint64_t load, uint64_t span_ns)
+{
+	uint64_t usual = atomic_load_explicit(&d->usual, memory_order_relaxed);
+	uint64_t parts = span_ns < CLOCK_SEC ? CLOCK_SEC / span_ns : 1;
+
+	usual = load >= usual ? usual + (load - usual) / parts : usual - (usual - load) / parts;
+	atomic_store_explicit(&d->usual, usual, memory_order_relaxed);
+}
+
 /* Whoever ends a window may miss what others add in that moment: it counts in the next. */
 void
 gate_demand_note(struct pool_gate *g, enum gate_class priority, uint64_t work_ns, uint64_t now_ns)
 {
 	struct gate_demand *d = &g->line[gate_class_of(g, priority)].demand;
 	uint64_t since = atomic_load_explicit(&d->since_ns, memory_order_relaxed);
-	uint64_t window = window_of(g), span = gate_minus(now_ns, since), work;
+	uint64_t window = window_of(g), span = gate_minus(now_ns, since), load;
 
 	gate_add(g, &d->work_ns, work_ns);
 	if (!window || span < window ||
 	    !atomic_compare_exchange_strong_explicit(&d->since_ns, &since, now_ns,
 						     memory_order_relaxed, memory_order_relaxed))
 		return;
-	work = atomic_exchange_explicit(&d->work_ns, 0, memory_order_relaxed);
-	atomic_store_explicit(&d->load, load_of(work, span), memory_order_relaxed);
+	load = load_of(atomic_exchange_explicit(&d->work_ns, 0, memory_order_relaxed), span);
+	atomic_store_explicit(&d->load, load, memory_order_relaxed);
+	learn_usual(d, load, span);
+}
+
+void
+gate_demand_return(struct pool_gate *g, enum gate_class priority, uint64_t work_ns)
+{
+	gate_add(g, &g->line[gate_class_of(g, priority)].demand.work_ns, -work_ns);
 }
 
 /* The last whole window's, unless this one has already brought more, or is so long that it says
@@ -73,6 +93,19 @@ gate_demand_at_most(const struct pool_gate *g, enum gate_class priority, uint64_
 	for (unsigned i = 0; i <= gate_class_of(g, priority); i++)
 		all += load_now(&g->line[i].demand, window, now_ns);
 	return all;
+}
+
+uint64_t
+gate_demand_usual(const struct pool_gate *g, enum gate_class priority, uint64_t now_ns)
+{
+	const struct gate_demand *d = &g->line[priority].demand;
+	uint64_t since = atomic_load_explicit(&d->since_ns, memory_order_relaxed);
+	uint64_t work = atomic_load_explicit(&d->work_ns, memory_order_relaxed);
+	uint64_t span = gate_minus(now_ns, since), window = window_of(g);
+
+	if (span > CLOCK_SEC && span > 2 * window)
+		return load_of(work, span);
+	return atomic_load_explicit(&d->usual, memory_order_relaxed);
 }
 
 uint64_t

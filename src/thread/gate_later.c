@@ -14,6 +14,10 @@
  * the threads do meanwhile, a bucket that leaks as fast as they work (and a little
  * faster: what they really take is in the first sum).
  *
+ * What comes without a promise takes only what it finds free: so promises leave
+ * room for it, as much as it asks for (gate_demand.c), but no more than half of what
+ * the classes above leave. What either does not ask for is the other's.
+ *
  * The same is asked of that wait as of any other. How long the others
  * take, and how many promises are never redeemed, because a condition did not
  * hold or a client went away, is learned for each kind and for all together.
@@ -75,12 +79,26 @@ gate_promised_at_most(const struct pool_gate *g, enum gate_class priority)
 	return all;
 }
 
+/* Of what comes without a promise: all of higher classes; of its own, half of what those leave. */
+static uint64_t
+load_beside(const struct pool_gate *g, const struct gate_ask *a, unsigned threads)
+{
+	enum gate_class class = gate_class_of(g, a->priority);
+	uint64_t own = gate_demand_usual(g, class, a->now_ns), above = 0, half;
+	uint64_t promised = class > 0 ? gate_promised_at_most(g, class - 1) : 0;
+
+	for (unsigned i = 0; i < class; i++)
+		above += gate_demand_usual(g, (enum gate_class)i, a->now_ns);
+	half = gate_minus(threads * GATE_LOAD_ONE, above + promised) / 2;
+	return above + (own < half ? own : half);
+}
+
 static uint64_t
 wait_later(const struct pool_gate *g, const struct gate_ask *a, const struct ahead *ahead,
 	   unsigned threads)
 {
 	uint64_t running = atomic_load_explicit(&g->running_ns, memory_order_relaxed);
-	unsigned __int128 load = gate_promised_at_most(g, a->priority);
+	unsigned __int128 load = gate_promised_at_most(g, a->priority) + load_beside(g, a, threads);
 	unsigned __int128 there = ahead->work_ns + running / threads;
 	unsigned __int128 work = there + load * a->delay_ns / GATE_LOAD_ONE;
 	unsigned __int128 done = (unsigned __int128)threads * a->delay_ns;
@@ -155,7 +173,7 @@ judge(const struct pool_gate *g, const struct gate_ask *a)
 	uint64_t idle = atomic_load_explicit(&g->idle_ns, memory_order_relaxed);
 	uint64_t later = wait_later(g, a, &ahead, threads);
 	uint64_t wait = larger(later, wait_booked(g, a));
-	uint64_t takes = larger(a->jobs > 1 ? a->work_ns / threads : 0, a->longest_ns);
+	uint64_t takes = gate_takes(a, threads);
 	uint64_t left =
 	    a->deadline_ns == CLOCK_NEVER ? CLOCK_NEVER : gate_minus(a->deadline_ns, a->now_ns);
 	uint64_t then = left == CLOCK_NEVER ? left : gate_minus(left, a->delay_ns);
@@ -173,7 +191,7 @@ judge(const struct pool_gate *g, const struct gate_ask *a)
 		return GATE_OPEN;
 	/* That a thread is idle now says nothing of then. */
 	standing = gate_minus(a->now_ns, idle) > horizon / 2 ? wait : later;
-	return standing > gate_standing_limit(g, horizon, ahead.jobs, 2 * threads * GATE_LOAD_ONE) +
+	return standing > gate_standing_limit(g, horizon, ahead.jobs, gate_load_at_most(g, a)) +
 			      unforeseen(g, a->delay_ns, threads)
 		   ? GATE_STANDING
 		   : GATE_OPEN;

@@ -25,13 +25,19 @@ uint64_t gate_standing_limit(const struct pool_gate *g, uint64_t horizon_ns, uns
 /* So much work is asked for. Any thread. */
 void gate_demand_note(struct pool_gate *g, enum gate_class priority, uint64_t work_ns,
 		      uint64_t now_ns);
+/* It was let in, and does not begin: something beside it was refused. Any thread. */
+void gate_demand_return(struct pool_gate *g, enum gate_class priority, uint64_t work_ns);
 /* The load that is asked for in that class and above. */
 uint64_t gate_demand_at_most(const struct pool_gate *g, enum gate_class priority, uint64_t now_ns);
+/* That of one class as gate_class_of() tells it, averaged over about a second. */
+uint64_t gate_demand_usual(const struct pool_gate *g, enum gate_class priority, uint64_t now_ns);
 /* That load is `load`, of so many threads; since when it has been more than they can do. */
 uint64_t gate_flood_since(struct pool_gate *g, enum gate_class priority, uint64_t load,
 			  uint64_t now_ns);
 /* The load that the promises of that class and above will bring. */
 uint64_t gate_promised_at_most(const struct pool_gate *g, enum gate_class priority);
+/* What comes and what will, of that class and above. */
+uint64_t gate_load_at_most(const struct pool_gate *g, const struct gate_ask *a);
 /* So many more jobs of the class, none of which is filed. */
 void gate_count(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
 /* Of promises. */
@@ -77,6 +83,15 @@ static inline uint64_t
 gate_minus(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
+}
+
+/* With threads that do nothing else: of several, the last ends when they have done all of it. */
+static inline uint64_t
+gate_takes(const struct gate_ask *a, unsigned threads)
+{
+	uint64_t share = a->jobs > 1 ? a->work_ns / threads : 0;
+
+	return share > a->longest_ns ? share : a->longest_ns;
 }
 
 #endif

@@ -485,6 +485,8 @@ START_TEST(a_chain_and_a_route_of_one_part_share_what_there_is)
 			goodput(&s.stream[0], LONG_S), goodput(&s.stream[1], LONG_S),
 			s.stream[0].unrun, s.stream[1].unrun);
 	ck_assert_double_ge(goodput(&s.stream[0], LONG_S) + goodput(&s.stream[1], LONG_S), 0.95);
+	ck_assert_double_ge(goodput(&s.stream[0], LONG_S), 0.35);
+	ck_assert_double_ge(goodput(&s.stream[1], LONG_S), 0.35);
 	ck_assert_uint_le(s.stream[0].unrun + s.stream[1].unrun, s.stream[0].good / 20);
 	sim_fini(&s);
 }

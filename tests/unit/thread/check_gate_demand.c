@@ -109,6 +109,29 @@ START_TEST(who_is_asked_once_more_counts_once)
 }
 END_TEST
 
+/* Something beside it was refused; or it takes longer than it has. */
+START_TEST(what_cannot_begin_or_be_in_time_is_not_asked_for)
+{
+	struct gate_ask a = { .now_ns = start, .deadline_ns = CLOCK_NEVER };
+	struct gate_ask late = a;
+	struct pool_gate g;
+
+	open_gate(&g, ORDER_ADAPTIVE);
+	gate_ask_more(&g, &a, NULL, 0, start + 15 * ms);
+	ck_assert_int_eq(gate_reserve(&g, &a, false), GATE_OPEN);
+	ck_assert_uint_eq(g.line[CLASS_CRITICAL].demand.work_ns, 10 * ms);
+	gate_release(&g, CLASS_CRITICAL, 1, 10 * ms);
+	ck_assert_uint_eq(g.line[CLASS_CRITICAL].demand.work_ns, 0);
+	gate_ask_more(&g, &late, NULL, 0, start + 9 * ms);
+	ck_assert_int_eq(gate_reserve(&g, &late, false), GATE_OPEN);
+	ck_assert_uint_eq(g.line[CLASS_CRITICAL].demand.work_ns, 0);
+	/* In the next window. */
+	gate_release(&g, CLASS_CRITICAL, 1, 10 * ms);
+	gate_demand_note(&g, CLASS_CRITICAL, 0, start + CLOCK_SEC);
+	ck_assert_double_eq_tol(threads_asked_for(&g, CLASS_CRITICAL, start + CLOCK_SEC), 0, 0.01);
+}
+END_TEST
+
 START_TEST(a_window_is_10_ms_at_least)
 {
 	struct pool_gate g;
@@ -175,6 +198,7 @@ suite_thread_gate_demand(void)
 	tcase_add_test(t, a_flood_that_has_ended_is_forgotten_though_nobody_asks);
 	tcase_add_test(t, what_lower_classes_ask_for_is_nothing_to_higher_ones);
 	tcase_add_test(t, who_is_asked_once_more_counts_once);
+	tcase_add_test(t, what_cannot_begin_or_be_in_time_is_not_asked_for);
 	tcase_add_test(t, a_window_is_10_ms_at_least);
 	tcase_add_test(t, the_more_is_asked_for_the_less_a_standing_queue_may_hold);
 	tcase_add_test(t, a_flood_lasts_since_it_was_last_no_flood);

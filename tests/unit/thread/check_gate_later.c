@@ -3,7 +3,7 @@
  * tests/scenario/scenario_gate.c.
  */
 #include "base/clock.h"
-#include "thread/gate.h"
+#include "thread/gate_priv.h"
 
 #include <check.h>
 
@@ -219,6 +219,67 @@ START_TEST(promises_of_a_lower_class_are_nothing_to_a_higher_one)
 }
 END_TEST
 
+/* --- beside what comes without a promise ---------------------------------------------- */
+
+/* For 20 seconds that class asks for `percent` of the threads' time, and is refused. Returns how
+ * much of that time is promised to those of CLASS_NORMAL, who ask for twice of what there is; in
+ * the first five seconds they could not be in time. */
+static unsigned
+promised_beside(struct bench *b, unsigned percent, enum gate_class priority)
+{
+	const uint64_t until = start + 20 * CLOCK_SEC, all = THREADS * GATE_LOAD_ONE;
+
+	open_gate(b, ORDER_ADAPTIVE);
+	gate_set_queue(&b->gate, 1000, 10 * ms);
+	cost_init(&b->cost, 20 * ms);
+	cost_learn_delay(&b->cost, 10 * CLOCK_SEC);
+	for (; b->now_ns < until; b->now_ns += 5 * ms) {
+		bool is_too_late = b->now_ns < start + 5 * CLOCK_SEC;
+		struct gate_ask ask = { .priority = CLASS_NORMAL,
+					.now_ns = b->now_ns,
+					.deadline_ns = CLOCK_NEVER };
+		struct gate_promise p;
+
+		gate_demand_note(&b->gate, priority, 5 * ms * THREADS * percent / 100, b->now_ns);
+		gate_ask_later(&b->gate, &ask, &b->cost, 0, is_too_late ? b->now_ns : CLOCK_NEVER,
+			       &p);
+		ck_assert_int_ne(gate_reserve(&b->gate, &ask, false), GATE_FULL);
+	}
+	return (unsigned)(b->gate.line[CLASS_NORMAL].load * 100 / all);
+}
+
+START_TEST(promises_leave_half_to_what_comes_without_one_and_asks_for_it)
+{
+	static const struct {
+		enum gate_class priority;
+		unsigned percent, promised;
+	} rows[] = {
+		{ CLASS_NORMAL, 0, 100 },       { CLASS_NORMAL, 30, 70 },
+		{ CLASS_NORMAL, 60, 50 },       { CLASS_NORMAL, 1000, 50 },
+		{ CLASS_CRITICAL, 30, 70 },     { CLASS_CRITICAL, 80, 20 },
+		{ CLASS_SHEDDABLE, 1000, 100 },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct bench b;
+		unsigned promised = promised_beside(&b, rows[i].percent, rows[i].priority);
+
+		ck_assert_msg(promised + 3 >= rows[i].promised && promised <= rows[i].promised + 3,
+			      "row %u: %u", i, promised);
+	}
+}
+END_TEST
+
+START_TEST(room_for_what_has_stopped_to_come_is_promised_again)
+{
+	struct bench b;
+
+	ck_assert_uint_le(promised_beside(&b, 1000, CLASS_NORMAL), 53);
+	b.now_ns += 30 * CLOCK_SEC;
+	ck_assert_uint_le(gate_demand_usual(&b.gate, CLASS_NORMAL, b.now_ns), GATE_LOAD_ONE / 10);
+}
+END_TEST
+
 /* They were let in, and come all at once. */
 START_TEST(what_comes_on_top_of_the_queue_is_given_up_one_for_one)
 {
@@ -282,6 +343,8 @@ suite_thread_gate_later(void)
 	tcase_add_test(t, of_a_new_kind_as_many_are_promised_as_there_are_places);
 	tcase_add_test(t, threads_that_nobody_claims_are_promised_whatever_is_known);
 	tcase_add_test(t, promises_of_a_lower_class_are_nothing_to_a_higher_one);
+	tcase_add_test(t, promises_leave_half_to_what_comes_without_one_and_asks_for_it);
+	tcase_add_test(t, room_for_what_has_stopped_to_come_is_promised_again);
 	tcase_add_test(t, what_comes_on_top_of_the_queue_is_given_up_one_for_one);
 	suite_add_tcase(s, t);
 	return s;
