@@ -142,6 +142,20 @@ io_read(struct io *io, char *memory, size_t cap)
 }
 
 long
+io_fill(struct io *io, struct block *b, bool is_ending, bool *is_empty)
+{
+	size_t room = block_room(b);
+	long n = io_read(io, b->at + b->len, room);
+
+	if (n > 0)
+		b->len += (uint32_t)n;
+	/* A short read emptied the socket: what comes later is a new edge. TLS may hold more. */
+	*is_empty =
+	    n <= 0 || ((size_t)n < room && !is_ending && (!io->tls || tls_is_drained(io->tls)));
+	return n;
+}
+
+long
 io_read_pipe(struct io *io, char *memory, size_t cap)
 {
 	ssize_t n;

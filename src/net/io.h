@@ -68,12 +68,10 @@ io_fd(const struct io *io)
 long io_read(struct io *io, char *memory, size_t cap) __attribute__((warn_unused_result));
 /* The same of a pipe, which is read until ERR_BUSY. */
 long io_read_pipe(struct io *io, char *memory, size_t cap) MUST_CHECK;
-/* After io_read() gave less than it was asked for: nothing is there until the next IO_READ. */
-static inline bool
-io_is_drained(const struct io *io)
-{
-	return !io->tls || tls_is_drained(io->tls);
-}
+/* As io_read(), to the room behind what a block holds, of which it becomes a part. *is_empty:
+ * nothing is there until the next IO_READ; never so behind bytes that the peer has closed after
+ * (is_ending), as nobody tells of these. */
+long io_fill(struct io *io, struct block *b, bool is_ending, bool *is_empty) MUST_CHECK;
 /* For who reads without having been told IO_READ. */
 static inline void
 io_look_again(struct io *io)

@@ -57,7 +57,7 @@ enum h1_progress
 h1_read(struct h1 *h)
 {
 	struct conn *c = h->conn;
-	size_t room;
+	bool is_empty;
 	long n;
 	int err = ensure_room(h);
 
@@ -66,18 +66,14 @@ h1_read(struct h1 *h)
 			h->flags |= H1_BROKEN;
 		return H1_STARVED;
 	}
-	room = block_room(h->in);
-	n = io_read(&c->io, h->in->at + h->in->len, room);
+	n = io_fill(&c->io, h->in, c->flags & CONN_PEER_CLOSED, &is_empty);
+	if (is_empty)
+		c->flags &= ~(unsigned)CONN_READABLE;
 	if (n > 0) {
-		h->in->len += (uint32_t)n;
 		h->flags |= H1_CAME;
 		pace_move(&h->in_pace, (uint64_t)n);
-		/* A short read emptied the socket: what comes later is a new edge. */
-		if ((size_t)n < room && !(c->flags & CONN_PEER_CLOSED) && io_is_drained(&c->io))
-			c->flags &= ~(unsigned)CONN_READABLE;
 		return H1_PROGRESS;
 	}
-	c->flags &= ~(unsigned)CONN_READABLE;
 	if (n == 0) {
 		c->flags |= CONN_EOF;
 		if (h->flags & H1_TUNNEL)

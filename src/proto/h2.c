@@ -275,7 +275,7 @@ static bool
 read_some(struct h2 *h)
 {
 	struct conn *c = h->conn;
-	size_t room;
+	bool is_empty;
 	long n;
 
 	h->in = block_take(&c->host->env->store, 0);
@@ -283,11 +283,8 @@ read_some(struct h2 *h)
 		h->flags |= H2_BROKEN;
 		return false;
 	}
-	room = block_room(h->in);
-	n = io_read(&c->io, h->in->at, room);
-	h->in->len = n > 0 ? (uint32_t)n : 0;
-	/* A short read emptied the socket: what comes later is a new edge. */
-	if (n <= 0 || (n < (long)room && !(c->flags & CONN_PEER_CLOSED) && io_is_drained(&c->io)))
+	n = io_fill(&c->io, h->in, c->flags & CONN_PEER_CLOSED, &is_empty);
+	if (is_empty)
 		c->flags &= ~(unsigned)CONN_READABLE;
 	if (n == 0) {
 		c->flags |= CONN_EOF;

@@ -251,7 +251,7 @@ static bool
 read_some(struct upstream_h2 *h)
 {
 	struct upstream_conn *c = h->conn;
-	size_t room;
+	bool is_empty;
 	long n;
 
 	h->in = block_take(&upstream_env(c)->store, 0);
@@ -259,11 +259,8 @@ read_some(struct upstream_h2 *h)
 		upstream_h2_end(h, ERR_MEMORY, NGHTTP2_INTERNAL_ERROR, "no memory");
 		return false;
 	}
-	room = block_room(h->in);
-	n = io_read(&c->io, h->in->at, room);
-	h->in->len = n > 0 ? (uint32_t)n : 0;
-	/* A short read emptied the socket: what comes later is a new edge. */
-	if (n <= 0 || (n < (long)room && !c->is_peer_done && io_is_drained(&c->io)))
+	n = io_fill(&c->io, h->in, c->is_peer_done, &is_empty);
+	if (is_empty)
 		c->is_readable = false;
 	if (n > 0) {
 		h->heard_ns = upstream_h2_now(h);

@@ -417,16 +417,14 @@ make_room(struct upstream_conn *c)
 static long
 read_some(struct upstream_conn *c)
 {
-	size_t room = block_room(c->in);
-	long n = io_read(&c->io, c->in->at + c->in->len, room);
+	bool is_empty;
+	long n = io_fill(&c->io, c->in, c->is_peer_done, &is_empty);
 
-	if (n == ERR_BUSY ||
-	    (n > 0 && (size_t)n < room && !c->is_peer_done && io_is_drained(&c->io)))
+	/* Its end is read again. */
+	if (is_empty && (n > 0 || n == ERR_BUSY))
 		c->is_readable = false;
-	if (n > 0) {
-		c->in->len += (uint32_t)n;
+	if (n > 0)
 		c->last_ns = loop_now(&upstream_env(c)->loop);
-	}
 	return n;
 }
 

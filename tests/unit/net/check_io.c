@@ -100,6 +100,38 @@ START_TEST(more_is_a_new_edge_and_so_is_the_end)
 }
 END_TEST
 
+/* A full block may leave bytes behind, and so may a short read of what the peer has closed after.
+ */
+START_TEST(a_block_is_filled_and_the_socket_is_known_to_be_empty)
+{
+	struct block *b;
+	bool is_empty;
+
+	open_pair();
+	b = block_take(&store, 0);
+	ck_assert_ptr_nonnull(b);
+	b->len = b->cap - 4;
+	ck_assert_int_eq(write(peer, "abcdef", 6), 6);
+	ck_assert_int_eq(io_fill(&io, b, false, &is_empty), 4);
+	ck_assert(!is_empty);
+	ck_assert_uint_eq(block_room(b), 0);
+	b->len = 0;
+	ck_assert_int_eq(io_fill(&io, b, false, &is_empty), 2);
+	ck_assert(is_empty);
+	ck_assert_int_eq(io_fill(&io, b, false, &is_empty), ERR_BUSY);
+	ck_assert(is_empty);
+	ck_assert_int_eq(write(peer, "gh", 2), 2);
+	shutdown(peer, SHUT_WR);
+	ck_assert_int_eq(io_fill(&io, b, true, &is_empty), 2);
+	ck_assert(!is_empty);
+	ck_assert_int_eq(memcmp(b->at, "efgh", 4), 0);
+	ck_assert_int_eq(io_fill(&io, b, true, &is_empty), 0);
+	ck_assert(is_empty);
+	block_unref(b);
+	close_pair();
+}
+END_TEST
+
 START_TEST(a_released_one_is_told_nothing_and_stays_open)
 {
 	int fd;
@@ -329,6 +361,7 @@ suite_net_io(void)
 	suite_add_tcase(s, t);
 	tcase_add_test(t, what_came_before_watching_is_told);
 	tcase_add_test(t, more_is_a_new_edge_and_so_is_the_end);
+	tcase_add_test(t, a_block_is_filled_and_the_socket_is_known_to_be_empty);
 	tcase_add_test(t, a_released_one_is_told_nothing_and_stays_open);
 	tcase_add_test(t, a_list_of_memory_and_files_is_written_in_order);
 	tcase_add_test(t, the_limit_is_kept_across_chunks);

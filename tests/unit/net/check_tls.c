@@ -131,11 +131,11 @@ START_TEST(what_one_recv_brought_is_read_to_its_last_record)
 	turn();
 	ck_assert_int_eq(io_read(&io, memory, sizeof(memory)), 3);
 	ck_assert_mem_eq(memory, "one", 3);
-	ck_assert(!io_is_drained(&io)); /* a short read, and there is more */
+	ck_assert(!tls_is_drained(io.tls)); /* a short read, and there is more */
 	ck_assert_int_eq(io_read(&io, memory, 2), 2);
-	ck_assert(!io_is_drained(&io));
+	ck_assert(!tls_is_drained(io.tls));
 	ck_assert_int_eq(io_read(&io, memory, sizeof(memory)), 1);
-	ck_assert(io_is_drained(&io));
+	ck_assert(tls_is_drained(io.tls));
 	ck_assert_int_eq(io_read(&io, memory, sizeof(memory)), ERR_BUSY);
 }
 END_TEST
