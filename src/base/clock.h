@@ -23,4 +23,10 @@ clock_after(uint64_t now, uint64_t duration_ns)
 	return duration_ns > CLOCK_NEVER - now ? CLOCK_NEVER : now + duration_ns;
 }
 
+static inline uint64_t
+clock_sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 #endif

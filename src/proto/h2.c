@@ -375,12 +375,6 @@ run(struct h2 *h)
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
-static uint64_t
-sooner(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* For what waits in the outbox: bytes have to move, and fast enough. */
 static void
 set_send_timeout(struct h2 *h)
@@ -411,8 +405,8 @@ set_timeout(struct h2 *h)
 	uint64_t due;
 
 	set_send_timeout(h);
-	due = sooner(h->stream_count ? h->streams_due_ns : h->idle_due_ns, h->send_due_ns);
-	due = sooner(due, sooner(h->head_due_ns, h->drain_due_ns));
+	due = clock_sooner(h->stream_count ? h->streams_due_ns : h->idle_due_ns, h->send_due_ns);
+	due = clock_sooner(due, clock_sooner(h->head_due_ns, h->drain_due_ns));
 	conn_expire_at(h->conn, due);
 }
 
@@ -470,7 +464,7 @@ expire_streams(struct h2 *h, uint64_t now)
 
 		if (s->due_ns <= now)
 			h2_stream_expire(s);
-		h->streams_due_ns = sooner(h->streams_due_ns, s->due_ns);
+		h->streams_due_ns = clock_sooner(h->streams_due_ns, s->due_ns);
 	}
 }
 

@@ -256,13 +256,13 @@ give_up(struct h2 *h, int err)
 }
 
 static void
-give(struct h2 *h, size_t from, size_t to)
+give(struct h2 *h, struct slice bytes)
 {
 	ssize_t n;
 
-	if (from == to || (h->flags & (H2_BROKEN | H2_ENDING)))
+	if (bytes.len == 0 || (h->flags & (H2_BROKEN | H2_ENDING)))
 		return;
-	n = nghttp2_session_mem_recv(h->session, (const uint8_t *)h->in->at + from, to - from);
+	n = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.at, bytes.len);
 	if (n < 0)
 		give_up(h, (int)n);
 }
@@ -325,21 +325,14 @@ look_at(struct h2 *h, const struct h2_frame_head *head)
 void
 h2_in_parse(struct h2 *h)
 {
-	struct slice in = slice_make(h->in->at, h->in->len);
-	size_t given = 0, begins;
+	struct slice in = slice_make(h->in->at, h->in->len), rest = in;
 	struct h2_frame_head head;
 
-	/* What comes before a frame is taken in before the frame is judged. */
 	while (h2_frames_next(&h->frames, &in, &head)) {
-		begins = h->in->len - in.len;
-		begins = begins > H2_FRAME_HEAD_BYTES ? begins - H2_FRAME_HEAD_BYTES : 0;
-		if (begins > given) {
-			give(h, given, begins);
-			given = begins;
-		}
+		give(h, h2_frames_before(&rest, in));
 		look_at(h, &head);
 	}
-	give(h, given, h->in->len);
+	give(h, rest);
 	if (!h2_frames_is_inside(&h->frames) && !h->is_block_open)
 		h->head_due_ns = CLOCK_NEVER;
 }

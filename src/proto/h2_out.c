@@ -15,7 +15,6 @@ enum {
 	HEAD_EXTRA = 4, /* :status, server, date, content-length */
 	DIGITS = 24,
 	DATE_NAME_BYTES = sizeof("Date: ") - 1,
-	SMALL_DATA = 256 /* bytes of DATA that may well be answered with WINDOW_UPDATEs */
 };
 
 static struct h2_stream *
@@ -389,9 +388,7 @@ send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_h
 	s->flags |= H2_STREAM_WENT;
 	pace_move(&s->out_pace, len);
 	h->framed_ns = h2_now(h);
-	/* Not when a window lets out byte by byte. */
-	if (len >= SMALL_DATA || s->out.bytes == 0)
-		h2_budget_earn_updates(&h->budget);
+	h2_budget_earn_updates(&h->budget, len, s->out.bytes);
 	h2_stream_touch(s);
 	return 0;
 }

@@ -439,12 +439,6 @@ upstream_h2_bid_farewell(struct upstream_conn *c)
 /* --- time-outs ------------------------------------------------------------------------------- */
 
 static uint64_t
-sooner(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t
 ping_due(const struct upstream_h2 *h)
 {
 	return clock_after(h->heard_ns, h->flags & UPSTREAM_H2_PINGED ? conf_of(h)->ping_timeout
@@ -463,11 +457,11 @@ uint64_t
 upstream_h2_expiry(const struct upstream_conn *c)
 {
 	const struct upstream_h2 *h = c->h2;
-	uint64_t due = h->over ? CLOCK_NEVER : sooner(ping_due(h), write_due(h));
+	uint64_t due = h->over ? CLOCK_NEVER : clock_sooner(ping_due(h), write_due(h));
 
 	if (c->state == UPSTREAM_IDLE)
-		return sooner(due, clock_after(c->last_ns, conf_of(h)->keepalive_timeout));
-	return sooner(due, h->due_ns);
+		return clock_sooner(due, clock_after(c->last_ns, conf_of(h)->keepalive_timeout));
+	return clock_sooner(due, h->due_ns);
 }
 
 static void
@@ -497,7 +491,7 @@ expire_streams(struct upstream_h2 *h, uint64_t now)
 		if (due <= now)
 			upstream_h2_stream_expire(s);
 		else
-			h->due_ns = sooner(h->due_ns, due);
+			h->due_ns = clock_sooner(h->due_ns, due);
 	}
 }
 

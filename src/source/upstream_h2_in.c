@@ -242,13 +242,13 @@ upstream_h2_in_register(nghttp2_session_callbacks *callbacks)
 /* --- before the library --------------------------------------------------------------- */
 
 static void
-give(struct upstream_h2 *h, size_t from, size_t to)
+give(struct upstream_h2 *h, struct slice bytes)
 {
 	ssize_t n;
 
-	if (from == to || h->over)
+	if (bytes.len == 0 || h->over)
 		return;
-	n = nghttp2_session_mem_recv(h->session, (const uint8_t *)h->in->at + from, to - from);
+	n = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.at, bytes.len);
 	if (n == NGHTTP2_ERR_NOMEM || n == NGHTTP2_ERR_CALLBACK_FAILURE)
 		upstream_h2_end(h, ERR_MEMORY, NGHTTP2_INTERNAL_ERROR, nghttp2_strerror((int)n));
 	else if (n < 0) /* too many CONTINUATIONs, acknowledgements that wait */
@@ -296,19 +296,12 @@ look_at(struct upstream_h2 *h, const struct h2_frame_head *head)
 void
 upstream_h2_in_parse(struct upstream_h2 *h)
 {
-	struct slice in = slice_make(h->in->at, h->in->len);
-	size_t given = 0, begins;
+	struct slice in = slice_make(h->in->at, h->in->len), rest = in;
 	struct h2_frame_head head;
 
-	/* What comes before a frame is taken in before the frame is judged. */
 	while (h2_frames_next(&h->frames, &in, &head)) {
-		begins = h->in->len - in.len;
-		begins = begins > H2_FRAME_HEAD_BYTES ? begins - H2_FRAME_HEAD_BYTES : 0;
-		if (begins > given) {
-			give(h, given, begins);
-			given = begins;
-		}
+		give(h, h2_frames_before(&rest, in));
 		look_at(h, &head);
 	}
-	give(h, given, h->in->len);
+	give(h, rest);
 }

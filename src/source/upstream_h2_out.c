@@ -7,8 +7,6 @@
 #include "base/assert.h"
 #include "wire/h2_lines.h"
 
-enum { SMALL_DATA = 256 }; /* bytes of DATA that may well be answered with WINDOW_UPDATEs */
-
 /* --- heads ------------------------------------------------------------------------ */
 
 static nghttp2_nv
@@ -240,9 +238,7 @@ send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_h
 	if (outbox_put(&h->out, slice_make((const char *)frame_head, H2_FRAME_HEAD_BYTES)) != 0 ||
 	    outbox_move(&h->out, &s->out, len) != 0)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	/* Not when a window lets out byte by byte. */
-	if (len >= SMALL_DATA || s->out.bytes == 0)
-		h2_budget_earn_updates(&h->budget);
+	h2_budget_earn_updates(&h->budget, len, s->out.bytes);
 	upstream_h2_stream_moved(s);
 	upstream_h2_stream_touch(s);
 	return 0;

@@ -23,7 +23,10 @@ static const struct price {
 	[H2_FRAME_PRIORITY_UPDATE] = { H2_WASTE_PRIORITY, 1 },
 };
 
-enum { PRICES = sizeof(prices) / sizeof(prices[0]) };
+enum {
+	PRICES = sizeof(prices) / sizeof(prices[0]),
+	SMALL_DATA = 256, /* bytes of DATA */
+};
 
 void
 h2_budget_init(struct h2_budget *b, uint64_t now_ns)
@@ -110,8 +113,10 @@ h2_budget_earn(struct h2_budget *b)
 }
 
 void
-h2_budget_earn_updates(struct h2_budget *b)
+h2_budget_earn_updates(struct h2_budget *b, size_t sent, size_t left)
 {
+	if (sent < SMALL_DATA && left > 0)
+		return;
 	b->updates += H2_BUDGET_UPDATES_PER_DATA;
 	if (b->updates > H2_BUDGET_EARNED)
 		b->updates = H2_BUDGET_EARNED;

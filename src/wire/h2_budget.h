@@ -52,8 +52,9 @@ bool h2_budget_charge_frame(struct h2_budget *b, const struct h2_frame_head *hea
     __attribute__((warn_unused_result));
 /* A request was answered to its end: one token comes back. */
 void h2_budget_earn(struct h2_budget *b);
-/* A DATA frame was sent that may well be answered with WINDOW_UPDATEs, and PINGs. */
-void h2_budget_earn_updates(struct h2_budget *b);
+/* A DATA frame of so many bytes was sent, behind which so many are left: it may well be answered
+ * with WINDOW_UPDATEs, and PINGs, but for one of the few bytes that a window lets out at a time. */
+void h2_budget_earn_updates(struct h2_budget *b, size_t sent, size_t left);
 /* What most was spent on: the reason of the cut. */
 enum h2_waste h2_budget_reason(const struct h2_budget *b);
 

@@ -45,6 +45,20 @@ void h2_frames_init(struct h2_frames *f);
  * all of it. */
 bool h2_frames_next(struct h2_frames *f, struct slice *in, struct h2_frame_head *head);
 
+/* Takes what of *rest, which ends where *in does, stands before the head that h2_frames_next() has
+ * just found: so that it is taken in before the frame is judged. */
+static inline struct slice
+h2_frames_before(struct slice *rest, struct slice in)
+{
+	/* A head may have begun in bytes that came earlier. */
+	size_t n = rest->len - in.len;
+	size_t head = n < H2_FRAME_HEAD_BYTES ? n : H2_FRAME_HEAD_BYTES;
+	struct slice before = slice_make(rest->at, n - head);
+
+	*rest = slice_after(*rest, before.len);
+	return before;
+}
+
 /* Something has begun that is not complete. */
 static inline bool
 h2_frames_is_inside(const struct h2_frames *f)

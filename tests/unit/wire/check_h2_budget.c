@@ -123,13 +123,23 @@ START_TEST(window_updates_are_earned_by_data)
 	ck_assert_uint_eq(let_pass(H2_FRAME_WINDOW_UPDATE, 0, 4),
 			  H2_BUDGET_UPDATES + H2_BUDGET_TOKENS);
 	for (unsigned i = 0; i < 1000; i++) {
-		h2_budget_earn_updates(&budget);
+		h2_budget_earn_updates(&budget, 1, 0);
 		ck_assert_uint_eq(let_pass(H2_FRAME_WINDOW_UPDATE, 0, 4),
 				  H2_BUDGET_UPDATES_PER_DATA);
 	}
 	for (unsigned i = 0; i < H2_BUDGET_EARNED; i++)
-		h2_budget_earn_updates(&budget);
+		h2_budget_earn_updates(&budget, 1, 0);
 	ck_assert_uint_eq(let_pass(H2_FRAME_WINDOW_UPDATE, 0, 4), H2_BUDGET_EARNED);
+}
+END_TEST
+
+START_TEST(data_let_out_byte_by_byte_pays_for_nothing)
+{
+	let_pass(H2_FRAME_WINDOW_UPDATE, 0, 4);
+	h2_budget_earn_updates(&budget, 255, 1);
+	ck_assert_uint_eq(let_pass(H2_FRAME_WINDOW_UPDATE, 0, 4), 0);
+	h2_budget_earn_updates(&budget, 256, 1);
+	ck_assert_uint_eq(let_pass(H2_FRAME_WINDOW_UPDATE, 0, 4), H2_BUDGET_UPDATES_PER_DATA);
 }
 END_TEST
 
@@ -139,7 +149,7 @@ START_TEST(a_reader_of_small_pieces_is_no_waster)
 	struct h2_frame_head update = { .type = H2_FRAME_WINDOW_UPDATE, .length = 4 };
 
 	for (unsigned i = 0; i < 1024; i++) {
-		h2_budget_earn_updates(&budget);
+		h2_budget_earn_updates(&budget, 1, 0);
 		for (unsigned k = 0; k < 2 * 16 / 4; k++)
 			ck_assert(h2_budget_charge_frame(&budget, &update, start));
 	}
@@ -152,7 +162,7 @@ START_TEST(data_may_be_answered_with_pings)
 	struct h2_frame_head ping = { .type = H2_FRAME_PING, .length = 8 };
 
 	for (unsigned i = 0; i < 1000; i++) {
-		h2_budget_earn_updates(&budget);
+		h2_budget_earn_updates(&budget, 1, 0);
 		ck_assert(h2_budget_charge_frame(&budget, &ping, start));
 	}
 	ck_assert_uint_eq(budget.tokens, H2_BUDGET_TOKENS);
@@ -178,6 +188,7 @@ suite_wire_h2_budget(void)
 	tcase_add_test(t, tokens_come_back_with_time);
 	tcase_add_test(t, a_request_that_was_answered_pays_for_one_that_was_not);
 	tcase_add_test(t, window_updates_are_earned_by_data);
+	tcase_add_test(t, data_let_out_byte_by_byte_pays_for_nothing);
 	tcase_add_test(t, a_reader_of_small_pieces_is_no_waster);
 	tcase_add_test(t, data_may_be_answered_with_pings);
 	return s;

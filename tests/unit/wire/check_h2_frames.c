@@ -49,6 +49,37 @@ START_TEST(heads_are_found_however_the_bytes_come)
 }
 END_TEST
 
+/* Nothing is taken twice or lost; behind the preface, what is before a head is the frame before it.
+ */
+START_TEST(what_stands_before_a_frame_is_taken_first)
+{
+	for (size_t step = 1; step <= STREAM_BYTES; step++) {
+		char all[STREAM_BYTES + 1] = "";
+		struct h2_frame_head head;
+		struct h2_frames f;
+		size_t have = 0;
+
+		h2_frames_init(&f);
+		for (size_t at = 0; at < STREAM_BYTES; at += step) {
+			size_t n = STREAM_BYTES - at < step ? STREAM_BYTES - at : step;
+			struct slice in = slice_make(stream + at, n), rest = in, part;
+
+			while (h2_frames_next(&f, &in, &head)) {
+				part = h2_frames_before(&rest, in);
+				memcpy(all + have, part.at, part.len);
+				have += part.len;
+				if (step == STREAM_BYTES)
+					ck_assert_uint_eq(have, head.length ? 24 : 24 + 9 + 6);
+			}
+			memcpy(all + have, rest.at, rest.len);
+			have += rest.len;
+		}
+		ck_assert_uint_eq(have, STREAM_BYTES);
+		ck_assert_int_eq(memcmp(all, stream, STREAM_BYTES), 0);
+	}
+}
+END_TEST
+
 START_TEST(a_frame_that_has_begun_is_known)
 {
 	struct slice in = slice_make(stream, 24);
@@ -82,6 +113,7 @@ suite_wire_h2_frames(void)
 
 	suite_add_tcase(s, t);
 	tcase_add_test(t, heads_are_found_however_the_bytes_come);
+	tcase_add_test(t, what_stands_before_a_frame_is_taken_first);
 	tcase_add_test(t, a_frame_that_has_begun_is_known);
 	tcase_add_test(t, the_preface_is_known_by_its_start);
 	return s;
