@@ -156,6 +156,52 @@ cache_entry_share(struct cache_entry *e, const struct cache_entry *other)
 	e->item.bytes += sizeof(*e->body) + e->body->text.len;
 }
 
+int
+cache_entry_ask(const struct cache_entry *e, struct fields *to)
+{
+	const struct field *modified = fields_find(&e->fields, FIELD_LAST_MODIFIED);
+	int err = 0;
+
+	if (e->validators.etag.len > 0)
+		err = fields_add(to, FIELD_IF_NONE_MATCH, e->validators.etag);
+	if (!err && modified && e->validators.has_modified)
+		err = fields_add(to, FIELD_IF_MODIFIED_SINCE, modified->value);
+	return err;
+}
+
+static bool
+describes_body(enum field_id id)
+{
+	return id == FIELD_CONTENT_LENGTH || id == FIELD_CONTENT_ENCODING ||
+	       id == FIELD_CONTENT_TYPE || id == FIELD_CONTENT_RANGE;
+}
+
+/* When it was made is said anew, or not known: then it is now. */
+int
+cache_entry_update(const struct cache_entry *e, const struct fields *from, struct arena *a,
+		   struct response *r)
+{
+	const struct fields *old = &e->fields;
+	struct fields *f = &r->fields;
+
+	*r = (struct response){ .status = e->status };
+	f->cap = old->count + from->count;
+	f->at = arena_zalloc(a, f->cap + 1u, sizeof(*f->at));
+	if (!f->at)
+		return ERR_MEMORY;
+	for (unsigned i = 0; i < from->count; i++) {
+		if (!describes_body(from->at[i].id))
+			f->at[f->count++] = from->at[i];
+	}
+	for (unsigned i = 0, told = f->count; i < old->count; i++) {
+		const struct fields sent = { .at = f->at, .count = told, .cap = told };
+
+		if (old->at[i].id != FIELD_DATE && !fields_find_name(&sent, old->at[i].name))
+			f->at[f->count++] = old->at[i];
+	}
+	return 0;
+}
+
 void
 cache_entry_unref(struct cache_entry **e)
 {

@@ -44,6 +44,22 @@ int cache_entry_complete(struct cache_entry *e, char *memory, size_t bytes) MUST
 void cache_entry_share(struct cache_entry *e, const struct cache_entry *other);
 void cache_entry_unref(struct cache_entry **e);
 
+/* Something of it can be asked about. */
+static inline bool
+cache_entry_has_validators(const struct cache_entry *e)
+{
+	return e->validators.etag.len > 0 || e->validators.has_modified;
+}
+/* Fields that ask whether it still holds (RFC 9111 4.3.1), at most so many. ERR_TOO_MANY. */
+enum { CACHE_CONDITIONS = 2 };
+int cache_entry_ask(const struct cache_entry *e, struct fields *to) MUST_CHECK;
+/*
+ * It holds: *r becomes its head, brought up to date by the fields of a 304 (RFC 9111 3.2); what
+ * describes the body stays. Borrows from both. ERR_MEMORY.
+ */
+int cache_entry_update(const struct cache_entry *e, const struct fields *from, struct arena *a,
+		       struct response *r) MUST_CHECK;
+
 /* Seconds since it was made at its origin (RFC 9111 4.2.3). */
 int64_t cache_entry_age(const struct cache_entry *e, uint64_t now_ns);
 /* Seconds that it is fresh; negative: it is stale for so many. */

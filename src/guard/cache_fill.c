@@ -13,8 +13,6 @@
 
 #include <time.h>
 
-enum { FIELDS_OURS = 2 };
-
 /* --- who fills what ----------------------------------------------------------------------- */
 
 static struct cache_visit **
@@ -87,34 +85,6 @@ swap(struct cache_visit *v, struct cache_entry *e, const char *words)
 	return err ? err : cache_tell(v, words);
 }
 
-/* RFC 9111 3.2: the head that is kept, brought up to date; what describes the body stays. */
-static int
-merge(struct cache_visit *v, struct response *merged)
-{
-	const struct fields *old = &v->old->fields, *new = &v->x->response.fields;
-	struct fields *f = &merged->fields;
-
-	*merged = (struct response){ .status = v->old->status };
-	f->cap = old->count + new->count;
-	f->at = arena_zalloc(&v->x->arena, f->cap + 1u, sizeof(*f->at));
-	if (!f->at)
-		return ERR_MEMORY;
-	for (unsigned i = 0; i < new->count; i++) {
-		enum field_id id = new->at[i].id;
-
-		if (id != FIELD_CONTENT_LENGTH && id != FIELD_CONTENT_ENCODING &&
-		    id != FIELD_CONTENT_TYPE && id != FIELD_CONTENT_RANGE)
-			f->at[f->count++] = new->at[i];
-	}
-	for (unsigned i = 0, told = f->count; i < old->count; i++) {
-		const struct fields sent = { .at = f->at, .count = told, .cap = told };
-
-		if (!fields_find_name(&sent, old->at[i].name))
-			f->at[f->count++] = old->at[i];
-	}
-	return 0;
-}
-
 /* Whoever asks has said who that is: by a field, to a guard, or by a certificate, which the plan
  * may hand on. */
 static bool
@@ -180,7 +150,7 @@ revalidate(struct cache_visit *v)
 {
 	struct cache_entry *e = v->old;
 	struct response merged;
-	int err = merge(v, &merged);
+	int err = cache_entry_update(e, &v->x->response.fields, &v->x->arena, &merged);
 
 	if (!err)
 		err = open_place(v, &merged);
@@ -469,20 +439,13 @@ static const struct filter_ops filter_ops = {
 /* --- the request
  * ------------------------------------------------------------------------------------ */
 
-static bool
-is_condition(enum field_id id)
-{
-	return id == FIELD_IF_MATCH || id == FIELD_IF_NONE_MATCH || id == FIELD_IF_MODIFIED_SINCE ||
-	       id == FIELD_IF_UNMODIFIED_SINCE || id == FIELD_IF_RANGE || id == FIELD_RANGE;
-}
-
 void
 cache_drop_conditions(struct fields *f)
 {
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < f->count; i++) {
-		if (!is_condition(f->at[i].id))
+		if (!condition_is_field(f->at[i].id))
 			f->at[kept++] = f->at[i];
 	}
 	f->count = kept;
@@ -494,9 +457,7 @@ static void
 ask_condition(struct cache_visit *v)
 {
 	const struct fields *from = &v->fields;
-	const struct field *modified = fields_find(&v->old->fields, FIELD_LAST_MODIFIED);
-	struct fields to = { .cap = from->count + FIELDS_OURS };
-	int err = 0;
+	struct fields to = { .cap = from->count + CACHE_CONDITIONS };
 
 	to.at = arena_zalloc(&v->x->arena, to.cap, sizeof(*to.at));
 	if (!to.at)
@@ -505,11 +466,7 @@ ask_condition(struct cache_visit *v)
 		memcpy(to.at, from->at, from->count * sizeof(*to.at));
 	to.count = from->count;
 	cache_drop_conditions(&to);
-	if (v->old->validators.etag.len > 0)
-		err = fields_add(&to, FIELD_IF_NONE_MATCH, v->old->validators.etag);
-	if (!err && modified && v->old->validators.has_modified)
-		err = fields_add(&to, FIELD_IF_MODIFIED_SINCE, modified->value);
-	if (err)
+	if (cache_entry_ask(v->old, &to) != 0)
 		return;
 	v->x->request.fields = to;
 	v->is_conditional = true;
@@ -538,7 +495,6 @@ cache_fill(struct cache_visit *v)
 		v->since_ns = loop_now(&v->env->loop);
 		v->is_filling = true;
 	}
-	if (is_get && v->old &&
-	    (v->old->validators.etag.len > 0 || v->old->validators.has_modified))
+	if (is_get && v->old && cache_entry_has_validators(v->old))
 		ask_condition(v);
 }

@@ -81,20 +81,27 @@ etag_list_has(struct slice list, struct slice etag, bool is_strong)
 /* --- fields ---------------------------------------------------------------------- */
 
 bool
+condition_is_field(enum field_id id)
+{
+	switch (id) {
+	case FIELD_RANGE:
+	case FIELD_IF_MATCH:
+	case FIELD_IF_RANGE:
+	case FIELD_IF_NONE_MATCH:
+	case FIELD_IF_MODIFIED_SINCE:
+	case FIELD_IF_UNMODIFIED_SINCE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool
 condition_is_asked(const struct request *r)
 {
 	for (unsigned i = 0; i < r->fields.count; i++) {
-		switch (r->fields.at[i].id) {
-		case FIELD_RANGE:
-		case FIELD_IF_MATCH:
-		case FIELD_IF_RANGE:
-		case FIELD_IF_NONE_MATCH:
-		case FIELD_IF_MODIFIED_SINCE:
-		case FIELD_IF_UNMODIFIED_SINCE:
+		if (condition_is_field(r->fields.at[i].id))
 			return true;
-		default:
-			break;
-		}
 	}
 	return false;
 }

@@ -23,7 +23,9 @@ enum condition {
 	CONDITION_FAILED, /* 412 */
 };
 
-/* Whether the request has any of the fields that the functions below ask for, or Range. */
+/* Whether it is one of those that the functions below ask for, or Range. */
+bool condition_is_field(enum field_id id);
+/* Whether the request has any of these. */
 bool condition_is_asked(const struct request *r);
 /*
  * If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since in the

@@ -148,6 +148,7 @@ print_of(const struct part *part)
 int
 stash_compile(struct plan_part *pp, const struct template *key, struct plan_build *b)
 {
+	const struct source_ops *ops = pp->part.source->ops;
 	const struct plan_part_conf *conf = &pp->conf;
 	uint64_t unsaid_ns = conf->cache_for;
 	bool has_cache = conf->cache.len > 0;
@@ -172,6 +173,7 @@ stash_compile(struct plan_part *pp, const struct template *key, struct plan_buil
 	s->unsaid_s = (int64_t)(unsaid_ns / CLOCK_SEC);
 	s->stale_ns = pp->stale_ns;
 	s->answers = has_cache;
+	s->asks = has_cache && ops->asks_condition && ops->asks_condition(&pp->part);
 	check_freshness(pp, s, plan_errors(b));
 	pp->stash = s;
 	return 0;

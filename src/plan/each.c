@@ -195,7 +195,7 @@ drop(struct each_child *c, int err)
 static void
 on_head(struct subrequest *q)
 {
-	int err = result_take_head(run_part_of(q));
+	int err = stash_take_head(run_part_of(q));
 
 	if (err)
 		drop(child_of(q), err);

@@ -5,7 +5,9 @@
 
 #include "base/mem.h"
 #include "base/siphash.h"
+#include "cache/entry.h"
 #include "plan/run_priv.h"
+#include "plan/stash.h"
 
 enum { FLIGHT_BYTES = 16 << 20 }; /* of its arena: values are bounded, each by itself */
 
@@ -21,6 +23,7 @@ struct flight {
 	struct trace trace; /* the first one's */
 	struct list waiters; /* of run_part.seat */
 	struct intake body;
+	struct cache_entry *old; /* of the arena: that q asks about; NULL: about nothing */
 	struct block *copy; /* of the body, when it did not come in one block: counted */
 	struct deferred later;
 	int err;
@@ -151,6 +154,35 @@ fill(struct flight *f, const struct run_part *p, struct slice key)
 	return copy_values(f, p);
 }
 
+static void
+let_go(void *argument)
+{
+	struct cache_entry *e = argument;
+
+	cache_entry_unref(&e);
+}
+
+/* What is kept is kept for whoever waits for the answer. */
+static int
+copy_condition(struct flight *f, const struct run_part *p)
+{
+	struct fields *to;
+
+	f->q.condition = NULL;
+	if (!p->old)
+		return 0;
+	to = arena_zalloc(&f->arena, 1, sizeof(*to));
+	if (to)
+		to->at = arena_zalloc(&f->arena, CACHE_CONDITIONS, sizeof(*to->at));
+	if (!to || !to->at || arena_on_end(&f->arena, let_go, p->old) != 0)
+		return ERR_MEMORY;
+	ref_take(&p->old->item.ref);
+	to->cap = CACHE_CONDITIONS;
+	f->old = p->old;
+	f->q.condition = to;
+	return cache_entry_ask(p->old, to);
+}
+
 static const struct subrequest_ops flight_ops;
 
 static struct flight *
@@ -172,7 +204,7 @@ flight_new(const struct run_part *p, uint64_t hash, struct slice key)
 	arena_init(&f->arena, store, FLIGHT_BYTES);
 	intake_init(&f->body, store, p->plan->conf.max_result);
 	lease_take(f->q.lease);
-	if (fill(f, p, key) == 0)
+	if (fill(f, p, key) == 0 && copy_condition(f, p) == 0)
 		return f;
 	free_flight(f);
 	return NULL;
@@ -352,9 +384,12 @@ static void
 on_head(struct subrequest *q)
 {
 	struct flight *f = flight_of(q);
+	int err = 0;
 
-	if (!is_expected(f))
-		end_soon(f, 0);
+	if (f->old && q->response.status == 304)
+		err = stash_confirm(q, f->old, &f->body);
+	if (err || !is_expected(f))
+		end_soon(f, err);
 }
 
 static int

@@ -173,7 +173,7 @@ static void
 on_head(struct subrequest *q)
 {
 	struct run_part *p = run_part_of(q);
-	int err = result_take_head(p);
+	int err = stash_take_head(p);
 
 	if (err)
 		drop(p, OUTCOME_ERROR, err);

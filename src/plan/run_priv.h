@@ -47,6 +47,9 @@ struct run_part {
 	struct list seat; /* among those who wait for the flight */
 	struct slice stash_key; /* of what is kept of it; empty: nothing is */
 	struct cache_entry *kept; /* of the exchange: it is answered by that; NULL: by its source */
+	struct cache_entry *old; /* of the exchange: stale, and asked about by q.condition; NULL:
+				    nothing is */
+	bool is_confirmed; /* the answer is old's, which holds */
 	bool is_stale; /* it failed, and kept is the result all the same */
 	const struct run_part *blame; /* whose failure made this one fail; mostly its own */
 };

@@ -128,6 +128,65 @@ give(struct run_part *p)
 	chunks_clear(&list);
 }
 
+/* --- a stale one, which may hold (RFC 9111 4.3) -------------------------------------------- */
+
+/* Takes the count. Without memory nothing is asked. */
+static void
+ask_about(struct run_part *p, struct cache_entry *e)
+{
+	struct arena *a = p->q.arena;
+	struct fields *f = NULL;
+
+	if (p->plan->stash->asks && cache_entry_has_validators(e))
+		f = arena_zalloc(a, 1, sizeof(*f));
+	if (f)
+		f->at = arena_zalloc(a, CACHE_CONDITIONS, sizeof(*f->at));
+	if (!f || !f->at || arena_on_end(a, let_go, e) != 0) {
+		cache_entry_unref(&e);
+		return;
+	}
+	f->cap = CACHE_CONDITIONS;
+	if (cache_entry_ask(e, f) != 0)
+		return;
+	p->old = e;
+	p->q.condition = f;
+}
+
+int
+stash_confirm(struct subrequest *q, const struct cache_entry *e, struct intake *body)
+{
+	struct chunks list;
+	struct response r;
+	int err = cache_entry_update(e, &q->response.fields, q->arena, &r);
+
+	if (err)
+		return err;
+	q->response = r;
+	q->response.framing = BODY_LENGTH;
+	q->response.content_length = e->body->text.len;
+	chunks_init(&list, &q->env->store);
+	err = chunks_add_arena(&list, e->body->text);
+	if (!err)
+		err = intake_add(body, &list);
+	chunks_clear(&list);
+	if (!err)
+		count_add(q->env->counters, COUNTER_CACHE_PART_REVALIDATED, 1);
+	return err;
+}
+
+int
+stash_take_head(struct run_part *p)
+{
+	int err = 0;
+
+	p->is_confirmed = p->old && p->q.response.status == 304;
+	if (p->is_confirmed)
+		err = stash_confirm(&p->q, p->old, &p->body);
+	return err ? err : result_take_head(p);
+}
+
+/* --- what is there, for a part that starts --------------------------------------------------- */
+
 bool
 stash_answer(struct run_part *p)
 {
@@ -138,7 +197,8 @@ stash_answer(struct run_part *p)
 		return false;
 	if (!e || !cache_entry_is_fresh(e, now_of(p))) {
 		count_add(p->q.env->counters, COUNTER_CACHE_PART_MISS, 1);
-		cache_entry_unref(&e);
+		if (e)
+			ask_about(p, e);
 		return false;
 	}
 	if (!hold(p, e))
@@ -219,23 +279,37 @@ is_for_keeping(const struct run_part *p)
 	return !asked.no_store && (!p->flight || flight_is_first(p));
 }
 
+/* Its body, which is old's if that holds; false: there is no memory for it. */
+static bool
+complete(const struct run_part *p, struct cache_entry *e)
+{
+	struct slice text = intake_text(&p->body);
+	char *memory = NULL;
+
+	if (p->is_confirmed) {
+		cache_entry_share(e, p->old);
+		return true;
+	}
+	if (text.len > 0)
+		memory = mem_alloc(text.len);
+	if (text.len > 0 && !memory)
+		return false;
+	if (memory)
+		memcpy(memory, text.at, text.len);
+	return cache_entry_complete(e, memory, text.len) == 0;
+}
+
 /* A copy; NULL: it is not to be kept, or there is no memory for it. */
 static struct cache_entry *
 copy(const struct run_part *p)
 {
-	struct slice text = intake_text(&p->body);
 	struct cache_entry *e;
 	struct freshness f;
-	char *memory = NULL;
 
 	if (!is_for_keeping(p) || !judge(p, &f))
 		return NULL;
 	e = cache_entry_new(p->stash_key, &p->q.response, &f, (int64_t)time(NULL), now_of(p));
-	if (e && text.len > 0)
-		memory = mem_alloc(text.len);
-	if (memory)
-		memcpy(memory, text.at, text.len);
-	if (e && ((text.len > 0 && !memory) || cache_entry_complete(e, memory, text.len) != 0))
+	if (e && !complete(p, e))
 		cache_entry_unref(&e);
 	return e;
 }

@@ -3,8 +3,8 @@
  * [cache NAME] that it shares with routes and other parts, and with all workers.
  *
  *   part --> fresh on the stash? --yes--> head, body, done, as of its source, which is not asked
- *                 | no
- *                 '--> source --> good answer, as it came --> stash
+ *                 | no, or stale: then its validators go to the source, too
+ *                 '--> source --> good answer, as it came, or of the stash by 304 --> stash
  *                         '-----> failure --> not too old on the stash? --> the result, degraded
  *
  * A failure is no answer, a broken one, or 500, 502, 503, 504 or 429; 401 or 404 is an answer.
@@ -21,7 +21,10 @@
 
 #include "plan/plan.h"
 
+struct cache_entry;
+struct intake;
 struct run_part;
+struct subrequest;
 struct template;
 
 struct stash {
@@ -33,6 +36,7 @@ struct stash {
 	int64_t unsaid_s; /* how long an answer is fresh that does not say it */
 	uint64_t stale_ns; /* how old one may be that stands in for a failure; 0: none does */
 	bool answers; /* fresh ones are used in place of the source */
+	bool asks; /* and the source is asked whether stale ones hold */
 };
 
 /* --- compile_stash.c: while a site is built --------------------------------------------- */
@@ -52,6 +56,12 @@ int stash_compile(struct plan_part *pp, const struct template *key,
 int stash_name(struct run_part *p) MUST_CHECK;
 /* A fresh answer is there: q, which is started, has got head, body and done from inside. */
 bool stash_answer(struct run_part *p);
+/* The subrequest asked about e, and the answer was 304: in its head, makes it the answer that e is,
+ * its body included. ERR_MEMORY, ERR_TOO_LARGE. */
+int stash_confirm(struct subrequest *q, const struct cache_entry *e,
+		  struct intake *body) MUST_CHECK;
+/* result_take_head(), of what holds by a 304, too. */
+int stash_take_head(struct run_part *p) MUST_CHECK;
 /* result_take(), which it is for parts without a stash; of others what came is kept if it is good.
  * In done, of a head that was expected. */
 int stash_take(struct run_part *p) MUST_CHECK;

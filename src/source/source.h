@@ -122,6 +122,9 @@ struct source_ops {
 	const char *(*effects)(const struct part *p);
 	/* Optional: an answer may depend on the host that the client has asked. */
 	bool (*sends_host)(const struct part *p);
+	/* Optional: what a subrequest of that part asks about (q->condition) is sent, and 304 is an
+	 * answer to that alone. */
+	bool (*asks_condition)(const struct part *p);
 	/* Its answer comes no faster than it is read, and a connection or a process waits so long:
 	 * it is worth keeping for a slow client. */
 	bool waits_for_reader;

@@ -47,6 +47,8 @@ struct subrequest {
 	struct trace *trace; /* borrowed, of the exchange; NULL: as without a site's word */
 	struct slice request_id; /* not inside answer(): empty there */
 	const struct slice *value; /* part->values of them, evaluated */
+	const struct fields *condition; /* our own, about what is kept; for sources that send it;
+					   NULL: none */
 	uint64_t deadline_ns; /* absolute: the part's timeout and the route's deadline; kept by the
 				 run */
 	enum gate_class priority; /* of the route */

@@ -3,6 +3,7 @@
  * connections that each worker keeps for itself. See upstream_priv.h for who
  * does what.
  */
+#include "http/conditional.h"
 #include "http/status.h"
 #include "source/upstream_prior.h"
 #include "source/upstream_priv.h"
@@ -567,6 +568,30 @@ asks_target(const struct part *p)
 	return u->path_value == UPSTREAM_NO_VALUE;
 }
 
+static bool
+has_condition(const struct conf_family *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		if (condition_is_field(field_id_of(f->at[i].name)))
+			return true;
+	}
+	return false;
+}
+
+/* Where the section sends conditions of others, a 304 is about what they have. */
+static bool
+asks_condition(const struct part *p)
+{
+	const struct upstream_part *u = p->conf;
+
+	for (size_t i = 0; i < u->forward.count; i++) {
+		if (condition_is_field(field_id_of(u->forward.at[i])))
+			return false;
+	}
+	return !p->passes_through && (u->method.len == 0 || method_of(u->method) == METHOD_GET) &&
+	       !has_condition(&u->headers) && !has_condition(&u->set) && !has_condition(&u->add);
+}
+
 const struct source_ops source_upstream = {
 	.name = "upstream",
 	.section = "upstream",
@@ -593,6 +618,7 @@ const struct source_ops source_upstream = {
 	.sends_host = sends_host,
 	.waits_for_reader = true,
 	.asks_target = asks_target,
+	.asks_condition = asks_condition,
 	.tells_freshness = true,
 	.takes_body = true,
 };

@@ -524,6 +524,15 @@ put_client_fields(struct head *h)
 }
 
 static void
+put_condition(struct head *h)
+{
+	const struct fields *f = h->q->condition;
+
+	for (unsigned i = 0; f && i < f->count; i++)
+		put_field(h, f->at[i].name, f->at[i].value);
+}
+
+static void
 put_request_id(struct head *h)
 {
 	if (h->q->request_id.len > 0 && !is_overridden(h, SLICE("X-Request-Id")) &&
@@ -561,6 +570,7 @@ upstream_request_write(struct writer *w, const struct subrequest *q,
 	put_connection(&h);
 	put_framing(&h);
 	put_client_fields(&h);
+	put_condition(&h);
 	put_trace(&h);
 	put_request_id(&h);
 	if (q->part->passes_through) {

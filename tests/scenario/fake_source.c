@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 struct fake {
-	bool at_once, hangs, refuses, reads, effects;
+	bool at_once, hangs, refuses, reads, effects, holds;
 	uint64_t delay, gap;
 	unsigned status, pieces, good, drops;
 	struct slice type, body, fails, breaks, drop;
@@ -24,6 +24,7 @@ static const struct conf_key keys[] = {
 	{ "hangs", CONF_BOOL, CONF_FIELD(struct fake, hangs), .def = "no" },
 	{ "refuses", CONF_BOOL, CONF_FIELD(struct fake, refuses), .def = "no" },
 	{ "reads", CONF_BOOL, CONF_FIELD(struct fake, reads), .def = "no" },
+	{ "holds", CONF_BOOL, CONF_FIELD(struct fake, holds), .def = "no" },
 	{ "effects", CONF_BOOL, CONF_FIELD(struct fake, effects), .def = "no" },
 	{ "forward", CONF_LIST, CONF_FIELD(struct fake, forward) },
 	{ "delay", CONF_DURATION, CONF_FIELD(struct fake, delay), .def = "1ms" },
@@ -152,6 +153,10 @@ make_head(struct call *c)
 	struct fields *fields = &q->response.fields;
 
 	q->response.status = c->is_good ? 200 : (int)f->status;
+	if (f->holds && q->condition) {
+		q->response.status = 304;
+		c->body = SLICE("");
+	}
 	q->response.framing = BODY_LENGTH;
 	q->response.content_length = c->body.len;
 	fields->at = arena_zalloc(q->arena, f->headers.count + 1, sizeof(*fields->at));
@@ -265,6 +270,7 @@ begin(struct call *c)
 {
 	c->body = c->q->value[fake_of(c)->body_value];
 	c->started_ns = loop_now(&c->world->env.loop);
+	c->conditions = c->q->condition ? c->q->condition->count : 0;
 	timer_init(&c->timer, on_time);
 }
 
@@ -353,6 +359,13 @@ effects(const struct part *p)
 	return f->effects ? "it says so" : NULL;
 }
 
+static bool
+asks_condition(const struct part *p)
+{
+	(void)p;
+	return true;
+}
+
 const struct source_ops fake_ops = {
 	.name = "upstream",
 	.section = "upstream",
@@ -361,6 +374,7 @@ const struct source_ops fake_ops = {
 	.load_part = load_part,
 	.forwards = forwards,
 	.effects = effects,
+	.asks_condition = asks_condition,
 	.tells_freshness = true,
 	.reserve = reserve,
 	.release = release,

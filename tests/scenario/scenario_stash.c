@@ -31,6 +31,82 @@ START_TEST(a_fresh_answer_is_used_in_the_place_of_the_source)
 }
 END_TEST
 
+#define TAGGED "holds = yes\nheader.etag = \"x\"\nheader.cache-control = max-age=10\ncache = c\n"
+
+static const struct call *
+last_call(const struct world *w)
+{
+	return CONTAINER_OF(w->calls.prev, struct call, link);
+}
+
+START_TEST(what_is_stale_is_asked_about_and_goes_on_if_it_holds)
+{
+	struct world *w = kept_run(ROUTE A(TAGGED "body = [{query.k}]\ncache_key = x\n"));
+	struct client *later = kept_ask(w, 12000, "k=2"), *soon = kept_ask(w, 15000, "k=3");
+
+	ck_assert_uint_eq(last_call(w)->conditions, 1);
+	ck_assert_other(later, "{\"a\":[1]}");
+	ck_assert_field(later, "Forebay-Parts", "a=ok;1ms");
+	ck_assert_other(soon, "{\"a\":[1]}");
+	ck_assert_field(soon, "Forebay-Parts", "a=ok;0ms;hit");
+	ck_assert_uint_eq(world_calls(w, "a"), 2);
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_PART_REVALIDATED), 1);
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_STORED), 2);
+	world_close(w);
+}
+END_TEST
+
+START_TEST(what_does_not_hold_is_replaced)
+{
+	struct world *w =
+	    kept_run(ROUTE A("header.etag = \"x\"\nheader.cache-control = max-age=10\ncache = c\n"
+			     "body = [{query.k}]\ncache_key = x\n"));
+
+	ck_assert_other(kept_ask(w, 12000, "k=2"), "{\"a\":[2]}");
+	ck_assert_uint_eq(last_call(w)->conditions, 1);
+	ck_assert_other(kept_ask(w, 15000, "k=3"), "{\"a\":[2]}");
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_PART_REVALIDATED), 0);
+	world_close(w);
+}
+END_TEST
+
+/* The first one's question is that of all who share the work; it may leave. */
+START_TEST(those_who_share_an_execution_ask_about_it_once)
+{
+	struct world *w =
+	    kept_run(ROUTE A(TAGGED "body = [{query.k}]\ncache_key = x\ncoalesce = x\n"
+				    "delay = 10ms\n"));
+	struct client *first = world_client(w), *second = world_client(w);
+
+	first->x.request.query = second->x.request.query = SLICE("k=2");
+	first->x.request.has_query = second->x.request.has_query = true;
+	world_run(w, 12000);
+	other_start(first);
+	other_start(second);
+	other_leave(first);
+	world_run(w, 12100);
+	ck_assert_other(second, "{\"a\":[1]}");
+	ck_assert_other(kept_ask(w, 15000, "k=3"), "{\"a\":[1]}");
+	ck_assert_uint_eq(world_calls(w, "a"), 2);
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_PART_REVALIDATED), 1);
+	world_close(w);
+}
+END_TEST
+
+START_TEST(elements_of_a_list_are_asked_about_one_by_one)
+{
+	struct world *w =
+	    kept_run(ROUTE "[subrequest r.l]\nsource = upstream fake\nbody = [1, 2]\n"
+			   "[subrequest r.a]\nsource = upstream fake\nforeach = {l}\n" TAGGED
+			   "body = [{item}]\n");
+	struct client *later = kept_ask(w, 12000, "");
+
+	ck_assert_other(later, "{\"l\":[1, 2],\"a\":[[1],[2]]}");
+	ck_assert_uint_eq(kept_counted(w, COUNTER_CACHE_PART_REVALIDATED), 2);
+	world_close(w);
+}
+END_TEST
+
 /* What an answer says of itself, and whether it is used two seconds later, and twenty. */
 static const struct {
 	const char *keys;
@@ -419,6 +495,10 @@ suite_scenario_stash(void)
 	TCase *t = tcase_create("fresh");
 
 	tcase_add_test(t, a_fresh_answer_is_used_in_the_place_of_the_source);
+	tcase_add_test(t, what_is_stale_is_asked_about_and_goes_on_if_it_holds);
+	tcase_add_test(t, what_does_not_hold_is_replaced);
+	tcase_add_test(t, those_who_share_an_execution_ask_about_it_once);
+	tcase_add_test(t, elements_of_a_list_are_asked_about_one_by_one);
 	tcase_add_loop_test(t, an_answer_is_used_for_as_long_as_it_says, 0,
 			    sizeof(lives) / sizeof(lives[0]));
 	tcase_add_loop_test(t, answers_are_told_apart_by_what_is_asked, 0,

@@ -23,6 +23,7 @@
  *   refuses = yes     it is refused when it asks for its place
  *   drops = N         so many calls wait for their turn in vain: at the deadline that they are
  *                     started with they fail by the word of `drop` (deadline)
+ *   holds = yes       it answers 304 to conditions of ours
  *   effects = yes     it cannot be asked once for several
  *   forward = NAMES   fields of the client that it says it sends on
  *   good = 2          so many calls do not fail, break, hang, nor have that status, and are not
@@ -58,6 +59,7 @@ struct call {
 	unsigned piece;
 	uint64_t fed; /* bytes of the request's body that came */
 	uint64_t started_ns;
+	unsigned conditions; /* of ours that it was to send */
 	unsigned reserved, released, answered, started, heads, dones, cancelled, feeds, resumes;
 	bool is_paused, is_whole, is_good, is_dropped;
 };

@@ -44,6 +44,15 @@ rows = value
 cache = parts
 cache_for = 10m
 
+[route asked]
+match = GET /asked/{name}
+[subrequest asked.said]
+source = upstream chaos
+path = /kept/{name}
+query = f=Cache-Control:%%20max-age=1&etag=v1
+as = text
+cache = parts
+
 [route spare]
 match = GET /spare/{name}
 [subrequest spare.said]
@@ -106,6 +115,14 @@ def test_fresh_answers_of_parts_are_asked_once_for_all_workers(daemon, chaos):
         assert report(r) == {"said": "ok;hit", "row": "ok;hit"}
         assert r.field("cache-control") is None
     assert chaos.told("/keeping/one") == 1
+
+
+def test_what_is_stale_is_asked_about_and_goes_on_if_it_holds(daemon, chaos):
+    def goes_on():
+        assert ask(daemon, "/asked/holds").body == b'{"said":"holds 1 - -"}'
+        return metrics(daemon.admin)["forebay_cache_parts_total", (("outcome", "revalidated"),)]
+    bed.wait_until(goes_on, what="a 304")
+    assert chaos.told("/keeping/holds") > 1
 
 
 def test_what_was_made_for_one_client_is_never_anothers(daemon):

@@ -53,6 +53,39 @@ START_TEST(an_answer_has_no_tag)
 }
 END_TEST
 
+/* RFC 9111 3.2, and RFC 9110 6.6.1: one that does not say when it was made was made now. */
+START_TEST(a_head_is_brought_up_to_date)
+{
+	struct field at[3], told[2];
+	struct response answer = { .status = 200, .fields = { at, 0, 3 } };
+	struct fields said = { told, 0, 2 };
+	const struct freshness fresh = { .may_store = true };
+	struct cache_entry *e;
+	struct response now;
+	struct store store;
+	struct arena a;
+
+	store_init(&store);
+	arena_init(&a, &store, 4096);
+	ck_assert_int_eq(
+	    fields_add(&answer.fields, FIELD_DATE, SLICE("Sun, 06 Nov 1994 08:49:37 GMT")), 0);
+	ck_assert_int_eq(fields_add(&answer.fields, FIELD_CONTENT_TYPE, SLICE("a/b")), 0);
+	ck_assert_int_eq(fields_add(&answer.fields, FIELD_ETAG, SLICE("\"x\"")), 0);
+	e = cache_entry_new(SLICE("key"), &answer, &fresh, 0, 0);
+	ck_assert_ptr_nonnull(e);
+	ck_assert_int_eq(fields_add(&said, FIELD_CONTENT_TYPE, SLICE("c/d")), 0);
+	ck_assert_int_eq(fields_add(&said, FIELD_ETAG, SLICE("\"y\"")), 0);
+	ck_assert_int_eq(cache_entry_update(e, &said, &a, &now), 0);
+	ck_assert_int_eq(now.status, 200);
+	ck_assert_uint_eq(now.fields.count, 2);
+	ck_assert(slice_eq(fields_find(&now.fields, FIELD_CONTENT_TYPE)->value, SLICE("a/b")));
+	ck_assert(slice_eq(fields_find(&now.fields, FIELD_ETAG)->value, SLICE("\"y\"")));
+	arena_fini(&a);
+	store_fini(&store);
+	cache_entry_unref(&e);
+}
+END_TEST
+
 Suite *
 suite_cache_cache(void)
 {
@@ -61,6 +94,7 @@ suite_cache_cache(void)
 
 	tcase_add_test(t, a_tag_stays_until_its_key_is_taken_out);
 	tcase_add_test(t, an_answer_has_no_tag);
+	tcase_add_test(t, a_head_is_brought_up_to_date);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -32,6 +32,46 @@ START_TEST(a_joined_part_sends_nothing_of_the_client)
 }
 END_TEST
 
+START_TEST(a_joined_part_asks_about_what_is_kept)
+{
+	struct bed *b = bed_open("", "", BED_JOINED);
+	struct ask *a = bed_prepare(b);
+	struct field one[1];
+	struct fields condition = { one, 0, 1 };
+	const char *head;
+
+	ck_assert_int_eq(fields_add(&condition, FIELD_IF_NONE_MATCH, SLICE("\"x\"")), 0);
+	a->q.condition = &condition;
+	ask_field(a, "If-None-Match", "\"theirs\"");
+	head = bed_head_of(b, a);
+	ck_assert_msg(head_has(head, "if-none-match: \"x\""), "%s", head);
+	ck_assert_ptr_null(strstr(head, "theirs"));
+	bed_close(b);
+}
+END_TEST
+
+/* A 304 must be about what we have. */
+static const struct {
+	const char *keys;
+	bool asks;
+} asking[] = {
+	{ "", true },
+	{ "method = GET\nforward = accept", true },
+	{ "method = HEAD", false },
+	{ "forward = accept, if-none-match", false },
+	{ "header.If-Modified-Since = {query.since}", false },
+};
+
+START_TEST(conditions_of_others_are_not_mixed_with_ours)
+{
+	struct bed *b = bed_open("", asking[_i].keys, BED_JOINED);
+	const struct part *part = bed_prepare(b)->q.part;
+
+	ck_assert_int_eq(part->source->ops->asks_condition(part), asking[_i].asks);
+	bed_close(b);
+}
+END_TEST
+
 START_TEST(a_joined_part_forwards_what_it_names)
 {
 	struct bed *b =
@@ -552,6 +592,9 @@ add_heads(Suite *s)
 	TCase *t = tcase_create("heads");
 
 	tcase_add_test(t, a_joined_part_sends_nothing_of_the_client);
+	tcase_add_test(t, a_joined_part_asks_about_what_is_kept);
+	tcase_add_loop_test(t, conditions_of_others_are_not_mixed_with_ours, 0,
+			    sizeof(asking) / sizeof(asking[0]));
 	tcase_add_test(t, a_joined_part_forwards_what_it_names);
 	tcase_add_test(t, a_request_passed_through_keeps_its_end_to_end_fields);
 	tcase_add_test(t, a_path_of_its_own_keeps_the_query_of_a_request_passed_through);
