@@ -231,12 +231,12 @@ judge_adaptive(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 /* The last of the n starts when all but `threads` of those before it have ended, each after the
  * mean. */
 static enum gate_verdict
-judge_fifo(const struct pool_gate *g, const struct gate_ask *a, unsigned admitted)
+judge_fifo(const struct pool_gate *g, const struct gate_ask *a, unsigned busy)
 {
 	unsigned threads = gate_threads_of(g);
 	uint64_t max_wait = atomic_load_explicit(&g->max_wait_ns, memory_order_relaxed);
 	uint64_t left = gate_minus(a->deadline_ns, a->now_ns);
-	uint64_t all = times(cost_mean(&g->mix), admitted + a->jobs - threads);
+	uint64_t all = times(cost_mean(&g->mix), busy + a->jobs - threads);
 	uint64_t wait = all == CLOCK_NEVER ? all : all / threads;
 
 	if (a->is_underway)
@@ -271,20 +271,20 @@ judge(struct pool_gate *g, const struct gate_ask *a, unsigned admitted, bool is_
 	/* Not even one, perhaps: connections may be lent for good. */
 	unsigned threads = atomic_load_explicit(&g->threads, memory_order_relaxed);
 	unsigned capacity = threads + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
+	unsigned busy = gate_busy(g, admitted);
 	enum gate_verdict verdict;
 
 	if (a->is_giving_back)
 		return GATE_OPEN;
 	if (a->jobs > capacity || (admitted > capacity - a->jobs && !a->takes_over))
 		return GATE_FULL;
-	if (admitted < threads) {
+	if (busy < threads) {
 		atomic_store_explicit(&g->idle_ns, a->now_ns, memory_order_relaxed);
-		if (a->jobs <= threads - admitted)
+		if (a->jobs <= threads - busy)
 			return GATE_OPEN;
 	}
-	verdict =
-	    g->order == ORDER_FIFO ? judge_fifo(g, a, admitted) : judge_adaptive(g, a, is_locked);
-	return verdict == GATE_WAIT && admitted == 0 && may_try(g, a) ? GATE_OPEN : verdict;
+	verdict = g->order == ORDER_FIFO ? judge_fifo(g, a, busy) : judge_adaptive(g, a, is_locked);
+	return verdict == GATE_WAIT && busy == 0 && may_try(g, a) ? GATE_OPEN : verdict;
 }
 
 /* False: there are others than *admitted. */
@@ -392,8 +392,9 @@ gate_release(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint6
 void
 gate_submitted(struct pool_gate *g, struct gate_job *j)
 {
-	j->has_thread =
-	    atomic_load_explicit(&g->admitted, memory_order_relaxed) <= gate_threads_of(g);
+	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
+
+	j->has_thread = gate_busy(g, admitted) <= gate_threads_of(g);
 	gate_count_on(g, &g->waiting, 1);
 }
 
@@ -473,6 +474,19 @@ void
 gate_start(struct pool_gate *g, const struct gate_job *j)
 {
 	gate_add(g, &g->running_ns, j->node.work_ns);
+}
+
+void
+gate_lose(struct pool_gate *g, struct gate_job *j)
+{
+	gate_add(g, &g->running_ns, -j->node.work_ns);
+	j->node.work_ns = 0;
+}
+
+void
+gate_replace(struct pool_gate *g, unsigned jobs)
+{
+	gate_count_on(g, &g->replaced, jobs);
 }
 
 void

@@ -132,6 +132,7 @@ struct pool_gate {
 	atomic_uint threads, max_queue;
 	_Atomic uint64_t max_wait_ns; /* 0: none */
 	atomic_uint admitted; /* reserved, waiting and running */
+	atomic_uint replaced; /* admitted, but lost for good, and others serve in their stead */
 	atomic_uint waiting; /* submitted and not taken */
 	atomic_uint promised; /* none of which is admitted */
 	_Atomic uint64_t running_ns; /* expected work of those that run */
@@ -202,6 +203,11 @@ void gate_start(struct pool_gate *g, const struct gate_job *j);
 /* One that was started has ended. */
 void gate_end(struct pool_gate *g, const struct gate_job *j, uint64_t now_ns, uint64_t took_ns,
 	      enum cost_run how);
+/* One that runs will never end, as it seems: its work is not waited for any more. Not while it
+ * ends. */
+void gate_lose(struct pool_gate *g, struct gate_job *j);
+/* So many more of those have a thread in their stead, or, as unsigned numbers go round, fewer. */
+void gate_replace(struct pool_gate *g, unsigned jobs);
 /* One that is reserved, and was never submitted, runs. */
 void gate_skip(struct pool_gate *g, const struct gate_job *j);
 /* One that counts as running did not end, but waits (again): it is reserved and not submitted. */

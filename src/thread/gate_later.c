@@ -205,9 +205,10 @@ judge_promise(struct pool_gate *g, const struct gate_ask *a, unsigned promised)
 	unsigned threads = atomic_load_explicit(&g->threads, memory_order_relaxed);
 	unsigned capacity = threads + atomic_load_explicit(&g->max_queue, memory_order_relaxed);
 	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
-	uint64_t claims = (uint64_t)admitted + promised + a->jobs;
+	unsigned busy = gate_busy(g, admitted);
+	uint64_t claims = (uint64_t)busy + promised + a->jobs;
 
-	if (admitted < threads)
+	if (busy < threads)
 		atomic_store_explicit(&g->idle_ns, a->now_ns, memory_order_relaxed);
 	/* Those that came on top of max_queue, all at once, go first. */
 	if (a->jobs > capacity || admitted > (uint64_t)capacity * ADMITTED_A_PLACE ||
@@ -252,13 +253,14 @@ void
 gate_redeem(struct pool_gate *g, enum gate_class priority, struct gate_promise *p, struct cost *c,
 	    uint64_t now_ns, uint64_t work_ns)
 {
+	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
 	uint64_t took = gate_minus(now_ns, p->made_ns);
 
 	cost_learn_delay(&g->mix, took);
 	if (c)
 		cost_learn_delay(c, took);
 	end_promise(g, priority, p);
-	if (atomic_load_explicit(&g->admitted, memory_order_relaxed) < gate_threads_of(g))
+	if (gate_busy(g, admitted) < gate_threads_of(g))
 		atomic_store_explicit(&g->idle_ns, now_ns, memory_order_relaxed);
 	gate_count_on(g, &g->admitted, 1);
 	gate_count(g, priority, 1, work_ns);

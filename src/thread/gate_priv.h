@@ -79,6 +79,15 @@ gate_threads_of(const struct pool_gate *g)
 	return threads ? threads : 1;
 }
 
+/* Of so many that are admitted, those that keep a thread busy or wait for one. */
+static inline unsigned
+gate_busy(const struct pool_gate *g, unsigned admitted)
+{
+	unsigned replaced = atomic_load_explicit(&g->replaced, memory_order_relaxed);
+
+	return admitted > replaced ? admitted - replaced : 0;
+}
+
 static inline uint64_t
 gate_minus(uint64_t a, uint64_t b)
 {

@@ -133,7 +133,7 @@ struct pool_thread {
 	atomic_bool is_gone; /* has left, or never came: its place can be joined and taken */
 	atomic_bool is_busy; /* runs a job: will look by itself for what is to be forgotten */
 	pthread_mutex_t look; /* over the next three; taken before the pool's lock */
-	const struct job *job; /* that it runs, or NULL */
+	struct job *job; /* that it runs, or NULL */
 	struct pool_task task;
 	bool is_told; /* that it is lost in this job */
 	bool is_lost, is_replaced; /* under the lock */

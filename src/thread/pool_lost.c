@@ -15,7 +15,7 @@
 /* --- on the thread ------------------------------------------------------------------- */
 
 void
-pool_show_job(struct pool_thread *t, const struct job *j)
+pool_show_job(struct pool_thread *t, struct job *j)
 {
 	pthread_mutex_lock(&t->look);
 	t->job = j;
@@ -50,6 +50,7 @@ pool_return(struct pool_thread *t)
 	was_replaced = t->is_replaced;
 	p->alive += was_replaced;
 	p->replaced -= was_replaced;
+	gate_replace(&p->gate, -(unsigned)was_replaced);
 	t->is_replaced = t->is_lost = false;
 	pthread_mutex_unlock(&p->lock);
 	if (was_replaced)
@@ -110,6 +111,7 @@ look_at(struct pool_thread *t, const struct search *s)
 	if (is_lost) {
 		tell(t, s);
 		t->is_told = true;
+		gate_lose(&p->gate, &t->job->gate);
 		pthread_mutex_lock(&p->lock);
 		t->is_lost = true;
 		/* Who waits for it to forget something does not any more. */
@@ -132,6 +134,7 @@ claim(struct pool_thread *t)
 	is_claimed = t->is_lost && !t->is_replaced && p->replaced < most;
 	p->alive -= is_claimed;
 	p->replaced += is_claimed;
+	gate_replace(&p->gate, is_claimed);
 	t->is_replaced |= is_claimed;
 	pthread_mutex_unlock(&p->lock);
 	return is_claimed;
@@ -146,6 +149,7 @@ unclaim(struct pool_thread *t)
 	if (t->is_replaced) {
 		p->alive++;
 		p->replaced--;
+		gate_replace(&p->gate, -1u);
 		t->is_replaced = false;
 	}
 	pthread_mutex_unlock(&p->lock);

@@ -84,7 +84,7 @@ void pool_stop_threads(struct pool *p);
 void pool_free_threads(struct pool *p); /* after they have stopped */
 
 /* pool_lost.c. On the thread. */
-void pool_show_job(struct pool_thread *t, const struct job *j);
+void pool_show_job(struct pool_thread *t, struct job *j);
 void pool_hide_job(struct pool_thread *t);
 void pool_return(struct pool_thread *t); /* it was lost */
 

@@ -484,6 +484,27 @@ START_TEST(a_standing_queue_may_take_a_fifth_of_the_time_or_four_jobs)
 }
 END_TEST
 
+START_TEST(nobody_waits_for_a_job_that_will_never_end)
+{
+	struct bench b;
+	struct gate_job *lost;
+
+	open_gate(&b, ORDER_ADAPTIVE, 1, 64);
+	ck_assert_int_eq(ask(&b, CLASS_NORMAL, 400 * ms), GATE_OPEN);
+	lost = gate_take(&b.gate);
+	gate_start(&b.gate, lost);
+	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 1, 15 * ms), GATE_WAIT);
+	gate_lose(&b.gate, lost);
+	gate_replace(&b.gate, 1);
+	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 1, 15 * ms), GATE_OPEN);
+	/* Its place stays taken: 65 in all. */
+	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 64, 4000 * ms), GATE_FULL);
+	/* It comes back after all. */
+	gate_end(&b.gate, lost, start + 1, CLOCK_SEC, COST_WHOLE);
+	ck_assert_uint_eq(b.gate.running_ns, 0);
+}
+END_TEST
+
 START_TEST(the_end_of_a_job_with_none_waiting_is_idleness)
 {
 	struct bench b;
@@ -615,6 +636,7 @@ suite_thread_gate(void)
 	add_admission(t);
 	tcase_add_test(t, a_queue_that_stands_must_not_grow);
 	tcase_add_test(t, a_standing_queue_may_take_a_fifth_of_the_time_or_four_jobs);
+	tcase_add_test(t, nobody_waits_for_a_job_that_will_never_end);
 	tcase_add_test(t, the_end_of_a_job_with_none_waiting_is_idleness);
 	tcase_add_test(t, one_that_waiting_made_hopeless_is_known);
 	tcase_add_test(t, one_that_only_waited_for_its_thread_to_wake_is_run);

@@ -59,6 +59,7 @@ static void
 open_lossy(struct bench *b, unsigned threads, unsigned max_lost)
 {
 	struct pool_options o = { .name = "t",
+				  .order = ORDER_ADAPTIVE,
 				  .limits.threads = threads,
 				  .limits.max_queue = 8,
 				  .limits.lost_after_ns = AFTER,
@@ -195,6 +196,28 @@ START_TEST(one_that_comes_back_while_its_substitute_starts_strands_no_job)
 }
 END_TEST
 
+/* It is idle, so that whoever comes is tried, however dear he is thought to be. */
+START_TEST(a_substitute_without_work_refuses_nobody_for_his_wait)
+{
+	struct bench b;
+	struct work lost;
+	struct cost *dear;
+	struct gate_ask a;
+	struct pool_refusal refusal;
+
+	open_lossy(&b, 1, 1);
+	dear = pool_cost(b.pool, SLICE("dear"), 3600 * CLOCK_SEC);
+	ck_assert_uint_eq(pool_watch(b.pool, lose(&b, &lost) + 1, NULL, NULL), 1);
+	a = (struct gate_ask){ .now_ns = clock_monotonic(), .deadline_ns = CLOCK_NEVER };
+	pool_ask_more(b.pool, &a, dear, 0, a.now_ns + CLOCK_SEC);
+	ck_assert_int_eq(pool_reserve(b.pool, &a, 0, &refusal), 0);
+	pool_release(b.pool, a.priority, 1, a.work_ns);
+	leave_gate(&b);
+	home_await(&b.home, &b.came, 1);
+	close_bench(&b);
+}
+END_TEST
+
 START_TEST(no_more_than_max_lost_are_replaced)
 {
 	struct bench b;
@@ -259,6 +282,7 @@ suite_thread_pool_lost(void)
 	tcase_add_test(t, a_thread_is_lost_when_its_job_goes_on_long_after_its_deadline);
 	tcase_add_test(t, another_thread_serves_in_its_stead_until_it_comes_back);
 	tcase_add_test(t, one_that_comes_back_while_its_substitute_starts_strands_no_job);
+	tcase_add_test(t, a_substitute_without_work_refuses_nobody_for_his_wait);
 	tcase_add_test(t, no_more_than_max_lost_are_replaced);
 	tcase_add_test(t, a_pool_that_is_resized_meanwhile_has_the_threads_it_should);
 	tcase_add_test(t, jobs_without_a_deadline_are_never_lost);
