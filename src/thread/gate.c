@@ -190,14 +190,6 @@ gate_standing_limit(const struct pool_gate *g, uint64_t horizon_ns, unsigned ahe
 	return limit > jobs ? limit : jobs;
 }
 
-/* That comes, or will: what is promised was asked for before. */
-uint64_t
-gate_load_at_most(const struct pool_gate *g, const struct gate_ask *a)
-{
-	return gate_demand_at_most(g, a->priority, a->now_ns) +
-	       gate_promised_at_most(g, a->priority);
-}
-
 static enum gate_verdict
 judge_adaptive(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 {
@@ -205,7 +197,7 @@ judge_adaptive(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 	struct ahead ahead = is_locked ? ahead_exactly(g, a) : gate_ahead_at_most(g, a->priority);
 	uint64_t max_wait = atomic_load_explicit(&g->max_wait_ns, memory_order_relaxed);
 	uint64_t idle = atomic_load_explicit(&g->idle_ns, memory_order_relaxed);
-	uint64_t load = gate_load_at_most(g, a);
+	uint64_t load = gate_load_at_most(g, a->priority, a->now_ns);
 	/* That a thread runs dry in a flood is no sign of its end. */
 	uint64_t flood = gate_flood_since(g, a->priority, load, a->now_ns);
 	uint64_t wait = predicted_wait(g, &ahead, threads);
@@ -326,24 +318,37 @@ gate_could_evict(struct pool_gate *g, struct gate_ask *a, unsigned *excess)
 	return true;
 }
 
+/* Not what can never be let in: however little comes beside it, it would be a flood. Not what would
+ * be late if nobody else came. */
+static bool
+is_demand(const struct pool_gate *g, const struct gate_ask *a)
+{
+	unsigned capacity = atomic_load_explicit(&g->threads, memory_order_relaxed) +
+			    atomic_load_explicit(&g->max_queue, memory_order_relaxed);
+
+	return !a->is_again && a->jobs <= capacity &&
+	       gate_takes(a, gate_threads_of(g)) <= gate_minus(a->deadline_ns, a->now_ns);
+}
+
+/* What has begun is asked again and again until there is room: it counts when it is let in. */
 enum gate_verdict
 gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 {
 	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
+	bool counts = is_demand(g, a);
 	enum gate_verdict verdict;
 
 	if (a->is_later)
 		return gate_promise(g, a);
-	/* What would be late if nobody else came is not let in, however much room is left for it.
-	 */
-	if (!a->is_again &&
-	    gate_takes(a, gate_threads_of(g)) <= gate_minus(a->deadline_ns, a->now_ns))
+	if (counts && !a->is_underway)
 		gate_demand_note(g, a->priority, a->work_ns, a->now_ns);
 	do {
 		verdict = judge(g, a, admitted, is_locked);
 		if (verdict != GATE_OPEN)
 			return verdict;
 	} while (!take_places(g, &admitted, a->jobs));
+	if (counts && a->is_underway)
+		gate_demand_note(g, a->priority, a->work_ns, a->now_ns);
 	gate_count(g, a->priority, a->jobs, a->work_ns);
 	return GATE_OPEN;
 }

@@ -191,7 +191,8 @@ judge(const struct pool_gate *g, const struct gate_ask *a)
 		return GATE_OPEN;
 	/* That a thread is idle now says nothing of then. */
 	standing = gate_minus(a->now_ns, idle) > horizon / 2 ? wait : later;
-	return standing > gate_standing_limit(g, horizon, ahead.jobs, gate_load_at_most(g, a)) +
+	return standing > gate_standing_limit(g, horizon, ahead.jobs,
+					      gate_load_at_most(g, a->priority, a->now_ns)) +
 			      unforeseen(g, a->delay_ns, threads)
 		   ? GATE_STANDING
 		   : GATE_OPEN;

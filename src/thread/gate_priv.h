@@ -36,8 +36,8 @@ uint64_t gate_flood_since(struct pool_gate *g, enum gate_class priority, uint64_
 			  uint64_t now_ns);
 /* The load that the promises of that class and above will bring. */
 uint64_t gate_promised_at_most(const struct pool_gate *g, enum gate_class priority);
-/* What comes and what will, of that class and above. */
-uint64_t gate_load_at_most(const struct pool_gate *g, const struct gate_ask *a);
+/* What comes and what will, of that class and above: what is promised was asked for before. */
+uint64_t gate_load_at_most(const struct pool_gate *g, enum gate_class priority, uint64_t now_ns);
 /* So many more jobs of the class, none of which is filed. */
 void gate_count(struct pool_gate *g, enum gate_class priority, unsigned jobs, uint64_t work_ns);
 /* Of promises. */

@@ -132,6 +132,60 @@ START_TEST(what_cannot_begin_or_be_in_time_is_not_asked_for)
 }
 END_TEST
 
+START_TEST(what_can_never_be_let_in_is_no_demand)
+{
+	struct gate_ask a = { .now_ns = start, .deadline_ns = CLOCK_NEVER };
+	struct pool_gate g;
+
+	open_gate(&g, ORDER_ADAPTIVE);
+	g.max_queue = 2;
+	for (unsigned i = 0; i < 5; i++)
+		gate_ask_more(&g, &a, NULL, 0, start + CLOCK_SEC);
+	ck_assert_int_eq(gate_reserve(&g, &a, false), GATE_FULL);
+	ck_assert_uint_eq(g.line[CLASS_CRITICAL].demand.work_ns, 0);
+}
+END_TEST
+
+START_TEST(what_has_begun_counts_when_it_is_let_in)
+{
+	struct gate_ask a = { .now_ns = start, .deadline_ns = CLOCK_NEVER, .is_underway = true };
+	struct pool_gate g;
+
+	open_gate(&g, ORDER_ADAPTIVE);
+	gate_ask_more(&g, &a, NULL, 0, CLOCK_NEVER);
+	g.admitted = THREADS + g.max_queue;
+	for (unsigned i = 0; i < 9; i++)
+		ck_assert_int_eq(gate_reserve(&g, &a, false), GATE_FULL);
+	g.admitted--;
+	ck_assert_int_eq(gate_reserve(&g, &a, false), GATE_OPEN);
+	ck_assert_uint_eq(g.line[CLASS_CRITICAL].demand.work_ns, 10 * ms);
+}
+END_TEST
+
+START_TEST(no_more_is_returned_than_was_asked_for)
+{
+	struct pool_gate g;
+
+	open_gate(&g, ORDER_ADAPTIVE);
+	gate_demand_note(&g, CLASS_NORMAL, 10 * ms, start + 1);
+	gate_demand_return(&g, CLASS_NORMAL, 30 * ms);
+	gate_demand_note(&g, CLASS_NORMAL, 10 * ms, start + 2);
+	ck_assert_uint_eq(g.line[CLASS_NORMAL].demand.work_ns, 10 * ms);
+}
+END_TEST
+
+START_TEST(slow_jobs_are_forgotten_after_a_second_or_one_of_them)
+{
+	struct pool_gate g;
+
+	open_gate(&g, ORDER_ADAPTIVE);
+	cost_init(&g.mix, 10 * CLOCK_SEC);
+	gate_demand_note(&g, CLASS_NORMAL, 100 * CLOCK_SEC, start + CLOCK_SEC);
+	ck_assert_double_ge(threads_asked_for(&g, CLASS_NORMAL, start + 10 * CLOCK_SEC), 9.9);
+	ck_assert_double_le(threads_asked_for(&g, CLASS_NORMAL, start + 60 * CLOCK_SEC), 2);
+}
+END_TEST
+
 START_TEST(a_window_is_10_ms_at_least)
 {
 	struct pool_gate g;
@@ -148,6 +202,32 @@ START_TEST(a_window_is_10_ms_at_least)
 END_TEST
 
 /* --- what it is for ------------------------------------------------------------------------- */
+
+/* A fifth of what 24 threads can do, for two seconds, which never keeps all busy; then at once what
+ * they do in 125 ms. */
+START_TEST(a_burst_into_calm_is_let_in_whole)
+{
+	enum { MANY = 24, BURST = 150 };
+	struct gate_ask a = { .priority = CLASS_NORMAL, .deadline_ns = CLOCK_NEVER };
+	struct pool_gate g;
+
+	open_gate(&g, ORDER_ADAPTIVE);
+	g.threads = MANY;
+	cost_init(&g.mix, 20 * ms);
+	g.mix.dev_ns = 0;
+	gate_ask_more(&g, &a, NULL, 0, CLOCK_NEVER);
+	for (a.now_ns = start; a.now_ns < start + 2 * CLOCK_SEC; a.now_ns += 4 * ms) {
+		ck_assert_int_eq(gate_reserve(&g, &a, false), GATE_OPEN);
+		g.admitted--;
+		g.line[CLASS_NORMAL].work_ns -= 20 * ms;
+		g.line[CLASS_NORMAL].jobs--;
+	}
+	for (unsigned i = 0; i < BURST; i++, a.now_ns += 33 * CLOCK_US) {
+		a.deadline_ns = a.now_ns + 500 * ms;
+		ck_assert_int_eq(gate_reserve(&g, &a, false), GATE_OPEN);
+	}
+}
+END_TEST
 
 /* How long a standing queue may be, in ms of wait. */
 static unsigned
@@ -199,6 +279,11 @@ suite_thread_gate_demand(void)
 	tcase_add_test(t, what_lower_classes_ask_for_is_nothing_to_higher_ones);
 	tcase_add_test(t, who_is_asked_once_more_counts_once);
 	tcase_add_test(t, what_cannot_begin_or_be_in_time_is_not_asked_for);
+	tcase_add_test(t, what_can_never_be_let_in_is_no_demand);
+	tcase_add_test(t, what_has_begun_counts_when_it_is_let_in);
+	tcase_add_test(t, no_more_is_returned_than_was_asked_for);
+	tcase_add_test(t, slow_jobs_are_forgotten_after_a_second_or_one_of_them);
+	tcase_add_test(t, a_burst_into_calm_is_let_in_whole);
 	tcase_add_test(t, a_window_is_10_ms_at_least);
 	tcase_add_test(t, the_more_is_asked_for_the_less_a_standing_queue_may_hold);
 	tcase_add_test(t, a_flood_lasts_since_it_was_last_no_flood);
