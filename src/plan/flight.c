@@ -86,6 +86,7 @@ free_flight(struct flight *f)
 	struct lease *l = f->q.lease;
 
 	intake_clear(&f->body);
+	shared_text_drop(&f->q.body);
 	if (f->copy)
 		block_unref(f->copy);
 	arena_fini(&f->arena);
@@ -115,6 +116,9 @@ copy_values(struct flight *f, const struct run_part *p)
 	for (unsigned i = 0; i < count; i++) {
 		if (!p->q.value[i].at)
 			continue; /* it was absent, and may */
+		value[i] = p->q.value[i];
+		if (shared_text_holds(f->q.body, value[i]))
+			continue;
 		value[i] = arena_copy(&f->arena, p->q.value[i]);
 		if (!value[i].at)
 			return ERR_MEMORY;
@@ -198,6 +202,8 @@ flight_new(const struct run_part *p, uint64_t hash, struct slice key)
 	f->q = p->q;
 	f->q.up = &flight_ops;
 	f->q.state = NULL;
+	if (f->q.body)
+		ref_take(&f->q.body->ref);
 	f->q.response = (struct response){ 0 };
 	f->q.state_now = SUBREQUEST_NEW;
 	list_init(&f->waiters);

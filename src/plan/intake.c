@@ -71,6 +71,12 @@ intake_replace(struct intake *in, struct buffer *b)
 	buffer_init(b, limit);
 }
 
+struct shared_text *
+intake_share(struct intake *in)
+{
+	return shared_text_take(&in->text);
+}
+
 struct slice
 intake_text(const struct intake *in)
 {

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/chunk.h"
+#include "base/shared_text.h"
 
 struct intake {
 	struct chunks piece; /* the only one so far; else empty */
@@ -22,6 +23,9 @@ void intake_clear(struct intake *in);
 int intake_add(struct intake *in, struct chunks *list) MUST_CHECK;
 /* What is in b takes the place of what came; b is as new. */
 void intake_replace(struct intake *in, struct buffer *b);
+/* What came, for others to keep as well: it is empty then. NULL: it is too short for that, or came
+ * in one piece. */
+struct shared_text *intake_share(struct intake *in) MUST_CHECK;
 /* All that came; valid until the next call of another function. Never NULL. */
 struct slice intake_text(const struct intake *in);
 

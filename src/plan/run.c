@@ -278,8 +278,10 @@ static void
 take_whole_body(struct run *r)
 {
 	struct template_scope *scope = &r->scope->of;
+	struct shared_text *t = intake_share(&r->scope->body);
 
-	scope->body = intake_text(&r->scope->body);
+	r->scope->long_body = t;
+	scope->body = t ? t->text : intake_text(&r->scope->body);
 	if (r->plan->needs_body_json && json_validate(scope->body, JSON_DEPTH_MAX, NULL) == 0)
 		scope->body_json = scope->body;
 	begin(r);
@@ -374,8 +376,10 @@ release(void *argument)
 {
 	struct run *r = argument;
 
-	if (r->scope)
+	if (r->scope) {
 		intake_clear(&r->scope->body);
+		shared_text_drop(&r->scope->long_body);
+	}
 	for (unsigned i = 0; i < r->plan->count && r->plan->is_joined; i++)
 		intake_clear(&r->part[i].body);
 }
@@ -418,6 +422,7 @@ run_evaluate_varying(struct run_part *p)
 	if (!value || !run_need_scope(p->run))
 		return ERR_MEMORY;
 	p->q.value = value;
+	p->q.body = p->run->scope->long_body;
 	for (unsigned i = 0; i < part->values; i++) {
 		unsigned variable = 0;
 		int err = template_eval(p->plan->value[i], &p->run->scope->of, p->q.arena,

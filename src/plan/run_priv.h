@@ -62,6 +62,7 @@ struct run_way;
 struct run_scope {
 	struct template_scope of;
 	struct intake body; /* of the request, collected; kept until the exchange ends */
+	struct shared_text *long_body; /* when it was long; the intake is empty then */
 };
 
 struct heading;

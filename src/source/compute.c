@@ -7,6 +7,7 @@
  */
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/shared_text.h"
 #include "config/suggest.h"
 #include "source/jobs.h"
 #include "source/offload.h"
@@ -40,7 +41,8 @@ static const struct conf_key part_keys[] = {
 
 struct compute {
 	struct offload offload;
-	struct job_call call; /* its slices are in memory[] */
+	struct job_call call; /* its slices are in memory[], or in body */
+	struct shared_text *body; /* NULL: nothing is */
 	const struct part *part; /* of the site, which the offload's lease keeps */
 	char request[REQUEST_BYTES]; /* its id, for the log */
 	char memory[];
@@ -179,16 +181,23 @@ units_of(const struct subrequest *q)
 
 /* Copies a value behind those that are there. */
 static struct slice
-keep(char **end, struct slice value)
+keep(const struct subrequest *q, char **end, struct slice value)
 {
 	char *at = *end;
 
-	if (!value.at)
-		return value; /* absent, which is not empty */
+	/* Absent, which is not empty. */
+	if (!value.at || shared_text_holds(q->body, value))
+		return value;
 	if (value.len > 0)
 		memcpy(at, value.at, value.len);
 	*end += value.len;
 	return slice_make(at, value.len);
+}
+
+static bool
+add_room(const struct subrequest *q, struct slice value, size_t *bytes)
+{
+	return shared_text_holds(q->body, value) || mem_add(*bytes, value.len, bytes);
 }
 
 static struct offload *
@@ -200,10 +209,10 @@ make(const struct subrequest *q)
 	struct writer id;
 	char *end;
 
-	if (!mem_add(bytes, q->value[conf->input_value].len, &bytes))
+	if (!add_room(q, q->value[conf->input_value], &bytes))
 		return NULL;
 	for (unsigned i = 0; i < conf->texts; i++) {
-		if (!mem_add(bytes, q->value[conf->text_value[i]].len, &bytes))
+		if (!add_room(q, q->value[conf->text_value[i]], &bytes))
 			return NULL;
 	}
 	c = mem_alloc(bytes);
@@ -211,13 +220,16 @@ make(const struct subrequest *q)
 		return NULL;
 	*c = (struct compute){ .call.type = q->part->choice };
 	c->part = q->part;
+	c->body = q->body;
+	if (c->body)
+		ref_take(&c->body->ref);
 	id = writer_over(c->request, sizeof(c->request) - 1);
 	writer_put(&id, q->request_id);
 	end = c->memory;
 	c->call.conf = q->part->choice_conf;
-	c->call.input = keep(&end, q->value[conf->input_value]);
+	c->call.input = keep(q, &end, q->value[conf->input_value]);
 	for (unsigned i = 0; i < conf->texts; i++)
-		c->call.text[i] = keep(&end, q->value[conf->text_value[i]]);
+		c->call.text[i] = keep(q, &end, q->value[conf->text_value[i]]);
 	return &c->offload;
 }
 
@@ -255,12 +267,19 @@ run(struct offload *o, struct pool_thread *t)
 	return err;
 }
 
+static void
+fini(struct offload *o)
+{
+	shared_text_drop(&CONTAINER_OF(o, struct compute, offload)->body);
+}
+
 static const struct offload_ops offload_ops = {
 	.pool = pool_of,
 	.cost = cost_of,
 	.units = units_of,
 	.make = make,
 	.run = run,
+	.fini = fini,
 };
 
 static int

@@ -47,6 +47,8 @@ struct subrequest {
 	struct trace *trace; /* borrowed, of the exchange; NULL: as without a site's word */
 	struct slice request_id; /* not inside answer(): empty there */
 	const struct slice *value; /* part->values of them, evaluated */
+	struct shared_text *body; /* the client's, whole, in which values may lie; who needs them
+				     after done takes a user of it; NULL: they have to be copied */
 	const struct fields *condition; /* our own, about what is kept; for sources that send it;
 					   NULL: none */
 	uint64_t deadline_ns; /* absolute: the part's timeout and the route's deadline; kept by the

@@ -5,6 +5,7 @@
 #include "../thread/places.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/shared_text.h"
 #include "rig.h"
 #include "source/offload.h"
 
@@ -149,6 +150,38 @@ START_TEST(a_long_input_is_hashed_in_steps)
 	/* FIPS 180-4: a million times "a". */
 	ck_assert(slice_eq(rig_ask_body(&a), SLICE("cdc76e5c9914fb9281a1c7e284d73e67"
 						   "f1809a48a497200e046d39ccc7112cd0")));
+	rig_ask_close(&a);
+	rig_close(&r);
+}
+END_TEST
+
+/* The hash of 100,000 times "a". */
+START_TEST(a_body_that_is_shared_is_read_where_it_is)
+{
+	static struct rig_ask a;
+	static char input[100000];
+	struct rig r;
+	struct part *p = load_good(&r, POOL "[subrequest r.p]\nsource = compute digest\n");
+	struct shared_text *body;
+	struct buffer b;
+	const char *at;
+
+	memset(input, 'a', sizeof(input));
+	buffer_init(&b, sizeof(input));
+	buffer_put(&b, slice_make(input, sizeof(input)));
+	at = b.at;
+	body = shared_text_take(&b);
+	rig_ask_open(&r, &a, p);
+	a.q.body = body;
+	a.value[0] = body->text;
+	ck_assert_int_eq(rig_ask_start(&a), 0);
+	/* The request has gone; the job keeps it. */
+	ck_assert_uint_eq(body->ref.users, 2);
+	ck_assert_ptr_eq(body->text.at, at);
+	shared_text_drop(&body);
+	rig_ask_await(&r, &a);
+	ck_assert(slice_eq(rig_ask_body(&a), SLICE("6d1cf22d7cc09b085dfc25ee1a1f3ae0"
+						   "265804c607bc2074ad253bcc82fd81ee")));
 	rig_ask_close(&a);
 	rig_close(&r);
 }
@@ -498,6 +531,7 @@ suite_source_compute(void)
 	tcase_add_loop_test(t, derived_keys_are_those_of_openssl, 0,
 			    sizeof(derivations) / sizeof(derivations[0]));
 	tcase_add_test(t, a_long_input_is_hashed_in_steps);
+	tcase_add_test(t, a_body_that_is_shared_is_read_where_it_is);
 	tcase_add_test(t, a_long_input_says_that_it_is_one);
 	tcase_add_loop_test(t, mistakes_are_told_with_their_line, 0,
 			    sizeof(mistakes) / sizeof(mistakes[0]));
