@@ -353,6 +353,15 @@ may_be_stale(const struct cache_entry *e, uint64_t now)
 	       cache_entry_ttl(e, now) + e->freshness.stale_while_revalidate_s > 0;
 }
 
+static bool
+takes_stale(const struct cache_visit *v)
+{
+	struct cache_control c;
+
+	cache_control_read(&v->x->request.fields, &c);
+	return v->x->request.method == METHOD_GET && !c.no_store;
+}
+
 static enum action
 decide(struct cache_visit *v)
 {
@@ -365,7 +374,7 @@ decide(struct cache_visit *v)
 	v->why = v->old ? "stale" : "miss";
 	if (v->old && cache_entry_is_fresh(v->old, now))
 		return ACTION_ANSWER;
-	if (v->old && may_be_stale(v->old, now) &&
+	if (v->old && may_be_stale(v->old, now) && takes_stale(v) &&
 	    (other || cache_is_refreshing(v) || cache_refresh(v)))
 		return ACTION_ANSWER;
 	if (wants_kept_only(v))

@@ -45,8 +45,11 @@ cache_next_fill(const struct cache_visit *v, struct cache_visit *after)
 struct cache_visit *
 cache_find_fill(const struct cache_visit *v)
 {
-	struct cache_visit *f = cache_next_fill(v, NULL);
+	struct cache_visit *f = NULL;
 
+	do
+		f = cache_next_fill(v, f);
+	while (f && f->is_refresh);
 	return f && !is_overdue(f) ? f : NULL;
 }
 
@@ -124,6 +127,18 @@ open_place(struct cache_visit *v, const struct response *r)
 
 	return cache_open(v->guard->cache, v->key, &q, loop_now(&v->env->loop),
 			  random_next(&v->env->random), &v->x->arena, &v->place);
+}
+
+bool
+cache_may_store_again(const struct cache_visit *v)
+{
+	struct cache_entry *e = v->old;
+	const struct response kept = { .status = e->status, .fields = e->fields };
+	struct freshness_question q = question(v, &kept);
+	struct freshness f;
+
+	freshness_read(&q, &f);
+	return f.may_store;
 }
 
 static void
@@ -241,18 +256,21 @@ is_outdated(const struct cache_visit *v)
 	return !f.may_store && (status < 400 || status == 404 || status == 410);
 }
 
-/* An error changes nothing: the old answer stays for as long as it may. */
+/* An error changes nothing, nor what some part failed for: the old answer stays for as long as it
+ * may. */
 static int
 take_refreshed(struct cache_visit *v)
 {
-	int status = v->x->response.status, err;
+	const struct response *r = &v->x->response;
+	int err;
 
-	if (is_error(status) || status == 429) {
+	if (is_error(r->status) || r->status == 429 || v->x->is_degraded) {
 		cache_end_fill(v, false);
 		return 0;
 	}
 	err = take_head(v);
-	if (!err && !v->stores && is_outdated(v))
+	if (!err && !v->stores &&
+	    (is_outdated(v) || (v->has_length && v->length > v->guard->cache->conf.max_entry)))
 		vault_remove(v->guard->cache->vault, v->key);
 	return err;
 }
@@ -305,6 +323,16 @@ give_up(struct cache_visit *v)
 	cache_end_fill(v, true);
 }
 
+/* There is another answer, and it cannot be kept: a refresh has nothing to put in the old one's
+ * place. */
+static void
+outgrow(struct cache_visit *v)
+{
+	give_up(v);
+	if (v->is_refresh)
+		vault_remove(v->guard->cache->vault, v->key);
+}
+
 /* What is charged is what is held. */
 static char *
 take_exactly(struct buffer *b, size_t *bytes)
@@ -325,8 +353,11 @@ finish(struct cache_visit *v)
 
 	if (!v->stores)
 		return;
-	if (v->body.err || (v->has_length && v->length != bytes) ||
-	    v->x->response.trailers.count > 0) {
+	if (v->body.err == ERR_TOO_LARGE || v->x->response.trailers.count > 0) {
+		outgrow(v);
+		return;
+	}
+	if (v->body.err || (v->has_length && v->length != bytes)) {
 		give_up(v);
 		return;
 	}
@@ -369,7 +400,9 @@ on_body(struct filter *f, struct chunks *list)
 	for (const struct chunk *c = list->head; c && v->stores; c = c->next) {
 		if (c->kind != CHUNK_FILE)
 			buffer_put(&v->body, slice_make(c->at, c->len));
-		if (c->kind == CHUNK_FILE || v->body.err)
+		if (c->kind == CHUNK_FILE || v->body.err == ERR_TOO_LARGE)
+			outgrow(v);
+		else if (v->body.err)
 			give_up(v);
 	}
 	return filter_pass_body(f, list);
@@ -439,8 +472,8 @@ static const struct filter_ops filter_ops = {
 /* --- the request
  * ------------------------------------------------------------------------------------ */
 
-void
-cache_drop_conditions(struct fields *f)
+static void
+drop_conditions(struct fields *f)
 {
 	unsigned kept = 0;
 
@@ -465,7 +498,7 @@ ask_condition(struct cache_visit *v)
 	if (from->count > 0)
 		memcpy(to.at, from->at, from->count * sizeof(*to.at));
 	to.count = from->count;
-	cache_drop_conditions(&to);
+	drop_conditions(&to);
 	if (cache_entry_ask(v->old, &to) != 0)
 		return;
 	v->x->request.fields = to;

@@ -88,8 +88,9 @@ void cache_end_visit(void *visit);
 
 /*
  * v has found an answer that is stale and may be given, and nobody is at it: a request of our own
- * asks for a fresh one, beginning behind this call. True also if it was refused, which is counted:
- * a later request tries again. False: by this one nothing is refreshed that others might use.
+ * asks for a fresh one, beginning behind this call. True also if memory is too short for that; a
+ * later request tries again. False: too many are at it, or what comes would be for this client
+ * alone: let him ask for himself.
  */
 bool cache_refresh(struct cache_visit *v);
 /* Somebody in this worker is at it, for however long. */
@@ -112,13 +113,13 @@ void cache_answer(struct cache_visit *v);
 void cache_fill(struct cache_visit *v);
 /* Somebody in this worker is about to have what v asks for; or NULL. Not who has been at it for
  * longer than anybody waits: the next one takes his place, so that a client that reads slowly keeps
- * nobody from what it asked for. */
+ * nobody from what it asked for; and no refresh, which makes way for all. */
 struct cache_visit *cache_find_fill(const struct cache_visit *v);
+/* Whether an answer like the old one would be kept if this request had asked for it. */
+bool cache_may_store_again(const struct cache_visit *v);
 /* v fills no more; those who wait for it ask again. */
 void cache_end_fill(struct cache_visit *v, bool is_vain);
 /* Those of the same key in this worker, newest first; after the given one, or NULL. */
 struct cache_visit *cache_next_fill(const struct cache_visit *v, struct cache_visit *after);
-/* What a client asks about what it has, or for a part of it, goes. */
-void cache_drop_conditions(struct fields *f);
 
 #endif

@@ -222,6 +222,21 @@ copy_asked(struct refresh *r, const struct guard_asked *from)
 	return err ? err : copy_text(&r->asked.rest, a);
 }
 
+/* Neither what the client asks about what it has, or for a part of it, nor what it says to caches,
+ * as only-if-cached. */
+static void
+ask_plainly(struct fields *f)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < f->count; i++) {
+		enum field_id id = f->at[i].id;
+		if (!condition_is_field(id) && id != FIELD_CACHE_CONTROL)
+			f->at[kept++] = f->at[i];
+	}
+	f->count = kept;
+}
+
 /* As the client asked, but for all of it, whatever the client has. */
 static int
 copy_exchange(struct refresh *r, struct exchange *from)
@@ -245,7 +260,7 @@ copy_exchange(struct refresh *r, struct exchange *from)
 		err = copy_text(&x->user, a);
 	if (!err)
 		err = copy_text(&x->claims, a);
-	cache_drop_conditions(&x->request.fields);
+	ask_plainly(&x->request.fields);
 	return err;
 }
 
@@ -316,19 +331,12 @@ begin(struct deferred *d)
 	guard_go_on(&r->asked);
 }
 
-static bool
-has_room(const struct env *env)
-{
-	return background_has_room(env) &&
-	       (bytes_level(&env->bytes) < BYTES_SHORT || env->bytes.is_shadow);
-}
-
 /* False: there is no room for it. */
 static bool
 start(struct cache_visit *v)
 {
 	struct env *env = v->env;
-	struct refresh *r = has_room(env) ? refresh_new(v) : NULL;
+	struct refresh *r = background_has_room(env) ? refresh_new(v) : NULL;
 	uint64_t until;
 
 	if (!r)
@@ -365,12 +373,14 @@ cache_is_refreshing(const struct cache_visit *v)
 bool
 cache_refresh(struct cache_visit *v)
 {
-	struct cache_control asked;
+	const struct env *env = v->env;
+	bool is_short = bytes_level(&env->bytes) >= BYTES_SHORT && !env->bytes.is_shadow;
 
-	cache_control_read(&v->x->request.fields, &asked);
-	if (v->x->request.method != METHOD_GET || asked.no_store)
+	/* What comes for this one would be for him alone. */
+	if (!cache_may_store_again(v))
 		return false;
-	if (!start(v))
-		count_add(v->env->counters, COUNTER_CACHE_REFRESH_REFUSED, 1);
-	return true;
+	if (!is_short && start(v))
+		return true;
+	count_add(env->counters, COUNTER_CACHE_REFRESH_REFUSED, 1);
+	return is_short;
 }

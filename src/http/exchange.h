@@ -134,6 +134,7 @@ struct exchange {
 	bool is_answered; /* behind filters: the application has ended, the response perhaps not */
 	bool is_body_complete; /* of the request */
 	bool hides_server; /* our own Server is not sent */
+	bool is_degraded; /* the response lacks what should be in it */
 	bool is_closing; /* the response must end the connection */
 	bool is_background; /* no client waits for it; it makes way for all who do */
 	bool is_cut; /* the client went, or the response could not be completed */

@@ -50,6 +50,7 @@ answer_join(struct run *r)
 		run_add_field(r, FIELD_CONTENT_TYPE, type);
 	if (r->plan->conf.report == PLAN_REPORT_HEADER)
 		run_add_report(r);
+	r->x->is_degraded = r->is_degraded;
 	if (r->is_degraded)
 		run_add_field(r, FIELD_CACHE_CONTROL, SLICE("no-store"));
 	run_leave(r);

@@ -442,8 +442,6 @@ sit_down(struct flight *f, struct run_part *p)
 	/* Whoever waits longest is waited for. */
 	if (p->q.deadline_ns > f->q.deadline_ns)
 		f->q.deadline_ns = p->q.deadline_ns;
-	if (p->q.priority < f->q.priority)
-		f->q.priority = p->q.priority;
 }
 
 /* With nobody in it. */

@@ -125,7 +125,8 @@ add_fields(const struct flow_answer *a, struct run *r)
 		err = heading_copy(a->heading, type, &r->x->arena, fields);
 	else
 		run_add_field(r, FIELD_CONTENT_TYPE, type);
-	if (!err && is_degraded(r) && !fields_find(fields, FIELD_CACHE_CONTROL))
+	r->x->is_degraded = is_degraded(r);
+	if (!err && r->x->is_degraded && !fields_find(fields, FIELD_CACHE_CONTROL))
 		run_add_field(r, FIELD_CACHE_CONTROL, SLICE("no-store"));
 	return err;
 }

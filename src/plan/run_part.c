@@ -375,7 +375,8 @@ start_each(struct run *r, struct run_part *p)
 static bool
 may_share(struct run_part *p, struct slice *key)
 {
-	return p->plan->coalesce && !p->q.is_hurried &&
+	/* Who joins a request that makes way for all would wait behind all. */
+	return p->plan->coalesce && !p->q.is_hurried && !p->run->x->is_background &&
 	       part_key_make(p, p->plan->coalesce, key) == 0;
 }
 

@@ -271,7 +271,8 @@ async def do_kept(conn, request):
     else:
         text = "%s %s %s %s" % (name, KEPT[name], request.field("accept-language") or "-",
                                 request.field("authorization") or "-")
-        body = text.ljust(request.number(2, 0), "x").encode()
+        grown = KEPT[name] * int(asked.get("grow", ["0"])[0])
+        body = text.ljust(max(grown, request.number(2, 0)), "x").encode()
         if "wait" in asked:
             await asyncio.sleep(float(asked["wait"][0]))
         await conn.head(int(asked.get("status", ["200"])[0]), "Content-Type: text/plain",

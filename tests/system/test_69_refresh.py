@@ -48,6 +48,21 @@ as = text
 source = fixed
 body = ;
 
+[route partly]
+match = GET /partly/{name}
+cache = joins
+join = concat
+[subrequest partly.a]
+source = upstream chaos
+path = /kept/{name}
+as = text
+[subrequest partly.b]
+source = upstream chaos
+path = /kept/{name}2
+as = text
+optional = yes
+fallback = nothing
+
 [route hurried]
 match = GET /hurried/{rest...}
 source = upstream chaos
@@ -161,18 +176,47 @@ def test_who_cannot_refresh_for_others_asks_for_himself(daemon, chaos):
     assert chaos.told("/keeping/himself") == 3
 
 
+def test_what_would_be_for_one_client_alone_is_asked_for_by_him(daemon, chaos):
+    assert ask(daemon, "/joined/alone").body == b"alone 1 - -;"
+    # Nothing but cache_for says how long, which is not said of what a cookie opens.
+    bed.wait_until(lambda: ask(daemon, "/joined/alone", "Cookie: a=b").body == b"alone 2 - -;", what="his own answer")
+    assert refreshes(daemon, "failed") + refreshes(daemon, "stored") == 0
+
+
+def test_what_lacks_a_part_takes_nothings_place(daemon, chaos):
+    assert ask(daemon, "/partly/whole").body == b"whole 1 - -whole2 1 - -"
+    chaos.told("/failing/whole2/503")
+
+    def is_refreshed():
+        assert ask(daemon, "/partly/whole").body == b"whole 1 - -whole2 1 - -"
+        return refreshes(daemon, "failed") > 0
+    bed.wait_until(is_refreshed, what="a refresh in vain")
+    assert ask(daemon, "/partly/whole").body == b"whole 1 - -whole2 1 - -"
+
+
+def test_what_has_outgrown_the_cache_is_not_given_out_as_it_was(daemon, chaos):
+    path = "/kept/large" + lines(SWR, grow=40000)
+    assert ask(daemon, path).body.startswith(b"large 1 ")
+    assert ask(daemon, path).body.startswith(b"large 1 ")
+    await_refreshes(daemon, "failed")
+    assert ask(daemon, path).body.startswith(b"large 3 ")
+
+
 def test_refreshes_are_bounded_in_number(daemon, chaos):
     names = ["many%d" % i for i in range(MOST + 2)]
     with Client(daemon.address) as c:
         for name in names:
             c.ask("/kept/" + name + lines(SWR))
-        chaos.told("/holding/" + "/".join(names))
-        for name in names:
+        chaos.told("/holding/" + "/".join(names[:MOST]))
+        for name in names[:MOST]:
             assert c.ask("/kept/" + name + lines(SWR)).body == name.encode() + b" 1 - -"
+        # Who comes then asks for himself.
+        for name in names[MOST:]:
+            assert c.ask("/kept/" + name + lines(SWR)).body == name.encode() + b" 2 - -"
     assert refreshes(daemon, "refused") == 2
     chaos.await_held(MOST)
     assert chaos.count()["held"] == MOST
-    for name in names:
+    for name in names[:MOST]:
         chaos.let_go(name)
     await_refreshes(daemon, "stored", MOST)
 
