@@ -131,7 +131,7 @@ def check_result(folder, response):
 
 class Bomber(threading.Thread):
     """Sends bombs, one after the other, until it is stopped; counts those that 413 answers, of those that
-    are let in: one that is shed like any other request, by 503, is not counted."""
+    are let in: one that its pool sheds like any other request is not counted."""
 
     def __init__(self, port, bomb, patience):
         super().__init__(daemon=True)
@@ -147,7 +147,7 @@ class Bomber(threading.Thread):
                 said = client.post(self.port, "/checked", self.bomb, self.patience)
             except OSError:
                 said = b""
-            self.let_in += not said.startswith(b"HTTP/1.1 503 ")
+            self.let_in += b"\r\nForebay-Shed: pool." not in said
             self.refused += said.startswith(b"HTTP/1.1 413 ")
 
     def stop(self):
@@ -168,27 +168,36 @@ def bombs_alone(s, one, bomb):
 # --- one step -----------------------------------------------------------------------------------
 
 
-def flood(s, one, *classes):
-    """Runs it; its report, and by how many bytes server and processes grew while it was counted."""
-    lead, long = case_overload.lead(s.seconds), counted(s.scale, s.seconds)
-    generator = load.Flood(os.path.join(s.options.build, "tests/flood"), long, deadline_ms(s.scale),
-                           2 * deadline_ms(s.scale), lead, CONNS, body=os.path.join(s.folder, "photo.jpg"))
-    s.used([s.plain(word) for word in generator.command(one.port, [case_overload.RATE.sub("RATE", text) for text in classes])])
-    process = generator.start(one.port, classes)
+def generator(s, body=None):
+    return load.Flood(os.path.join(s.options.build, "tests/flood"), counted(s.scale, s.seconds), deadline_ms(s.scale),
+                      2 * deadline_ms(s.scale), case_overload.lead(s.seconds), CONNS, body=body)
+
+
+def flood(s, one, *heavy):
+    """Light requests, and pictures or none; the report of both, and by how many bytes server and processes grew while
+    it was counted. Light requests come from a process of their own: who sends a picture sends nothing else meanwhile."""
+    sources = [(generator(s), [case_overload.light()])]
+    if heavy:
+        sources.append((generator(s, os.path.join(s.folder, "photo.jpg")), list(heavy)))
+    report, running = {}, []
     try:
-        s.rest(lead)
+        for one_of, classes in sources:
+            s.used([s.plain(word) for word in one_of.command(one.port, [case_overload.RATE.sub("RATE", text) for text in classes])])
+            running.append((one_of, one_of.start(one.port, classes)))
+        s.rest(case_overload.lead(s.seconds))
         before = one.anonymous_bytes()
-        s.rest(long)
+        s.rest(counted(s.scale, s.seconds))
         grown = one.anonymous_bytes() - before
     finally:
-        report = generator.finish(process)
+        for one_of, process in running:
+            report.update(one_of.finish(process))
     return report, grown
 
 
 def capacity(s, one):
     """Pictures a second in a closed loop, beside light requests."""
     for _ in range(case_overload.TRIES):
-        report, _ = flood(s, one, "heavy:POST/preview:x%d" % (2 * THREADS), case_overload.light())
+        report, _ = flood(s, one, "heavy:POST/preview:x%d" % (2 * THREADS))
         if report["heavy"]["ok"]["count"]:
             return report["heavy"]["ok"]["count"] / counted(s.scale, s.seconds)
     raise load.Broken("no picture was done in time")
@@ -196,7 +205,7 @@ def capacity(s, one):
 
 def light_alone(s, one):
     """p99 of light requests when there is nothing else."""
-    report, _ = flood(s, one, case_overload.light())
+    report, _ = flood(s, one)
     s.figures.add("light_p99_ms", one.name, report["light"]["accepted"]["p99"], "alone")
     return report["light"]["accepted"]["p99"]
 
@@ -208,7 +217,7 @@ def step(s, one, factor, alone, bomb):
     can = capacity(s, one)
     bomber = Bomber(one.port, bomb, 2 * deadline_ms(s.scale) / 1000)
     try:
-        report, grown = flood(s, one, "heavy:POST/preview:%.2f" % (factor * can), case_overload.light())
+        report, grown = flood(s, one, "heavy:POST/preview:%.2f" % (factor * can))
         anonymous = one.anonymous_bytes()
     finally:
         bomber.stop()
@@ -220,7 +229,8 @@ def step(s, one, factor, alone, bomb):
     case_overload.add_light(s, one, at, alone, report)
     s.figures.add("overload_growth_kib", one.name, grown / 1024, at)
     s.figures.add("anonymous_mib", one.name, anonymous / 2**20, at)
-    s.figures.add("bombs_refused", one.name, bomber.refused / max(1, bomber.let_in), at)
+    if bomber.let_in:
+        s.figures.add("bombs_refused", one.name, bomber.refused / bomber.let_in, at)
 
 
 def pictures(s):
