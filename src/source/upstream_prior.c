@@ -72,9 +72,11 @@ upstream_prior_take(struct upstream_share *share, const struct upstream_share *p
 
 	if (!is_spoken_to_alike(share->upstream->conf, prior->upstream->conf))
 		return;
-	upstream_breaker_take(share, prior);
 	for (unsigned i = 0; i < share->count; i++)
 		known += find(prior, share->peers[i]->server) != NULL;
+	/* Others, or one more, may serve where those could not. */
+	if (known == share->count)
+		upstream_breaker_take(share, prior);
 	for (unsigned i = 0; i < share->count; i++) {
 		struct upstream_peer *p = share->peers[i];
 		const struct upstream_peer *old = find(prior, p->server);

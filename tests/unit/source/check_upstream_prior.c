@@ -268,6 +268,19 @@ START_TEST(a_breaker_stays_open_and_its_window_goes_on)
 }
 END_TEST
 
+/* A reload is the way out when all were dead. */
+START_TEST(a_breaker_says_nothing_of_other_servers)
+{
+	struct bed *b = share_of(first, second, guarded);
+
+	note(b, FIRST, 4, true);
+	ck_assert(!admits(b));
+	b = reload_as(b, first, third, guarded);
+	ck_assert(admits(b));
+	bed_close(b);
+}
+END_TEST
+
 START_TEST(a_breaker_that_was_half_open_has_trials_of_its_own)
 {
 	struct bed *b = share_of(first, second, guarded);
@@ -306,6 +319,7 @@ suite_source_upstream_prior(void)
 	tcase_add_loop_test(t, what_other_checks_said_is_forgotten, 0, 2);
 	tcase_add_test(t, a_server_that_is_new_beside_known_ones_starts_slowly);
 	tcase_add_test(t, a_breaker_stays_open_and_its_window_goes_on);
+	tcase_add_test(t, a_breaker_says_nothing_of_other_servers);
 	tcase_add_test(t, a_breaker_that_was_half_open_has_trials_of_its_own);
 	suite_add_tcase(s, t);
 	return s;
