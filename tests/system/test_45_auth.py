@@ -711,7 +711,7 @@ ROUTE = "[listen a]\naddress = 127.0.0.1:1\n[route x]\nmatch = GET /x\nsource = 
     ("[auth a]\ntype = basic\nusers_file = nowhere", r"10: \[auth a\] users_file: .*/nowhere: No such file"),
     ("[auth a]\ntype = basic\nusers_file = users\nissuer = x", r"11: \[auth a\] issuer: that is a key of type = jwt"),
     ("[auth a]\ntype = basic\nusers_file = users\nrequire.x = x", r"11: \[auth a\] require.x: that is a key of type = jwt"),
-    ("[auth a]\ntype = basic\nusers_file = users\npool = computer", r"11: .*no pool \"computer\"; did you mean \"compute\""),
+    ("[auth a]\ntype = basic\nusers_file = users\npool = computer", r"11: .*there is no \[pool computer\]; did you mean \"compute\""),
     ("[auth a]\ntype = basic\nusers_file = users\nrealm = é", r"11: \[auth a\] realm: a realm is printable"),
     ("[auth a]\ntype = basic\nusers_file = wrong", r"wrong:2: MD5 is no hash for passwords: use htpasswd -B"),
     ("[auth a]\ntype = basic\nusers_file = wrong", r"wrong:4: the cost of a hash of bcrypt is from 04 to 15"),
