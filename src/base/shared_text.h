@@ -25,11 +25,11 @@ struct shared_text *shared_text_take(struct buffer *b) MUST_CHECK;
 /* The user is no more one; *t is NULL then, as it may be before. */
 void shared_text_drop(struct shared_text **t);
 
-/* s lies in it. t may be NULL. */
+/* All of s lies in it. t may be NULL. */
 static inline bool
 shared_text_holds(const struct shared_text *t, struct slice s)
 {
-	return t && s.at >= t->text.at && s.at <= t->text.at + t->text.len;
+	return t && s.at >= t->text.at && s.at + s.len <= t->text.at + t->text.len;
 }
 
 #endif

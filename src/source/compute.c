@@ -179,15 +179,20 @@ units_of(const struct subrequest *q)
 	return type->units(&c, q->arena);
 }
 
-/* Copies a value behind those that are there. */
+/* Copies a value behind those that are there, if it does not lie in what can be kept. */
 static struct slice
-keep(const struct subrequest *q, char **end, struct slice value)
+keep(struct compute *c, struct shared_text *body, char **end, struct slice value)
 {
 	char *at = *end;
 
-	/* Absent, which is not empty. */
-	if (!value.at || shared_text_holds(q->body, value))
+	if (!value.at)
+		return value; /* absent, which is not empty */
+	if (shared_text_holds(body, value)) {
+		if (!c->body)
+			ref_take(&body->ref);
+		c->body = body;
 		return value;
+	}
 	if (value.len > 0)
 		memcpy(at, value.at, value.len);
 	*end += value.len;
@@ -220,16 +225,13 @@ make(const struct subrequest *q)
 		return NULL;
 	*c = (struct compute){ .call.type = q->part->choice };
 	c->part = q->part;
-	c->body = q->body;
-	if (c->body)
-		ref_take(&c->body->ref);
 	id = writer_over(c->request, sizeof(c->request) - 1);
 	writer_put(&id, q->request_id);
 	end = c->memory;
 	c->call.conf = q->part->choice_conf;
-	c->call.input = keep(q, &end, q->value[conf->input_value]);
+	c->call.input = keep(c, q->body, &end, q->value[conf->input_value]);
 	for (unsigned i = 0; i < conf->texts; i++)
-		c->call.text[i] = keep(q, &end, q->value[conf->text_value[i]]);
+		c->call.text[i] = keep(c, q->body, &end, q->value[conf->text_value[i]]);
 	return &c->offload;
 }
 

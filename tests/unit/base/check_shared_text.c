@@ -76,6 +76,7 @@ START_TEST(it_holds_what_lies_in_it)
 	t = shared_text_take(&b);
 	ck_assert(shared_text_holds(t, t->text));
 	ck_assert(shared_text_holds(t, slice_make(t->text.at + 7, 3)));
+	ck_assert(!shared_text_holds(t, slice_make(t->text.at + t->text.len - 2, 3)));
 	ck_assert(!shared_text_holds(t, SLICE("elsewhere")));
 	ck_assert(!shared_text_holds(NULL, SLICE("elsewhere")));
 	shared_text_drop(&t);

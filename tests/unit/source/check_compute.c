@@ -155,6 +155,31 @@ START_TEST(a_long_input_is_hashed_in_steps)
 }
 END_TEST
 
+START_TEST(a_body_that_a_job_does_not_read_is_not_kept_for_it)
+{
+	static struct rig_ask a;
+	static char input[100000];
+	struct rig r;
+	struct part *p = load_good(&r, POOL "[subrequest r.p]\nsource = compute digest\n");
+	struct shared_text *body;
+	struct buffer b;
+
+	buffer_init(&b, sizeof(input));
+	buffer_put(&b, slice_make(input, sizeof(input)));
+	body = shared_text_take(&b);
+	rig_ask_open(&r, &a, p);
+	a.q.body = body;
+	a.value[0] = SLICE("abc");
+	ck_assert_int_eq(rig_ask_start(&a), 0);
+	ck_assert_uint_eq(body->ref.users, 1);
+	shared_text_drop(&body);
+	rig_ask_await(&r, &a);
+	ck_assert(slice_eq(rig_ask_body(&a), slice_of(vectors[0].expected)));
+	rig_ask_close(&a);
+	rig_close(&r);
+}
+END_TEST
+
 /* The hash of 100,000 times "a". */
 START_TEST(a_body_that_is_shared_is_read_where_it_is)
 {
@@ -175,7 +200,7 @@ START_TEST(a_body_that_is_shared_is_read_where_it_is)
 	a.q.body = body;
 	a.value[0] = body->text;
 	ck_assert_int_eq(rig_ask_start(&a), 0);
-	/* The request has gone; the job keeps it. */
+	/* The request has gone; the job keeps it, as what it reads lies in it. */
 	ck_assert_uint_eq(body->ref.users, 2);
 	ck_assert_ptr_eq(body->text.at, at);
 	shared_text_drop(&body);
@@ -532,6 +557,7 @@ suite_source_compute(void)
 			    sizeof(derivations) / sizeof(derivations[0]));
 	tcase_add_test(t, a_long_input_is_hashed_in_steps);
 	tcase_add_test(t, a_body_that_is_shared_is_read_where_it_is);
+	tcase_add_test(t, a_body_that_a_job_does_not_read_is_not_kept_for_it);
 	tcase_add_test(t, a_long_input_says_that_it_is_one);
 	tcase_add_loop_test(t, mistakes_are_told_with_their_line, 0,
 			    sizeof(mistakes) / sizeof(mistakes[0]));
