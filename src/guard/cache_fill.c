@@ -32,12 +32,13 @@ is_overdue(const struct cache_visit *v)
 }
 
 /* The newest is the first of its key. */
-struct cache_visit *
-cache_next_fill(const struct cache_visit *v, struct cache_visit *after)
+static struct cache_visit *
+find_fill(const struct cache_visit *v, bool is_refresh)
 {
-	struct cache_visit *f = after ? after->next : *bucket_of(v);
+	struct cache_visit *f = *bucket_of(v);
 
-	while (f && (f->guard->cache != v->guard->cache || !slice_eq(f->key, v->key)))
+	while (f && (f->guard->cache != v->guard->cache || f->is_refresh != is_refresh ||
+		     !slice_eq(f->key, v->key)))
 		f = f->next;
 	return f;
 }
@@ -45,12 +46,15 @@ cache_next_fill(const struct cache_visit *v, struct cache_visit *after)
 struct cache_visit *
 cache_find_fill(const struct cache_visit *v)
 {
-	struct cache_visit *f = NULL;
+	struct cache_visit *f = find_fill(v, false);
 
-	do
-		f = cache_next_fill(v, f);
-	while (f && f->is_refresh);
 	return f && !is_overdue(f) ? f : NULL;
+}
+
+bool
+cache_is_refreshing(const struct cache_visit *v)
+{
+	return find_fill(v, true) != NULL;
 }
 
 void
@@ -132,7 +136,7 @@ open_place(struct cache_visit *v, const struct response *r)
 bool
 cache_may_store_again(const struct cache_visit *v)
 {
-	struct cache_entry *e = v->old;
+	const struct cache_entry *e = v->old;
 	const struct response kept = { .status = e->status, .fields = e->fields };
 	struct freshness_question q = question(v, &kept);
 	struct freshness f;
@@ -472,13 +476,13 @@ static const struct filter_ops filter_ops = {
 /* --- the request
  * ------------------------------------------------------------------------------------ */
 
-static void
-drop_conditions(struct fields *f)
+void
+cache_drop_fields(struct fields *f, bool (*goes)(enum field_id))
 {
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < f->count; i++) {
-		if (!condition_is_field(f->at[i].id))
+		if (!goes(f->at[i].id))
 			f->at[kept++] = f->at[i];
 	}
 	f->count = kept;
@@ -498,7 +502,7 @@ ask_condition(struct cache_visit *v)
 	if (from->count > 0)
 		memcpy(to.at, from->at, from->count * sizeof(*to.at));
 	to.count = from->count;
-	drop_conditions(&to);
+	cache_drop_fields(&to, condition_is_field);
 	if (cache_entry_ask(v->old, &to) != 0)
 		return;
 	v->x->request.fields = to;

@@ -93,8 +93,6 @@ void cache_end_visit(void *visit);
  * alone: let him ask for himself.
  */
 bool cache_refresh(struct cache_visit *v);
-/* Somebody in this worker is at it, for however long. */
-bool cache_is_refreshing(const struct cache_visit *v);
 
 /* --- cache_answer.c ------------------------------------------------------------- */
 
@@ -119,7 +117,9 @@ struct cache_visit *cache_find_fill(const struct cache_visit *v);
 bool cache_may_store_again(const struct cache_visit *v);
 /* v fills no more; those who wait for it ask again. */
 void cache_end_fill(struct cache_visit *v, bool is_vain);
-/* Those of the same key in this worker, newest first; after the given one, or NULL. */
-struct cache_visit *cache_next_fill(const struct cache_visit *v, struct cache_visit *after);
+/* A refresh in this worker is at it, for however long. */
+bool cache_is_refreshing(const struct cache_visit *v);
+/* Those of the request that go, by what they are. */
+void cache_drop_fields(struct fields *f, bool (*goes)(enum field_id));
 
 #endif

@@ -222,19 +222,12 @@ copy_asked(struct refresh *r, const struct guard_asked *from)
 	return err ? err : copy_text(&r->asked.rest, a);
 }
 
-/* Neither what the client asks about what it has, or for a part of it, nor what it says to caches,
- * as only-if-cached. */
-static void
-ask_plainly(struct fields *f)
+/* What the client asks about what it has, or for a part of it, and what it says to caches, as
+ * only-if-cached. */
+static bool
+is_its_own(enum field_id id)
 {
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < f->count; i++) {
-		enum field_id id = f->at[i].id;
-		if (!condition_is_field(id) && id != FIELD_CACHE_CONTROL)
-			f->at[kept++] = f->at[i];
-	}
-	f->count = kept;
+	return condition_is_field(id) || id == FIELD_CACHE_CONTROL;
 }
 
 /* As the client asked, but for all of it, whatever the client has. */
@@ -260,7 +253,7 @@ copy_exchange(struct refresh *r, struct exchange *from)
 		err = copy_text(&x->user, a);
 	if (!err)
 		err = copy_text(&x->claims, a);
-	ask_plainly(&x->request.fields);
+	cache_drop_fields(&x->request.fields, is_its_own);
 	return err;
 }
 
@@ -358,17 +351,6 @@ start(struct cache_visit *v)
 
 /* --- who asks ----------------------------------------------------------------------------------
  */
-
-bool
-cache_is_refreshing(const struct cache_visit *v)
-{
-	struct cache_visit *f = NULL;
-
-	do
-		f = cache_next_fill(v, f);
-	while (f && !f->is_refresh);
-	return f != NULL;
-}
 
 bool
 cache_refresh(struct cache_visit *v)
