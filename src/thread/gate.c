@@ -335,11 +335,12 @@ enum gate_verdict
 gate_reserve(struct pool_gate *g, const struct gate_ask *a, bool is_locked)
 {
 	unsigned admitted = atomic_load_explicit(&g->admitted, memory_order_relaxed);
-	bool counts = is_demand(g, a);
 	enum gate_verdict verdict;
+	bool counts;
 
 	if (a->is_later)
 		return gate_promise(g, a);
+	counts = is_demand(g, a);
 	if (counts && !a->is_underway)
 		gate_demand_note(g, a->priority, a->work_ns, a->now_ns);
 	do {
