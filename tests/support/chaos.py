@@ -266,6 +266,8 @@ async def do_kept(conn, request):
         await held(conn, name)
     if name in FAILING:
         await conn.answer(request, "down", FAILING[name], "text/plain")
+    elif request.field("cache-control") == "only-if-cached":
+        await conn.answer(request, "nothing is kept here", 504, "text/plain")
     elif tag and request.field("if-none-match") == tag:
         await conn.head(304, "X-Again: yes", *lines)
     else:

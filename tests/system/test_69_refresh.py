@@ -1,5 +1,6 @@
 """What is stale goes out at once while it is refreshed in the background (stale-while-revalidate)."""
 import signal
+import threading
 
 import pytest
 
@@ -24,6 +25,7 @@ max_connections = 100
 [cache pages]
 size = 4m
 max_entry = 64k
+wait = 10m
 
 [cache joins]
 size = 1m
@@ -174,6 +176,27 @@ def test_who_cannot_refresh_for_others_asks_for_himself(daemon, chaos):
     assert ask(daemon, path, "Cache-Control: no-store").body == b"himself 2 - -"
     assert ask(daemon, path, method="HEAD").field("cache-status") == "forebay; fwd=stale"
     assert chaos.told("/keeping/himself") == 3
+
+
+def test_what_a_client_says_to_caches_is_not_said_in_a_refresh(daemon):
+    path = "/kept/said" + lines(SWR)
+    ask(daemon, path)
+    assert ask(daemon, path, "Cache-Control: only-if-cached").body == b"said 1 - -"
+    await_refreshes(daemon, "stored")
+
+
+def test_nobody_waits_for_a_refresh(daemon, chaos):
+    path = "/kept/waits" + lines(SWR, "Vary: Accept-Language")
+    ask(daemon, path, "Accept-Language: en")
+    chaos.told("/holding/waits")
+    assert ask(daemon, path, "Accept-Language: en").body == b"waits 1 en -"
+    chaos.await_held()
+    # The other variant is asked for beside it, not after it.
+    other = threading.Thread(target=ask, args=(daemon, path, "Accept-Language: fr"))
+    other.start()
+    chaos.await_held(2)
+    chaos.let_go("waits")
+    other.join()
 
 
 def test_what_would_be_for_one_client_alone_is_asked_for_by_him(daemon, chaos):

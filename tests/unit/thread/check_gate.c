@@ -495,6 +495,8 @@ START_TEST(nobody_waits_for_a_job_that_will_never_end)
 	gate_start(&b.gate, lost);
 	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 1, 15 * ms), GATE_WAIT);
 	gate_lose(&b.gate, lost);
+	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 1, 15 * ms), GATE_OPEN);
+	gate_release(&b.gate, CLASS_NORMAL, 1, 10 * ms);
 	gate_replace(&b.gate, 1);
 	ck_assert_int_eq(ask_many(&b, CLASS_NORMAL, 1, 15 * ms), GATE_OPEN);
 	/* Its place stays taken: 65 in all. */
